@@ -1,0 +1,1 @@
+\echo Use "ALTER EXTENSION syncmaster UPDATE" to load this file. \quit
