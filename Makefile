@@ -21,4 +21,9 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# A server built by gcc hands on flags that clang does not know.
+ifneq (,$(findstring clang,$(CC)))
+override CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument
+endif
+
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control

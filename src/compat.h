@@ -3,7 +3,8 @@
  * compat.h
  *	  Differences between PostgreSQL majors, in one place.
  *
- * No other file of this extension looks at PG_VERSION_NUM.
+ * No other file of this extension looks at PG_VERSION_NUM.  Include it after
+ * PostgreSQL's own headers.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,6 +15,12 @@
 #error "syncmaster needs PostgreSQL 13 or later; build it with PG_CONFIG=/path/to/a/later/pg_config"
 #endif
 
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "nodes/parsenodes.h"
+#include "utils/acl.h"
+
 /*
  * 15 reserves an extension's prefix for its own settings; earlier majors can
  * only warn about unknown ones.
@@ -21,5 +28,68 @@
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
+
+/* 18 searches control files and scripts along a path. */
+#if PG_VERSION_NUM >= 180000
+#define HAVE_EXTENSION_CONTROL_PATH
+#endif
+
+/* 15 keeps a string constant of the parse tree in a union of its own. */
+static inline const char *
+const_string(const A_Const *con)
+{
+#if PG_VERSION_NUM >= 150000
+	if (!con->isnull && IsA(&con->val.node, String))
+		return con->val.sval.sval;
+#else
+	if (IsA(&con->val, String))
+		return con->val.val.str;
+#endif
+	return NULL;
+}
+
+/* 16 checks rights on every kind of object through one function. */
+static inline bool
+has_schema_create(Oid namespace, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, namespace, role,
+						   ACL_CREATE) == ACLCHECK_OK;
+#else
+	return pg_namespace_aclcheck(namespace, role, ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
+static inline bool
+has_database_create(Oid database, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(DatabaseRelationId, database, role, ACL_CREATE) ==
+		   ACLCHECK_OK;
+#else
+	return pg_database_aclcheck(database, role, ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
+static inline bool
+owns_extension(Oid extension, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(ExtensionRelationId, extension, role);
+#else
+	return pg_extension_ownercheck(extension, role);
+#endif
+}
+
+/* 16 tells the right to become a role from the right to use its rights. */
+static inline bool
+can_act_as(Oid member, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return member_can_set_role(member, role);
+#else
+	return is_member_of_role(member, role);
+#endif
+}
 
 #endif /* SYNCMASTER_COMPAT_H */

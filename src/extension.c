@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * extension.c
- *	  This extension's own entry in pg_extension.
+ *	  Entries in pg_extension, above all this extension's own.
  *
  * The application's tables live in the schema that the extension was created
  * in, so every function starts here.  The entry is read anew each time: it
@@ -16,19 +16,22 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "execute.h"
 #include "extension.h"
 
 /*
- * Fill *entry from pg_extension; false if the extension is not installed in
+ * Fill *entry from pg_extension; false if no such extension is installed in
  * this database.
  */
 bool
-syncmaster_find_extension(ExtensionEntry *entry)
+syncmaster_find_extension(const char *name, ExtensionEntry *entry)
 {
 	Relation rel;
 	ScanKeyData key[1];
@@ -38,7 +41,7 @@ syncmaster_find_extension(ExtensionEntry *entry)
 
 	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyInit(&key[0], Anum_pg_extension_extname, BTEqualStrategyNumber,
-				F_NAMEEQ, CStringGetDatum("syncmaster"));
+				F_NAMEEQ, CStringGetDatum(name));
 	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
@@ -62,15 +65,47 @@ syncmaster_find_extension(ExtensionEntry *entry)
 }
 
 /*
- * The same, for callers that cannot go on without it.
+ * Our own entry, for callers that cannot go on without it.
  */
 void
 syncmaster_get_extension(ExtensionEntry *entry)
 {
-	if (!syncmaster_find_extension(entry))
+	if (!syncmaster_find_extension("syncmaster", entry))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"syncmaster\" is not installed in this "
 						"database"),
 				 errhint("Run CREATE EXTENSION syncmaster.")));
+}
+
+/*
+ * Version that CREATE EXTENSION would install, NULL if the server does not
+ * have that extension's files.
+ */
+char *
+syncmaster_default_version(const char *extension)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	Oid types[1] = {TEXTOID};
+	Datum values[1];
+	char *version = NULL;
+	int save_nestlevel;
+
+	values[0] = CStringGetTextDatum(extension);
+	save_nestlevel = syncmaster_begin_query();
+	if (SPI_execute_with_args("SELECT default_version "
+							  "FROM pg_available_extensions WHERE name = $1",
+							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_available_extensions");
+	if (SPI_processed == 1)
+	{
+		char *value = SPI_getvalue(SPI_tuptable->vals[0],
+								   SPI_tuptable->tupdesc, 1);
+
+		if (value != NULL)
+			version = MemoryContextStrdup(caller_context, value);
+	}
+	syncmaster_end_query(save_nestlevel);
+
+	return version;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * extension.h
- *	  This extension's own entry in pg_extension.
+ *	  Entries in pg_extension, above all this extension's own.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,7 +19,8 @@ typedef struct ExtensionEntry
 	char *version;
 } ExtensionEntry;
 
-extern bool syncmaster_find_extension(ExtensionEntry *entry);
+extern bool syncmaster_find_extension(const char *name, ExtensionEntry *entry);
 extern void syncmaster_get_extension(ExtensionEntry *entry);
+extern char *syncmaster_default_version(const char *extension);
 
 #endif /* SYNCMASTER_EXTENSION_H */

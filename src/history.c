@@ -1,0 +1,244 @@
+/*-------------------------------------------------------------------------
+ *
+ * history.c
+ *	  The record of migrations.
+ *
+ * It is an ordinary table, so that a dump brings it along, in a schema of its
+ * own, because Alembic's check takes an extra table beside the application's
+ * for a difference.  PUBLIC may read it: a table that the dumping role cannot
+ * read makes its pg_dump fail.
+ *
+ * The schema is made by whoever migrates, who may make schemas, and given to
+ * the tables' owner, who often may not.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+#include "compat.h"
+#include "execute.h"
+#include "extension.h"
+#include "history.h"
+#include "result.h"
+#include "revision.h"
+
+#define HISTORY_NATTS 7
+
+static const Oid history_types[HISTORY_NATTS] = {
+	TIMESTAMPTZOID, NAMEOID, TEXTOID, TEXTOID, NAMEOID, INTERVALOID, TEXTOID};
+
+PG_FUNCTION_INFO_V1(syncmaster_history);
+
+Oid
+syncmaster_find_history(void)
+{
+	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
+
+	return OidIsValid(namespace) ? get_relname_relid(HISTORY_TABLE, namespace)
+								 : InvalidOid;
+}
+
+static Oid
+schema_owner(Oid namespace)
+{
+	HeapTuple tuple = SearchSysCache1(NAMESPACEOID,
+									  ObjectIdGetDatum(namespace));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", namespace);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+
+	return owner;
+}
+
+/*
+ * Is this the table that create_history() makes?  A relation of another make
+ * under its name must not be read or written: it may be somebody's trap.
+ */
+static bool
+is_history_table(Relation rel)
+{
+	TupleDesc desc = RelationGetDescr(rel);
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts < HISTORY_NATTS)
+		return false;
+	for (int i = 0; i < HISTORY_NATTS; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped || att->atttypid != history_types[i])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Make what is missing of schema and table.  False if nobody here may.
+ */
+static bool
+create_history(const MigrationContext *context)
+{
+	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
+	Oid owner;
+
+	if (!OidIsValid(namespace))
+	{
+		Oid creator = GetUserId();
+
+		if (!has_database_create(MyDatabaseId, creator))
+			return false;
+		owner = can_act_as(creator, context->owner) ? context->owner : creator;
+		syncmaster_execute_as(
+			psprintf("CREATE SCHEMA " HISTORY_SCHEMA " AUTHORIZATION %s",
+					 quote_identifier(GetUserNameFromId(owner, false))),
+			creator);
+		CommandCounterIncrement();
+		syncmaster_execute_as("COMMENT ON SCHEMA " HISTORY_SCHEMA
+							  " IS 'record of SyncMaster''s migrations'",
+							  owner);
+		syncmaster_execute_as("GRANT USAGE ON SCHEMA " HISTORY_SCHEMA
+							  " TO PUBLIC",
+							  owner);
+	}
+	else
+		owner = schema_owner(namespace);
+
+	syncmaster_execute_as("CREATE TABLE " HISTORY_NAME " ("
+						  "applied_at timestamptz NOT NULL, "
+						  "schema_name name NOT NULL, "
+						  "from_revision text, "
+						  "to_revision text, "
+						  "applied_by name NOT NULL, "
+						  "duration interval NOT NULL, "
+						  "library_version text NOT NULL)",
+						  owner);
+	CommandCounterIncrement();
+	syncmaster_execute_as("COMMENT ON TABLE " HISTORY_NAME
+						  " IS 'migrations that the extension syncmaster ran; "
+						  "a NULL revision stands for no schema'",
+						  owner);
+	syncmaster_execute_as("GRANT SELECT ON " HISTORY_NAME " TO PUBLIC", owner);
+
+	return true;
+}
+
+/*
+ * Record one step.
+ */
+void
+syncmaster_record_migration(const MigrationContext *context, int from, int to,
+							TimestampTz started)
+{
+	Oid types[HISTORY_NATTS];
+	Datum values[HISTORY_NATTS];
+	TimestampTz now = GetCurrentTimestamp();
+	NameData schema;
+	NameData applied_by;
+	Relation rel;
+	bool fits;
+	Oid relid = syncmaster_find_history();
+
+	if (!OidIsValid(relid))
+	{
+		if (!create_history(context))
+		{
+			ereport(WARNING,
+					(errmsg("the migration is not recorded"),
+					 errdetail("Role \"%s\" may not create schema \"%s\".",
+							   GetUserNameFromId(GetUserId(), false),
+							   HISTORY_SCHEMA)));
+			return;
+		}
+		CommandCounterIncrement();
+		relid = syncmaster_find_history();
+	}
+
+	rel = relation_open(relid, RowExclusiveLock);
+	fits = is_history_table(rel);
+	relation_close(rel, NoLock);
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation \"%s\" is not the history table of "
+						"extension \"syncmaster\"",
+						HISTORY_NAME),
+				 errhint("Rename or drop it, and run the command again.")));
+
+	namestrcpy(&schema, context->schema);
+	namestrcpy(&applied_by, GetUserNameFromId(context->caller, false));
+
+	memcpy(types, history_types, sizeof(types));
+	values[0] = TimestampTzGetDatum(now);
+	values[1] = NameGetDatum(&schema);
+	values[2] = CStringGetTextDatum(syncmaster_revision_id(from));
+	values[3] = CStringGetTextDatum(syncmaster_revision_id(to));
+	values[4] = NameGetDatum(&applied_by);
+	values[5] = DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(now),
+									TimestampTzGetDatum(started));
+	values[6] = CStringGetTextDatum(SYNCMASTER_VERSION);
+	syncmaster_execute_params("INSERT INTO " HISTORY_NAME
+							  " (applied_at, schema_name, from_revision, "
+							  "to_revision, applied_by, duration, "
+							  "library_version) VALUES ($1, $2, "
+							  "NULLIF($3, 'base'), NULLIF($4, 'base'), "
+							  "$5, $6, $7)",
+							  syncmaster_relation_owner(relid), HISTORY_NATTS,
+							  types, values);
+}
+
+/*
+ * The record, of all schemas that the extension was ever in.  Read directly:
+ * the table may belong to another role, and a policy of that role must not
+ * run with the reader's rights.
+ */
+Datum
+syncmaster_history(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	Oid relid = syncmaster_find_history();
+	Relation rel;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+
+	if (!OidIsValid(relid))
+		return (Datum) 0;
+
+	rel = relation_open(relid, AccessShareLock);
+	if (is_history_table(rel))
+	{
+		slot = table_slot_create(rel, NULL);
+		scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		{
+			CHECK_FOR_INTERRUPTS();
+			slot_getallattrs(slot);
+			tuplestore_putvalues(result->setResult, result->setDesc,
+								 slot->tts_values, slot->tts_isnull);
+		}
+		table_endscan(scan);
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	relation_close(rel, AccessShareLock);
+
+	return (Datum) 0;
+}

@@ -1,0 +1,252 @@
+/*-------------------------------------------------------------------------
+ *
+ * indexes.c
+ *	  The extra indexes: those that SyncMaster's own queries need and its
+ *	  migrations do not make.
+ *
+ * They never replace an index of SyncMaster's, whose downgrades drop those by
+ * name.  A DBA may build one beforehand under the same name with CREATE INDEX
+ * CONCURRENTLY.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_index.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+#include "execute.h"
+#include "extension.h"
+#include "indexes.h"
+#include "result.h"
+
+#define INDEX_PREFIX "ix_syncmaster__"
+
+typedef struct ExtraIndex
+{
+	const char *name;
+	const char *table;
+	const char *definition; /* from USING on, as pg_get_indexdef() writes it */
+	const char *opclass;	/* of pg_trgm, appended to the column; or NULL */
+} ExtraIndex;
+
+static const ExtraIndex extra_indexes[] = {
+	/* the scheduler asks every few seconds for transfers changed since */
+	{INDEX_PREFIX "transfer_updated_at", "transfer", "btree (updated_at)", NULL},
+	/* transfers of a queue; deleting a queue, a group, a user */
+	{INDEX_PREFIX "transfer_queue_id", "transfer", "btree (queue_id)", NULL},
+	/* a group's list of transfers, by name */
+	{INDEX_PREFIX "transfer_group_id_name", "transfer",
+	 "btree (group_id, name)", NULL},
+	/* a group's list of connections, by name */
+	{INDEX_PREFIX "connection_group_id_name", "connection",
+	 "btree (group_id, name)", NULL},
+	/* runs of a transfer, newest first */
+	{INDEX_PREFIX "run_transfer_id_created_at", "run",
+	 "btree (transfer_id, created_at DESC)", NULL},
+	/* list and count of users */
+	{INDEX_PREFIX "user_active_username", "user",
+	 "btree (username) WHERE (is_active IS TRUE)", NULL},
+	/* search for a user */
+	{INDEX_PREFIX "user_username_trgm", "user", "gin (username", "gin_trgm_ops"},
+	/* search for a group */
+	{INDEX_PREFIX "group_search_vector", "group", "gin (search_vector)", NULL},
+};
+
+static const int nextra_indexes = lengthof(extra_indexes);
+
+PG_FUNCTION_INFO_V1(syncmaster_create_indexes);
+PG_FUNCTION_INFO_V1(syncmaster_drop_indexes);
+
+/*
+ * The index as pg_get_indexdef() writes it under the engine's search_path;
+ * NULL if it needs pg_trgm and that is not installed.
+ */
+static char *
+index_definition(const ExtraIndex *index, const char *schema)
+{
+	char *definition = psprintf("CREATE INDEX %s ON %s USING %s", index->name,
+								quote_qualified_identifier(schema,
+														   index->table),
+								index->definition);
+	ExtensionEntry trgm;
+
+	if (index->opclass == NULL)
+		return definition;
+	if (!syncmaster_find_extension("pg_trgm", &trgm))
+		return NULL;
+	return psprintf("%s %s)", definition,
+					quote_qualified_identifier(trgm.namespace_name,
+											   index->opclass));
+}
+
+/*
+ * Is the index that is there under the name the one that we would build?
+ */
+static bool
+index_fits(Oid indexid, const char *definition)
+{
+	HeapTuple tuple;
+	bool valid;
+	int save_nestlevel;
+	char *actual;
+
+	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
+	if (!HeapTupleIsValid(tuple))
+		return false; /* a table or view of that name */
+	valid = ((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
+	ReleaseSysCache(tuple);
+
+	save_nestlevel = syncmaster_enter_safe_settings();
+	actual = TextDatumGetCString(
+		DirectFunctionCall1(pg_get_indexdef, ObjectIdGetDatum(indexid)));
+	syncmaster_leave_safe_settings(save_nestlevel);
+
+	return valid && strcmp(actual, definition) == 0;
+}
+
+/*
+ * Build one index if it is missing; true if it was built.  One of another
+ * definition is somebody else's: it is reported at elevel and left alone.
+ */
+static bool
+build_index(const MigrationContext *context, const ExtraIndex *index,
+			const char *definition, int elevel)
+{
+	Oid indexid = get_relname_relid(index->name, context->namespace);
+
+	if (!OidIsValid(indexid))
+	{
+		syncmaster_run_statements(context, definition, "syncmaster");
+		return true;
+	}
+	if (!index_fits(indexid, definition))
+		ereport(elevel,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("relation \"%s\" is not the extra index of that name, "
+						"or is not valid",
+						index->name),
+				 errdetail("Expected is: %s", definition),
+				 errhint("Drop or rename it, and run SELECT "
+						 "syncmaster_create_indexes().")));
+	return false;
+}
+
+/*
+ * Build all that are missing, for the tables that are there.
+ */
+void
+syncmaster_build_indexes(const MigrationContext *context, int elevel)
+{
+	for (int i = 0; i < nextra_indexes; i++)
+	{
+		const ExtraIndex *index = &extra_indexes[i];
+		char *definition = index_definition(index, context->schema);
+
+		if (definition != NULL &&
+			OidIsValid(get_relname_relid(index->table, context->namespace)))
+			(void) build_index(context, index, definition, elevel);
+	}
+}
+
+/*
+ * Drop those that are ours, by name and definition.
+ */
+void
+syncmaster_remove_indexes(const MigrationContext *context)
+{
+	for (int i = 0; i < nextra_indexes; i++)
+	{
+		const ExtraIndex *index = &extra_indexes[i];
+		Oid indexid = get_relname_relid(index->name, context->namespace);
+		char *definition = index_definition(index, context->schema);
+
+		if (OidIsValid(indexid) && definition != NULL &&
+			index_fits(indexid, definition))
+			syncmaster_run_statements(
+				context,
+				psprintf("DROP INDEX %s",
+						 quote_qualified_identifier(context->schema,
+													index->name)),
+				"syncmaster");
+	}
+}
+
+/*
+ * Names of the extra indexes that are in the schema, as a list of C strings.
+ */
+static List *
+present_indexes(const MigrationContext *context)
+{
+	List *names = NIL;
+
+	for (int i = 0; i < nextra_indexes; i++)
+	{
+		if (OidIsValid(get_relname_relid(extra_indexes[i].name,
+										 context->namespace)))
+			names = lappend(names, unconstify(char *, extra_indexes[i].name));
+	}
+	return names;
+}
+
+/*
+ * Return the names that are in the first list but not in the second.
+ */
+static void
+return_difference(ReturnSetInfo *result, List *names, List *others)
+{
+	ListCell *lc;
+
+	foreach (lc, names)
+	{
+		Datum value = CStringGetTextDatum(lfirst(lc));
+		bool isnull = false;
+
+		if (!list_member_ptr(others, lfirst(lc)))
+			tuplestore_putvalues(result->setResult, result->setDesc, &value,
+								 &isnull);
+	}
+}
+
+/*
+ * syncmaster_create_indexes() returns the names of those that were missing
+ * and are there now.
+ */
+Datum
+syncmaster_create_indexes(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	MigrationContext context;
+	List *before;
+
+	syncmaster_begin_command(&context, "syncmaster_create_indexes()");
+	before = present_indexes(&context);
+	syncmaster_build_indexes(&context, ERROR);
+	return_difference(result, present_indexes(&context), before);
+
+	return (Datum) 0;
+}
+
+/*
+ * syncmaster_drop_indexes() returns the names of those that are gone.
+ */
+Datum
+syncmaster_drop_indexes(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	MigrationContext context;
+	List *before;
+
+	syncmaster_begin_command(&context, "syncmaster_drop_indexes()");
+	before = present_indexes(&context);
+	syncmaster_remove_indexes(&context);
+	return_difference(result, before, present_indexes(&context));
+
+	return (Datum) 0;
+}

@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * indexes.h
+ *	  The extra indexes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNCMASTER_INDEXES_H
+#define SYNCMASTER_INDEXES_H
+
+#include "migrate.h"
+
+extern void syncmaster_build_indexes(const MigrationContext *context,
+									 int elevel);
+extern void syncmaster_remove_indexes(const MigrationContext *context);
+
+#endif /* SYNCMASTER_INDEXES_H */

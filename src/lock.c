@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * lock.c
+ *	  Locking a table with a bounded wait, and naming who is in the way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/resowner.h"
+
+#include "execute.h"
+#include "lock.h"
+#include "settings.h"
+
+/*
+ * Who holds a lock on the relation that conflicts with the mode?  A prepared
+ * transaction has no process.  pg_stat_activity hides much of other roles'
+ * sessions from those who may not see it; the process is always named.
+ */
+#define BLOCKERS_QUERY \
+	"SELECT string_agg(" \
+	"    coalesce(format('process %s (user \"%s\", application \"%s\", " \
+	"%s since %s)', l.pid, a.usename, a.application_name, " \
+	"coalesce(a.state, 'not shown'), " \
+	"coalesce(date_trunc('second', a.xact_start)::text, 'not shown')), " \
+	"        format('prepared transaction \"%s\" of user \"%s\", since %s', " \
+	"p.gid, p.owner, date_trunc('second', p.prepared)), " \
+	"        'another process'), ', ' ORDER BY l.pid) " \
+	"FROM (SELECT DISTINCT pid, virtualtransaction FROM pg_locks " \
+	"      WHERE locktype = 'relation' AND granted AND relation = $1 " \
+	"      AND database = (SELECT oid FROM pg_database " \
+	"                      WHERE datname = current_database()) " \
+	"      AND mode = ANY ($2) " \
+	"      AND pid IS DISTINCT FROM pg_backend_pid()) l " \
+	"LEFT JOIN pg_stat_activity a ON a.pid = l.pid " \
+	"LEFT JOIN pg_prepared_xacts p ON l.pid IS NULL " \
+	"     AND p.transaction::text = split_part(l.virtualtransaction, '/', 2)"
+
+static char *
+describe_blockers(Oid relation, LOCKMODE mode)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	Datum modes[MaxLockMode];
+	int nmodes = 0;
+	Oid types[2] = {OIDOID, TEXTARRAYOID};
+	Datum values[2];
+	int save_nestlevel;
+	char *result = NULL;
+
+	for (LOCKMODE m = AccessShareLock; m <= MaxLockMode; m++)
+	{
+		if (DoLockModesConflict(m, mode))
+			modes[nmodes++] = CStringGetTextDatum(
+				GetLockmodeName(DEFAULT_LOCKMETHOD, m));
+	}
+	values[0] = ObjectIdGetDatum(relation);
+	values[1] = PointerGetDatum(construct_array(modes, nmodes, TEXTOID, -1,
+												false, TYPALIGN_INT));
+
+	save_nestlevel = syncmaster_begin_query();
+	if (SPI_execute_with_args(BLOCKERS_QUERY, 2, types, values, NULL, true, 1) ==
+			SPI_OK_SELECT &&
+		SPI_processed == 1)
+	{
+		char *value = SPI_getvalue(SPI_tuptable->vals[0],
+								   SPI_tuptable->tupdesc, 1);
+
+		if (value != NULL)
+			result = MemoryContextStrdup(caller_context, value);
+	}
+	syncmaster_end_query(save_nestlevel);
+
+	return result;
+}
+
+static void
+report_blockers(Oid relation, LOCKMODE mode)
+{
+	char *name = get_rel_name(relation);
+	char *blockers = describe_blockers(relation, mode);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not lock table \"%s\" within %d ms",
+					name != NULL ? name : "?", syncmaster_lock_timeout),
+			 blockers != NULL
+				 ? errdetail("It is locked by %s.", blockers)
+				 : errdetail("Whoever held it has let it go meanwhile."),
+			 errhint("Nothing was changed. Wait for those sessions or end "
+					 "them with pg_terminate_backend(), or raise "
+					 "syncmaster.lock_timeout, and run the command again.")));
+}
+
+/*
+ * Lock a relation until the end of the transaction, waiting no longer than
+ * syncmaster.lock_timeout.
+ *
+ * The wait joins the lock's queue, so that a busy table cannot starve it, and
+ * runs in a subtransaction, so that after a failure the blockers can still be
+ * looked up.
+ */
+void
+syncmaster_lock_relation(Oid relation, LOCKMODE mode)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	ResourceOwner caller_owner = CurrentResourceOwner;
+	volatile bool timed_out = false;
+
+	if (ConditionalLockRelationOid(relation, mode))
+		return;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller_context);
+	PG_TRY();
+	{
+		int save_nestlevel = NewGUCNestLevel();
+
+		(void) set_config_option("lock_timeout",
+								 psprintf("%d", syncmaster_lock_timeout),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+		LockRelationOid(relation, mode);
+		AtEOXact_GUC(false, save_nestlevel);
+
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller_context);
+		CurrentResourceOwner = caller_owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(caller_context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller_context);
+		CurrentResourceOwner = caller_owner;
+
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		FreeErrorData(error);
+		timed_out = true;
+	}
+	PG_END_TRY();
+
+	if (timed_out)
+		report_blockers(relation, mode);
+}

@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * lock.h
+ *	  Locking a table with a bounded wait.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNCMASTER_LOCK_H
+#define SYNCMASTER_LOCK_H
+
+#include "postgres.h"
+
+#include "storage/lockdefs.h"
+
+extern void syncmaster_lock_relation(Oid relation, LOCKMODE mode);
+
+#endif /* SYNCMASTER_LOCK_H */

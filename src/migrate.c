@@ -1,0 +1,625 @@
+/*-------------------------------------------------------------------------
+ *
+ * migrate.c
+ *	  The migration engine.
+ *
+ * An extension script calls syncmaster_migrate() once for each revision, with
+ * the DDL of that step.  The step runs only if the schema needs it, with its
+ * locks taken in the order of its statements, as the owner of the tables, and
+ * is stamped into alembic_version and the history.  All steps of a command
+ * are one transaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "execute.h"
+#include "extension.h"
+#include "history.h"
+#include "indexes.h"
+#include "lock.h"
+#include "migrate.h"
+#include "relation.h"
+#include "revision.h"
+#include "script.h"
+#include "settings.h"
+#include "statement.h"
+
+/* Longest part of a statement that pg_stat_activity shows of a step. */
+#define ACTIVITY_STATEMENT_LENGTH 80
+
+PG_FUNCTION_INFO_V1(syncmaster_migrate);
+PG_FUNCTION_INFO_V1(syncmaster_finish_script);
+
+/*
+ * Transactions in which something was last said: the scripts of a command
+ * call the engine many times, and once is enough.
+ */
+static FullTransactionId bystanding_said_in = {0};
+static FullTransactionId lengths_said_in = {0};
+
+static bool
+first_time_in_transaction(FullTransactionId *said_in)
+{
+	FullTransactionId xid = GetTopFullTransactionId();
+
+	if (FullTransactionIdEquals(*said_in, xid))
+		return false;
+	*said_in = xid;
+	return true;
+}
+
+/*
+ * Are we running one of our own extension scripts?  While a statement of the
+ * engine runs, creating_extension is false, so that what a table's owner
+ * planted cannot get here.
+ */
+static void
+require_own_script(void)
+{
+	ExtensionEntry extension;
+
+	if (!creating_extension || !syncmaster_find_extension("syncmaster", &extension) ||
+		extension.oid != CurrentExtensionObject)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this function can be called only by a script of "
+						"extension \"syncmaster\""),
+				 errhint("Use syncmaster_upgrade() or ALTER EXTENSION "
+						 "syncmaster UPDATE.")));
+}
+
+/*
+ * Does this script run because a dump is being restored?
+ *
+ * A dump creates the extension and then brings the tables, which therefore
+ * must not exist yet.  Every dump sets these two parameters first, in the
+ * session; people do not.
+ */
+static bool
+restore_is_under_way(void)
+{
+	int save_nestlevel;
+	bool result;
+
+	if (syncmaster_restoring != RESTORING_AUTO)
+		return syncmaster_restoring == RESTORING_ON;
+
+	save_nestlevel = syncmaster_begin_query();
+	if (SPI_execute("SELECT 1 FROM pg_settings "
+					"WHERE name IN ('xmloption', 'row_security') "
+					"AND source = 'session'",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_settings");
+	result = SPI_processed == 2;
+	syncmaster_end_query(save_nestlevel);
+
+	return result;
+}
+
+/*
+ * Is this server a worker of a Citus cluster?  Citus repeats CREATE and ALTER
+ * EXTENSION on every worker; the tables get there by other ways.  Only a
+ * superuser can put a table into pg_catalog, so its name can be trusted.
+ */
+bool
+syncmaster_is_citus_worker(void)
+{
+	Oid relid = get_relname_relid("pg_dist_local_group", PG_CATALOG_NAMESPACE);
+	AttrNumber attnum;
+	Relation rel;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	Snapshot snapshot;
+	bool result = false;
+
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+		return false;
+	attnum = get_attnum(relid, "groupid");
+	if (attnum <= 0 || get_atttype(relid, attnum) != INT4OID)
+		return false;
+
+	rel = table_open(relid, AccessShareLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, snapshot, 0, NULL);
+	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool isnull;
+		Datum group = slot_getattr(slot, attnum, &isnull);
+
+		result = !isnull && DatumGetInt32(group) != 0;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+
+	return result;
+}
+
+/*
+ * Should this script leave the schema alone?
+ */
+static bool
+stands_by(void)
+{
+	if (restore_is_under_way())
+	{
+		if (first_time_in_transaction(&bystanding_said_in))
+			ereport(INFO,
+					(errmsg("a restore is under way: the tables are left to "
+							"it"),
+					 errhint("If none is, run SELECT "
+							 "syncmaster_upgrade('head') in a new session.")));
+		return true;
+	}
+	return syncmaster_is_citus_worker();
+}
+
+static Oid
+database_owner(void)
+{
+	HeapTuple tuple = SearchSysCache1(DATABASEOID,
+									  ObjectIdGetDatum(MyDatabaseId));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
+	ReleaseSysCache(tuple);
+
+	return owner;
+}
+
+/*
+ * Whose are the tables?  On an empty database they will be the database
+ * owner's, unless the caller has nothing to do with that role.
+ */
+static Oid
+find_owner(Oid caller, Oid namespace)
+{
+	const RelationInfo *first = syncmaster_first_relation(namespace);
+	Oid relid = first != NULL ? syncmaster_relation_oid(first, namespace)
+							  : get_relname_relid("alembic_version", namespace);
+	Oid owner;
+
+	if (OidIsValid(relid))
+		return syncmaster_relation_owner(relid);
+	owner = database_owner();
+	return has_privs_of_role(caller, owner) ? owner : caller;
+}
+
+/*
+ * Fill the context, and refuse a caller who has no business with the tables.
+ * Scripts of a trusted extension run with a superuser's rights even if the
+ * caller has few.
+ */
+void
+syncmaster_begin_migration(MigrationContext *context, Oid caller)
+{
+	ExtensionEntry extension;
+
+	syncmaster_get_extension(&extension);
+	context->caller = caller;
+	context->namespace = extension.namespace;
+	context->schema = extension.namespace_name;
+	context->owner = find_owner(caller, extension.namespace);
+
+	if (!has_privs_of_role(caller, context->owner) &&
+		!has_privs_of_role(caller, database_owner()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not migrate the tables of role "
+						"\"%s\"",
+						GetUserNameFromId(caller, false),
+						GetUserNameFromId(context->owner, false)),
+				 errhint("Run the command as a superuser, as the owner of the "
+						 "database or as the owner of the tables.")));
+}
+
+/*
+ * The same for a function that is called directly.
+ */
+void
+syncmaster_begin_command(MigrationContext *context, const char *command)
+{
+	PreventCommandIfReadOnly(command);
+	PreventCommandDuringRecovery(command);
+	if (syncmaster_is_citus_worker())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot execute %s on a Citus worker", command),
+				 errhint("Run it on the coordinator.")));
+	syncmaster_begin_migration(context, GetUserId());
+}
+
+/*
+ * Run all statements of a step, one at a time: Citus refuses several at once.
+ * pg_stat_activity shows which one is under way.
+ */
+void
+syncmaster_run_statements(const MigrationContext *context, const char *ddl,
+						  const char *activity)
+{
+	int save_nestlevel = syncmaster_enter_safe_settings();
+	ListCell *lc;
+
+	foreach (lc, pg_parse_query(ddl))
+	{
+		RawStmt *raw = lfirst_node(RawStmt, lc);
+		int length = raw->stmt_len > 0 ? raw->stmt_len
+									   : (int) strlen(ddl + raw->stmt_location);
+		char *sql = pnstrdup(ddl + raw->stmt_location, length);
+
+		CHECK_FOR_INTERRUPTS();
+		sql += strspn(sql, " \n\t");
+		pgstat_report_activity(STATE_RUNNING,
+							   psprintf("%s: %.*s", activity,
+										ACTIVITY_STATEMENT_LENGTH, sql));
+		syncmaster_run_statement(context, raw->stmt, sql);
+		CommandCounterIncrement();
+	}
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	syncmaster_leave_safe_settings(save_nestlevel);
+}
+
+/*
+ * Make Alembic's table if need be, and keep Alembic and others like us off it
+ * until the transaction ends.
+ */
+static void
+prepare_version_table(const MigrationContext *context)
+{
+	SchemaRevision revision;
+
+	syncmaster_require_revision(context->namespace, &revision);
+	if (!OidIsValid(revision.version_table))
+	{
+		syncmaster_run_statements(
+			context,
+			psprintf("CREATE TABLE %s.alembic_version ("
+					 "version_num varchar(32) NOT NULL, "
+					 "CONSTRAINT alembic_version_pkc "
+					 "PRIMARY KEY (version_num))",
+					 quote_identifier(context->schema)),
+			"syncmaster");
+		revision.version_table = get_relname_relid("alembic_version",
+												   context->namespace);
+	}
+	syncmaster_lock_relation(revision.version_table, ShareRowExclusiveLock);
+}
+
+/*
+ * Where is the schema, and does it look like it?
+ */
+static void
+read_checked_revision(const MigrationContext *context, SchemaRevision *revision)
+{
+	syncmaster_require_revision(context->namespace, revision);
+	if (revision->state == REVISION_NEWER)
+		return;
+	if (revision->number == REVISION_BASE)
+	{
+		const RelationInfo *first = syncmaster_first_relation(
+			context->namespace);
+
+		if (first != NULL)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 revision->state == REVISION_NO_TABLE
+					 ? errmsg("table \"%s.%s\" exists, but there is no table "
+							  "\"alembic_version\"",
+							  context->schema, first->name)
+					 : errmsg("table \"%s.%s\" exists, but table "
+							  "\"alembic_version\" has no row",
+							  context->schema, first->name),
+				 errhint("If the tables are SyncMaster's, write their revision "
+						 "with \"alembic stamp\". If they are another "
+						 "application's, use another schema: CREATE EXTENSION "
+						 "syncmaster SCHEMA name.")));
+	}
+	syncmaster_check_shape(context->namespace, revision->number);
+}
+
+/*
+ * Run one step, which the caller knows to be the next one.
+ */
+static void
+run_step(const MigrationContext *context, int from, int to, const char *ddl)
+{
+	TimestampTz started = GetCurrentTimestamp();
+
+	syncmaster_run_statements(context, ddl,
+							  psprintf("syncmaster %s -> %s",
+									   syncmaster_revision_id(from),
+									   syncmaster_revision_id(to)));
+	syncmaster_stamp_revision(context->namespace, from, to);
+	syncmaster_record_migration(context, from, to, started);
+}
+
+/*
+ * A step whose objects others make, and may not have made, is run again as
+ * far as something is missing.
+ */
+static void
+repeat_step(const MigrationContext *context, int revision, const char *ddl)
+{
+	if (syncmaster_revision_info(revision)->repeatable)
+		syncmaster_run_statements(context, ddl,
+								  psprintf("syncmaster %s again",
+										   syncmaster_revision_id(revision)));
+}
+
+/*
+ * Undo one of the revisions that the base script installs in one piece: drop
+ * what it made, as Alembic does.
+ */
+static void
+drop_step(const MigrationContext *context, int revision)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	StringInfoData ddl;
+
+	initStringInfo(&ddl);
+	for (int i = syncmaster_nrelations - 1; i >= 0; i--)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+
+		if (relation->revision == revision)
+			appendStringInfo(&ddl, "DROP %s IF EXISTS %s;",
+							 relation->kind == RELKIND_SEQUENCE ? "SEQUENCE"
+																: "TABLE",
+							 quote_qualified_identifier(context->schema,
+														relation->name));
+	}
+	if (ddl.len == 0)
+		appendStringInfoString(&ddl, "DROP EXTENSION IF EXISTS pg_trgm");
+
+	syncmaster_run_statements(context, ddl.data,
+							  psprintf("syncmaster %s -> %s",
+									   syncmaster_revision_id(revision),
+									   syncmaster_revision_id(revision - 1)));
+	syncmaster_stamp_revision(context->namespace, revision, revision - 1);
+	syncmaster_record_migration(context, revision, revision - 1, started);
+}
+
+/*
+ * Take the schema from where it is to a revision, up or down, with steps read
+ * from the scripts.
+ */
+void
+syncmaster_migrate_steps(const MigrationContext *context, List *steps, int to)
+{
+	SchemaRevision revision;
+	int current;
+
+	prepare_version_table(context);
+	read_checked_revision(context, &revision);
+	current = revision.number;
+
+	if (to < current)
+	{
+		for (; current > Max(to, REVISION_BASE_SCRIPT); current--)
+			run_step(context, current, current - 1,
+					 syncmaster_find_step(steps, current, current - 1)->ddl);
+		for (; current > to; current--)
+			drop_step(context, current);
+		return;
+	}
+
+	for (int next = REVISION_BASE + 1; next <= to; next++)
+	{
+		const char *ddl = syncmaster_find_step(steps, next - 1, next)->ddl;
+
+		if (next <= current)
+			repeat_step(context, next, ddl);
+		else
+			run_step(context, next - 1, next, ddl);
+	}
+}
+
+/*
+ * Say that a schema from the future is left alone.
+ */
+static void
+warn_newer(const MigrationContext *context, const SchemaRevision *revision)
+{
+	if (first_time_in_transaction(&bystanding_said_in))
+		ereport(WARNING,
+				(errmsg("schema \"%s\" is at revision %s, but this library "
+						"knows revisions up to %s",
+						context->schema, revision->id,
+						syncmaster_revision_id(REVISION_HEAD)),
+				 errdetail("The functions are installed; the schema is left "
+						   "as it is."),
+				 errhint("Install a newer package of syncmaster.")));
+}
+
+/*
+ * A second set of tables in another schema is allowed, but rarely meant.
+ */
+static void
+warn_other_schema(const MigrationContext *context)
+{
+	Oid types[1] = {OIDOID};
+	Datum values[1];
+	char *other = NULL;
+	int save_nestlevel;
+
+	values[0] = ObjectIdGetDatum(context->namespace);
+	save_nestlevel = syncmaster_begin_query();
+	if (SPI_execute_with_args(
+			"SELECT n.nspname FROM pg_class v "
+			"JOIN pg_class t USING (relnamespace) "
+			"JOIN pg_namespace n ON n.oid = v.relnamespace "
+			"WHERE v.relname = 'alembic_version' AND t.relname = 'auth_data' "
+			"AND v.relnamespace <> $1 ORDER BY 1",
+			1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_class");
+	if (SPI_processed > 0)
+		other = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (other != NULL)
+		ereport(WARNING,
+				(errmsg("SyncMaster's tables are also in schema \"%s\"; a "
+						"second set is made in schema \"%s\"",
+						other, context->schema),
+				 errhint("To take those over, DROP EXTENSION syncmaster and "
+						 "CREATE EXTENSION syncmaster SCHEMA %s.",
+						 quote_identifier(other))));
+	syncmaster_end_query(save_nestlevel);
+}
+
+static Oid
+argument_role(FunctionCallInfo fcinfo, int n)
+{
+	/* a quoted identifier, as the script's @extowner@ is */
+	return DatumGetObjectId(DirectFunctionCall1(
+		regrolein, CStringGetDatum(text_to_cstring(PG_GETARG_TEXT_PP(n)))));
+}
+
+static int
+argument_revision(FunctionCallInfo fcinfo, int n)
+{
+	char *id = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	int number = syncmaster_revision_number(id);
+
+	if (number < 0)
+		elog(ERROR, "script names unknown revision \"%s\"", id);
+	return number;
+}
+
+/*
+ * syncmaster_migrate(caller text, from_revision text, to_revision text,
+ *					  ddl text)
+ *
+ * One step, up or down, of an extension script.
+ */
+Datum
+syncmaster_migrate(PG_FUNCTION_ARGS)
+{
+	MigrationContext context;
+	SchemaRevision revision;
+	Oid caller;
+	int from;
+	int to;
+	char *ddl;
+
+	require_own_script();
+	if (stands_by())
+		PG_RETURN_VOID();
+
+	caller = argument_role(fcinfo, 0);
+	from = argument_revision(fcinfo, 1);
+	to = argument_revision(fcinfo, 2);
+	ddl = text_to_cstring(PG_GETARG_TEXT_PP(3));
+
+	syncmaster_begin_migration(&context, caller);
+	read_checked_revision(&context, &revision);
+	if (revision.state == REVISION_NEWER)
+	{
+		if (to < from)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot downgrade schema \"%s\" from revision %s, "
+							"which this library does not know",
+							context.schema, revision.id),
+					 errhint("Install a newer package of syncmaster.")));
+		warn_newer(&context, &revision);
+		PG_RETURN_VOID();
+	}
+
+	if (to > from)
+	{
+		if (revision.number >= to)
+		{
+			repeat_step(&context, to, ddl);
+			PG_RETURN_VOID();
+		}
+		if (revision.number == REVISION_BASE)
+			warn_other_schema(&context);
+	}
+	else if (revision.number <= to)
+		PG_RETURN_VOID();
+
+	/* Alembic may have moved the schema while the version stayed. */
+	if (revision.number != from)
+		syncmaster_migrate_steps(&context,
+								 syncmaster_read_steps(context.namespace),
+								 from);
+	else
+	{
+		prepare_version_table(&context);
+		read_checked_revision(&context, &revision);
+		if (revision.number != from)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("schema \"%s\" was migrated by another session "
+							"meanwhile",
+							context.schema),
+					 errhint("Run the command again.")));
+	}
+	run_step(&context, from, to, ddl);
+
+	PG_RETURN_VOID();
+}
+
+/*
+ * syncmaster_finish_script(caller text, version text)
+ *
+ * Last call of a script that makes this version: what does not belong to one
+ * revision.
+ */
+Datum
+syncmaster_finish_script(PG_FUNCTION_ARGS)
+{
+	MigrationContext context;
+	SchemaRevision revision;
+	char *version;
+
+	require_own_script();
+	if (stands_by())
+		PG_RETURN_VOID();
+
+	version = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	syncmaster_begin_migration(&context, argument_role(fcinfo, 0));
+	read_checked_revision(&context, &revision);
+	if (revision.state == REVISION_NEWER)
+		PG_RETURN_VOID();
+
+	if (first_time_in_transaction(&lengths_said_in))
+		syncmaster_report_lengths(context.namespace, revision.number);
+
+	/*
+	 * Only the last script of a chain builds the extra indexes: the next
+	 * revision may rewrite the tables.
+	 */
+	if (syncmaster_create_indexes_enabled &&
+		strcmp(version, SYNCMASTER_VERSION) == 0)
+		syncmaster_build_indexes(&context, WARNING);
+
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * migrate.h
+ *	  The migration engine.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNCMASTER_MIGRATE_H
+#define SYNCMASTER_MIGRATE_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+/* For whom and where a migration runs. */
+typedef struct MigrationContext
+{
+	Oid caller;	   /* role that gave the command */
+	Oid namespace; /* schema of the application */
+	char *schema;  /* its name */
+	Oid owner;	   /* of the application's tables, present or to come */
+} MigrationContext;
+
+extern bool syncmaster_is_citus_worker(void);
+extern void syncmaster_begin_migration(MigrationContext *context, Oid caller);
+extern void syncmaster_begin_command(MigrationContext *context,
+									 const char *command);
+extern void syncmaster_run_statements(const MigrationContext *context,
+									  const char *ddl, const char *activity);
+extern void syncmaster_migrate_steps(const MigrationContext *context,
+									 List *steps, int to);
+
+#endif /* SYNCMASTER_MIGRATE_H */

@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * owner.c
+ *	  Handing the application's tables and sequences to a role.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "execute.h"
+#include "history.h"
+#include "lock.h"
+#include "migrate.h"
+#include "relation.h"
+#include "revision.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(syncmaster_set_owner);
+
+/*
+ * Change one relation's owner, with the caller's own rights.
+ */
+static void
+change_owner(const char *schema, const char *name, Oid relid, Oid role)
+{
+	if (syncmaster_relation_owner(relid) == role)
+		return;
+	syncmaster_lock_relation(relid, AccessExclusiveLock);
+	syncmaster_execute_as(
+		psprintf("ALTER %s %s OWNER TO %s",
+				 get_rel_relkind(relid) == RELKIND_SEQUENCE ? "SEQUENCE"
+															: "TABLE",
+				 quote_qualified_identifier(schema, name),
+				 quote_identifier(GetUserNameFromId(role, false))),
+		GetUserId());
+	CommandCounterIncrement();
+}
+
+/*
+ * syncmaster_set_owner(role name)
+ *
+ * Hands all tables and sequences of the application, and the record of
+ * migrations, to a role.  Sequences of serial columns go with their tables.
+ */
+Datum
+syncmaster_set_owner(PG_FUNCTION_ARGS)
+{
+	MigrationContext context;
+	SchemaRevision revision;
+	Oid role;
+	Oid history;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("role must not be null"),
+						errhint("Name the role that shall own the tables.")));
+	role = get_role_oid(NameStr(*PG_GETARG_NAME(0)), false);
+
+	syncmaster_begin_command(&context, "syncmaster_set_owner()");
+	syncmaster_require_revision(context.namespace, &revision);
+	syncmaster_require_schema_create(&context, role);
+
+	if (OidIsValid(revision.version_table))
+		change_owner(context.schema, "alembic_version", revision.version_table,
+					 role);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, context.namespace);
+
+		if (OidIsValid(relid))
+			change_owner(context.schema, relation->name, relid, role);
+	}
+
+	history = syncmaster_find_history();
+	if (OidIsValid(history))
+	{
+		syncmaster_execute_as(
+			psprintf("ALTER SCHEMA " HISTORY_SCHEMA " OWNER TO %s",
+					 quote_identifier(GetUserNameFromId(role, false))),
+			GetUserId());
+		CommandCounterIncrement();
+		change_owner(HISTORY_SCHEMA, HISTORY_TABLE, history, role);
+	}
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,58 @@
+/*-------------------------------------------------------------------------
+ *
+ * result.c
+ *	  Set-returning functions that give all their rows at once.
+ *
+ * PostgreSQL has a function for this since 15 only.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/tuplestore.h"
+
+#include "result.h"
+
+/*
+ * Prepare the tuplestore of a function's result; rows go into ->setResult by
+ * ->setDesc.
+ */
+ReturnSetInfo *
+syncmaster_begin_result(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old_context;
+	TupleDesc desc;
+	Oid type;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) ||
+		!(result->allowedModes & SFRM_Materialize))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot "
+						"accept a set"),
+				 errhint("Call it in the FROM clause.")));
+	switch (get_call_result_type(fcinfo, &type, &desc))
+	{
+		case TYPEFUNC_COMPOSITE:
+			break;
+		case TYPEFUNC_SCALAR:
+			desc = CreateTemplateTupleDesc(1);
+			TupleDescInitEntry(desc, 1, "value", type, -1, 0);
+			break;
+		default:
+			elog(ERROR, "unexpected result type");
+	}
+
+	old_context = MemoryContextSwitchTo(
+		result->econtext->ecxt_per_query_memory);
+	result->returnMode = SFRM_Materialize;
+	result->setDesc = CreateTupleDescCopy(desc);
+	result->setResult = tuplestore_begin_heap(
+		(result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+	MemoryContextSwitchTo(old_context);
+
+	return result;
+}

@@ -1,0 +1,333 @@
+/*-------------------------------------------------------------------------
+ *
+ * revision.c
+ *	  SyncMaster's schema revisions, the one that a database is at, and the
+ *	  targets that people name.
+ *
+ * The row of alembic_version is the only truth about the schema; Alembic
+ * reads and writes the same row.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "execute.h"
+#include "revision.h"
+
+#define VERSION_TABLE "alembic_version"
+
+/* The only revision of SyncMaster 0.1.x, before its migrations were redone. */
+#define LEGACY_REVISION "478240cdad4b"
+
+/* Index is the revision's number less one. */
+static const RevisionInfo revisions[REVISION_HEAD] = {
+	{"0001", NULL, "table user", false},
+	{"0002", NULL, "table group", false},
+	{"0003", NULL, "table queue", false},
+	{"0004", NULL, "table connection, with text search", false},
+	{"0005", NULL, "table user_group", false},
+	{"0006", NULL, "table auth_data", false},
+	{"0007", NULL, "table transfer, with text search", false},
+	{"0008", NULL, "table run", false},
+	{"0009", NULL, "tables and sequences of Celery's results", true},
+	{"0010", NULL, "extension pg_trgm", true},
+	{"0011", "0.2.0 - 0.2.4", "table apscheduler_jobs", true},
+	{"0012", "0.2.5 - 0.3.2", "text search with Russian stemming and exact words",
+	 false},
+	{"0013", "0.3.3 - 0.3.5", "indexes on date_done of Celery's results", false},
+};
+
+const RevisionInfo *
+syncmaster_revision_info(int number)
+{
+	Assert(number > REVISION_BASE && number <= REVISION_HEAD);
+	return &revisions[number - 1];
+}
+
+/*
+ * Text of a revision as in alembic_version; "base" below the first one.
+ */
+char *
+syncmaster_revision_id(int number)
+{
+	if (number == REVISION_BASE)
+		return pstrdup("base");
+	return psprintf("%04d", number);
+}
+
+/*
+ * Number of a revision that this library knows, REVISION_BASE for "base", -1
+ * for any other text.
+ */
+int
+syncmaster_revision_number(const char *id)
+{
+	if (strcmp(id, "base") == 0)
+		return REVISION_BASE;
+	for (int i = 0; i < REVISION_HEAD; i++)
+	{
+		if (strcmp(id, revisions[i].id) == 0)
+			return i + 1;
+	}
+	return -1;
+}
+
+/*
+ * Revision that an extension version installs: version 1.N, and any release
+ * 1.N.M on the same schema, stands for revision N.  -1 for what is no such
+ * version or a revision that this library does not know.
+ */
+int
+syncmaster_version_revision(const char *version)
+{
+	const char *p = version;
+	int minor = 0;
+
+	if (strncmp(p, "1.", 2) != 0)
+		return -1;
+	p += 2;
+	if (*p < '1' || *p > '9')
+		return -1;
+	for (; *p >= '0' && *p <= '9'; p++)
+	{
+		minor = minor * 10 + (*p - '0');
+		if (minor > REVISION_HEAD)
+			return -1;
+	}
+	if (*p == '.')
+	{
+		p++;
+		if (*p == '\0' || strspn(p, "0123456789") != strlen(p))
+			return -1;
+	}
+	else if (*p != '\0')
+		return -1;
+
+	return minor >= REVISION_BASE_SCRIPT ? minor : -1;
+}
+
+/*
+ * First extension version whose scripts install the revision.
+ */
+char *
+syncmaster_revision_version(int number)
+{
+	return psprintf("1.%d", Max(number, REVISION_BASE_SCRIPT));
+}
+
+/*
+ * Is this Alembic's table, so that its first column can be read?
+ */
+static bool
+is_version_table(Relation rel)
+{
+	TupleDesc desc = RelationGetDescr(rel);
+	Form_pg_attribute att;
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts < 1)
+		return false;
+	att = TupleDescAttr(desc, 0);
+	return !att->attisdropped && att->atttypid == VARCHAROID &&
+		   strcmp(NameStr(att->attname), "version_num") == 0;
+}
+
+/*
+ * Tell a revision's text from another application's.
+ */
+static void
+classify_revision(SchemaRevision *revision)
+{
+	int number = syncmaster_revision_number(revision->id);
+
+	if (number > REVISION_BASE)
+	{
+		revision->state = REVISION_KNOWN;
+		revision->number = number;
+	}
+	else if (strlen(revision->id) == 4 &&
+			 strspn(revision->id, "0123456789") == 4 &&
+			 atoi(revision->id) > REVISION_HEAD)
+		revision->state = REVISION_NEWER;
+	else if (strcmp(revision->id, LEGACY_REVISION) == 0)
+		revision->state = REVISION_LEGACY;
+	else
+		revision->state = REVISION_UNKNOWN;
+}
+
+/*
+ * What does alembic_version in this schema say?
+ *
+ * The table is scanned directly, not by SQL: it may belong to somebody who
+ * planted a rule or a policy on it, and everybody may ask for the revision.
+ * The snapshot is the newest, because a migration asks after it waited for
+ * the table's lock.
+ */
+void
+syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
+{
+	Relation rel;
+	Snapshot snapshot;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+
+	memset(revision, 0, sizeof(*revision));
+	revision->version_table = get_relname_relid(VERSION_TABLE, namespace);
+	if (!OidIsValid(revision->version_table))
+	{
+		revision->state = REVISION_NO_TABLE;
+		return;
+	}
+
+	rel = relation_open(revision->version_table, AccessShareLock);
+	if (!is_version_table(rel))
+	{
+		revision->state = REVISION_BAD_TABLE;
+		relation_close(rel, AccessShareLock);
+		return;
+	}
+
+	revision->state = REVISION_NO_ROW;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, snapshot, 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool isnull;
+		Datum value = slot_getattr(slot, 1, &isnull);
+
+		if (revision->state != REVISION_NO_ROW)
+		{
+			revision->state = REVISION_MANY_ROWS;
+			revision->number = REVISION_BASE;
+			revision->id = NULL;
+			break;
+		}
+		revision->id = isnull ? pstrdup("") : TextDatumGetCString(value);
+		classify_revision(revision);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	relation_close(rel, AccessShareLock);
+}
+
+/*
+ * Read the revision for a migration: anything but a schema that can be
+ * migrated, or one newer than the library, is an error.
+ */
+void
+syncmaster_require_revision(Oid namespace, SchemaRevision *revision)
+{
+	char *schema = get_namespace_name(namespace);
+
+	syncmaster_read_revision(namespace, revision);
+	switch (revision->state)
+	{
+		case REVISION_BAD_TABLE:
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("relation \"%s.%s\" is not Alembic's table", schema,
+							VERSION_TABLE),
+					 errdetail("Alembic's table is an ordinary table whose "
+							   "first column is \"version_num\" of type "
+							   "character varying."),
+					 errhint("Rename that relation, or use another schema: "
+							 "CREATE EXTENSION syncmaster SCHEMA name.")));
+			break;
+		case REVISION_MANY_ROWS:
+			ereport(ERROR,
+					(errcode(ERRCODE_CARDINALITY_VIOLATION),
+					 errmsg("table \"%s.%s\" has more than one row", schema,
+							VERSION_TABLE),
+					 errhint("Find out which revision the schema is really "
+							 "at, and delete the other rows.")));
+			break;
+		case REVISION_LEGACY:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("schema \"%s\" was made by SyncMaster 0.1.x "
+							"(revision %s)",
+							schema, revision->id),
+					 errdetail("SyncMaster has no migration from there to "
+							   "0.2.0 and later."),
+					 errhint("Install into an empty schema or database, and "
+							 "copy the rows that you need.")));
+			break;
+		case REVISION_UNKNOWN:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("unknown revision \"%s\" in table \"%s.%s\"",
+							revision->id, schema, VERSION_TABLE),
+					 errhint("If the table belongs to another application, "
+							 "use another schema: CREATE EXTENSION syncmaster "
+							 "SCHEMA name. If it is SyncMaster's, restore "
+							 "the revision that the schema is really at.")));
+			break;
+		case REVISION_NO_TABLE:
+		case REVISION_NO_ROW:
+		case REVISION_NEWER:
+		case REVISION_KNOWN:
+			break;
+	}
+}
+
+/*
+ * Write the revision, as the owner of alembic_version, whose triggers and
+ * rules may run here; so the row is read back.
+ */
+void
+syncmaster_stamp_revision(Oid namespace, int from, int to)
+{
+	SchemaRevision revision;
+	char *relname;
+	char *from_id = syncmaster_revision_id(from);
+	char *to_id = syncmaster_revision_id(to);
+	Oid types[2] = {TEXTOID, TEXTOID};
+	Datum values[2];
+	Oid owner;
+
+	relname = quote_qualified_identifier(get_namespace_name(namespace),
+										 VERSION_TABLE);
+	syncmaster_read_revision(namespace, &revision);
+	owner = syncmaster_relation_owner(revision.version_table);
+
+	values[0] = CStringGetTextDatum(to_id);
+	values[1] = CStringGetTextDatum(from_id);
+	if (from == REVISION_BASE)
+		syncmaster_execute_params(
+			psprintf("INSERT INTO %s (version_num) VALUES ($1)", relname), owner,
+			1, types, values);
+	else if (to == REVISION_BASE)
+		syncmaster_execute_params(
+			psprintf("DELETE FROM ONLY %s WHERE version_num = $1", relname),
+			owner, 1, types, &values[1]);
+	else
+		syncmaster_execute_params(
+			psprintf("UPDATE ONLY %s SET version_num = $1 "
+					 "WHERE version_num = $2",
+					 relname),
+			owner, 2, types, values);
+
+	CommandCounterIncrement();
+	syncmaster_read_revision(namespace, &revision);
+	if (revision.number != to ||
+		revision.state != (to == REVISION_BASE ? REVISION_NO_ROW
+											   : REVISION_KNOWN))
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("could not write revision %s to table %s", to_id,
+						relname),
+				 errhint("Look for a trigger, rule or policy on that table, "
+						 "and drop it.")));
+}

@@ -1,0 +1,136 @@
+/*-------------------------------------------------------------------------
+ *
+ * target.c
+ *	  The targets of an upgrade or downgrade that people name.
+ *
+ * The words are Alembic's: head, heads, base, a revision, each with an offset
+ * if wanted, and +N or -N from where the schema is.  A version of the
+ * extension stands for the revision that it installs.  Alembic's partial
+ * revision identifiers need four characters, which ours have: there are none.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+#include "execute.h"
+#include "revision.h"
+
+#define MAX_OFFSET_DIGITS 4
+
+static void
+target_error(const char *target, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid target \"%s\"", target),
+			 errdetail_internal("%s", detail),
+			 errhint("Name head, base, a revision from 0001 to %s, a number "
+					 "of steps such as +1 or -1, or a version of the "
+					 "extension such as %s.",
+					 syncmaster_revision_id(REVISION_HEAD),
+					 syncmaster_revision_version(REVISION_HEAD))));
+}
+
+/*
+ * Read "+N" or "-N"; false if the text is anything else.
+ */
+static bool
+parse_offset(const char *text, int *offset)
+{
+	size_t ndigits = strspn(text + 1, "0123456789");
+
+	if ((text[0] != '+' && text[0] != '-') || ndigits == 0 ||
+		ndigits > MAX_OFFSET_DIGITS || text[1 + ndigits] != '\0')
+		return false;
+	*offset = atoi(text + 1);
+	if (text[0] == '-')
+		*offset = -*offset;
+	return true;
+}
+
+/*
+ * Does a script of this version come with the installed package?
+ */
+static bool
+version_is_available(const char *version)
+{
+	Oid types[1] = {TEXTOID};
+	Datum values[1];
+	bool result;
+	int save_nestlevel;
+
+	values[0] = CStringGetTextDatum(version);
+	save_nestlevel = syncmaster_begin_query();
+	if (SPI_execute_with_args("SELECT 1 FROM pg_available_extension_versions "
+							  "WHERE name = 'syncmaster' AND version = $1",
+							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_available_extension_versions");
+	result = SPI_processed > 0;
+	syncmaster_end_query(save_nestlevel);
+
+	return result;
+}
+
+/*
+ * Number of "head", "base" or a revision; -1 for anything else.
+ */
+static int
+symbol_number(const char *symbol)
+{
+	if (strcmp(symbol, "head") == 0 || strcmp(symbol, "heads") == 0)
+		return REVISION_HEAD;
+	return syncmaster_revision_number(symbol);
+}
+
+/*
+ * Turn a target into a revision's number.  An upgrade to where the schema has
+ * passed already is allowed, as Alembic allows it: there is nothing to do.  A
+ * downgrade to above the schema is not.
+ */
+void
+syncmaster_parse_target(const char *target, bool upgrade, int current,
+						RevisionTarget *result)
+{
+	int offset = 0;
+
+	result->version = NULL;
+	if (parse_offset(target, &offset))
+	{
+		if (offset == 0 || (offset > 0) != upgrade)
+			target_error(target, upgrade
+									 ? "An upgrade goes up by at least one."
+									 : "A downgrade goes down by at least one.");
+		result->number = current + offset;
+	}
+	else if ((result->number = syncmaster_version_revision(target)) >= 0)
+	{
+		if (!version_is_available(target))
+			target_error(target,
+						 "No installed script makes that version of the "
+						 "extension.");
+		result->version = pstrdup(target);
+	}
+	else
+	{
+		size_t length = strcspn(target, "+-");
+
+		result->number = symbol_number(pnstrdup(target, length));
+		if (result->number < 0 ||
+			(target[length] != '\0' && !parse_offset(target + length, &offset)))
+			target_error(target, "There is no such revision.");
+		result->number += offset;
+	}
+
+	if (result->number < REVISION_BASE || result->number > REVISION_HEAD)
+		target_error(target, psprintf("The revisions end at 0001 and %s, and "
+									  "the schema is at %s.",
+									  syncmaster_revision_id(REVISION_HEAD),
+									  syncmaster_revision_id(current)));
+	if (!upgrade && result->number > current)
+		target_error(target, psprintf("The schema is at %s, which is below.",
+									  syncmaster_revision_id(current)));
+}

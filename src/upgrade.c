@@ -1,0 +1,223 @@
+/*-------------------------------------------------------------------------
+ *
+ * upgrade.c
+ *	  syncmaster_upgrade() and syncmaster_downgrade(): the schema and the
+ *	  extension's version, moved together to a target.
+ *
+ * ALTER EXTENSION UPDATE moves the version, and the schema with it when the
+ * two agree.  They do not after a restore of an older dump, or when Alembic
+ * moved the schema; then the missing steps are taken from the scripts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "execute.h"
+#include "extension.h"
+#include "indexes.h"
+#include "migrate.h"
+#include "relation.h"
+#include "revision.h"
+#include "script.h"
+#include "settings.h"
+
+/* Rows past this many are not counted before they are dropped. */
+#define MAX_ROWS_COUNTED 100000
+
+PG_FUNCTION_INFO_V1(syncmaster_upgrade);
+PG_FUNCTION_INFO_V1(syncmaster_downgrade);
+
+static char *
+argument_target(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("target must not be null"),
+				 errhint("Name head, base, a revision, a number of steps such "
+						 "as +1 or -1, or a version of the extension.")));
+	return text_to_cstring(PG_GETARG_TEXT_PP(0));
+}
+
+/*
+ * Where is the schema?  One from the future cannot be moved.
+ */
+static int
+current_revision(const MigrationContext *context)
+{
+	SchemaRevision revision;
+
+	syncmaster_require_revision(context->namespace, &revision);
+	if (revision.state == REVISION_NEWER)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schema \"%s\" is at revision %s, but this library "
+						"knows revisions up to %s",
+						context->schema, revision.id,
+						syncmaster_revision_id(REVISION_HEAD)),
+				 errhint("Install a newer package of syncmaster.")));
+	return revision.number;
+}
+
+/*
+ * ALTER EXTENSION UPDATE, with the caller's own rights.
+ */
+static void
+update_extension(const char *version)
+{
+	char *sql = psprintf("ALTER EXTENSION syncmaster UPDATE TO %s",
+						 quote_literal_cstr(version));
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "ALTER EXTENSION failed");
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+}
+
+/*
+ * syncmaster_upgrade(target text) returns text: the revision reached
+ */
+Datum
+syncmaster_upgrade(PG_FUNCTION_ARGS)
+{
+	char *text = argument_target(fcinfo);
+	MigrationContext context;
+	ExtensionEntry extension;
+	RevisionTarget target;
+	int current;
+	int installed;
+
+	syncmaster_begin_command(&context, "syncmaster_upgrade()");
+	syncmaster_get_extension(&extension);
+	current = current_revision(&context);
+	syncmaster_parse_target(text, true, current, &target);
+
+	installed = syncmaster_version_revision(extension.version);
+	if (target.version == NULL)
+		target.version = target.number == REVISION_HEAD
+							 ? syncmaster_default_version("syncmaster")
+							 : syncmaster_revision_version(target.number);
+
+	syncmaster_migrate_steps(&context,
+							 syncmaster_read_steps(context.namespace),
+							 Max(current, Min(target.number, installed)));
+	if (strcmp(target.version, extension.version) != 0 &&
+		target.number >= installed)
+		update_extension(target.version);
+
+	current = current_revision(&context);
+	if (current == REVISION_HEAD && syncmaster_create_indexes_enabled)
+		syncmaster_build_indexes(&context, WARNING);
+	PG_RETURN_TEXT_P(cstring_to_text(syncmaster_revision_id(current)));
+}
+
+/*
+ * Rows in a table, as far as they are worth counting.  Read directly: the
+ * caller may lack SELECT, and the owner's policies must not run.
+ */
+static int
+count_rows(Oid relid)
+{
+	Relation rel = table_open(relid, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	int count = 0;
+
+	while (count < MAX_ROWS_COUNTED &&
+		   table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		count++;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, AccessShareLock);
+
+	return count;
+}
+
+/*
+ * Refuse to drop tables unless that is what the caller wants; say which, and
+ * what is in them.
+ */
+static void
+require_allow_destroy(const MigrationContext *context, int current, int to)
+{
+	StringInfoData tables;
+
+	if (syncmaster_allow_destroy || current <= to || to >= REVISION_BASE_SCRIPT)
+		return;
+
+	initStringInfo(&tables);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, context->namespace);
+		int rows;
+
+		if (relation->revision <= to || relation->kind != RELKIND_RELATION ||
+			!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+			continue;
+		rows = count_rows(relid);
+		appendStringInfo(&tables, "%s%s (%s%d rows)",
+						 tables.len > 0 ? ", " : "", relation->name,
+						 rows == MAX_ROWS_COUNTED ? "at least " : "", rows);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("a downgrade to %s would drop tables",
+					syncmaster_revision_id(to)),
+			 tables.len > 0 ? errdetail("Lost would be: %s.", tables.data)
+							: errdetail("Lost would be the extension pg_trgm."),
+			 errhint("To drop them, SET syncmaster.allow_destroy = on and run "
+					 "the command again. A dump made before is the only way "
+					 "back.")));
+}
+
+/*
+ * syncmaster_downgrade(target text) returns text: the revision reached
+ */
+Datum
+syncmaster_downgrade(PG_FUNCTION_ARGS)
+{
+	char *text = argument_target(fcinfo);
+	MigrationContext context;
+	ExtensionEntry extension;
+	RevisionTarget target;
+	int current;
+
+	syncmaster_begin_command(&context, "syncmaster_downgrade()");
+	syncmaster_get_extension(&extension);
+	current = current_revision(&context);
+	syncmaster_parse_target(text, false, current, &target);
+	require_allow_destroy(&context, current, target.number);
+
+	if (target.number < REVISION_BASE_SCRIPT)
+		syncmaster_remove_indexes(&context);
+	if (target.version == NULL)
+		target.version = syncmaster_revision_version(target.number);
+	if (syncmaster_version_revision(extension.version) >
+		Max(target.number, REVISION_BASE_SCRIPT))
+		update_extension(target.version);
+	if (current_revision(&context) != target.number)
+		syncmaster_migrate_steps(&context,
+								 syncmaster_read_steps(context.namespace),
+								 target.number);
+
+	PG_RETURN_TEXT_P(
+		cstring_to_text(syncmaster_revision_id(current_revision(&context))));
+}

@@ -1,0 +1,203 @@
+/*-------------------------------------------------------------------------
+ *
+ * version.c
+ *	  Which version of what is in use: schema, extension, library, server.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/tuplestore.h"
+
+#include "execute.h"
+#include "extension.h"
+#include "relation.h"
+#include "result.h"
+#include "revision.h"
+
+#define VERSIONS_NATTS 6
+
+PG_FUNCTION_INFO_V1(syncmaster_schema_version);
+PG_FUNCTION_INFO_V1(syncmaster_full_version);
+PG_FUNCTION_INFO_V1(syncmaster_versions);
+
+/*
+ * Revision of the schema in this database, as Alembic wrote it; NULL when
+ * there is none.
+ */
+Datum
+syncmaster_schema_version(PG_FUNCTION_ARGS)
+{
+	ExtensionEntry extension;
+	SchemaRevision revision;
+
+	syncmaster_get_extension(&extension);
+	syncmaster_read_revision(extension.namespace, &revision);
+	if (revision.state == REVISION_MANY_ROWS)
+		syncmaster_require_revision(extension.namespace, &revision);
+	if (revision.id == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(revision.id));
+}
+
+/*
+ * Say what the schema is at.
+ */
+static void
+describe_schema(StringInfo line, const SchemaRevision *revision)
+{
+	switch (revision->state)
+	{
+		case REVISION_NO_TABLE:
+		case REVISION_NO_ROW:
+			appendStringInfoString(line, "no revision");
+			break;
+		case REVISION_BAD_TABLE:
+			appendStringInfoString(line, "unreadable alembic_version");
+			break;
+		case REVISION_MANY_ROWS:
+			appendStringInfoString(line, "more than one revision");
+			break;
+		case REVISION_LEGACY:
+		case REVISION_UNKNOWN:
+		case REVISION_NEWER:
+		case REVISION_KNOWN:
+			appendStringInfo(line, "revision %s", revision->id);
+			break;
+	}
+}
+
+/*
+ * What is out of step, and what to do about it; nothing if all agree.
+ */
+static void
+describe_disagreement(StringInfo line, const ExtensionEntry *extension,
+					  const SchemaRevision *revision)
+{
+	int version_revision = syncmaster_version_revision(extension->version);
+
+	if (strcmp(extension->version, SYNCMASTER_VERSION) != 0)
+	{
+		if (version_revision < 0)
+			appendStringInfoString(line, "; the library is older than the "
+										 "extension: install the package "
+										 "again and reconnect");
+		else
+			appendStringInfoString(line, "; the extension is not at the "
+										 "library's version: run ALTER "
+										 "EXTENSION syncmaster UPDATE");
+	}
+
+	switch (revision->state)
+	{
+		case REVISION_NO_TABLE:
+		case REVISION_NO_ROW:
+			appendStringInfoString(
+				line, syncmaster_first_relation(extension->namespace) == NULL
+						  ? "; there is no schema: run SELECT "
+							"syncmaster_upgrade('head')"
+						  : "; there are tables without a revision: write it "
+							"with \"alembic stamp\"");
+			break;
+		case REVISION_KNOWN:
+			if (version_revision >= 0 && revision->number < version_revision)
+				appendStringInfoString(line, "; the schema is behind the "
+											 "extension: run SELECT "
+											 "syncmaster_upgrade('head')");
+			else if (version_revision >= 0 &&
+					 revision->number > version_revision)
+				appendStringInfoString(line, "; the schema is ahead of the "
+											 "extension: run ALTER EXTENSION "
+											 "syncmaster UPDATE");
+			break;
+		case REVISION_NEWER:
+			appendStringInfoString(line, "; the schema is newer than the "
+										 "library: install a newer package");
+			break;
+		case REVISION_BAD_TABLE:
+		case REVISION_MANY_ROWS:
+		case REVISION_LEGACY:
+		case REVISION_UNKNOWN:
+			appendStringInfoString(line, "; table alembic_version does not "
+										 "name a revision of SyncMaster");
+			break;
+	}
+}
+
+/*
+ * All of it in one line.
+ */
+Datum
+syncmaster_full_version(PG_FUNCTION_ARGS)
+{
+	ExtensionEntry extension;
+	SchemaRevision revision;
+	StringInfoData line;
+
+	syncmaster_get_extension(&extension);
+	syncmaster_read_revision(extension.namespace, &revision);
+
+	initStringInfo(&line);
+	appendStringInfo(&line, "syncmaster %s, library %s, schema \"%s\" at ",
+					 extension.version, SYNCMASTER_VERSION,
+					 extension.namespace_name);
+	describe_schema(&line, &revision);
+	appendStringInfo(&line, ", PostgreSQL %s",
+					 GetConfigOption("server_version", false, false));
+	describe_disagreement(&line, &extension, &revision);
+
+	PG_RETURN_TEXT_P(cstring_to_text(line.data));
+}
+
+/*
+ * The versions that the installed scripts can make.
+ */
+Datum
+syncmaster_versions(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	int save_nestlevel = syncmaster_begin_query();
+
+	if (SPI_execute("SELECT v.version, v.installed, "
+					"v.version = e.default_version "
+					"FROM pg_available_extension_versions v "
+					"JOIN pg_available_extensions e USING (name) "
+					"WHERE v.name = 'syncmaster' "
+					"ORDER BY string_to_array(v.version, '.')::int[]",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_available_extension_versions");
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple tuple = SPI_tuptable->vals[i];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		char *version = SPI_getvalue(tuple, desc, 1);
+		int number = syncmaster_version_revision(version);
+		Datum values[VERSIONS_NATTS] = {0};
+		bool nulls[VERSIONS_NATTS] = {false};
+
+		values[0] = CStringGetTextDatum(version);
+		if (number < 0)
+			nulls[1] = nulls[2] = nulls[3] = true;
+		else
+		{
+			const RevisionInfo *info = syncmaster_revision_info(number);
+
+			values[1] = CStringGetTextDatum(info->id);
+			values[2] = CStringGetTextDatum(info->releases);
+			values[3] = CStringGetTextDatum(info->description);
+		}
+		values[4] = SPI_getbinval(tuple, desc, 2, &nulls[4]);
+		values[5] = SPI_getbinval(tuple, desc, 3, &nulls[5]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	syncmaster_end_query(save_nestlevel);
+
+	return (Datum) 0;
+}
