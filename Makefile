@@ -23,7 +23,8 @@ include $(PGXS)
 
 # A server built by gcc hands on flags that clang does not know.
 ifneq (,$(findstring clang,$(CC)))
-override CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument
+override CFLAGS += -Wno-unknown-warning-option \
+	-Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
 
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
