@@ -290,6 +290,36 @@ syncmaster_check_shape(Oid namespace, int revision)
 	}
 }
 
+static void
+report_length(const RelationInfo *relation, Oid relid, const ColumnInfo *column)
+{
+	HeapTuple tuple = SearchSysCacheAttName(relid, column->name);
+	int32 expected = column->length == 0 ? -1 : column->length + VARHDRSZ;
+	int32 actual;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	actual = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypmod;
+	ReleaseSysCache(tuple);
+	if (actual == expected)
+		return;
+
+	ereport(WARNING,
+			(errmsg("column \"%s\" of table \"%s\" is %s, where SyncMaster now "
+					"makes %s",
+					column->name, relation->name,
+					format_type_with_typemod(VARCHAROID, actual),
+					format_type_with_typemod(VARCHAROID, expected)),
+			 actual < expected || expected < 0
+				 ? errhint("It is left as it is. To make it longer, which "
+						   "rewrites nothing: ALTER TABLE %s ALTER COLUMN %s "
+						   "TYPE %s.",
+						   quote_identifier(relation->name),
+						   quote_identifier(column->name),
+						   format_type_with_typemod(VARCHAROID, expected))
+				 : errhint("It is left as it is, which does no harm.")));
+}
+
 /*
  * Warn about columns whose length is not the one that the migrations make
  * today.  SyncMaster edited released migrations, so that a database born with
@@ -309,30 +339,8 @@ syncmaster_report_lengths(Oid namespace, int revision)
 		for (const ColumnInfo *column = relation->columns; column->name != NULL;
 			 column++)
 		{
-			HeapTuple tuple = SearchSysCacheAttName(relid, column->name);
-			int32 typmod;
-
-			if (!HeapTupleIsValid(tuple))
-				continue;
-			typmod = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypmod;
-			ReleaseSysCache(tuple);
-
-			if (column->type == VARCHAROID &&
-				typmod != (column->length == 0 ? -1
-											   : column->length + VARHDRSZ))
-				ereport(WARNING,
-						(errmsg("column \"%s\" of table \"%s\" is %s, where "
-								"SyncMaster now makes %s",
-								column->name, relation->name,
-								format_type_with_typemod(VARCHAROID, typmod),
-								format_type_with_typemod(
-									VARCHAROID, column->length == 0
-													? -1
-													: column->length +
-														  VARHDRSZ)),
-						 errhint("It is left as it is. A longer one needs no "
-								 "rewrite of the table: ALTER TABLE ... ALTER "
-								 "COLUMN ... TYPE ...")));
+			if (column->type == VARCHAROID)
+				report_length(relation, relid, column);
 		}
 	}
 }

@@ -126,8 +126,8 @@ syncmaster_parse_target(const char *target, bool upgrade, int current,
 	}
 
 	if (result->number < REVISION_BASE || result->number > REVISION_HEAD)
-		target_error(target, psprintf("The revisions end at 0001 and %s, and "
-									  "the schema is at %s.",
+		target_error(target, psprintf("It leads out of the revisions, which go "
+									  "from base to %s; the schema is at %s.",
 									  syncmaster_revision_id(REVISION_HEAD),
 									  syncmaster_revision_id(current)));
 	if (!upgrade && result->number > current)

@@ -1,0 +1,59 @@
+-- The extra indexes.
+DROP EXTENSION IF EXISTS syncmaster;
+CREATE FUNCTION extra_indexes() RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT indexdef FROM pg_indexes
+    WHERE indexname LIKE 'ix\_syncmaster\_\_%' ORDER BY indexname COLLATE "C"
+$$;
+
+-- built at install
+SET syncmaster.create_indexes = on;
+CREATE EXTENSION syncmaster;
+SELECT extra_indexes();
+SELECT syncmaster_create_indexes();
+SELECT syncmaster_drop_indexes();
+SELECT syncmaster_drop_indexes();
+SELECT extra_indexes();
+
+-- not if that is not wanted, and not in the middle of a chain
+SET syncmaster.create_indexes = off;
+SELECT syncmaster_downgrade('1.11');
+SELECT syncmaster_upgrade('head');
+SELECT extra_indexes();
+SET syncmaster.create_indexes = on;
+SELECT syncmaster_downgrade('1.11');
+ALTER EXTENSION syncmaster UPDATE TO '1.12';
+SELECT extra_indexes();
+ALTER EXTENSION syncmaster UPDATE;
+SELECT count(*) FROM extra_indexes();
+
+-- one that was built beforehand is taken over, another one is not touched
+SELECT count(*) FROM syncmaster_drop_indexes();
+CREATE INDEX CONCURRENTLY ix_syncmaster__transfer_queue_id
+    ON transfer (queue_id);
+CREATE INDEX ix_syncmaster__transfer_updated_at ON transfer (created_at);
+SELECT syncmaster_create_indexes();
+SELECT syncmaster_downgrade('1.12');
+ALTER EXTENSION syncmaster UPDATE;
+SELECT count(*) FROM extra_indexes();
+SELECT count(*) FROM syncmaster_drop_indexes();
+SELECT extra_indexes();
+DROP INDEX ix_syncmaster__transfer_updated_at;
+
+-- a table in an index's place
+CREATE TABLE ix_syncmaster__transfer_queue_id ();
+SELECT syncmaster_create_indexes();
+DROP TABLE ix_syncmaster__transfer_queue_id;
+
+-- pg_trgm may be absent
+DROP EXTENSION pg_trgm;
+SELECT count(*) FROM syncmaster_create_indexes();
+SELECT count(*) FROM syncmaster_drop_indexes();
+
+-- and may be in another schema
+CREATE SCHEMA elsewhere;
+CREATE EXTENSION pg_trgm SCHEMA elsewhere;
+SELECT count(*) FROM syncmaster_create_indexes();
+SELECT indexdef FROM pg_indexes WHERE indexname LIKE '%trgm';
+SELECT count(*) FROM syncmaster_drop_indexes();
+SET syncmaster.create_indexes = off;
+DROP FUNCTION extra_indexes();

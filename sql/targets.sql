@@ -1,0 +1,153 @@
+-- Upgrade and downgrade: Alembic's targets, and versions of the extension.
+SET syncmaster.create_indexes = off;
+SELECT extversion FROM pg_extension WHERE extname = 'syncmaster';
+
+CREATE FUNCTION state() RETURNS text LANGUAGE sql AS $$
+    SELECT format('extension %s, schema %s', extversion,
+                  coalesce(syncmaster_schema_version(), 'none'))
+    FROM pg_extension WHERE extname = 'syncmaster'
+$$;
+
+-- down
+SELECT syncmaster_downgrade('head'), state();
+SELECT syncmaster_downgrade('-1'), state();
+SELECT syncmaster_downgrade('0012'), state();
+SELECT syncmaster_downgrade('0012-1'), state();
+-- up
+SELECT syncmaster_upgrade('0011'), state();
+SELECT syncmaster_upgrade('+1'), state();
+SELECT syncmaster_upgrade('0011'), state();
+SELECT syncmaster_upgrade('heads'), state();
+SELECT syncmaster_upgrade('base'), state();
+SELECT syncmaster_downgrade('1.11'), state();
+SELECT syncmaster_upgrade('1.12'), state();
+SELECT syncmaster_upgrade('head-1'), state();
+SELECT syncmaster_upgrade('1.13'), state();
+
+-- ALTER EXTENSION does the same
+ALTER EXTENSION syncmaster UPDATE TO '1.11';
+SELECT state();
+ALTER EXTENSION syncmaster UPDATE;
+SELECT state();
+
+-- refused
+SELECT syncmaster_upgrade(NULL);
+SELECT syncmaster_downgrade(NULL);
+SELECT syncmaster_upgrade('');
+SELECT syncmaster_upgrade('+99');
+SELECT syncmaster_upgrade('+99999999999999999999');
+SELECT syncmaster_upgrade('+1');
+SELECT syncmaster_upgrade('+0');
+SELECT syncmaster_upgrade('-1');
+SELECT syncmaster_upgrade('0099');
+SELECT syncmaster_upgrade('12');
+SELECT syncmaster_upgrade('001');
+SELECT syncmaster_upgrade('HEAD');
+SELECT syncmaster_upgrade(' head ');
+SELECT syncmaster_upgrade('current');
+SELECT syncmaster_upgrade('head+1');
+SELECT syncmaster_upgrade('0012:0013');
+SELECT syncmaster_upgrade('1.10');
+SELECT syncmaster_upgrade('1.99');
+SELECT syncmaster_upgrade('1.13.7');
+SELECT syncmaster_upgrade('1.');
+SELECT syncmaster_upgrade('1.13.');
+SELECT syncmaster_upgrade('head; DROP TABLE run');
+SELECT syncmaster_downgrade('+1');
+SELECT syncmaster_downgrade('-0');
+SELECT syncmaster_downgrade('-99');
+SELECT syncmaster_downgrade('base-1');
+SELECT syncmaster_downgrade('1.12'), state();
+SELECT syncmaster_downgrade('0013');
+SELECT syncmaster_downgrade('1.13');
+
+-- a downgrade that drops tables says what would be lost
+SELECT syncmaster_downgrade('0011'), state();
+SELECT syncmaster_downgrade('0009');
+SELECT syncmaster_downgrade('base');
+SELECT state(), count(*) FROM "user";
+BEGIN;
+SET LOCAL syncmaster.allow_destroy = on;
+SELECT syncmaster_downgrade('0010'), state();
+SELECT syncmaster_downgrade('0005'), state();
+SELECT syncmaster_downgrade('0011');
+SELECT state();
+ROLLBACK;
+BEGIN;
+SET LOCAL syncmaster.allow_destroy = on;
+SELECT syncmaster_downgrade('base'), state();
+SELECT count(*) FROM alembic_version;
+SELECT to_regclass('"user"'), to_regclass('task_id_sequence');
+SELECT syncmaster_upgrade('+3'), state();
+ALTER EXTENSION syncmaster UPDATE;
+SELECT state();
+ROLLBACK;
+SELECT state(), count(*) FROM "user";
+
+-- objects of the DBA stand in the way of a drop, as they do for Alembic
+CREATE TABLE audit (run_id bigint REFERENCES run);
+SET syncmaster.allow_destroy = on;
+\set VERBOSITY terse
+SELECT syncmaster_downgrade('base');
+\set VERBOSITY default
+RESET syncmaster.allow_destroy;
+DROP TABLE audit;
+
+-- Alembic moves the schema while the version stays
+UPDATE alembic_version SET version_num = '0010';
+DROP TABLE apscheduler_jobs;
+SELECT regexp_replace(syncmaster_full_version(), 'PostgreSQL .*;', '...');
+SELECT syncmaster_upgrade('head'), state();
+ALTER TABLE celery_taskmeta DROP COLUMN queue;
+SELECT syncmaster_downgrade('-1'), state();
+ALTER TABLE celery_taskmeta ADD COLUMN queue varchar(155);
+DROP INDEX IF EXISTS ix_celery_taskmeta_date_done;
+ALTER EXTENSION syncmaster UPDATE;
+SELECT state();
+
+-- pg_trgm of another owner stays at the downgrade that would drop it
+CREATE ROLE regress_syncmaster_owner;
+GRANT CREATE ON SCHEMA public TO regress_syncmaster_owner;
+SELECT syncmaster_set_owner('regress_syncmaster_owner');
+SET ROLE regress_syncmaster_owner;
+SELECT syncmaster_upgrade('head');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION syncmaster_downgrade(text)
+    TO regress_syncmaster_owner;
+GRANT EXECUTE ON FUNCTION syncmaster_upgrade(text)
+    TO regress_syncmaster_owner;
+-- the version needs the extension's owner, the schema alone does not
+SET ROLE regress_syncmaster_owner;
+\set VERBOSITY terse
+SELECT syncmaster_downgrade('0012');
+\set VERBOSITY default
+RESET ROLE;
+SELECT syncmaster_downgrade('0011'), state();
+SET ROLE regress_syncmaster_owner;
+BEGIN;
+SET LOCAL syncmaster.allow_destroy = on;
+SELECT syncmaster_downgrade('0009'), state();
+ROLLBACK;
+RESET ROLE;
+SELECT syncmaster_upgrade('head'), state();
+
+-- who owns what
+SELECT count(*), array_agg(DISTINCT relowner::regrole) AS owners
+FROM pg_class
+WHERE relkind IN ('r', 'S') AND relnamespace IN
+    ('public'::regnamespace, 'syncmaster_history'::regnamespace);
+SELECT nspowner::regrole FROM pg_namespace
+WHERE nspname = 'syncmaster_history';
+SELECT syncmaster_set_owner(NULL);
+SELECT syncmaster_set_owner('regress_no_such_role');
+SELECT syncmaster_set_owner(current_user);
+SELECT array_agg(DISTINCT relowner = current_user::regrole) AS mine
+FROM pg_class
+WHERE relkind IN ('r', 'S') AND relnamespace IN
+    ('public'::regnamespace, 'syncmaster_history'::regnamespace);
+REVOKE CREATE ON SCHEMA public FROM regress_syncmaster_owner;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+SELECT syncmaster_set_owner('regress_syncmaster_owner');
+DROP OWNED BY regress_syncmaster_owner;
+DROP ROLE regress_syncmaster_owner;
+DROP FUNCTION state();
