@@ -201,6 +201,19 @@ CREATE EXTENSION syncmaster SCHEMA bad;
 DROP EXTENSION syncmaster;
 DROP SCHEMA bad CASCADE;
 
+-- the database's owner cannot make tables there: they are the schema owner's
+CREATE ROLE regress_syncmaster_db_owner;
+CREATE ROLE regress_syncmaster_schema_owner;
+ALTER DATABASE :"db" OWNER TO regress_syncmaster_db_owner;
+CREATE SCHEMA bad AUTHORIZATION regress_syncmaster_schema_owner;
+CREATE EXTENSION syncmaster SCHEMA bad;
+SELECT DISTINCT relowner::regrole FROM pg_class
+WHERE relnamespace = 'bad'::regnamespace AND relkind IN ('r', 'S');
+DROP EXTENSION syncmaster;
+DROP SCHEMA bad CASCADE;
+ALTER DATABASE :"db" OWNER TO CURRENT_USER;
+DROP ROLE regress_syncmaster_db_owner, regress_syncmaster_schema_owner;
+
 -- no such schema, no such version
 CREATE EXTENSION syncmaster SCHEMA no_such_schema;
 CREATE EXTENSION syncmaster VERSION '1.10';

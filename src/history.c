@@ -15,13 +15,11 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -30,7 +28,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "compat.h"
@@ -54,21 +51,6 @@ syncmaster_find_history(void)
 
 	return OidIsValid(namespace) ? get_relname_relid(HISTORY_TABLE, namespace)
 								 : InvalidOid;
-}
-
-static Oid
-schema_owner(Oid namespace)
-{
-	HeapTuple tuple = SearchSysCache1(NAMESPACEOID,
-									  ObjectIdGetDatum(namespace));
-	Oid owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", namespace);
-	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
-
-	return owner;
 }
 
 /*
@@ -121,7 +103,7 @@ create_history(const MigrationContext *context)
 							  owner);
 	}
 	else
-		owner = schema_owner(namespace);
+		owner = syncmaster_schema_owner(namespace);
 
 	syncmaster_execute_as("CREATE TABLE " HISTORY_NAME " ("
 						  "applied_at timestamptz NOT NULL, "

@@ -195,8 +195,9 @@ database_owner(void)
 }
 
 /*
- * Whose are the tables?  On an empty database they will be the database
- * owner's, unless the caller has nothing to do with that role.
+ * Whose are the tables?  On an empty database they become the database
+ * owner's, if that role may make tables in the schema, else the schema
+ * owner's; of these only a role that the caller may act as.
  */
 static Oid
 find_owner(Oid caller, Oid namespace)
@@ -208,8 +209,36 @@ find_owner(Oid caller, Oid namespace)
 
 	if (OidIsValid(relid))
 		return syncmaster_relation_owner(relid);
+
 	owner = database_owner();
+	if (has_privs_of_role(caller, owner) && has_schema_create(namespace, owner))
+		return owner;
+	owner = syncmaster_schema_owner(namespace);
 	return has_privs_of_role(caller, owner) ? owner : caller;
+}
+
+/*
+ * Say so when new tables do not become the database owner's.
+ */
+static void
+warn_owner(const MigrationContext *context)
+{
+	Oid owner = database_owner();
+	char *name = GetUserNameFromId(owner, false);
+
+	if (owner == context->owner || !has_privs_of_role(context->caller, owner))
+		return;
+	ereport(WARNING,
+			(errmsg("the tables are made for role \"%s\", because the "
+					"database's owner \"%s\" lacks CREATE on schema \"%s\"",
+					GetUserNameFromId(context->owner, false), name,
+					context->schema),
+			 errhint("To give them to that role: GRANT CREATE ON SCHEMA %s TO "
+					 "%s; SELECT %s(%s);",
+					 quote_identifier(context->schema), quote_identifier(name),
+					 quote_qualified_identifier(context->schema,
+												"syncmaster_set_owner"),
+					 quote_literal_cstr(name))));
 }
 
 /*
@@ -560,7 +589,11 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 			PG_RETURN_VOID();
 		}
 		if (revision.number == REVISION_BASE)
+		{
 			warn_other_schema(&context);
+			if (revision.state == REVISION_NO_TABLE)
+				warn_owner(&context);
+		}
 	}
 	else if (revision.number <= to)
 		PG_RETURN_VOID();
