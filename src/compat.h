@@ -12,7 +12,7 @@
 #define SYNCMASTER_COMPAT_H
 
 #if PG_VERSION_NUM < 130000
-#error "syncmaster needs PostgreSQL 13 or later; build it with PG_CONFIG=/path/to/a/later/pg_config"
+#error "syncmaster needs PostgreSQL 13 or later; set PG_CONFIG to its pg_config"
 #endif
 
 #include "catalog/pg_database.h"

@@ -1,0 +1,132 @@
+# Shell functions that bin/quickstart, test/run and test/lint share.
+# shellcheck shell=sh
+
+# Messages, sort orders and what initdb records must not depend on who calls.
+LC_ALL=C.UTF-8
+export LC_ALL
+unset LANG LANGUAGE
+
+say()
+{
+	printf '%s\n' "$*"
+}
+
+die()
+{
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+is_root()
+{
+	[ "$(id -u)" -eq 0 ]
+}
+
+# Print those of the named Debian packages that are not installed.
+missing_packages()
+{
+	for package in "$@"; do
+		case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+			'install ok installed') ;;
+			*) say "$package" ;;
+		esac
+	done
+}
+
+# An index of some other repository may be out of reach; whether that matters
+# shows when packages are installed.
+update_package_index()
+{
+	[ -z "${package_index_updated:-}" ] || return 0
+	DEBIAN_FRONTEND=noninteractive apt-get -q update >/dev/null 2>&1 || :
+	package_index_updated=1
+}
+
+# Install the named packages where they are missing.
+install_packages()
+{
+	# shellcheck disable=SC2046 # one word per package
+	set -- $(missing_packages "$@")
+	[ $# -gt 0 ] || return 0
+	is_root || die "needs root to install these packages: $*"
+	command -v apt-get >/dev/null || die "needs these packages: $*"
+
+	say "Installing $*"
+	update_package_index
+
+	# Debian creates and starts a cluster on port 5432 along with the server's
+	# package.  Nobody asked for that one.
+	dropin=/etc/postgresql-common/createcluster.d/syncmaster-no-cluster.conf
+	mkdir -p "${dropin%/*}"
+	echo 'create_main_cluster = false' >"$dropin"
+	log=$(mktemp)
+	if DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+		-o DPkg::Lock::Timeout=300 install --no-install-recommends "$@" \
+		</dev/null >"$log" 2>&1
+	then
+		rm -f "$dropin" "$log"
+	else
+		cat "$log" >&2
+		rm -f "$dropin" "$log"
+		die "could not install $*"
+	fi
+}
+
+# The major version to work with: of the server that PG_CONFIG belongs to, else
+# the newest installed server, else what the distribution would install.
+default_major()
+{
+	if [ -n "${PG_CONFIG:-}" ]; then
+		"$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'
+		return
+	fi
+	major=$(for dir in /usr/lib/postgresql/*/bin; do
+		[ ! -x "$dir/postgres" ] || basename "${dir%/bin}"
+	done | sort -n | tail -n 1)
+	if [ -z "$major" ]; then
+		update_package_index
+		major=$(apt-cache show postgresql 2>/dev/null |
+			sed -n 's/^Depends:.*postgresql-\([0-9][0-9]*\).*/\1/p' | head -n 1)
+	fi
+	say "$major"
+}
+
+# What a build against the given major needs.
+build_packages()
+{
+	say "postgresql-$1 postgresql-server-dev-$1 gcc libc6-dev make libssl-dev" \
+		"libkrb5-dev"
+}
+
+# The pg_config of the given major.
+pg_config_of()
+{
+	if [ -n "${PG_CONFIG:-}" ]; then
+		say "$PG_CONFIG"
+	else
+		say "/usr/lib/postgresql/$1/bin/pg_config"
+	fi
+}
+
+# Copy the sources in the current directory, without what is built from them,
+# to the folder $1.  Builds and tests then leave nothing behind here.
+copy_sources()
+{
+	mkdir -p "$1"
+	tar -cf - --exclude=./.git --exclude=./.demo --exclude=./dist \
+		--exclude='*.o' --exclude='*.so' --exclude='*.bc' \
+		--exclude=./results --exclude=./output_iso --exclude=./tmp_check . |
+		(cd "$1" && tar -xf - --no-same-owner)
+}
+
+# Run a command as the user $1, whatever that user's shell is.
+as_user()
+{
+	as=$1
+	shift
+	if [ "$as" = "$(id -un)" ]; then
+		"$@"
+	else
+		setpriv --reuid "$as" --regid "$(id -g "$as")" --init-groups -- "$@"
+	fi
+}
