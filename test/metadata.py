@@ -1,0 +1,142 @@
+"""The version, META.json, the changelog and the set of scripts agree.
+
+Prints what is wrong; silent and successful otherwise.
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)([-+]?[A-Za-z][0-9A-Za-z-]*)?")
+REQUIRED = {"name", "version", "abstract", "maintainer", "license", "provides", "meta-spec"}
+OPTIONAL = {"description", "release_status", "prereqs", "resources", "tags",
+            "generated_by", "no_index", "date"}
+LICENSES = {"agpl_3", "apache_1_1", "apache_2_0", "artistic_1", "artistic_2", "bsd",
+            "freebsd", "gfdl_1_2", "gfdl_1_3", "gpl_1", "gpl_2", "gpl_3", "lgpl_2_1",
+            "lgpl_3_0", "mit", "mozilla_1_0", "mozilla_1_1", "openssl", "perl_5",
+            "postgresql", "qpl_1_0", "ssleay", "sun", "zlib", "open_source",
+            "restricted", "unrestricted", "unknown"}
+PHASES = {"configure", "build", "test", "runtime", "develop"}
+RELATIONS = {"requires", "recommends", "suggests", "conflicts"}
+ECHO = re.compile(r'\\echo Use "(CREATE|ALTER) EXTENSION syncmaster[^"]*" to load this file\. \\quit')
+
+problems = []
+
+
+def expect(condition, problem):
+    if not condition:
+        problems.append(problem)
+
+
+def semver(version):
+    return isinstance(version, str) and SEMVER.fullmatch(version)
+
+
+def version_range(text):
+    """A range is versions with optional comparisons, joined by commas."""
+    return str(text) == "0" or all(
+        semver(re.sub(r"^(==|!=|<=|>=|<|>)\s*", "", part.strip()))
+        for part in str(text).split(","))
+
+
+def check_meta(version):
+    """META.json by the rules of the PGXN Meta Spec 1.0.0."""
+    meta = json.loads(pathlib.Path("META.json").read_text(encoding="utf-8"))
+
+    for key in sorted(REQUIRED - meta.keys()):
+        problems.append(f"META.json lacks {key}")
+    for key in sorted(meta.keys() - REQUIRED - OPTIONAL):
+        expect(key.lower().startswith("x_"), f"META.json has an unknown key {key}")
+    if problems:
+        return
+
+    # A release of PGXN has three numbers, where ours may leave the last one out.
+    wanted = version if version.count(".") == 2 else version + ".0"
+    expect(re.fullmatch(r"[^\s/\\\x00-\x20\x7f]{2,}", meta["name"]), "META.json: name")
+    expect(semver(meta["version"]), "META.json: version is not a semantic one")
+    expect(meta["version"] == wanted,
+           f"META.json: version is {meta['version']}, not {wanted}")
+    licenses = meta["license"] if isinstance(meta["license"], list) else [meta["license"]]
+    expect(isinstance(meta["license"], dict) or set(licenses) <= LICENSES,
+           "META.json: unknown license")
+    expect(meta["meta-spec"].get("version") == "1.0.0", "META.json: meta-spec")
+    expect(meta.get("release_status", "stable") in {"stable", "testing", "unstable"},
+           "META.json: release_status")
+    expect(all(isinstance(tag, str) and 0 < len(tag) < 256 for tag in meta.get("tags", [])),
+           "META.json: tags")
+
+    expect(meta["provides"], "META.json: provides nothing")
+    for name, provided in meta["provides"].items():
+        expect(provided.get("version") == wanted,
+               f"META.json: {name} is not provided in version {wanted}")
+        for key in ("file", "docfile"):
+            if key == "file" or key in provided:
+                expect(pathlib.Path(provided.get(key, "-")).is_file(),
+                       f"META.json: {key} of {name} does not exist")
+
+    for phase, relations in meta.get("prereqs", {}).items():
+        expect(phase in PHASES, f"META.json: unknown phase {phase}")
+        for relation, needs in relations.items():
+            expect(relation in RELATIONS, f"META.json: unknown relation {relation}")
+            for name, needed in needs.items():
+                expect(version_range(needed), f"META.json: version range of {name}")
+
+
+def reachable(start, edges):
+    found, todo = {start}, [start]
+    while todo:
+        here = todo.pop()
+        for source, target in edges:
+            if source == here and target not in found:
+                found.add(target)
+                todo.append(target)
+    return found
+
+
+def check_scripts(version):
+    """One base script; from it every version is reached, and from every version the default."""
+    bases, edges = [], set()
+    for script in sorted(pathlib.Path("migrations").iterdir()):
+        match = re.fullmatch(r"syncmaster--([\d.]+?)(?:--([\d.]+))?\.sql", script.name)
+        if not match:
+            problems.append(f"{script} is not named as a script of the extension")
+            continue
+        if match[2]:
+            edges.add((match[1], match[2]))
+        else:
+            bases.append(match[1])
+        lines = script.read_text(encoding="utf-8").splitlines()
+        head = next((line for line in lines if line and not line.startswith("--")), "")
+        expect(ECHO.fullmatch(head), f"{script} does not begin with the usual \\echo line")
+
+    expect(len(bases) == 1, f"there are {len(bases)} base scripts, not one")
+    versions = set(bases).union(*edges) if edges else set(bases)
+    expect(version in versions, f"no script leads to the default version {version}")
+    for base in bases:
+        for other in sorted(versions - reachable(base, edges)):
+            problems.append(f"no path of scripts leads from {base} to {other}")
+    for other in sorted(versions):
+        expect(version in reachable(other, edges),
+               f"no path of scripts leads from {other} to {version}")
+    for source, target in sorted(edges):
+        expect((target, source) in edges,
+               f"there is no way back from {target} to {source}")
+
+
+def main():
+    control = pathlib.Path("syncmaster.control").read_text(encoding="utf-8")
+    version = re.search(r"^default_version\s*=\s*'([^']+)'", control, re.M)[1]
+    changelog = pathlib.Path("CHANGELOG.md").read_text(encoding="utf-8")
+
+    check_meta(version)
+    check_scripts(version)
+    expect(re.search(rf"^## \[?{re.escape(version)}\]?(\s|$)", changelog, re.M),
+           f"CHANGELOG.md has no section for {version}")
+
+    print("\n".join(problems), end="\n" if problems else "")
+    return bool(problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
