@@ -7,8 +7,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA = $(sort $(wildcard migrations/*.sql))
 DOCS = README.md $(sort $(wildcard doc/*.md))
 
-# A fixed order: each file leaves the extension installed for the next one.
-REGRESS = install targets bad_input indexes
+REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
 REGRESS_OPTS = --inputdir=. --outputdir=$(or $(TEST_OUTPUT),.)
 ISOLATION = $(sort $(patsubst specs/%.spec,%,$(wildcard specs/*.spec)))
 ISOLATION_OPTS = --inputdir=. --outputdir=$(or $(TEST_OUTPUT),.)

@@ -1,7 +1,12 @@
 -- Databases that cannot be migrated: one clear error each, and no trace left.
 -- Each lives in a schema of its own.
+-- a clean start
 SET client_min_messages = warning;
-DROP EXTENSION IF EXISTS syncmaster;
+DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
+DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+SET client_min_messages = warning;
 SET syncmaster.create_indexes = off;
 
 CREATE FUNCTION version_table(schema text, VARIADIC revisions text[])
@@ -196,6 +201,8 @@ DROP ROLE regress_syncmaster_app;
 DROP ROLE regress_syncmaster_dba;
 
 -- SyncMaster's tables in another schema, where they may have been meant
+CREATE EXTENSION syncmaster;
+DROP EXTENSION syncmaster;
 CREATE SCHEMA bad;
 CREATE EXTENSION syncmaster SCHEMA bad;
 DROP EXTENSION syncmaster;

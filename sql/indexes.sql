@@ -1,5 +1,11 @@
 -- The extra indexes.
-DROP EXTENSION IF EXISTS syncmaster;
+-- a clean start
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
+DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+RESET client_min_messages;
 CREATE FUNCTION extra_indexes() RETURNS SETOF text LANGUAGE sql AS $$
     SELECT indexdef FROM pg_indexes
     WHERE indexname LIKE 'ix\_syncmaster\_\_%' ORDER BY indexname COLLATE "C"

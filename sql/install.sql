@@ -1,4 +1,11 @@
 -- Install, take over, and leave: what a DBA meets first.
+-- a clean start
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
+DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+RESET client_min_messages;
 SET syncmaster.create_indexes = off;
 CREATE EXTENSION syncmaster;
 

@@ -1,6 +1,15 @@
 -- Upgrade and downgrade: Alembic's targets, and versions of the extension.
+-- a clean start
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
+DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+RESET client_min_messages;
 SET syncmaster.create_indexes = off;
-SELECT extversion FROM pg_extension WHERE extname = 'syncmaster';
+CREATE EXTENSION syncmaster;
+INSERT INTO "user" (username, is_superuser, is_active)
+VALUES ('alice', false, true), ('bob', true, true), ('carol', false, true);
 
 CREATE FUNCTION state() RETURNS text LANGUAGE sql AS $$
     SELECT format('extension %s, schema %s', extversion,
