@@ -8,6 +8,8 @@ CREATE SCHEMA public;
 GRANT USAGE ON SCHEMA public TO PUBLIC;
 SET client_min_messages = warning;
 SET syncmaster.create_indexes = off;
+-- 18 shows the whole call of the script as context
+\set SHOW_CONTEXT never
 
 CREATE FUNCTION version_table(schema text, VARIADIC revisions text[])
 RETURNS void LANGUAGE plpgsql AS $$

@@ -95,7 +95,9 @@ SELECT id, name FROM "group" WHERE search_vector @@ to_tsquery('russian', 'от�
 SELECT name, setting, unit, vartype, context, short_desc
 FROM pg_settings WHERE name LIKE 'syncmaster.%' ORDER BY name;
 SET syncmaster.restoring = 'maybe';
+\set VERBOSITY sqlstate
 SET syncmaster.lock_timeout = '-1';
+\set VERBOSITY default
 
 -- the engine answers to scripts only
 SELECT syncmaster_migrate('postgres', '0013', '0012', 'DROP TABLE run');

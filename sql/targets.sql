@@ -7,6 +7,7 @@ CREATE SCHEMA public;
 GRANT USAGE ON SCHEMA public TO PUBLIC;
 RESET client_min_messages;
 SET syncmaster.create_indexes = off;
+\set SHOW_CONTEXT never
 CREATE EXTENSION syncmaster;
 INSERT INTO "user" (username, is_superuser, is_active)
 VALUES ('alice', false, true), ('bob', true, true), ('carol', false, true);
