@@ -27,6 +27,12 @@ CREATE FUNCTION relations(schema text) RETURNS text LANGUAGE sql AS $$
     WHERE relnamespace = schema::regnamespace AND relkind IN ('r', 'v', 'p', 'S')
 $$;
 
+-- the library without the extension
+CREATE FUNCTION lonely() RETURNS text
+    AS '$libdir/syncmaster', 'syncmaster_full_version' LANGUAGE C;
+SELECT lonely();
+DROP FUNCTION lonely();
+
 -- tables of these names without alembic_version
 CREATE SCHEMA bad;
 CREATE TABLE bad."group" (id int);

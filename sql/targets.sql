@@ -139,6 +139,16 @@ SET LOCAL syncmaster.allow_destroy = on;
 SELECT syncmaster_downgrade('0009'), state();
 ROLLBACK;
 RESET ROLE;
+-- who may not make schemas leaves no record where there was none
+SET client_min_messages = warning;
+DROP SCHEMA syncmaster_history CASCADE;
+SET ROLE regress_syncmaster_owner;
+BEGIN;
+SET LOCAL syncmaster.allow_destroy = on;
+SELECT syncmaster_downgrade('-1'), state();
+ROLLBACK;
+RESET client_min_messages;
+RESET ROLE;
 SELECT syncmaster_upgrade('head'), state();
 
 -- who owns what

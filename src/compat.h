@@ -53,8 +53,8 @@ static inline bool
 has_schema_create(Oid namespace, Oid role)
 {
 #if PG_VERSION_NUM >= 160000
-	return object_aclcheck(NamespaceRelationId, namespace, role,
-						   ACL_CREATE) == ACLCHECK_OK;
+	return object_aclcheck(NamespaceRelationId, namespace, role, ACL_CREATE) ==
+		   ACLCHECK_OK;
 #else
 	return pg_namespace_aclcheck(namespace, role, ACL_CREATE) == ACLCHECK_OK;
 #endif

@@ -99,8 +99,8 @@ syncmaster_default_version(const char *extension)
 		elog(ERROR, "could not read pg_available_extensions");
 	if (SPI_processed == 1)
 	{
-		char *value = SPI_getvalue(SPI_tuptable->vals[0],
-								   SPI_tuptable->tupdesc, 1);
+		char *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+								   1);
 
 		if (value != NULL)
 			version = MemoryContextStrdup(caller_context, value);

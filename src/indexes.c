@@ -38,7 +38,8 @@ typedef struct ExtraIndex
 
 static const ExtraIndex extra_indexes[] = {
 	/* the scheduler asks every few seconds for transfers changed since */
-	{INDEX_PREFIX "transfer_updated_at", "transfer", "btree (updated_at)", NULL},
+	{INDEX_PREFIX "transfer_updated_at", "transfer", "btree (updated_at)",
+	 NULL},
 	/* transfers of a queue; deleting a queue, a group, a user */
 	{INDEX_PREFIX "transfer_queue_id", "transfer", "btree (queue_id)", NULL},
 	/* a group's list of transfers, by name */
@@ -54,7 +55,8 @@ static const ExtraIndex extra_indexes[] = {
 	{INDEX_PREFIX "user_active_username", "user",
 	 "btree (username) WHERE (is_active IS TRUE)", NULL},
 	/* search for a user */
-	{INDEX_PREFIX "user_username_trgm", "user", "gin (username", "gin_trgm_ops"},
+	{INDEX_PREFIX "user_username_trgm", "user", "gin (username",
+	 "gin_trgm_ops"},
 	/* search for a group */
 	{INDEX_PREFIX "group_search_vector", "group", "gin (search_vector)", NULL},
 };
@@ -188,8 +190,8 @@ present_indexes(const MigrationContext *context)
 
 	for (int i = 0; i < nextra_indexes; i++)
 	{
-		if (OidIsValid(get_relname_relid(extra_indexes[i].name,
-										 context->namespace)))
+		if (OidIsValid(
+				get_relname_relid(extra_indexes[i].name, context->namespace)))
 			names = lappend(names, unconstify(char *, extra_indexes[i].name));
 	}
 	return names;

@@ -65,16 +65,16 @@ describe_blockers(Oid relation, LOCKMODE mode)
 				GetLockmodeName(DEFAULT_LOCKMETHOD, m));
 	}
 	values[0] = ObjectIdGetDatum(relation);
-	values[1] = PointerGetDatum(construct_array(modes, nmodes, TEXTOID, -1,
-												false, TYPALIGN_INT));
+	values[1] = PointerGetDatum(
+		construct_array(modes, nmodes, TEXTOID, -1, false, TYPALIGN_INT));
 
 	save_nestlevel = syncmaster_begin_query();
-	if (SPI_execute_with_args(BLOCKERS_QUERY, 2, types, values, NULL, true, 1) ==
-			SPI_OK_SELECT &&
+	if (SPI_execute_with_args(BLOCKERS_QUERY, 2, types, values, NULL, true,
+							  1) == SPI_OK_SELECT &&
 		SPI_processed == 1)
 	{
-		char *value = SPI_getvalue(SPI_tuptable->vals[0],
-								   SPI_tuptable->tupdesc, 1);
+		char *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+								   1);
 
 		if (value != NULL)
 			result = MemoryContextStrdup(caller_context, value);

@@ -81,7 +81,8 @@ require_own_script(void)
 {
 	ExtensionEntry extension;
 
-	if (!creating_extension || !syncmaster_find_extension("syncmaster", &extension) ||
+	if (!creating_extension ||
+		!syncmaster_find_extension("syncmaster", &extension) ||
 		extension.oid != CurrentExtensionObject)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -278,10 +279,9 @@ syncmaster_begin_command(MigrationContext *context, const char *command)
 	PreventCommandIfReadOnly(command);
 	PreventCommandDuringRecovery(command);
 	if (syncmaster_is_citus_worker())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot execute %s on a Citus worker", command),
-				 errhint("Run it on the coordinator.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cannot execute %s on a Citus worker", command),
+						errhint("Run it on the coordinator.")));
 	syncmaster_begin_migration(context, GetUserId());
 }
 
@@ -327,14 +327,13 @@ prepare_version_table(const MigrationContext *context)
 	syncmaster_require_revision(context->namespace, &revision);
 	if (!OidIsValid(revision.version_table))
 	{
-		syncmaster_run_statements(
-			context,
-			psprintf("CREATE TABLE %s.alembic_version ("
-					 "version_num varchar(32) NOT NULL, "
-					 "CONSTRAINT alembic_version_pkc "
-					 "PRIMARY KEY (version_num))",
-					 quote_identifier(context->schema)),
-			"syncmaster");
+		syncmaster_run_statements(context,
+								  psprintf("CREATE TABLE %s.alembic_version ("
+										   "version_num varchar(32) NOT NULL, "
+										   "CONSTRAINT alembic_version_pkc "
+										   "PRIMARY KEY (version_num))",
+										   quote_identifier(context->schema)),
+								  "syncmaster");
 		revision.version_table = get_relname_relid("alembic_version",
 												   context->namespace);
 	}
@@ -542,6 +541,15 @@ argument_revision(FunctionCallInfo fcinfo, int n)
 }
 
 /*
+ * Has the schema still to be taken over this step?
+ */
+static bool
+is_needed(const SchemaRevision *revision, int from, int to)
+{
+	return to > from ? revision->number < to : revision->number > to;
+}
+
+/*
  * syncmaster_migrate(caller text, from_revision text, to_revision text,
  *					  ddl text)
  *
@@ -581,21 +589,23 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	}
 
-	if (to > from)
+	if (!is_needed(&revision, from, to))
 	{
-		if (revision.number >= to)
-		{
+		if (to > from)
 			repeat_step(&context, to, ddl);
-			PG_RETURN_VOID();
-		}
-		if (revision.number == REVISION_BASE)
-		{
-			warn_other_schema(&context);
-			if (revision.state == REVISION_NO_TABLE)
-				warn_owner(&context);
-		}
+		PG_RETURN_VOID();
 	}
-	else if (revision.number <= to)
+	if (revision.number == REVISION_BASE)
+	{
+		warn_other_schema(&context);
+		if (revision.state == REVISION_NO_TABLE)
+			warn_owner(&context);
+	}
+
+	/* Others may have migrated while we waited for the lock. */
+	prepare_version_table(&context);
+	read_checked_revision(&context, &revision);
+	if (!is_needed(&revision, from, to))
 		PG_RETURN_VOID();
 
 	/* Alembic may have moved the schema while the version stayed. */
@@ -603,18 +613,6 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 		syncmaster_migrate_steps(&context,
 								 syncmaster_read_steps(context.namespace),
 								 from);
-	else
-	{
-		prepare_version_table(&context);
-		read_checked_revision(&context, &revision);
-		if (revision.number != from)
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("schema \"%s\" was migrated by another session "
-							"meanwhile",
-							context.schema),
-					 errhint("Run the command again.")));
-	}
 	run_step(&context, from, to, ddl);
 
 	PG_RETURN_VOID();

@@ -24,9 +24,18 @@
 	{ \
 		"updated_at", TIMESTAMPTZOID, 0, true, DEFAULT_NOW \
 	}
-#define SEARCH_VECTOR {"search_vector", TSVECTOROID, 0, true, DEFAULT_GENERATED}
-#define SERIAL_ID {"id", INT8OID, 0, true, DEFAULT_SERIAL}
-#define END_OF_COLUMNS {NULL, InvalidOid, 0, false, DEFAULT_NONE}
+#define SEARCH_VECTOR \
+	{ \
+		"search_vector", TSVECTOROID, 0, true, DEFAULT_GENERATED \
+	}
+#define SERIAL_ID \
+	{ \
+		"id", INT8OID, 0, true, DEFAULT_SERIAL \
+	}
+#define END_OF_COLUMNS \
+	{ \
+		NULL, InvalidOid, 0, false, DEFAULT_NONE \
+	}
 
 static const ColumnInfo user_columns[] = {
 	SERIAL_ID,

@@ -33,9 +33,9 @@ typedef struct ColumnInfo
 typedef struct RelationInfo
 {
 	const char *name;
-	char kind;	  /* relkind */
-	int revision; /* that adds it */
-	bool foreign_made; /* Celery or APScheduler makes it when missing */
+	char kind;				   /* relkind */
+	int revision;			   /* that adds it */
+	bool foreign_made;		   /* Celery or APScheduler makes it when missing */
 	const ColumnInfo *columns; /* in their order; NULL for a sequence */
 	int required; /* leading columns that must be there; 0 for all */
 } RelationInfo;

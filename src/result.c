@@ -29,11 +29,7 @@ syncmaster_begin_result(FunctionCallInfo fcinfo)
 
 	if (result == NULL || !IsA(result, ReturnSetInfo) ||
 		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot "
-						"accept a set"),
-				 errhint("Call it in the FROM clause.")));
+		elog(ERROR, "function must be called where a set is accepted");
 	switch (get_call_result_type(fcinfo, &type, &desc))
 	{
 		case TYPEFUNC_COMPOSITE:

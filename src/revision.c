@@ -43,9 +43,10 @@ static const RevisionInfo revisions[REVISION_HEAD] = {
 	{"0009", NULL, "tables and sequences of Celery's results", true},
 	{"0010", NULL, "extension pg_trgm", true},
 	{"0011", "0.2.0 - 0.2.4", "table apscheduler_jobs", true},
-	{"0012", "0.2.5 - 0.3.2", "text search with Russian stemming and exact words",
+	{"0012", "0.2.5 - 0.3.2",
+	 "text search with Russian stemming and exact words", false},
+	{"0013", "0.3.3 - 0.3.5", "indexes on date_done of Celery's results",
 	 false},
-	{"0013", "0.3.3 - 0.3.5", "indexes on date_done of Celery's results", false},
 };
 
 const RevisionInfo *
@@ -157,7 +158,7 @@ classify_revision(SchemaRevision *revision)
 	}
 	else if (strlen(revision->id) == 4 &&
 			 strspn(revision->id, "0123456789") == 4 &&
-			 atoi(revision->id) > REVISION_HEAD)
+			 strcmp(revision->id, revisions[REVISION_HEAD - 1].id) > 0)
 		revision->state = REVISION_NEWER;
 	else if (strcmp(revision->id, LEGACY_REVISION) == 0)
 		revision->state = REVISION_LEGACY;
@@ -306,8 +307,8 @@ syncmaster_stamp_revision(Oid namespace, int from, int to)
 	values[1] = CStringGetTextDatum(from_id);
 	if (from == REVISION_BASE)
 		syncmaster_execute_params(
-			psprintf("INSERT INTO %s (version_num) VALUES ($1)", relname), owner,
-			1, types, values);
+			psprintf("INSERT INTO %s (version_num) VALUES ($1)", relname),
+			owner, 1, types, values);
 	else if (to == REVISION_BASE)
 		syncmaster_execute_params(
 			psprintf("DELETE FROM ONLY %s WHERE version_num = $1", relname),
@@ -322,8 +323,8 @@ syncmaster_stamp_revision(Oid namespace, int from, int to)
 	CommandCounterIncrement();
 	syncmaster_read_revision(namespace, &revision);
 	if (revision.number != to ||
-		revision.state != (to == REVISION_BASE ? REVISION_NO_ROW
-											   : REVISION_KNOWN))
+		revision.state !=
+			(to == REVISION_BASE ? REVISION_NO_ROW : REVISION_KNOWN))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 				 errmsg("could not write revision %s to table %s", to_id,

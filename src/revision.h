@@ -29,13 +29,13 @@ typedef struct RevisionInfo
 /* What alembic_version says. */
 typedef enum RevisionState
 {
-	REVISION_NO_TABLE,	 /* there is no alembic_version */
-	REVISION_BAD_TABLE,	 /* something of that name, but not Alembic's table */
-	REVISION_NO_ROW,	 /* Alembic went down to base */
-	REVISION_MANY_ROWS,	 /* more than one head */
-	REVISION_LEGACY,	 /* SyncMaster 0.1.x */
-	REVISION_UNKNOWN,	 /* another application's */
-	REVISION_NEWER,		 /* numbered past what this library knows */
+	REVISION_NO_TABLE,	/* there is no alembic_version */
+	REVISION_BAD_TABLE, /* something of that name, but not Alembic's table */
+	REVISION_NO_ROW,	/* Alembic went down to base */
+	REVISION_MANY_ROWS, /* more than one head */
+	REVISION_LEGACY,	/* SyncMaster 0.1.x */
+	REVISION_UNKNOWN,	/* another application's */
+	REVISION_NEWER,		/* numbered past what this library knows */
 	REVISION_KNOWN
 } RevisionState;
 

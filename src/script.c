@@ -89,9 +89,9 @@ read_script(const char *path)
 		appendBinaryStringInfo(&text, buffer, (int) nread);
 	err = ferror(file);
 	if (FreeFile(file) != 0 || err)
-		ereport(ERROR, (errcode_for_file_access(),
-						errmsg("could not read extension script \"%s\": %m",
-							   path)));
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read extension script \"%s\": %m", path)));
 
 	return text.data;
 }
@@ -215,8 +215,8 @@ syncmaster_read_steps(Oid namespace)
 			strcmp(entry->d_name + length - strlen(SCRIPT_SUFFIX),
 				   SCRIPT_SUFFIX) != 0)
 			continue;
-		steps = parse_script(
-			steps, psprintf("%s/%s", directory, entry->d_name), schema);
+		steps = parse_script(steps, psprintf("%s/%s", directory, entry->d_name),
+							 schema);
 	}
 	FreeDir(dir);
 	syncmaster_leave_safe_settings(save_nestlevel);

@@ -118,8 +118,8 @@ run_create_index(const MigrationContext *context, IndexStmt *stmt,
  * that role may have it, as Alembic would do it, else to the caller.
  */
 static void
-run_create_extension(const MigrationContext *context,
-					 CreateExtensionStmt *stmt, const char *sql)
+run_create_extension(const MigrationContext *context, CreateExtensionStmt *stmt,
+					 const char *sql)
 {
 	bool by_owner = has_database_create(MyDatabaseId, context->owner);
 

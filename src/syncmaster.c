@@ -46,8 +46,8 @@ _PG_init(void)
 		"Whether the extension's scripts run as part of a restore, which "
 		"brings the tables itself.",
 		"auto recognizes pg_restore and scripts of pg_dump.",
-		&syncmaster_restoring, RESTORING_AUTO, restoring_options, PGC_USERSET, 0,
-		NULL, NULL, NULL);
+		&syncmaster_restoring, RESTORING_AUTO, restoring_options, PGC_USERSET,
+		0, NULL, NULL, NULL);
 
 	DefineCustomBoolVariable(
 		"syncmaster.create_indexes",

@@ -46,9 +46,7 @@ parse_offset(const char *text, int *offset)
 	if ((text[0] != '+' && text[0] != '-') || ndigits == 0 ||
 		ndigits > MAX_OFFSET_DIGITS || text[1 + ndigits] != '\0')
 		return false;
-	*offset = atoi(text + 1);
-	if (text[0] == '-')
-		*offset = -*offset;
+	*offset = (int) strtol(text, NULL, 10);
 	return true;
 }
 
@@ -101,9 +99,9 @@ syncmaster_parse_target(const char *target, bool upgrade, int current,
 	if (parse_offset(target, &offset))
 	{
 		if (offset == 0 || (offset > 0) != upgrade)
-			target_error(target, upgrade
-									 ? "An upgrade goes up by at least one."
-									 : "A downgrade goes down by at least one.");
+			target_error(target,
+						 upgrade ? "An upgrade goes up by at least one."
+								 : "A downgrade goes down by at least one.");
 		result->number = current + offset;
 	}
 	else if ((result->number = syncmaster_version_revision(target)) >= 0)

@@ -112,8 +112,7 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 							 ? syncmaster_default_version("syncmaster")
 							 : syncmaster_revision_version(target.number);
 
-	syncmaster_migrate_steps(&context,
-							 syncmaster_read_steps(context.namespace),
+	syncmaster_migrate_steps(&context, syncmaster_read_steps(context.namespace),
 							 Max(current, Min(target.number, installed)));
 	if (strcmp(target.version, extension.version) != 0 &&
 		target.number >= installed)
