@@ -1,0 +1,194 @@
+# A superuser's dumps, in all formats, restored in all ways: nothing is lost.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SampleDatabase;
+use Test::More;
+
+my $node = new_server('dump');
+create_roles($node);
+
+# The extension is the superuser's, the tables are another role's.
+create_database($node, 'source');
+$node->safe_psql('source', 'CREATE EXTENSION syncmaster');
+$node->safe_psql('source', "SELECT syncmaster_set_owner('app')");
+fill_tables($node, 'source');
+customize($node, 'source');
+
+my $want = sample_state($node, 'source');
+my $full_version = $node->safe_psql('source', 'SELECT syncmaster_full_version()');
+my $history = $node->safe_psql('source', 'SELECT * FROM syncmaster_history()');
+
+unlike($full_version, qr/;/, 'the source is in order');
+is( () = $history =~ /\n/g, 12, 'the source has a history of 13 steps');
+like($want, qr/^rows of public.$_: [1-9]/m, "the source has rows in $_")
+  foreach qw(user group queue connection user_group auth_data transfer run
+  celery_taskmeta celery_tasksetmeta apscheduler_jobs alembic_version);
+
+# What must hold after each restore.
+sub all_is_there
+{
+	my ($dbname, $name, %params) = @_;
+
+	is_same_state($node, $dbname, $want, $name, %params);
+	is($node->safe_psql($dbname, 'SELECT syncmaster_full_version()'),
+		$full_version, "$name: versions agree");
+	is($node->safe_psql($dbname, 'SELECT * FROM syncmaster_history()'),
+		$history, "$name: the history is there");
+	nothing_is_member($node, $dbname, $name);
+	ids_go_on($node, $dbname, $name);
+	return;
+}
+
+my $databases = 0;
+
+sub new_database
+{
+	my $dbname = 'restored' . ++$databases;
+	create_database($node, $dbname);
+	return $dbname;
+}
+
+# Into empty databases.  The last column is what has to be left out when
+# comparing.
+my @not_privileges = (qr/^owner of/, qr/^grant on/);
+my @empty = (
+	[ 'plain', [], [], [] ],
+	[ 'plain, --inserts', ['--inserts'], [], [] ],
+	[ 'plain, -1', [], ['-1'], [] ],
+	[ '-Fc', ['-Fc'], [], [] ],
+	[ '-Fc -j4', ['-Fc'], ['-j4'], [] ],
+	[ '-Fc -1', ['-Fc'], ['-1'], [] ],
+	[ '-Ft', ['-Ft'], [], [] ],
+	[ '-Fd -j2, -j1', [ '-Fd', '-j2' ], [ '-j1', '-e' ], [] ],
+	[ '-Fd -j2, -j4', [ '-Fd', '-j2' ], [ '-j4', '-e' ], [] ],
+	[
+		'--enable-row-security',
+		[ '-Fc', '--enable-row-security' ],
+		[ '--enable-row-security', '-j2' ],
+		[]
+	],
+	[
+		'--no-owner --no-privileges',
+		[ '-Fc', '--no-owner', '--no-privileges' ],
+		[ '-j4' ], \@not_privileges
+	],
+	[
+		'--no-owner --no-privileges at restore',
+		['-Fc'], [ '--no-owner', '--no-privileges' ],
+		\@not_privileges
+	],
+	[ '--clean --if-exists', [ '--clean', '--if-exists' ], [], [] ],
+	[ '-Fc, --clean --if-exists', ['-Fc'], [ '--clean', '--if-exists' ], [] ],
+	[ '--no-comments', [ '-Fc', '--no-comments' ], [], [qr/^comment on/] ],
+);
+foreach my $case (@empty)
+{
+	my ($name, $dump_options, $restore_options, $without) = @$case;
+	my $dbname = new_database();
+	my $dump = dump_database($node, 'source', @$dump_options);
+
+	restored_quietly($node, $dump, $dbname, $name, @$restore_options);
+	all_is_there($dbname, $name, without => $without);
+}
+
+# Over a database that has it all, and over one that has all but the extension.
+foreach my $prepare ('', 'DROP EXTENSION syncmaster')
+{
+	my $over = $prepare eq '' ? 'over itself' : 'over itself without extension';
+	my @clean =
+	  $prepare eq '' ? (['--clean'], [ '--clean', '--if-exists' ]) : ([ '--clean', '--if-exists' ]);
+
+	foreach my $options (@clean)
+	{
+		foreach my $format ([], ['-Fc'])
+		{
+			my $name = "@$options @$format $over";
+			my $dbname = new_database();
+			my $dump = dump_database($node, 'source', @$format,
+				@$format ? () : @$options);
+
+			$node->safe_psql('postgres',
+				"DROP DATABASE $dbname; CREATE DATABASE $dbname TEMPLATE source");
+			$node->safe_psql($dbname, "$prepare;");
+			$node->safe_psql($dbname, 'DELETE FROM run; ALTER TABLE run DROP COLUMN log_url');
+			restored_quietly($node, $dump, $dbname, $name, @$format ? @$options : ());
+			all_is_there($dbname, $name);
+		}
+	}
+}
+
+# Schema first, then data.
+foreach my $format ([], ['-Fc'])
+{
+	my $name = "@$format schema, then data";
+	my $dbname = new_database();
+	my $schema = dump_database($node, 'source', @$format, '-s');
+	my $data = dump_database($node, 'source', @$format, '-a',
+		@$format ? () : '--disable-triggers');
+
+	restored_quietly($node, $schema, $dbname, $name);
+	like(
+		$node->safe_psql($dbname, 'SELECT syncmaster_full_version()'),
+		qr/at no revision, .*; there are tables without a revision/,
+		"$name: a schema without data is reported");
+	my ($rc, $stderr) = restore($node, $data, $dbname,
+		@$format ? ('-a', '--disable-triggers') : ());
+	is("$rc $stderr", '0 ', "$name: data restored, quietly");
+
+	# --disable-triggers enables all of them in the end.
+	all_is_there($dbname, $name, without => [qr/TRIGGER dba_disabled/]);
+}
+
+# The sections of one dump, as a parallel restore by hand would do it.
+{
+	my $dbname = new_database();
+	my $dump = dump_database($node, 'source', '-Fc');
+
+	restored_quietly($node, $dump, $dbname, 'pre-data', '--section=pre-data');
+	foreach my $section (qw(data post-data))
+	{
+		my ($rc, $stderr) = restore($node, $dump, $dbname, "--section=$section");
+		is("$rc $stderr", '0 ', "$section: restored, quietly");
+	}
+	all_is_there($dbname, 'sections');
+}
+
+# One schema: extensions and the history do not come along, and errors are to be
+# expected, but of no table.  CREATE EXTENSION makes good what is missing.
+my @not_in_public = (qr/\bdba\b/, qr/syncmaster_history/);
+foreach my $case (
+	[ 'pg_dump -n public', [ '-n', 'public' ], [] ],
+	[ 'pg_dump -Fc -n public', [ '-Fc', '-n', 'public' ], [] ],
+	[ 'pg_restore -n public', ['-Fc'], [ '-n', 'public' ] ])
+{
+	my ($name, $dump_options, $restore_options) = @$case;
+	my $dbname = new_database();
+	my $dump = dump_database($node, 'source', @$dump_options);
+
+	my (undef, $stderr) = restore($node, $dump, $dbname, @$restore_options);
+	my @errors = $stderr =~ /ERROR:  (.*)/g;
+	is( join('', grep { !/schema "public" already exists/ } @errors),
+		'operator class "public.gin_trgm_ops" does not exist for access method "gin"',
+		"$name: only the index of pg_trgm is missing");
+	is_same_state($node, $dbname, $want, $name,
+		without => [ @not_in_public, qr/^extension/, qr/username_trgm/ ]);
+
+	my ($rc, undef, $messages) =
+	  run_sql($node, $dbname, undef, 'CREATE EXTENSION syncmaster');
+	is("$rc $messages", '0 ', "$name: CREATE EXTENSION afterwards is quiet");
+	is_same_state($node, $dbname, $want, "$name, then CREATE EXTENSION",
+		without => \@not_in_public);
+	is($node->safe_psql($dbname, 'SELECT syncmaster_full_version()'),
+		$full_version, "$name: versions agree");
+	nothing_is_member($node, $dbname, $name);
+	ids_go_on($node, $dbname, $name);
+}
+
+done_testing();

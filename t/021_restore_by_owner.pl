@@ -1,0 +1,168 @@
+# The same without a superuser: one role owns database, extension and tables,
+# dumps and restores.  And a role that may only read dumps.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SampleDatabase;
+use Test::More;
+
+my $node = new_server('owner');
+create_roles($node);
+
+my @by_app = ('-U', 'app');
+
+# Fill a database in which "app" installed the extension into a schema.
+sub make_source
+{
+	my ($dbname, $schema) = @_;
+
+	create_database($node, $dbname, 'app');
+	my ($rc, undef, $stderr) = run_sql($node, $dbname, 'app',
+		$schema eq 'public'
+		? 'CREATE EXTENSION syncmaster'
+		: "CREATE SCHEMA $schema; CREATE EXTENSION syncmaster SCHEMA $schema");
+	is("$rc $stderr", '0 ', "$dbname: the database's owner installs, quietly");
+	fill_tables($node, $dbname, $schema);
+	return;
+}
+
+sub all_is_there
+{
+	my ($dbname, $name, $source, $want, $schema, %params) = @_;
+
+	is_same_state($node, $dbname, $want, $name, %params);
+	foreach my $query (
+		"SELECT $schema.syncmaster_full_version()",
+		"SELECT * FROM $schema.syncmaster_history()")
+	{
+		is($node->safe_psql($dbname, $query),
+			$node->safe_psql($source, $query), "$name: $query");
+	}
+	nothing_is_member($node, $dbname, $name);
+	ids_go_on($node, $dbname, $name, $schema);
+	return;
+}
+
+make_source('source', 'public');
+customize($node, 'source', 'app');
+my $want = sample_state($node, 'source');
+
+is( $node->safe_psql('source', q{
+		SELECT DISTINCT relowner::regrole FROM pg_class
+		WHERE relnamespace IN ('public'::regnamespace, 'syncmaster_history'::regnamespace)
+		UNION SELECT extowner::regrole FROM pg_extension WHERE extname <> 'plpgsql'
+		UNION SELECT nspowner::regrole FROM pg_namespace
+		WHERE nspname = 'syncmaster_history'}),
+	'app', 'everything is the owner\'s');
+
+my $databases = 0;
+foreach my $case (
+	[ 'plain', [], [] ],
+	[ 'plain, -1', [], ['-1'] ],
+	[ '-Fc', ['-Fc'], [] ],
+	[ '-Fd -j2, -j4', [ '-Fd', '-j2' ], ['-j4'] ],
+	[ '-Fc, -1', ['-Fc'], ['-1'] ],
+	[ '--enable-row-security', [ '-Fc', '--enable-row-security' ], ['--enable-row-security'] ],
+	[ '--no-owner --no-privileges', [ '-Fc', '-O', '-x' ], [], qr/^grant on/ ])
+{
+	my ($name, $dump_options, $restore_options, @without) = @$case;
+	my $dbname = 'restored' . ++$databases;
+	my $dump = dump_database($node, 'source', @by_app, @$dump_options);
+
+	create_database($node, $dbname, 'app');
+	restored_quietly($node, $dump, $dbname, $name, @by_app, @$restore_options);
+	all_is_there($dbname, $name, 'source', $want, 'public', without => \@without);
+}
+
+# Over itself.
+foreach my $options (['--clean'], [ '--clean', '--if-exists' ])
+{
+	my $name = "@$options over itself";
+	my $dump = dump_database($node, 'source', @by_app, '-Fc');
+
+	$node->safe_psql('restored1', 'DELETE FROM run');
+	restored_quietly($node, $dump, 'restored1', $name, @by_app, @$options);
+	all_is_there('restored1', $name, 'source', $want, 'public');
+}
+
+# A superuser's dump of the same, restored by the owner, and the reverse.
+foreach my $case ([ [], \@by_app ], [ \@by_app, [] ])
+{
+	my ($dumped_by, $restored_by) = @$case;
+	my $name = sprintf '%s dumps, %s restores', map { @$_ ? 'app' : 'a superuser' } @$case;
+	my $dbname = 'restored' . ++$databases;
+	my $dump = dump_database($node, 'source', @$dumped_by);
+
+	create_database($node, $dbname, 'app');
+	restored_quietly($node, $dump, $dbname, $name, @$restored_by);
+	all_is_there($dbname, $name, 'source', $want, 'public');
+}
+
+# Schema and data apart; the owner cannot disable the triggers of foreign keys,
+# and need not.
+{
+	my $dbname = 'restored' . ++$databases;
+	my $schema = dump_database($node, 'source', @by_app, '-s');
+	my $data = dump_database($node, 'source', @by_app, '-a');
+
+	create_database($node, $dbname, 'app');
+	restored_quietly($node, $schema, $dbname, 'schema', @by_app);
+	my ($rc, $stderr) =
+	  restore($node, $data, $dbname, @by_app, '-v', 'ON_ERROR_STOP=1');
+	is("$rc $stderr", '0 ', 'data: restored, quietly');
+	all_is_there($dbname, 'schema, then data', 'source', $want, 'public');
+}
+
+# A schema of its own.
+{
+	make_source('source_etl', 'etl');
+	my $want_etl = sample_state($node, 'source_etl');
+
+	foreach my $case ([ [], [] ], [ [ '-Fd', '-j2' ], ['-j4'] ])
+	{
+		my ($dump_options, $restore_options) = @$case;
+		my $name = "schema etl @$dump_options";
+		my $dbname = 'restored' . ++$databases;
+		my $dump = dump_database($node, 'source_etl', @by_app, @$dump_options);
+
+		create_database($node, $dbname, 'app');
+		restored_quietly($node, $dump, $dbname, $name, @by_app, @$restore_options);
+		all_is_there($dbname, $name, 'source_etl', $want_etl, 'etl');
+	}
+}
+
+# Whoever may read the application's tables can dump the database: nothing of
+# the extension's own stands in the way.
+{
+	my $dbname = 'restored' . ++$databases;
+
+	$node->safe_psql('source_etl', <<'SQL');
+GRANT USAGE ON SCHEMA etl TO reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA etl TO reader;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA etl TO reader;
+SQL
+	my $want_etl = sample_state($node, 'source_etl');
+	my $dump = dump_database($node, 'source_etl', '-U', 'reader');
+
+	create_database($node, $dbname, 'app');
+	restored_quietly($node, $dump, $dbname, 'dump by a reader', @by_app);
+	all_is_there($dbname, 'dump by a reader', 'source_etl', $want_etl, 'etl');
+
+	# A role without these rights is stopped by the application's tables alone.
+	my ($rc, undef, $stderr) = run_command_on($node, 'pg_dump', '-U', 'stranger',
+		'-f', File::Spec->devnull, 'source_etl');
+	is($rc, 1, 'a stranger cannot dump');
+	unlike($stderr, qr/syncmaster_history/, '... which is not for the history');
+	$dump = dump_database($node, 'source_etl', '-U', 'stranger', '-n',
+		'syncmaster_history');
+	like(slurp_file($dump), qr/^COPY syncmaster_history\.migration .*\n.*\tetl\t\\N\t0001\tapp\t/m,
+		'a stranger can dump the history');
+}
+
+done_testing();
