@@ -172,7 +172,8 @@ classify_revision(SchemaRevision *revision)
  * The table is scanned directly, not by SQL: it may belong to somebody who
  * planted a rule or a policy on it, and everybody may ask for the revision.
  * The snapshot is the newest, because a migration asks after it waited for
- * the table's lock.
+ * the table's lock.  In a parallel query, where nobody migrates, there is none
+ * but the query's.
  */
 void
 syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
@@ -199,7 +200,8 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 	}
 
 	revision->state = REVISION_NO_ROW;
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	snapshot = RegisterSnapshot(IsInParallelMode() ? GetActiveSnapshot()
+												   : GetLatestSnapshot());
 	slot = table_slot_create(rel, NULL);
 	scan = table_beginscan(rel, snapshot, 0, NULL);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
