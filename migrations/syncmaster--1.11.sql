@@ -99,15 +99,15 @@ REVOKE ALL ON FUNCTION @extschema@.syncmaster_downgrade(pg_catalog.text)
 GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_downgrade(pg_catalog.text)
     TO @extowner@;
 
-CREATE FUNCTION @extschema@.syncmaster_set_owner(role pg_catalog.name)
+CREATE FUNCTION @extschema@.syncmaster_set_owner(role pg_catalog.text)
     RETURNS pg_catalog.void
     AS 'MODULE_PATHNAME', 'syncmaster_set_owner'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.name) IS
+COMMENT ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.text) IS
     'hand all tables and sequences of SyncMaster to a role';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.name)
+REVOKE ALL ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.text)
     FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.name)
+GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.text)
     TO @extowner@;
 
 -- Extra indexes --------------------------------------------------------------

@@ -45,10 +45,14 @@ change_owner(const char *schema, const char *name, Oid relid, Oid role)
 }
 
 /*
- * syncmaster_set_owner(role name)
+ * syncmaster_set_owner(role text)
  *
  * Hands all tables and sequences of the application, and the record of
  * migrations, to a role.  Sequences of serial columns go with their tables.
+ *
+ * The argument is text, although a role's name is meant: owners of the tables
+ * may make functions in this schema, and a literal would rather be passed to
+ * their function of this name with an argument of type text.
  */
 Datum
 syncmaster_set_owner(PG_FUNCTION_ARGS)
@@ -62,7 +66,7 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("role must not be null"),
 						errhint("Name the role that shall own the tables.")));
-	role = get_role_oid(NameStr(*PG_GETARG_NAME(0)), false);
+	role = get_role_oid(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 
 	syncmaster_begin_command(&context, "syncmaster_set_owner()");
 	syncmaster_require_revision(context.namespace, &revision);

@@ -1,0 +1,147 @@
+# What tests of failures share: rows for every table, the state of a database in
+# words that can be compared, and psql in the background.
+
+package SchemaState;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use IPC::Run;
+use PostgreSQL::Test::Utils;
+
+our @EXPORT = qw(load_rows state_of start_psql finish_psql);
+
+# Rows in each of the tables of revision 0011, and sequences that have moved on.
+sub load_rows
+{
+	my ($node, $db, %params) = @_;
+	my $connections = $params{connections} // 20;
+
+	$node->safe_psql($db, qq{
+		INSERT INTO "user" (username, is_superuser, is_active)
+			SELECT 'user' || i, i = 1, true FROM generate_series(1, 5) i;
+		INSERT INTO "group" (name, description, owner_id)
+			SELECT 'group ' || i, 'about ' || i, i FROM generate_series(1, 3) i;
+		INSERT INTO user_group SELECT i, 1, 'Developer'
+			FROM generate_series(2, 4) i;
+		INSERT INTO queue (name, slug, group_id, description)
+			SELECT 'queue ' || i, 'queue-' || i, 1, '' FROM generate_series(1, 2) i;
+		INSERT INTO connection (group_id, type, name, description, data)
+			SELECT 1, 'postgres', 'some-connection_' || i, '',
+				   json_build_object('host', 'host-' || i || '.example.org')
+			FROM generate_series(1, $connections) i;
+		INSERT INTO auth_data SELECT id, 'token of ' || id FROM connection;
+		INSERT INTO transfer (group_id, name, description, source_connection_id,
+				target_connection_id, strategy_params, source_params,
+				target_params, transformations, resources, is_scheduled,
+				schedule, queue_id)
+			SELECT 1, 'transfer ' || i, '', i, i + 1, '{}',
+				   '{"table_name": "schema.source"}',
+				   '{"directory_path": "/some/target"}', '[]', '{}', false, '', 1
+			FROM generate_series(1, 10) i;
+		INSERT INTO run (transfer_id, status, type, transfer_dump)
+			SELECT i, 'FINISHED', 'MANUAL', '{}' FROM generate_series(1, 10) i;
+		INSERT INTO celery_taskmeta (id, task_id, date_done)
+			SELECT nextval('task_id_sequence'), 'task ' || i, '2026-01-01'
+			FROM generate_series(1, 4) i;
+		INSERT INTO celery_tasksetmeta (id, taskset_id)
+			SELECT nextval('taskset_id_sequence'), 'set ' || i
+			FROM generate_series(1, 2) i;
+		INSERT INTO apscheduler_jobs VALUES ('job', 1.5, '\\x00');
+	});
+	return;
+}
+
+# The schema public with all its rows, the extensions with their members, and
+# the record of migrations but for its times.  Two databases or moments are the
+# same if and only if their texts are.
+sub state_of
+{
+	my ($node, $db) = @_;
+
+	return $node->safe_psql($db, q{
+		SET search_path = pg_catalog;
+		SELECT 'relation', c.relname, c.relkind, c.relpersistence,
+			   pg_get_userbyid(c.relowner), c.relacl
+		FROM pg_class c
+		WHERE c.relnamespace = 'public'::regnamespace ORDER BY c.relname;
+		SELECT 'column', c.relname, a.attnum, a.attname,
+			   format_type(a.atttypid, a.atttypmod), a.attnotnull,
+			   a.attgenerated, pg_get_expr(d.adbin, d.adrelid)
+		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+		LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+		WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0
+		  AND c.relkind IN ('r', 'S') ORDER BY c.relname, a.attnum;
+		SELECT 'index', indexname, indexdef, x.indisvalid
+		FROM pg_indexes i JOIN pg_index x
+			ON x.indexrelid = format('%I.%I', i.schemaname, i.indexname)::regclass
+		WHERE schemaname = 'public' ORDER BY 2;
+		SELECT 'constraint', conrelid::regclass, conname,
+			   pg_get_constraintdef(oid)
+		FROM pg_constraint
+		WHERE connamespace = 'public'::regnamespace ORDER BY 2::text, 3;
+		SELECT 'function', p.oid::regprocedure, p.proowner::regrole, p.proacl
+		FROM pg_proc p
+		WHERE p.pronamespace = 'public'::regnamespace ORDER BY 2::text;
+		SELECT 'extension', e.extname, e.extversion, e.extowner::regrole,
+			   e.extnamespace::regnamespace,
+			   (SELECT count(*) FROM pg_depend d
+				WHERE d.refclassid = 'pg_extension'::regclass
+				  AND d.refobjid = e.oid AND d.deptype = 'e')
+		FROM pg_extension e ORDER BY 2;
+		SELECT format(
+			'SELECT %L, last_value, is_called FROM %s',
+			'sequence ' || oid::regclass, oid::regclass)
+		FROM pg_class WHERE relnamespace = 'public'::regnamespace
+						AND relkind = 'S' ORDER BY relname \gexec
+		SELECT format(
+			'SELECT %L, count(*), md5(string_agg(r::text, %L ORDER BY r::text))'
+			' FROM %s r', 'rows of ' || oid::regclass, ',', oid::regclass)
+		FROM pg_class WHERE relnamespace = 'public'::regnamespace
+						AND relkind = 'r' ORDER BY relname \gexec
+		SELECT format('SELECT %L, schema_name, from_revision, to_revision,
+			applied_by, library_version FROM %s', 'migration', oid::regclass)
+		FROM pg_class
+		WHERE relnamespace = to_regnamespace('syncmaster_history')
+		  AND relname = 'migration' \gexec
+	});
+}
+
+# Start psql with commands; it ends with them, unless the connection is lost.
+# "hold" lets it wait for finish_psql() instead.
+sub start_psql
+{
+	my ($node, $db, $sql, %params) = @_;
+	my %psql = (in => "$sql\n", out => '', err => '');
+	my @command = (
+		'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-',
+		'-d', $node->connstr($db) . " application_name=" . ($params{name} // 'test'));
+
+	push @command, '-U', $params{user} if $params{user};
+	$psql{handle} = IPC::Run::start(
+		\@command, '<', \$psql{in}, '>', \$psql{out}, '2>', \$psql{err},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default // 180));
+	if ($params{hold})
+	{
+		$psql{in} .= "\\echo held\n";
+		$psql{handle}->pump until $psql{out} =~ /held/;
+	}
+	else
+	{
+		$psql{handle}->pump_nb;
+	}
+	return \%psql;
+}
+
+# Let it end, and return its exit status, its output and its errors.
+sub finish_psql
+{
+	my ($psql, $sql) = @_;
+
+	$psql->{in} .= "$sql\n" if defined $sql;
+	$psql->{handle}->finish;
+	return ($psql->{handle}->result // 1, $psql->{out}, $psql->{err});
+}
+
+1;
