@@ -15,6 +15,7 @@
 #error "syncmaster needs PostgreSQL 13 or later; set PG_CONFIG to its pg_config"
 #endif
 
+#include "access/tableam.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
@@ -33,6 +34,17 @@
 #if PG_VERSION_NUM >= 180000
 #define HAVE_EXTENSION_CONTROL_PATH
 #endif
+
+/* 19 lets the caller of a scan choose its options. */
+static inline TableScanDesc
+begin_table_scan(Relation rel, Snapshot snapshot)
+{
+#if PG_VERSION_NUM >= 190000
+	return table_beginscan(rel, snapshot, 0, NULL, 0);
+#else
+	return table_beginscan(rel, snapshot, 0, NULL);
+#endif
+}
 
 /* 15 keeps a string constant of the parse tree in a union of its own. */
 static inline const char *

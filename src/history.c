@@ -16,18 +16,15 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "compat.h"
@@ -36,6 +33,7 @@
 #include "history.h"
 #include "result.h"
 #include "revision.h"
+#include "scan.h"
 
 #define HISTORY_NATTS 7
 
@@ -199,8 +197,6 @@ syncmaster_history(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
 	Oid relid = syncmaster_find_history();
 	Relation rel;
-	TableScanDesc scan;
-	TupleTableSlot *slot;
 
 	if (!OidIsValid(relid))
 		return (Datum) 0;
@@ -208,17 +204,16 @@ syncmaster_history(PG_FUNCTION_ARGS)
 	rel = relation_open(relid, AccessShareLock);
 	if (is_history_table(rel))
 	{
-		slot = table_slot_create(rel, NULL);
-		scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
-		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		DirectScan scan;
+
+		syncmaster_begin_scan(&scan, rel);
+		while (syncmaster_next_row(&scan))
 		{
-			CHECK_FOR_INTERRUPTS();
-			slot_getallattrs(slot);
+			slot_getallattrs(scan.slot);
 			tuplestore_putvalues(result->setResult, result->setDesc,
-								 slot->tts_values, slot->tts_isnull);
+								 scan.slot->tts_values, scan.slot->tts_isnull);
 		}
-		table_endscan(scan);
-		ExecDropSingleTupleTableSlot(slot);
+		syncmaster_end_scan(&scan);
 	}
 	relation_close(rel, AccessShareLock);
 

@@ -14,14 +14,12 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
@@ -31,7 +29,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -43,6 +40,7 @@
 #include "migrate.h"
 #include "relation.h"
 #include "revision.h"
+#include "scan.h"
 #include "script.h"
 #include "settings.h"
 #include "statement.h"
@@ -131,9 +129,7 @@ syncmaster_is_citus_worker(void)
 	Oid relid = get_relname_relid("pg_dist_local_group", PG_CATALOG_NAMESPACE);
 	AttrNumber attnum;
 	Relation rel;
-	TableScanDesc scan;
-	TupleTableSlot *slot;
-	Snapshot snapshot;
+	DirectScan scan;
 	bool result = false;
 
 	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
@@ -143,19 +139,15 @@ syncmaster_is_citus_worker(void)
 		return false;
 
 	rel = table_open(relid, AccessShareLock);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	slot = table_slot_create(rel, NULL);
-	scan = table_beginscan(rel, snapshot, 0, NULL);
-	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	syncmaster_begin_scan(&scan, rel);
+	if (syncmaster_next_row(&scan))
 	{
 		bool isnull;
-		Datum group = slot_getattr(slot, attnum, &isnull);
+		Datum group = slot_getattr(scan.slot, attnum, &isnull);
 
 		result = !isnull && DatumGetInt32(group) != 0;
 	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	UnregisterSnapshot(snapshot);
+	syncmaster_end_scan(&scan);
 	table_close(rel, AccessShareLock);
 
 	return result;

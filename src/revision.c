@@ -12,18 +12,16 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "execute.h"
 #include "revision.h"
+#include "scan.h"
 
 #define VERSION_TABLE "alembic_version"
 
@@ -167,21 +165,13 @@ classify_revision(SchemaRevision *revision)
 }
 
 /*
- * What does alembic_version in this schema say?
- *
- * The table is scanned directly, not by SQL: it may belong to somebody who
- * planted a rule or a policy on it, and everybody may ask for the revision.
- * The snapshot is the newest, because a migration asks after it waited for
- * the table's lock.  In a parallel query, where nobody migrates, there is none
- * but the query's.
+ * What does alembic_version in this schema say?  Everybody may ask.
  */
 void
 syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 {
 	Relation rel;
-	Snapshot snapshot;
-	TableScanDesc scan;
-	TupleTableSlot *slot;
+	DirectScan scan;
 
 	memset(revision, 0, sizeof(*revision));
 	revision->version_table = get_relname_relid(VERSION_TABLE, namespace);
@@ -200,14 +190,11 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 	}
 
 	revision->state = REVISION_NO_ROW;
-	snapshot = RegisterSnapshot(IsInParallelMode() ? GetActiveSnapshot()
-												   : GetLatestSnapshot());
-	slot = table_slot_create(rel, NULL);
-	scan = table_beginscan(rel, snapshot, 0, NULL);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	syncmaster_begin_scan(&scan, rel);
+	while (syncmaster_next_row(&scan))
 	{
 		bool isnull;
-		Datum value = slot_getattr(slot, 1, &isnull);
+		Datum value = slot_getattr(scan.slot, 1, &isnull);
 
 		if (revision->state != REVISION_NO_ROW)
 		{
@@ -219,9 +206,7 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 		revision->id = isnull ? pstrdup("") : TextDatumGetCString(value);
 		classify_revision(revision);
 	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	UnregisterSnapshot(snapshot);
+	syncmaster_end_scan(&scan);
 	relation_close(rel, AccessShareLock);
 }
 

@@ -13,16 +13,13 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/tableam.h"
 #include "executor/spi.h"
-#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "execute.h"
 #include "extension.h"
@@ -30,6 +27,7 @@
 #include "migrate.h"
 #include "relation.h"
 #include "revision.h"
+#include "scan.h"
 #include "script.h"
 #include "settings.h"
 
@@ -132,18 +130,13 @@ static int
 count_rows(Oid relid)
 {
 	Relation rel = table_open(relid, AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	DirectScan scan;
 	int count = 0;
 
-	while (count < MAX_ROWS_COUNTED &&
-		   table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		CHECK_FOR_INTERRUPTS();
+	syncmaster_begin_scan(&scan, rel);
+	while (count < MAX_ROWS_COUNTED && syncmaster_next_row(&scan))
 		count++;
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+	syncmaster_end_scan(&scan);
 	table_close(rel, AccessShareLock);
 
 	return count;

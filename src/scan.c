@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan.c
+ *	  Reading a table directly, without SQL.
+ *
+ * A table may belong to a role that planted a rule or a policy on it, and the
+ * caller may have more rights than that role, or fewer than SQL would ask for.
+ * A direct scan runs nobody's code and asks for no rights: whoever calls this
+ * decides what of the rows may be shown.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "scan.h"
+
+/*
+ * Begin to read a table that the caller has opened.
+ *
+ * The snapshot is the newest: a migration reads after it waited for a lock.
+ * In a parallel query, where nobody migrates, there is none but the query's.
+ */
+void
+syncmaster_begin_scan(DirectScan *scan, Relation rel)
+{
+	scan->rel = rel;
+	scan->snapshot = RegisterSnapshot(IsInParallelMode() ? GetActiveSnapshot()
+														 : GetLatestSnapshot());
+	scan->slot = table_slot_create(rel, NULL);
+	scan->scan = begin_table_scan(rel, scan->snapshot);
+}
+
+/*
+ * Step to the next row; false after the last.
+ */
+bool
+syncmaster_next_row(DirectScan *scan)
+{
+	CHECK_FOR_INTERRUPTS();
+	return table_scan_getnextslot(scan->scan, ForwardScanDirection, scan->slot);
+}
+
+void
+syncmaster_end_scan(DirectScan *scan)
+{
+	table_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	UnregisterSnapshot(scan->snapshot);
+}
