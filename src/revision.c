@@ -43,8 +43,7 @@ static const RevisionInfo revisions[REVISION_HEAD] = {
 	{"0011", "0.2.0 - 0.2.4", "table apscheduler_jobs", true},
 	{"0012", "0.2.5 - 0.3.2",
 	 "text search with Russian stemming and exact words", false},
-	{"0013", "0.3.3 - 0.3.5", "indexes on date_done of Celery's results",
-	 false},
+	{"0013", "0.3.3 - 0.3.5", "indexes on date_done of Celery's results", true},
 };
 
 const RevisionInfo *
