@@ -1,0 +1,443 @@
+# The catalogue after every version and revision equals what SyncMaster's own
+# migrations make: on empty databases, up, down and up again, in any schema, by
+# whoever may, and with whatever is there already.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SyncmasterCatalog;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('versions');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', qq(
+fsync = off
+autovacuum = off
+syncmaster.create_indexes = off
+));
+$node->start;
+
+$node->safe_psql('postgres', 'CREATE ROLE app LOGIN; CREATE ROLE other LOGIN');
+my $ndatabases = 0;
+
+sub new_database
+{
+	my ($sql) = @_;
+	my $name = 'db' . ++$ndatabases;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $name");
+	$node->safe_psql($name, $sql) if defined $sql;
+	return $name;
+}
+
+# Direct, step by step, and there and back again -----------------------------
+
+foreach my $schema ('public', 'etl', 'My Schema; 2')
+{
+	my $create =
+	    'CREATE SCHEMA IF NOT EXISTS ' . quote_ident($schema)
+	  . '; CREATE EXTENSION syncmaster SCHEMA '
+	  . quote_ident($schema);
+
+	foreach my $n (11 .. 13)
+	{
+		follow(
+			$node,
+			new_database(),
+			{ schema => $schema, name => "empty database, schema $schema" },
+			{
+				name => "straight to 1.$n",
+				sql => "$create VERSION '1.$n'",
+				facts => "rev-00$n",
+				version => "1.$n"
+			});
+	}
+
+	my $database = new_database();
+	my @steps = ({ name => 'create at 1.11', sql => "$create VERSION '1.11'" });
+	foreach my $n (12, 13, 12, 11, 12, 13, 11, 13)
+	{
+		push @steps,
+		  {
+			name => "update to 1.$n",
+			sql => "ALTER EXTENSION syncmaster UPDATE TO '1.$n'",
+			facts => "rev-00$n",
+			version => "1.$n"
+		  };
+	}
+	follow($node, $database,
+		{ schema => $schema, name => "step by step, schema $schema" }, @steps);
+	is($node->safe_psql($database, q(
+		SELECT string_agg(DISTINCT n.nspname, ' ')
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')),
+		join(' ', sort $schema, 'syncmaster_history'),
+		"schema $schema: no other schema is touched");
+}
+
+
+# All revisions, by syncmaster_upgrade() and syncmaster_downgrade() ------------
+
+# What version the extension has while the schema is at a revision.
+sub version_for
+{
+	my ($revision) = @_;
+	return $revision > 11 ? '1.' . $revision : '1.11';
+}
+
+sub move
+{
+	my ($direction, $target, $revision, %more) = @_;
+	my $id = $revision > 0 ? sprintf('%04d', $revision) : 'base';
+
+	return {
+		name => "$direction $target",
+		sql => "SELECT 1 / (r = '$id')::int"
+		  . " FROM syncmaster_${direction}('$target') r",
+		facts => $revision > 0 ? "rev-$id" : 'base',
+		version => version_for($revision),
+		%more
+	};
+}
+
+my @down = map { move('downgrade', sprintf('%04d', $_), $_) } reverse 1 .. 12;
+my @up = map { move('upgrade', sprintf('%04d', $_), $_) } 1 .. 13;
+
+follow(
+	$node,
+	new_database(),
+	{ name => 'every revision' },
+	{
+		name => 'create',
+		sql => 'SET syncmaster.allow_destroy = on; CREATE EXTENSION syncmaster',
+		facts => 'rev-0013'
+	},
+	@down,
+	move('downgrade', 'base', 0),
+	@up,
+	(map { move('downgrade', '-1', $_) } reverse 0 .. 12),
+	(map { move('upgrade', '+1', $_) } 1 .. 13),
+	move('downgrade', '-8', 5),
+	move('upgrade', 'head', 13),
+	move('downgrade', 'base', 0),
+	move('upgrade', '1.11', 11),
+	move('upgrade', '1.13', 13),
+	move('downgrade', '1.12', 12),
+	move('downgrade', '0005+2', 7),
+	move('upgrade', 'head-1', 12),
+	move('downgrade', 'head-1', 12));
+
+# The version of the extension and the revision of the schema may part: here
+# Alembic, or a restore, took the schema down while the version stayed.
+foreach my $revision (1 .. 12)
+{
+	my $id = sprintf '%04d', $revision;
+	my $n = $revision;
+
+	follow(
+		$node,
+		new_database(),
+		{ name => "version ahead of revision $id" },
+		{
+			name => 'part them',
+			sql => "CREATE EXTENSION syncmaster; "
+			  . "SET syncmaster.allow_destroy = on; "
+			  . "SELECT syncmaster_downgrade('$id'); "
+			  . "DROP EXTENSION syncmaster; SET syncmaster.restoring = on; "
+			  . "CREATE EXTENSION syncmaster; RESET syncmaster.restoring",
+			facts => "rev-$id",
+			version => '1.13'
+		},
+		move('upgrade', 'head', 13));
+}
+
+# Who installs, and whose the tables are then ----------------------------------
+
+foreach my $schema ('public', 'etl')
+{
+	my $database = new_database();
+	$node->safe_psql('postgres', "ALTER DATABASE $database OWNER TO app");
+	$node->safe_psql($database, 'ALTER SCHEMA public OWNER TO app');
+
+	my @steps;
+	push @steps,
+	  { name => 'make the schema', sql => "CREATE SCHEMA $schema" }
+	  if $schema ne 'public';
+	push @steps,
+	  {
+		name => 'create at 1.11',
+		sql => "CREATE EXTENSION syncmaster SCHEMA $schema VERSION '1.11'; "
+		  . "SET search_path = $schema, public",
+		facts => 'rev-0011'
+	  };
+	foreach my $n (12, 13, 12)
+	{
+		push @steps,
+		  {
+			name => "update to 1.$n",
+			sql => "ALTER EXTENSION syncmaster UPDATE TO '1.$n'",
+			facts => "rev-00$n"
+		  };
+	}
+	push @steps,
+	  {
+		name => 'downgrade to 0005',
+		sql => 'SET syncmaster.allow_destroy = on; '
+		  . "SELECT $schema.syncmaster_downgrade('0005')",
+		facts => 'rev-0005'
+	  },
+	  {
+		name => 'upgrade to head',
+		sql => "SELECT $schema.syncmaster_upgrade('head')",
+		facts => 'rev-0013'
+	  };
+	my $name = "owner of the database, no superuser, schema $schema";
+	follow($node, $database,
+		{ schema => $schema, role => 'app', name => $name }, @steps);
+
+	is($node->safe_psql($database, q(
+		SELECT string_agg(DISTINCT pg_get_userbyid(c.relowner), ' ')
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')),
+		'app', "$name: owns all tables, sequences and indexes");
+	is($node->safe_psql($database,
+			"SELECT pg_get_userbyid(extowner) FROM pg_extension "
+			  . "WHERE extname IN ('syncmaster', 'pg_trgm')"),
+		"app\napp", "$name: owns both extensions");
+}
+
+# A superuser gives the tables to the database's owner.
+my $given = new_database();
+$node->safe_psql('postgres', "ALTER DATABASE $given OWNER TO app");
+$node->safe_psql($given,
+	'ALTER SCHEMA public OWNER TO app; CREATE EXTENSION syncmaster');
+is($node->safe_psql($given, q(
+	SELECT string_agg(DISTINCT pg_get_userbyid(c.relowner), ' ')
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')),
+	'app', "installed by a superuser: the tables are the database owner's");
+
+# pg_trgm ----------------------------------------------------------------------
+
+# In each case: where it has to be afterwards, and whose.
+my %trgm = (
+	'absent' => [ '', 'etl app', 'gone' ],
+	'in place' => [ 'CREATE EXTENSION pg_trgm SCHEMA etl', 'etl app', 'gone' ],
+	'in another schema' =>
+	  [ 'CREATE EXTENSION pg_trgm SCHEMA public', 'public app', 'gone' ],
+	'in a schema off the search_path' => [
+		'CREATE SCHEMA far; CREATE EXTENSION pg_trgm SCHEMA far',
+		'far app', 'gone'
+	],
+	"another role's" => [
+		'RESET ROLE; CREATE EXTENSION pg_trgm SCHEMA public; SET ROLE app',
+		"public " . $node->safe_psql('postgres', 'SELECT current_user'), 'stays'
+	]);
+foreach my $case (sort keys %trgm)
+{
+	my ($sql, $where, $fate) = @{ $trgm{$case} };
+	my $database = new_database();
+	my $facts = facts('rev-0009');
+
+	$facts->{'extension pg_trgm'} = 'true' if $fate eq 'stays';
+	$node->safe_psql('postgres', "ALTER DATABASE $database OWNER TO app");
+	$node->safe_psql($database, "ALTER SCHEMA public OWNER TO app; "
+		  . "SET ROLE app; CREATE SCHEMA etl; $sql");
+	my @messages = follow(
+		$node,
+		$database,
+		{ schema => 'etl', role => 'app', name => "pg_trgm $case" },
+		{
+			name => 'create',
+			sql => 'CREATE EXTENSION syncmaster SCHEMA etl',
+			facts => 'rev-0013'
+		},
+		{
+			name => 'is where it was',
+			sql => "SELECT 1 / (format('%s %s', extnamespace::regnamespace, "
+			  . "extowner::regrole) = '$where')::int "
+			  . "FROM pg_extension WHERE extname = 'pg_trgm'"
+		},
+		{
+			name => 'downgrade past it',
+			sql => 'SET syncmaster.allow_destroy = on; '
+			  . "SELECT etl.syncmaster_downgrade('0009')",
+			facts => $facts
+		},
+		{
+			name => 'upgrade again',
+			sql => "SELECT etl.syncmaster_upgrade('head')",
+			facts => 'rev-0013'
+		});
+	my $said =
+	  qr/WARNING: +extension "pg_trgm" stays, because it belongs to another role/;
+	$fate eq 'stays'
+	  ? like($messages[2], $said, "pg_trgm $case: stays with a warning")
+	  : unlike($messages[2], $said, "pg_trgm $case: is dropped");
+}
+
+my $without = new_database(
+	'CREATE EXTENSION syncmaster; DROP EXTENSION pg_trgm CASCADE');
+follow(
+	$node, $without,
+	{ name => 'pg_trgm lost' },
+	{
+		name => 'all else is there',
+		sql => 'SELECT',
+		facts => without_pg_trgm(facts('rev-0013'))
+	},
+	{
+		name => 'made again by syncmaster_upgrade()',
+		sql => "SELECT syncmaster_upgrade('head')",
+		facts => 'rev-0013'
+	},
+	{
+		name => 'made again by CREATE EXTENSION',
+		sql => 'DROP EXTENSION pg_trgm; DROP EXTENSION syncmaster; '
+		  . 'CREATE EXTENSION syncmaster',
+		facts => 'rev-0013'
+	});
+
+# What Celery and APScheduler made ---------------------------------------------
+
+# As they are without the indexes that Celery made only lately.
+my %foreign = (
+	task_id_sequence => 'CREATE SEQUENCE task_id_sequence START 77',
+	taskset_id_sequence => 'CREATE SEQUENCE taskset_id_sequence START 77',
+	celery_taskmeta => q(
+		CREATE TABLE celery_taskmeta (
+			id integer NOT NULL, task_id varchar(155), status varchar(50),
+			result bytea, date_done timestamp without time zone,
+			traceback text, name varchar(155), args bytea, kwargs bytea,
+			worker varchar(155), retries integer, queue varchar(155),
+			PRIMARY KEY (id), UNIQUE (task_id));
+		INSERT INTO celery_taskmeta (id, task_id) VALUES (42, 'x')),
+	celery_tasksetmeta => q(
+		CREATE TABLE celery_tasksetmeta (
+			id integer NOT NULL, taskset_id varchar(155), result bytea,
+			date_done timestamp without time zone,
+			PRIMARY KEY (id), UNIQUE (taskset_id));
+		INSERT INTO celery_tasksetmeta (id, taskset_id) VALUES (42, 'x')),
+	apscheduler_jobs => q(
+		CREATE TABLE apscheduler_jobs (
+			id varchar(191) NOT NULL, next_run_time double precision,
+			job_state bytea NOT NULL, PRIMARY KEY (id));
+		CREATE INDEX ix_apscheduler_jobs_next_run_time
+			ON apscheduler_jobs (next_run_time);
+		INSERT INTO apscheduler_jobs (id, job_state) VALUES ('x', '\x00')));
+my @foreign = sort keys %foreign;
+
+# That what was there is still the same: rows, and where sequences start.
+sub untouched_sql
+{
+	my %kept = map { $_ => 1 } @_;
+	my @checks = ('1');
+
+	foreach my $name (grep { $kept{$_} } @foreign)
+	{
+		push @checks, $name =~ /sequence$/
+		  ? "(SELECT 1 / (last_value = 77)::int FROM $name)"
+		  : "(SELECT 1 / (count(*) = 1)::int FROM $name)";
+	}
+	return 'SELECT ' . join ', ', @checks;
+}
+
+# Every subset, on top of what a database has otherwise.
+sub subsets
+{
+	my ($database, $name, $prepare, $facts) = @_;
+	my @steps;
+
+	foreach my $bits (0 .. 2**@foreign - 1)
+	{
+		my @kept = grep { $bits & 1 << $_ } 0 .. $#foreign;
+		my @names = @foreign[@kept];
+		my $expected = facts('rev-0013');
+
+		foreach my $sequence (grep { /sequence$/ } @names)
+		{
+			$expected->{"sequence $sequence"} =~ s/^\["bigint",1,/["bigint",77,/;
+		}
+		push @steps,
+		  {
+			name => join(', ', @names) || 'none',
+			sql => 'ROLLBACK; BEGIN; '
+			  . $prepare
+			  . join('; ', map { $foreign{$_} } @names)
+			  . '; CREATE EXTENSION syncmaster; '
+			  . untouched_sql(@names),
+			facts => $expected,
+			version => '1.13'
+		  };
+	}
+	follow($node, $database, { name => $name }, @steps);
+	return;
+}
+
+subsets(new_database(), 'no alembic_version, only', '');
+subsets(
+	new_database(
+		"CREATE EXTENSION syncmaster; SET syncmaster.allow_destroy = on; "
+		  . "SELECT syncmaster_downgrade('base'); DROP EXTENSION syncmaster"),
+	'empty alembic_version, only', '');
+foreach my $n (9 .. 13)
+{
+	my $id = sprintf '%04d', $n;
+	subsets(
+		new_database(
+			"CREATE EXTENSION syncmaster; SET syncmaster.allow_destroy = on; "
+			  . "SELECT syncmaster_downgrade('$id'); DROP EXTENSION syncmaster"),
+		"at $id, only",
+		join('', map { 'DROP ' . (/sequence$/ ? 'SEQUENCE' : 'TABLE')
+			  . " IF EXISTS $_; " } @foreign));
+}
+
+# A database that SyncMaster 0.2.0 made ----------------------------------------
+
+my $old = new_database(
+	"CREATE EXTENSION syncmaster VERSION '1.11'; DROP EXTENSION syncmaster; "
+	  . 'ALTER TABLE "group" DROP COLUMN search_vector; '
+	  . 'ALTER TABLE "group" ALTER COLUMN name TYPE varchar(256), '
+	  . 'ADD COLUMN search_vector tsvector NOT NULL GENERATED ALWAYS AS '
+	  . "(to_tsvector('english', name)) STORED; "
+	  . 'ALTER TABLE connection ALTER COLUMN type TYPE varchar(23)');
+my @messages = follow(
+	$node, $old,
+	{ name => 'made by SyncMaster 0.2.0' },
+	{ name => 'as it was', sql => 'SELECT', facts => 'release-0.2.0' },
+	{
+		name => 'taken over',
+		sql => 'CREATE EXTENSION syncmaster',
+		facts => 'release-0.2.0-upgraded-to-0013',
+		version => '1.13'
+	},
+	{
+		name => 'and back',
+		sql => "SELECT syncmaster_downgrade('0011')",
+		facts => 'release-0.2.0'
+	},
+	{
+		name => 'and up again',
+		sql => 'ALTER EXTENSION syncmaster UPDATE',
+		facts => 'release-0.2.0-upgraded-to-0013'
+	});
+foreach my $i (1, 3)
+{
+	is_deeply(
+		[ $messages[$i] =~ /WARNING: +(.*)/g ],
+		[
+			'column "name" of table "group" is character varying(256), '
+			  . 'where SyncMaster now makes character varying(128)',
+			'column "type" of table "connection" is character varying(23), '
+			  . 'where SyncMaster now makes character varying(32)'
+		],
+		'made by SyncMaster 0.2.0: both differences are said');
+}
+
+done_testing();
