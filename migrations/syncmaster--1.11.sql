@@ -132,6 +132,15 @@ REVOKE ALL ON FUNCTION @extschema@.syncmaster_drop_indexes() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_drop_indexes()
     TO @extowner@;
 
+-- Search ---------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.syncmaster_tsquery(pg_catalog.text)
+    RETURNS pg_catalog.tsquery
+    AS 'MODULE_PATHNAME', 'syncmaster_tsquery'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_tsquery(pg_catalog.text) IS
+    'the query that the server searches with when a person types this text';
+
 -- Revisions 0001 to 0011 -----------------------------------------------------
 
 -- The engine resolves unqualified names in pg_catalog alone.  @extowner@ is the

@@ -22,6 +22,11 @@
 #include "nodes/parsenodes.h"
 #include "utils/acl.h"
 
+/* 16 moved VARDATA_ANY and its like out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /*
  * 15 reserves an extension's prefix for its own settings; earlier majors can
  * only warn about unknown ones.
