@@ -9,7 +9,8 @@
  *		to_tsquery('simple', string) || plainto_tsquery('russian', input)
  *
  * so only the string is made here, and PostgreSQL's own functions do the rest,
- * with the same notices and errors as the server meets.
+ * with the same notices and errors as the server meets.  SyncMaster does so
+ * since 0.2.5; earlier releases just call plainto_tsquery('english', input).
  *
  *-------------------------------------------------------------------------
  */
