@@ -1,8 +1,12 @@
--- The search query that SyncMaster's server builds.  What is installed here
--- goes with its schema, so that other tests start from nothing.
-CREATE SCHEMA tsquery_test;
-CREATE EXTENSION syncmaster SCHEMA tsquery_test;
-SET search_path = tsquery_test;
+-- The search query that SyncMaster's server builds.
+-- a clean start
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
+DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+CREATE EXTENSION syncmaster;
+RESET client_min_messages;
 -- exact words, prefixes, and the parts of words as prefixes
 SELECT syncmaster_tsquery('some-domain.name');
 -- nothing to split: no third group
@@ -44,13 +48,10 @@ SELECT syncmaster_tsquery('data ' || repeat('x', 1024 * 1024));
 -- configurations of the same name elsewhere do not matter
 CREATE TEXT SEARCH CONFIGURATION simple (COPY = pg_catalog.english);
 CREATE TEXT SEARCH CONFIGURATION russian (COPY = pg_catalog.simple);
-SET search_path = tsquery_test, pg_catalog;
+SET search_path = public, pg_catalog;
 SELECT syncmaster_tsquery('the tables');
 RESET search_path;
 -- true to what it calls, and documented
 SELECT provolatile, proisstrict, proparallel, prorettype::regtype,
     obj_description(oid, 'pg_proc') <> '' AS described
-FROM pg_proc WHERE oid = 'tsquery_test.syncmaster_tsquery(text)'::regprocedure;
-SET client_min_messages = warning;
-DROP EXTENSION syncmaster;
-DROP SCHEMA tsquery_test CASCADE;
+FROM pg_proc WHERE oid = 'public.syncmaster_tsquery(text)'::regprocedure;

@@ -4,9 +4,14 @@ SELECT getdatabaseencoding() <> 'UTF8' AS skip_test \gset
 \quit
 \endif
 SET client_encoding = 'UTF8';
-CREATE SCHEMA tsquery_test;
-CREATE EXTENSION syncmaster SCHEMA tsquery_test;
-SET search_path = tsquery_test;
+-- a clean start
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
+DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+CREATE EXTENSION syncmaster;
+RESET client_min_messages;
 SELECT syncmaster_tsquery('таблицами');
 SELECT input, syncmaster_tsquery(input) =
     (to_tsquery('simple', query) || plainto_tsquery('russian', input)) AS same
@@ -34,7 +39,3 @@ SELECT syncmaster_tsquery('\x61e280'::bytea::text);
 SELECT syncmaster_tsquery('\x61f0'::bytea::text);
 SELECT syncmaster_tsquery('\x6100'::bytea::text);
 DROP CAST (bytea AS text);
-RESET search_path;
-SET client_min_messages = warning;
-DROP EXTENSION syncmaster;
-DROP SCHEMA tsquery_test CASCADE;

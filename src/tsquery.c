@@ -89,12 +89,12 @@ space_length(const char *p, const char *end)
 	{
 		uint32 bytes = (s[0] << 16) | (s[1] << 8) | s[2];
 
-		if (bytes == 0xE19A80 ||                        /* U+1680 */
+		if (bytes == 0xE19A80 ||						/* U+1680 */
 			(bytes >= 0xE28080 && bytes <= 0xE2808A) || /* U+2000-200A */
-			bytes == 0xE280A8 || bytes == 0xE280A9 ||   /* U+2028-2029 */
-			bytes == 0xE280AF ||                        /* U+202F */
-			bytes == 0xE2819F ||                        /* U+205F */
-			bytes == 0xE38080)                          /* U+3000 */
+			bytes == 0xE280A8 || bytes == 0xE280A9 ||	/* U+2028-2029 */
+			bytes == 0xE280AF ||						/* U+202F */
+			bytes == 0xE2819F ||						/* U+205F */
+			bytes == 0xE38080)							/* U+3000 */
 			return 3;
 	}
 	return 0;
@@ -269,8 +269,9 @@ syncmaster_tsquery(PG_FUNCTION_ARGS)
 
 	simple = DirectFunctionCall2(to_tsquery_byid, system_config("simple"),
 								 CStringGetTextDatum(query.data));
-	russian = DirectFunctionCall2(
-		plainto_tsquery_byid, system_config("russian"), PointerGetDatum(input));
+	russian = DirectFunctionCall2(plainto_tsquery_byid,
+								  system_config("russian"),
+								  PointerGetDatum(input));
 
 	PG_RETURN_DATUM(DirectFunctionCall2(tsquery_or, simple, russian));
 }
