@@ -134,7 +134,7 @@ class Inputs:
         yield ("ж" * 1023 + "-") * (full // 2047)
         yield "таблица " * (full // 15)
         yield ("a.b" + " " * 300) * (full // 303)
-        yield ("/ab" + "\u00a0'" * 100) * (full // 303)
+        yield ("/ab" + " '" * 150) * (full // 303)
         for words in (30, 100, 300, 1000, 3000):
             padding = self.random.choice([" ", "\u2003", "'", "\\", "\n"])
             padding *= full // words // len(padding.encode())
