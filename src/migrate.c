@@ -58,6 +58,9 @@ PG_FUNCTION_INFO_V1(syncmaster_finish_script);
 static FullTransactionId bystanding_said_in = {0};
 static FullTransactionId lengths_said_in = {0};
 
+/* Transaction in which CREATE EXTENSION last ran our base script. */
+static FullTransactionId created_in = {0};
+
 static bool
 first_time_in_transaction(FullTransactionId *said_in)
 {
@@ -95,7 +98,8 @@ require_own_script(void)
  *
  * A dump creates the extension and then brings the tables, which therefore
  * must not exist yet.  Every dump sets these two parameters first, in the
- * session; people do not.
+ * session; people do not.  No dump updates an extension: whoever does that in
+ * the session in which a dump was read means it.
  */
 static bool
 restore_is_under_way(void)
@@ -105,6 +109,8 @@ restore_is_under_way(void)
 
 	if (syncmaster_restoring != RESTORING_AUTO)
 		return syncmaster_restoring == RESTORING_ON;
+	if (!FullTransactionIdEquals(created_in, GetTopFullTransactionId()))
+		return false;
 
 	save_nestlevel = syncmaster_begin_query();
 	if (SPI_execute("SELECT 1 FROM pg_settings "
@@ -166,7 +172,7 @@ stands_by(void)
 					(errmsg("a restore is under way: the tables are left to "
 							"it"),
 					 errhint("If none is, run SELECT "
-							 "syncmaster_upgrade('head') in a new session.")));
+							 "syncmaster_upgrade('head').")));
 		return true;
 	}
 	return syncmaster_is_citus_worker();
@@ -558,13 +564,16 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	char *ddl;
 
 	require_own_script();
-	if (stands_by())
-		PG_RETURN_VOID();
-
 	caller = argument_role(fcinfo, 0);
 	from = argument_revision(fcinfo, 1);
 	to = argument_revision(fcinfo, 2);
 	ddl = text_to_cstring(PG_GETARG_TEXT_PP(3));
+
+	/* only the base script starts there */
+	if (from == REVISION_BASE)
+		created_in = GetTopFullTransactionId();
+	if (stands_by())
+		PG_RETURN_VOID();
 
 	syncmaster_begin_migration(&context, caller);
 	read_checked_revision(&context, &revision);

@@ -18,6 +18,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -70,13 +71,18 @@ current_revision(const MigrationContext *context)
 }
 
 /*
- * ALTER EXTENSION UPDATE, with the caller's own rights.
+ * ALTER EXTENSION UPDATE, with the caller's own rights.  Whoever calls for a
+ * migration is not restoring.
  */
 static void
 update_extension(const char *version)
 {
 	char *sql = psprintf("ALTER EXTENSION syncmaster UPDATE TO %s",
 						 quote_literal_cstr(version));
+	int save_nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("syncmaster.restoring", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -84,6 +90,7 @@ update_extension(const char *version)
 		elog(ERROR, "ALTER EXTENSION failed");
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
+	AtEOXact_GUC(false, save_nestlevel);
 }
 
 /*
