@@ -4,11 +4,10 @@
 use strict;
 use warnings;
 
-use File::Basename qw(basename dirname);
-use File::Path qw(make_path);
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
+use OtherInstallation;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SampleDatabase;
@@ -118,46 +117,8 @@ my $history = $node->safe_psql('source', 'SELECT * FROM syncmaster_history()');
 
 # A server without the extension -----------------------------------------------
 
-# PostgreSQL finds its files relative to its programs.  So a copy of these, with
-# the other files laid out around them in the same way, is an installation of
-# its own, in which ours can be left out.
-sub install_without_extension
 {
-	my $root = PostgreSQL::Test::Utils::tempdir() . '/pg';
-	my %dir;
-
-	foreach my $name (qw(bindir pkglibdir sharedir))
-	{
-		chomp($dir{$name} = qx{pg_config --$name});
-		make_path("$root$dir{$name}");
-	}
-
-	# No link: the program looks where it really is.
-	system('cp', glob("$dir{bindir}/*"), "$root$dir{bindir}/") == 0
-	  or die "could not copy $dir{bindir}";
-	link_files($dir{pkglibdir}, "$root$dir{pkglibdir}");
-	link_files($dir{sharedir}, "$root$dir{sharedir}", 'extension');
-	link_files("$dir{sharedir}/extension", "$root$dir{sharedir}/extension");
-	return "$root$dir{bindir}";
-}
-
-sub link_files
-{
-	my ($from, $to, $folder) = @_;
-
-	make_path($to);
-	foreach my $path (glob "$from/*")
-	{
-		my $name = basename($path);
-		next if $name =~ /^syncmaster/ || (defined $folder && $name eq $folder);
-		next if -d $path && -e "$to/$name";
-		symlink $path, "$to/$name" or die "could not link $to/$name: $!";
-	}
-	return;
-}
-
-{
-	my $bindir = install_without_extension();
+	my ($bindir) = other_installation('without_extension', qr/^syncmaster/);
 	my $bare;
 	{
 		local $ENV{PATH} = "$bindir:$ENV{PATH}";
