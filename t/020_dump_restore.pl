@@ -21,9 +21,20 @@ $node->safe_psql('source', "SELECT syncmaster_set_owner('app')");
 fill_tables($node, 'source');
 customize($node, 'source');
 
+# What refers to the extension itself.
+$node->safe_psql('source', <<'SQL');
+GRANT EXECUTE ON FUNCTION syncmaster_upgrade(text) TO writer;
+CREATE VIEW dba.revision AS SELECT syncmaster_schema_version() AS revision;
+CREATE MATERIALIZED VIEW dba.kept_revision AS SELECT syncmaster_schema_version() AS revision;
+SQL
+my $grants = q{SELECT p.oid::regprocedure, a.grantee::regrole, a.privilege_type
+	FROM pg_proc p, aclexplode(proacl) a
+	WHERE proname ~ '^syncmaster_' AND a.grantee <> 0 ORDER BY 1, 2};
+
 my $want = sample_state($node, 'source');
 my $full_version = $node->safe_psql('source', 'SELECT syncmaster_full_version()');
 my $history = $node->safe_psql('source', 'SELECT * FROM syncmaster_history()');
+my $function_grants = $node->safe_psql('source', $grants);
 
 unlike($full_version, qr/;/, 'the source is in order');
 is( () = $history =~ /\n/g, 12, 'the source has a history of 13 steps');
@@ -41,6 +52,11 @@ sub all_is_there
 		$full_version, "$name: versions agree");
 	is($node->safe_psql($dbname, 'SELECT * FROM syncmaster_history()'),
 		$history, "$name: the history is there");
+	is($node->safe_psql($dbname, $grants),
+		$function_grants, "$name: the rights to call functions are there")
+	  unless grep { /grant/ } @{ $params{without} || [] };
+	is($node->safe_psql($dbname, 'SELECT revision FROM dba.kept_revision'),
+		'0013', "$name: a materialized view of the revision is filled");
 	nothing_is_member($node, $dbname, $name);
 	ids_go_on($node, $dbname, $name);
 	return;
@@ -98,8 +114,19 @@ foreach my $case (@empty)
 	all_is_there($dbname, $name, without => $without);
 }
 
+# Without owners, and then given to the owner with one call.
+{
+	my $name = '--no-owner, then syncmaster_set_owner()';
+	my $dbname = new_database();
+	my $dump = dump_database($node, 'source', '-Fc', '--no-owner');
+
+	restored_quietly($node, $dump, $dbname, $name);
+	$node->safe_psql($dbname, "SELECT syncmaster_set_owner('app')");
+	all_is_there($dbname, $name);
+}
+
 # Over a database that has it all, and over one that has all but the extension.
-foreach my $prepare ('', 'DROP EXTENSION syncmaster')
+foreach my $prepare ('', 'DROP EXTENSION syncmaster CASCADE')
 {
 	my $over = $prepare eq '' ? 'over itself' : 'over itself without extension';
 	my @clean =
@@ -116,7 +143,7 @@ foreach my $prepare ('', 'DROP EXTENSION syncmaster')
 
 			$node->safe_psql('postgres',
 				"DROP DATABASE $dbname; CREATE DATABASE $dbname TEMPLATE source");
-			$node->safe_psql($dbname, "$prepare;");
+			$node->safe_psql($dbname, "SET client_min_messages = error; $prepare");
 			$node->safe_psql($dbname, 'DELETE FROM run; ALTER TABLE run DROP COLUMN log_url');
 			restored_quietly($node, $dump, $dbname, $name, @$format ? @$options : ());
 			all_is_there($dbname, $name);
@@ -142,7 +169,9 @@ foreach my $format ([], ['-Fc'])
 		@$format ? ('-a', '--disable-triggers') : ());
 	is("$rc $stderr", '0 ', "$name: data restored, quietly");
 
-	# --disable-triggers enables all of them in the end.
+	# Neither part fills materialized views, and --disable-triggers enables all
+	# triggers in the end.
+	$node->safe_psql($dbname, 'REFRESH MATERIALIZED VIEW dba.kept_revision');
 	all_is_there($dbname, $name, without => [qr/TRIGGER dba_disabled/]);
 }
 

@@ -91,13 +91,16 @@ foreach my $options (['--clean'], [ '--clean', '--if-exists' ])
 	all_is_there('restored1', $name, 'source', $want, 'public');
 }
 
-# A superuser's dump of the same, restored by the owner, and the reverse.
-foreach my $case ([ [], \@by_app ], [ \@by_app, [] ])
+# A superuser's dump of the same, restored by the owner, and the reverse, and by
+# a superuser as the owner.
+foreach my $case (
+	[ 'a superuser dumps, app restores', [], \@by_app ],
+	[ 'app dumps, a superuser restores', \@by_app, [] ],
+	[ 'a superuser dumps, and restores as app', [], ['--role=app'] ])
 {
-	my ($dumped_by, $restored_by) = @$case;
-	my $name = sprintf '%s dumps, %s restores', map { @$_ ? 'app' : 'a superuser' } @$case;
+	my ($name, $dumped_by, $restored_by) = @$case;
 	my $dbname = 'restored' . ++$databases;
-	my $dump = dump_database($node, 'source', @$dumped_by);
+	my $dump = dump_database($node, 'source', '-Fc', @$dumped_by);
 
 	create_database($node, $dbname, 'app');
 	restored_quietly($node, $dump, $dbname, $name, @$restored_by);
@@ -119,9 +122,25 @@ foreach my $case ([ [], \@by_app ], [ \@by_app, [] ])
 	all_is_there($dbname, 'schema, then data', 'source', $want, 'public');
 }
 
-# A schema of its own.
+# Where the owner may not create extensions, a superuser does it beforehand, and
+# says that the tables are to come.
 {
-	make_source('source_etl', 'etl');
+	my $dbname = 'restored' . ++$databases;
+	my $name = 'extensions there already';
+	my $dump = dump_database($node, 'source', @by_app, '-Fc');
+
+	create_database($node, $dbname, 'app');
+	my ($rc, undef, $stderr) = run_sql($node, $dbname, undef,
+		'SET syncmaster.restoring = on; CREATE EXTENSION pg_trgm; CREATE EXTENSION syncmaster');
+	is($rc, 0, "$name: created") or diag $stderr;
+	restored_quietly($node, $dump, $dbname, $name, @by_app, '--no-comments', '-j2');
+	all_is_there($dbname, $name, 'source', $want, 'public', without => [qr/^comment/]);
+}
+
+# A schema of its own, whose name needs quotes.
+my $etl = '"Sync etl"';
+{
+	make_source('source_etl', $etl);
 	my $want_etl = sample_state($node, 'source_etl');
 
 	foreach my $case ([ [], [] ], [ [ '-Fd', '-j2' ], ['-j4'] ])
@@ -133,7 +152,7 @@ foreach my $case ([ [], \@by_app ], [ \@by_app, [] ])
 
 		create_database($node, $dbname, 'app');
 		restored_quietly($node, $dump, $dbname, $name, @by_app, @$restore_options);
-		all_is_there($dbname, $name, 'source_etl', $want_etl, 'etl');
+		all_is_there($dbname, $name, 'source_etl', $want_etl, $etl);
 	}
 }
 
@@ -142,26 +161,27 @@ foreach my $case ([ [], \@by_app ], [ \@by_app, [] ])
 {
 	my $dbname = 'restored' . ++$databases;
 
-	$node->safe_psql('source_etl', <<'SQL');
-GRANT USAGE ON SCHEMA etl TO reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA etl TO reader;
-GRANT SELECT ON ALL SEQUENCES IN SCHEMA etl TO reader;
+	$node->safe_psql('source_etl', <<SQL);
+GRANT USAGE ON SCHEMA $etl TO reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA $etl TO reader;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA $etl TO reader;
 SQL
 	my $want_etl = sample_state($node, 'source_etl');
 	my $dump = dump_database($node, 'source_etl', '-U', 'reader');
 
 	create_database($node, $dbname, 'app');
 	restored_quietly($node, $dump, $dbname, 'dump by a reader', @by_app);
-	all_is_there($dbname, 'dump by a reader', 'source_etl', $want_etl, 'etl');
+	all_is_there($dbname, 'dump by a reader', 'source_etl', $want_etl, $etl);
 
 	# A role without these rights is stopped by the application's tables alone.
 	my ($rc, undef, $stderr) = run_command_on($node, 'pg_dump', '-U', 'stranger',
 		'-f', File::Spec->devnull, 'source_etl');
 	is($rc, 1, 'a stranger cannot dump');
-	unlike($stderr, qr/syncmaster_history/, '... which is not for the history');
+	unlike(join('', $stderr =~ /ERROR: .*/g),
+		qr/syncmaster_history|migration/, '... which is not for the history');
 	$dump = dump_database($node, 'source_etl', '-U', 'stranger', '-n',
 		'syncmaster_history');
-	like(slurp_file($dump), qr/^COPY syncmaster_history\.migration .*\n.*\tetl\t\\N\t0001\tapp\t/m,
+	like(slurp_file($dump), qr/^COPY syncmaster_history\.migration .*\n.*\tSync etl\t\\N\t0001\tapp\t/m,
 		'a stranger can dump the history');
 }
 

@@ -67,6 +67,26 @@ foreach my $case ([ '1.11', '0011' ], [ '1.12', '0012' ])
 	nothing_is_member($node, $restored, "from $version, upgraded");
 }
 
+# From an older version over a newer one.
+{
+	my $name = '--clean over a newer version';
+	create_database($node, 'older', 'app');
+	$node->safe_psql('older', "CREATE EXTENSION syncmaster VERSION '1.11'");
+	fill_tables($node, 'older');
+	my $older = sample_state($node, 'older');
+	my $dump = dump_database($node, 'older', '-Fc');
+
+	create_database($node, 'newer', 'app');
+	$node->safe_psql('newer', 'CREATE EXTENSION syncmaster');
+	restored_quietly($node, $dump, 'newer', $name, '--clean');
+	is_same_state($node, 'newer', $older, $name, without => [qr/^extension syncmaster/]);
+	is($node->safe_psql('newer', "SELECT syncmaster_upgrade('head')"),
+		'0013', "$name: syncmaster_upgrade()");
+	unlike($node->safe_psql('newer', 'SELECT syncmaster_full_version()'),
+		qr/;/, "$name: everything is in order");
+	ids_go_on($node, 'newer', $name);
+}
+
 # A schema that this library does not know yet stays as it is.
 {
 	create_database($node, 'source', 'app');
@@ -106,12 +126,23 @@ my $history = $node->safe_psql('source', 'SELECT * FROM syncmaster_history()');
 	($rc, $stderr) = restore($other, $path, 'postgres', '-v', 'ON_ERROR_STOP=1');
 	my $said = $stderr =~ s/$SampleDatabase::restore_info//g;
 	is("$rc $stderr", '0 ', 'restore of pg_dumpall: exit code 0, quietly');
-	is($said, 6, '... and once for each database with the extension');
+	is($said, 8, '... and once for each database with the extension');
 	is_same_state($other, 'source', $want, 'restore of pg_dumpall');
 	unlike($other->safe_psql('source', 'SELECT syncmaster_full_version()'),
 		qr/;/, 'restore of pg_dumpall: everything is in order');
 	nothing_is_member($other, 'source', 'restore of pg_dumpall');
 	ids_go_on($other, 'source', 'restore of pg_dumpall');
+
+	# One database, made by the restore.
+	foreach my $options ([], ['-Fc'])
+	{
+		my $name = "@$options --create";
+		$dump = dump_database($node, 'source', @$options, @$options ? () : '--create');
+		$other->safe_psql('postgres', 'DROP DATABASE source');
+		restored_quietly($other, $dump, 'postgres', $name, @$options ? '--create' : ());
+		is_same_state($other, 'source', $want, $name);
+		ids_go_on($other, 'source', $name);
+	}
 	$other->stop;
 }
 

@@ -197,7 +197,7 @@ CREATE TEMP VIEW app_schema AS
 	SELECT oid, nspname, nspowner, nspacl FROM pg_namespace
 	WHERE nspname !~ '^pg_' AND nspname <> 'information_schema';
 CREATE TEMP VIEW app_class AS
-	SELECT c.*, format('%s.%s', s.nspname, c.relname) AS name
+	SELECT c.*, s.nspname, format('%s.%s', s.nspname, c.relname) AS name
 	FROM pg_class c JOIN app_schema s ON s.oid = c.relnamespace
 	WHERE NOT EXISTS (SELECT FROM pg_depend d
 		WHERE (d.classid, d.objid, d.deptype) = ('pg_class'::regclass, c.oid, 'e'));
@@ -262,7 +262,7 @@ FROM pg_description d JOIN app_class c
 	ON (d.classoid, d.objoid) = ('pg_class'::regclass, c.oid) ORDER BY 1;
 SELECT format(
 	'SELECT format(%L, count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text COLLATE "C"))) FROM %I.%I t',
-	'rows of ' || name || ': %s, md5 %s', relnamespace::regnamespace, relname)
+	'rows of ' || name || ': %s, md5 %s', nspname, relname)
 FROM app_class WHERE relkind = 'r' ORDER BY 1
 \gexec
 SELECT format('SELECT format(%L, last_value, is_called) FROM %s',
