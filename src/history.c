@@ -31,6 +31,7 @@
 #include "execute.h"
 #include "extension.h"
 #include "history.h"
+#include "lock.h"
 #include "result.h"
 #include "revision.h"
 #include "scan.h"
@@ -66,7 +67,8 @@ is_history_table(Relation rel)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		if (att->attisdropped || att->atttypid != history_types[i])
+		if (att->attisdropped || att->attgenerated != '\0' ||
+			att->atttypid != history_types[i])
 			return false;
 	}
 	return true;
@@ -153,7 +155,8 @@ syncmaster_record_migration(const MigrationContext *context, int from, int to,
 		relid = syncmaster_find_history();
 	}
 
-	rel = relation_open(relid, RowExclusiveLock);
+	syncmaster_lock_relation(relid, RowExclusiveLock);
+	rel = relation_open(relid, NoLock);
 	fits = is_history_table(rel);
 	relation_close(rel, NoLock);
 	if (!fits)

@@ -18,6 +18,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
+#include "utils/syscache.h"
 
 #include "execute.h"
 #include "lock.h"
@@ -85,15 +86,14 @@ describe_blockers(Oid relation, LOCKMODE mode)
 }
 
 static void
-report_blockers(Oid relation, LOCKMODE mode)
+report_blockers(Oid relation, const char *name, LOCKMODE mode)
 {
-	char *name = get_rel_name(relation);
 	char *blockers = describe_blockers(relation, mode);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("could not lock table \"%s\" within %d ms",
-					name != NULL ? name : "?", syncmaster_lock_timeout),
+			 errmsg("could not lock table \"%s\" within %d ms", name,
+					syncmaster_lock_timeout),
 			 blockers != NULL
 				 ? errdetail("It is locked by %s.", blockers)
 				 : errdetail("Whoever held it has let it go meanwhile."),
@@ -116,7 +116,10 @@ syncmaster_lock_relation(Oid relation, LOCKMODE mode)
 	MemoryContext caller_context = CurrentMemoryContext;
 	ResourceOwner caller_owner = CurrentResourceOwner;
 	volatile bool timed_out = false;
+	char *name = get_rel_name(relation);
 
+	if (name == NULL)
+		elog(ERROR, "cache lookup failed for relation %u", relation);
 	if (ConditionalLockRelationOid(relation, mode))
 		return;
 
@@ -156,5 +159,13 @@ syncmaster_lock_relation(Oid relation, LOCKMODE mode)
 	PG_END_TRY();
 
 	if (timed_out)
-		report_blockers(relation, mode);
+		report_blockers(relation, name, mode);
+
+	/* who held the lock may have dropped the table */
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s\" was dropped by another session meanwhile",
+						name),
+				 errhint("Nothing was changed. Run the command again.")));
 }

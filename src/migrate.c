@@ -241,14 +241,36 @@ warn_owner(const MigrationContext *context)
 }
 
 /*
- * Fill the context, and refuse a caller who has no business with the tables.
- * Scripts of a trusted extension run with a superuser's rights even if the
- * caller has few.
+ * Refuse a caller who has no business with the tables of a role.
+ */
+static void
+require_rights_of(Oid caller, Oid owner)
+{
+	if (!has_privs_of_role(caller, owner) &&
+		!has_privs_of_role(caller, database_owner()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not migrate the tables of role "
+						"\"%s\"",
+						GetUserNameFromId(caller, false),
+						GetUserNameFromId(owner, false)),
+				 errhint("Run the command as a superuser, as the owner of the "
+						 "database or as the owner of the tables.")));
+}
+
+/*
+ * Fill the context, and check the caller's rights on each of the tables, for
+ * statements run as their owners.  Scripts of a trusted extension run with a
+ * superuser's rights even if the caller has few.
+ *
+ * The first look at alembic_version waits for its lock no longer than any
+ * other statement.
  */
 void
 syncmaster_begin_migration(MigrationContext *context, Oid caller)
 {
 	ExtensionEntry extension;
+	Oid version_table;
 
 	syncmaster_get_extension(&extension);
 	context->caller = caller;
@@ -256,16 +278,22 @@ syncmaster_begin_migration(MigrationContext *context, Oid caller)
 	context->schema = extension.namespace_name;
 	context->owner = find_owner(caller, extension.namespace);
 
-	if (!has_privs_of_role(caller, context->owner) &&
-		!has_privs_of_role(caller, database_owner()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" may not migrate the tables of role "
-						"\"%s\"",
-						GetUserNameFromId(caller, false),
-						GetUserNameFromId(context->owner, false)),
-				 errhint("Run the command as a superuser, as the owner of the "
-						 "database or as the owner of the tables.")));
+	require_rights_of(caller, context->owner);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		Oid relid = syncmaster_relation_oid(&syncmaster_relations[i],
+											extension.namespace);
+
+		if (OidIsValid(relid))
+			require_rights_of(caller, syncmaster_relation_owner(relid));
+	}
+
+	version_table = get_relname_relid("alembic_version", extension.namespace);
+	if (OidIsValid(version_table))
+	{
+		require_rights_of(caller, syncmaster_relation_owner(version_table));
+		syncmaster_lock_relation(version_table, AccessShareLock);
+	}
 }
 
 /*

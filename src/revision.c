@@ -269,28 +269,17 @@ syncmaster_require_revision(Oid namespace, SchemaRevision *revision)
 	}
 }
 
-/*
- * Write the revision, as the owner of alembic_version, whose triggers and
- * rules may run here; so the row is read back.
- */
-void
-syncmaster_stamp_revision(Oid namespace, int from, int to)
+static void
+write_revision(Oid namespace, Oid version_table, int from, int to)
 {
-	SchemaRevision revision;
-	char *relname;
-	char *from_id = syncmaster_revision_id(from);
-	char *to_id = syncmaster_revision_id(to);
+	char *relname = quote_qualified_identifier(get_namespace_name(namespace),
+											   VERSION_TABLE);
+	Oid owner = syncmaster_relation_owner(version_table);
 	Oid types[2] = {TEXTOID, TEXTOID};
 	Datum values[2];
-	Oid owner;
 
-	relname = quote_qualified_identifier(get_namespace_name(namespace),
-										 VERSION_TABLE);
-	syncmaster_read_revision(namespace, &revision);
-	owner = syncmaster_relation_owner(revision.version_table);
-
-	values[0] = CStringGetTextDatum(to_id);
-	values[1] = CStringGetTextDatum(from_id);
+	values[0] = CStringGetTextDatum(syncmaster_revision_id(to));
+	values[1] = CStringGetTextDatum(syncmaster_revision_id(from));
 	if (from == REVISION_BASE)
 		syncmaster_execute_params(
 			psprintf("INSERT INTO %s (version_num) VALUES ($1)", relname),
@@ -305,16 +294,34 @@ syncmaster_stamp_revision(Oid namespace, int from, int to)
 					 "WHERE version_num = $2",
 					 relname),
 			owner, 2, types, values);
-
 	CommandCounterIncrement();
+}
+
+/*
+ * Write the revision, as the owner of alembic_version, whose triggers and
+ * rules may run here; so the row is read back.  An index function of that role
+ * may even have taken the table away while the step ran.
+ */
+void
+syncmaster_stamp_revision(Oid namespace, int from, int to)
+{
+	SchemaRevision revision;
+
+	syncmaster_read_revision(namespace, &revision);
+	if (revision.state != REVISION_NO_TABLE &&
+		revision.state != REVISION_BAD_TABLE)
+		write_revision(namespace, revision.version_table, from, to);
+
 	syncmaster_read_revision(namespace, &revision);
 	if (revision.number != to ||
 		revision.state !=
 			(to == REVISION_BASE ? REVISION_NO_ROW : REVISION_KNOWN))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("could not write revision %s to table %s", to_id,
-						relname),
+				 errmsg("could not write revision %s to table %s",
+						syncmaster_revision_id(to),
+						quote_qualified_identifier(
+							get_namespace_name(namespace), VERSION_TABLE)),
 				 errhint("Look for a trigger, rule or policy on that table, "
 						 "and drop it.")));
 }

@@ -194,6 +194,23 @@ parse_script(List *steps, const char *path, const char *schema)
 }
 
 /*
+ * The schema's name becomes part of strings in the scripts.  The server refuses
+ * the same characters when it runs a script, but a schema can be renamed.
+ */
+static void
+require_plain_name(const char *schema)
+{
+	if (strpbrk(schema, "\"$'\\") != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("invalid character in the name of schema \"%s\"",
+						schema),
+				 errdetail("It must not contain quotes, dollar signs or "
+						   "backslashes."),
+				 errhint("Rename the schema, and run the command again.")));
+}
+
+/*
  * All steps of all scripts, with the schema's name filled in.
  */
 List *
@@ -204,8 +221,10 @@ syncmaster_read_steps(Oid namespace)
 	DIR *dir = AllocateDir(directory);
 	struct dirent *entry;
 	List *steps = NIL;
-	int save_nestlevel = syncmaster_enter_safe_settings();
+	int save_nestlevel;
 
+	require_plain_name(schema);
+	save_nestlevel = syncmaster_enter_safe_settings();
 	while ((entry = ReadDir(dir, directory)) != NULL)
 	{
 		size_t length = strlen(entry->d_name);

@@ -9,8 +9,9 @@ use warnings;
 use Exporter 'import';
 use IPC::Run;
 use PostgreSQL::Test::Utils;
+use Test::More;
 
-our @EXPORT = qw(load_rows state_of start_psql finish_psql);
+our @EXPORT = qw(load_rows state_of same_state start_psql finish_psql);
 
 # Rows in each of the tables of revision 0011, and sequences that have moved on.
 sub load_rows
@@ -104,8 +105,24 @@ sub state_of
 			applied_by, library_version FROM %s', 'migration', oid::regclass)
 		FROM pg_class
 		WHERE relnamespace = to_regnamespace('syncmaster_history')
-		  AND relname = 'migration' \gexec
+		  AND relname = 'migration' AND relkind = 'r' \gexec
 	});
+}
+
+# Compare two such texts, and show only the lines in which they differ.
+sub same_state
+{
+	my ($got, $expected, $name) = @_;
+	my %count;
+
+	return pass($name) if $got eq $expected;
+	$count{$_}++ foreach split /\n/, $got;
+	$count{$_}-- foreach split /\n/, $expected;
+	fail($name);
+	my @lines = map { ($count{$_} > 0 ? '+' : '-') . substr($_, 0, 150) . "\n" }
+	  grep { $count{$_} != 0 } sort keys %count;
+	diag(@lines > 30 ? @lines[ 0 .. 29 ] : @lines);
+	return 0;
 }
 
 # Start psql with commands; it ends with them, unless the connection is lost.
