@@ -53,6 +53,13 @@ syncmaster_schema_owner(Oid namespace)
 	return owner;
 }
 
+/*
+ * Least memory for building an index, in kB.  The default of
+ * maintenance_work_mem makes a GIN index of a few hundred thousand rows in
+ * several passes, while the table is locked.
+ */
+#define MIN_MAINTENANCE_WORK_MEM (256 * 1024)
+
 static void
 set_locally(const char *name, const char *value)
 {
@@ -104,6 +111,9 @@ syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	save_nestlevel = syncmaster_enter_safe_settings();
 	set_locally("lock_timeout", psprintf("%d", syncmaster_lock_timeout));
+	if (maintenance_work_mem < MIN_MAINTENANCE_WORK_MEM)
+		set_locally("maintenance_work_mem",
+					psprintf("%d", MIN_MAINTENANCE_WORK_MEM));
 
 	creating_extension = false;
 	CurrentExtensionObject = InvalidOid;
