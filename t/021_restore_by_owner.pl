@@ -61,6 +61,10 @@ is( $node->safe_psql('source', q{
 		WHERE nspname = 'syncmaster_history'}),
 	'app', 'everything is the owner\'s');
 
+# The extension is in a dump with its name only, not with its functions.
+unlike(slurp_file(dump_database($node, 'source', '-s')),
+	qr/^.* FUNCTION \S*syncmaster_/m, 'no function of the extension is in a dump');
+
 my $databases = 0;
 foreach my $case (
 	[ 'plain', [], [] ],
@@ -181,7 +185,8 @@ SQL
 		qr/syncmaster_history|migration/, '... which is not for the history');
 	$dump = dump_database($node, 'source_etl', '-U', 'stranger', '-n',
 		'syncmaster_history');
-	like(slurp_file($dump), qr/^COPY syncmaster_history\.migration .*\n.*\tSync etl\t\\N\t0001\tapp\t/m,
+	like(slurp_file($dump),
+		qr/^COPY syncmaster_history\.migration .*\n.*\tSync etl\t\\N\t0001\tapp\t/m,
 		'a stranger can dump the history');
 }
 

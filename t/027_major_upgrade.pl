@@ -85,6 +85,8 @@ foreach my $dbname (sort keys %version)
 	is($new->safe_psql($dbname, 'SELECT * FROM syncmaster_history()'),
 		$history{$dbname}, "$name: the history is there");
 	nothing_is_member($new, $dbname, $name);
+	unlike(slurp_file(dump_database($new, $dbname, '-s')),
+		qr/^.* FUNCTION \S*syncmaster_/m, "$name: no function is in a dump");
 	ids_go_on($new, $dbname, $name);
 
 	# pg_upgrade gives extensions to the superuser, but keeps the grants.
