@@ -40,7 +40,7 @@ sub standby_reads_the_same
 {
 	my ($when) = @_;
 
-	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+	$primary->wait_for_catchup($standby);
 	foreach my $query (@reading)
 	{
 		my $want = $primary->safe_psql('source', $query);
