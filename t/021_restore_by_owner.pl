@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use File::Spec;
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
@@ -82,6 +83,31 @@ foreach my $case (
 	create_database($node, $dbname, 'app');
 	restored_quietly($node, $dump, $dbname, $name, @by_app, @$restore_options);
 	all_is_there($dbname, $name, 'source', $want, 'public', without => \@without);
+}
+
+# A dump without privileges takes from readers the right to dump, until they have
+# it again.
+{
+	my $dbname = "restored$databases";
+
+	# The DBA's policy keeps readers from dumping all of one table.
+	my @pg_dump = ('pg_dump', '-U', 'reader', '-T', 'auth_data', '-f',
+		File::Spec->devnull, $dbname);
+
+	$node->safe_psql($dbname, <<'SQL');
+GRANT USAGE ON SCHEMA dba TO reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA public, dba TO reader;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO reader;
+SQL
+	my ($rc, undef, $stderr) = run_command_on($node, @pg_dump);
+	like($stderr, qr/ERROR:  permission denied for schema syncmaster_history/,
+		'--no-privileges: readers lack rights on the history');
+	$node->safe_psql($dbname, <<'SQL');
+GRANT USAGE ON SCHEMA syncmaster_history TO PUBLIC;
+GRANT SELECT ON syncmaster_history.migration TO PUBLIC;
+SQL
+	($rc, undef, $stderr) = run_command_on($node, @pg_dump);
+	is("$rc $stderr", '0 ', '--no-privileges: with these rights they can dump');
 }
 
 # Over itself.
