@@ -234,17 +234,18 @@ $turns = new_database('extra');
 sql_ok('with the extra indexes',
 	'SET syncmaster.create_indexes = on; CREATE EXTENSION syncmaster');
 my ($ok, $output) = $alembic->alembic($turns, 'check');
-my @found = $output =~ /\('(\w+)', Index\('(\w+)'/g;
+my @found = $output =~ /^INFO +\[alembic\.autogenerate\S+ Detected (.*)$/mg;
 is($ok, 0, 'extra indexes: alembic check finds something');
 is_deeply(
-	[ sort grep { $_ ne 'remove_index' } @found ],
+	[ sort @found ],
 	[
 		sort split /\n/,
-		$node->safe_psql($turns,
-			q{SELECT indexname FROM pg_indexes WHERE indexname ~ '^ix_syncmaster__'})
+		$node->safe_psql(
+			$turns, q{
+			SELECT format('removed index ''%s'' on ''%s''', indexname, tablename)
+			FROM pg_indexes WHERE indexname ~ '^ix_syncmaster__'})
 	],
-	'extra indexes: alembic check finds them all, and nothing else')
-  or diag($output);
+	'extra indexes: alembic check finds them all, and nothing else');
 $alembic->alembic_ok('extra indexes: alembic downgrade 0011',
 	$turns, 'downgrade', '0011');
 ($ok, $output) = $alembic->alembic($turns, 'downgrade', '0009');
@@ -322,14 +323,21 @@ compare_targets('0013', 'downgrade', 'head', '0013', '0012', 'head-1', '-14');
 compare_targets('base', 'upgrade', 'head', '+1', '0001', 'base', '-1', '+14');
 compare_targets('base', 'downgrade', 'base', '-1', '0001', 'head', 'head-13');
 
-# A version of the extension is a target for it only.
-my $both = new_database('versions', 'chain');
-$node->safe_psql($both, 'CREATE EXTENSION syncmaster');
-($ok, $output) = $alembic->alembic($both, 'downgrade', '1.12');
+# A version of the extension is a target for it only.  And where Alembic answers
+# by an accident, it has an answer: Alembic stops at an assertion for the first
+# target, and takes the second for head.
+my $versions = new_database('versions', 'chain');
+$node->safe_psql($versions, 'CREATE EXTENSION syncmaster');
+($ok, $output) = $alembic->alembic($versions, 'downgrade', '1.12');
 like($output, qr/Can't locate revision identified by '1\.12'/,
 	'Alembic does not know versions of the extension');
-is($node->safe_psql($both, q(SELECT syncmaster_downgrade('1.12'))),
+is($node->safe_psql($versions, q(SELECT syncmaster_downgrade('1.12'))),
 	'0012', 'syncmaster_downgrade() does');
+is($node->safe_psql($versions, q(SELECT syncmaster_upgrade('0005-5'))),
+	'0012', 'an upgrade to base, by steps, does nothing');
+my ($rc, $stdout, $stderr) =
+  $node->psql($versions, q(SELECT syncmaster_upgrade('base-1')));
+like($stderr, qr/invalid target "base-1"/, 'below base there is nothing');
 
 $alembic->finish;
 $node->stop;
