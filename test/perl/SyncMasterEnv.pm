@@ -16,6 +16,7 @@ use Test::More;
 our @EXPORT = qw(
   database_url
   encryption_key
+  python_of
   require_syncmaster
   syncmaster_environment
 );
@@ -36,6 +37,7 @@ sub require_syncmaster
 	return $python;
 }
 
+# The Python of the environment that a variable names, or nothing.
 sub python_of
 {
 	my ($variable) = @_;
@@ -59,17 +61,16 @@ sub database_url
 }
 
 # What SyncMaster's services read from their environment.  Nobody listens at the
-# broker's address.
+# broker's port.
 sub syncmaster_environment
 {
-	my ($node, $database, $role) = @_;
+	my ($node, $database, $role, $broker_port) = @_;
 	return (
-		SYNCMASTER_CONFIG_FILE => '/dev/null',
 		SYNCMASTER__DATABASE__URL => database_url($node, $database, $role),
 		SYNCMASTER__BROKER__URL =>
-		  'amqp://guest:guest@127.0.0.1:1/?connect_timeout=1',
+		  "amqp://guest:guest\@127.0.0.1:$broker_port/",
 		SYNCMASTER__ENCRYPTION__SECRET_KEY => $encryption_key,
-		SYNCMASTER__SERVER__SESSION__SECRET_KEY => 'session',
+		SYNCMASTER__SERVER__STATIC_FILES__ENABLED => 'false',
 		SYNCMASTER__AUTH__ACCESS_TOKEN__SECRET_KEY => 'token');
 }
 
@@ -82,7 +83,6 @@ sub new
 		'alembic_session.py');
 	my $python = python_of($variable // 'SYNCMASTER_VENV');
 
-	delete local $ENV{SYNCMASTER_CONFIG_FILE};
 	my $pid = open2(my $out, my $in, $python, $script);
 	return bless {
 		node => $node,
