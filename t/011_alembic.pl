@@ -127,6 +127,53 @@ foreach my $n (1 .. 13)
 	alembic_is_content($database, $name);
 }
 
+# Made by SyncMaster 0.2.0, with the columns that its migrations made then.
+SKIP:
+{
+	skip '$SYNCMASTER_VENV_020 does not name a virtual environment', 1
+	  if !defined python_of('SYNCMASTER_VENV_020');
+
+	my $old = SyncMasterEnv->new($node, 'app', 'SYNCMASTER_VENV_020');
+	my $name = 'made by SyncMaster 0.2.0';
+
+	new_database('v020');
+	$old->alembic_ok("$name: alembic upgrade head", 'v020', 'upgrade', 'head');
+	$old->finish;
+	$node->safe_psql('v020', rows_sql($_), extra_params => [ '-U', 'app' ])
+	  foreach 1 .. 11;
+	$node->safe_psql(
+		'v020',
+		q{INSERT INTO "group" (name, description, owner_id)
+			VALUES (repeat('x', 256), '', 1)},
+		extra_params => [ '-U', 'app' ]);
+	catalog_is('v020', 'release-0.2.0', $name);
+
+	my $rows = dump_rows($node, 'v020');
+	my $state = dump_state($node, 'v020');
+	new_database('alembic_v020', 'v020');
+	$alembic->alembic_ok("$name: alembic alone, upgrade head",
+		'alembic_v020', 'upgrade', 'head');
+	my ($said) = follow(
+		$node, 'v020',
+		{ name => $name },
+		{
+			name => 'CREATE EXTENSION',
+			sql => 'CREATE EXTENSION syncmaster',
+			facts => 'release-0.2.0-upgraded-to-0013',
+			version => '1.13'
+		});
+	is(() = $said =~ /WARNING: +column/g, 2, "$name: both differences are said");
+	ok($rows eq dump_rows($node, 'v020'), "$name: every row is equal");
+	is(dump_state($node, 'v020', $state),
+		$state, "$name: owners, grants and sequences are as before");
+	ok(dump_rows($node, 'v020', 1) eq dump_rows($node, 'alembic_v020', 1),
+		"$name: rows and search_vector are as Alembic leaves them");
+	is(new_ids($node, 'v020'), new_ids($node, 'alembic_v020'),
+		"$name: new rows get the same ids");
+	like($alembic->alembic_ok("$name: alembic current", 'v020', 'current'),
+		qr/^0013 \(head\)$/m, "$name: alembic is at head");
+}
+
 # Turns --------------------------------------------------------------------------
 
 my $turns = new_database('turns', 'chain');

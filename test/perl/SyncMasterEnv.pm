@@ -70,6 +70,7 @@ sub syncmaster_environment
 		SYNCMASTER__BROKER__URL =>
 		  "amqp://guest:guest\@127.0.0.1:$broker_port/",
 		SYNCMASTER__ENCRYPTION__SECRET_KEY => $encryption_key,
+		SYNCMASTER__SERVER__SESSION__SECRET_KEY => 'session',
 		SYNCMASTER__SERVER__STATIC_FILES__ENABLED => 'false',
 		SYNCMASTER__AUTH__ACCESS_TOKEN__SECRET_KEY => 'token');
 }
@@ -83,6 +84,9 @@ sub new
 		'alembic_session.py');
 	my $python = python_of($variable // 'SYNCMASTER_VENV');
 
+	# The migrations of 0.2.0 want to know all of the server's settings.
+	my %environment = syncmaster_environment($node, 'postgres', $role, 1);
+	local @ENV{ keys %environment } = values %environment;
 	my $pid = open2(my $out, my $in, $python, $script);
 	return bless {
 		node => $node,
