@@ -26,18 +26,21 @@
 
 /*
  * Who holds a lock on the relation that conflicts with the mode?  A prepared
- * transaction has no process.  pg_stat_activity hides much of other roles'
- * sessions from those who may not see it; the process is always named.
+ * transaction has no process; it is known by the lock on its own number.
+ * pg_stat_activity hides much of other roles' sessions from those who may not
+ * see it; the process is always named.
  */
 #define BLOCKERS_QUERY \
-	"SELECT string_agg(" \
-	"    coalesce(format('process %s (user \"%s\", application \"%s\", " \
+	"SELECT string_agg(CASE " \
+	"    WHEN l.pid IS NOT NULL THEN " \
+	"        format('process %s (user \"%s\", application \"%s\", " \
 	"%s since %s)', l.pid, a.usename, a.application_name, " \
 	"coalesce(a.state, 'not shown'), " \
-	"coalesce(date_trunc('second', a.xact_start)::text, 'not shown')), " \
+	"coalesce(date_trunc('second', a.xact_start)::text, 'not shown')) " \
+	"    WHEN p.gid IS NOT NULL THEN " \
 	"        format('prepared transaction \"%s\" of user \"%s\", since %s', " \
-	"p.gid, p.owner, date_trunc('second', p.prepared)), " \
-	"        'another process'), ', ' ORDER BY l.pid) " \
+	"p.gid, p.owner, date_trunc('second', p.prepared)) " \
+	"    ELSE 'another process' END, ', ' ORDER BY l.pid) " \
 	"FROM (SELECT DISTINCT pid, virtualtransaction FROM pg_locks " \
 	"      WHERE locktype = 'relation' AND granted AND relation = $1 " \
 	"      AND database = (SELECT oid FROM pg_database " \
@@ -45,8 +48,10 @@
 	"      AND mode = ANY ($2) " \
 	"      AND pid IS DISTINCT FROM pg_backend_pid()) l " \
 	"LEFT JOIN pg_stat_activity a ON a.pid = l.pid " \
-	"LEFT JOIN pg_prepared_xacts p ON l.pid IS NULL " \
-	"     AND p.transaction::text = split_part(l.virtualtransaction, '/', 2)"
+	"LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL " \
+	"     AND t.virtualtransaction = l.virtualtransaction " \
+	"     AND t.locktype = 'transactionid' " \
+	"LEFT JOIN pg_prepared_xacts p ON p.transaction = t.transactionid"
 
 static char *
 describe_blockers(Oid relation, LOCKMODE mode)

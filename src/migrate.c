@@ -342,28 +342,39 @@ syncmaster_run_statements(const MigrationContext *context, const char *ddl,
 }
 
 /*
- * Make Alembic's table if need be, and keep Alembic and others like us off it
- * until the transaction ends.
+ * Keep Alembic and others like us off alembic_version until the transaction
+ * ends.  What was read from it before may be out of date.
+ */
+void
+syncmaster_lock_version(const MigrationContext *context)
+{
+	Oid version_table = get_relname_relid("alembic_version",
+										  context->namespace);
+
+	if (OidIsValid(version_table))
+		syncmaster_lock_relation(version_table, ShareRowExclusiveLock);
+}
+
+/*
+ * Lock Alembic's table, and make it if need be.
  */
 static void
 prepare_version_table(const MigrationContext *context)
 {
 	SchemaRevision revision;
 
+	syncmaster_lock_version(context);
 	syncmaster_require_revision(context->namespace, &revision);
-	if (!OidIsValid(revision.version_table))
-	{
-		syncmaster_run_statements(context,
-								  psprintf("CREATE TABLE %s.alembic_version ("
-										   "version_num varchar(32) NOT NULL, "
-										   "CONSTRAINT alembic_version_pkc "
-										   "PRIMARY KEY (version_num))",
-										   quote_identifier(context->schema)),
-								  "syncmaster");
-		revision.version_table = get_relname_relid("alembic_version",
-												   context->namespace);
-	}
-	syncmaster_lock_relation(revision.version_table, ShareRowExclusiveLock);
+	if (OidIsValid(revision.version_table))
+		return;
+	syncmaster_run_statements(
+		context,
+		psprintf("CREATE TABLE %s.alembic_version ("
+				 "version_num varchar(32) NOT NULL, "
+				 "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
+				 quote_identifier(context->schema)),
+		"syncmaster");
+	syncmaster_lock_version(context);
 }
 
 /*
@@ -462,11 +473,13 @@ drop_step(const MigrationContext *context, int revision)
 }
 
 /*
- * Take the schema from where it is to a revision, up or down, with steps read
- * from the scripts.
+ * Take the schema from where it is to a revision, with steps read from the
+ * scripts.  The direction is the caller's to say: a schema that is past the
+ * target must not be moved back by mistake.
  */
 void
-syncmaster_migrate_steps(const MigrationContext *context, List *steps, int to)
+syncmaster_migrate_steps(const MigrationContext *context, List *steps, int to,
+						 bool upgrade)
 {
 	SchemaRevision revision;
 	int current;
@@ -475,7 +488,9 @@ syncmaster_migrate_steps(const MigrationContext *context, List *steps, int to)
 	read_checked_revision(context, &revision);
 	current = revision.number;
 
-	if (to < current)
+	if (upgrade ? to < current : to > current)
+		elog(ERROR, "schema is at revision %d, past the target %d", current, to);
+	if (!upgrade)
 	{
 		for (; current > Max(to, REVISION_BASE_SCRIPT); current--)
 			run_step(context, current, current - 1,
@@ -641,7 +656,7 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	if (revision.number != from)
 		syncmaster_migrate_steps(&context,
 								 syncmaster_read_steps(context.namespace),
-								 from);
+								 from, to > from);
 	run_step(&context, from, to, ddl);
 
 	PG_RETURN_VOID();

@@ -27,7 +27,8 @@ extern void syncmaster_begin_command(MigrationContext *context,
 									 const char *command);
 extern void syncmaster_run_statements(const MigrationContext *context,
 									  const char *ddl, const char *activity);
+extern void syncmaster_lock_version(const MigrationContext *context);
 extern void syncmaster_migrate_steps(const MigrationContext *context,
-									 List *steps, int to);
+									 List *steps, int to, bool upgrade);
 
 #endif /* SYNCMASTER_MIGRATE_H */

@@ -107,6 +107,7 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 	int installed;
 
 	syncmaster_begin_command(&context, "syncmaster_upgrade()");
+	syncmaster_lock_version(&context);
 	syncmaster_get_extension(&extension);
 	current = current_revision(&context);
 	syncmaster_parse_target(text, true, current, &target);
@@ -118,7 +119,7 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 							 : syncmaster_revision_version(target.number);
 
 	syncmaster_migrate_steps(&context, syncmaster_read_steps(context.namespace),
-							 Max(current, Min(target.number, installed)));
+							 Max(current, Min(target.number, installed)), true);
 	if (strcmp(target.version, extension.version) != 0 &&
 		target.number >= installed)
 		update_extension(target.version);
@@ -200,6 +201,7 @@ syncmaster_downgrade(PG_FUNCTION_ARGS)
 	int current;
 
 	syncmaster_begin_command(&context, "syncmaster_downgrade()");
+	syncmaster_lock_version(&context);
 	syncmaster_get_extension(&extension);
 	current = current_revision(&context);
 	syncmaster_parse_target(text, false, current, &target);
@@ -215,7 +217,7 @@ syncmaster_downgrade(PG_FUNCTION_ARGS)
 	if (current_revision(&context) != target.number)
 		syncmaster_migrate_steps(&context,
 								 syncmaster_read_steps(context.namespace),
-								 target.number);
+								 target.number, false);
 
 	PG_RETURN_TEXT_P(
 		cstring_to_text(syncmaster_revision_id(current_revision(&context))));

@@ -63,6 +63,7 @@ sub state_of
 
 	return $node->safe_psql($db, q{
 		SET search_path = pg_catalog;
+		SET lock_timeout = '60s';
 		SELECT 'relation', c.relname, c.relkind, c.relpersistence,
 			   pg_get_userbyid(c.relowner), c.relacl
 		FROM pg_class c
@@ -81,10 +82,12 @@ sub state_of
 		SELECT 'constraint', conrelid::regclass, conname,
 			   pg_get_constraintdef(oid)
 		FROM pg_constraint
-		WHERE connamespace = 'public'::regnamespace ORDER BY 2::text, 3;
+		WHERE connamespace = 'public'::regnamespace
+		ORDER BY conrelid::regclass::text, conname;
 		SELECT 'function', p.oid::regprocedure, p.proowner::regrole, p.proacl
 		FROM pg_proc p
-		WHERE p.pronamespace = 'public'::regnamespace ORDER BY 2::text;
+		WHERE p.pronamespace = 'public'::regnamespace
+		ORDER BY p.oid::regprocedure::text;
 		SELECT 'extension', e.extname, e.extversion, e.extowner::regrole,
 			   e.extnamespace::regnamespace,
 			   (SELECT count(*) FROM pg_depend d
@@ -102,7 +105,7 @@ sub state_of
 		FROM pg_class WHERE relnamespace = 'public'::regnamespace
 						AND relkind = 'r' ORDER BY relname \gexec
 		SELECT format('SELECT %L, schema_name, from_revision, to_revision,
-			applied_by, library_version FROM %s', 'migration', oid::regclass)
+			applied_by, library_version FROM %s ORDER BY applied_at', 'migration', oid::regclass)
 		FROM pg_class
 		WHERE relnamespace = to_regnamespace('syncmaster_history')
 		  AND relname = 'migration' AND relkind = 'r' \gexec
@@ -158,7 +161,7 @@ sub finish_psql
 
 	$psql->{in} .= "$sql\n" if defined $sql;
 	$psql->{handle}->finish;
-	return ($psql->{handle}->result // 1, $psql->{out}, $psql->{err});
+	return ($psql->{handle}->result(0), $psql->{out}, $psql->{err});
 }
 
 1;
