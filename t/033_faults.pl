@@ -437,8 +437,7 @@ sub two_at_once
 	}
 	query($copy, 'ALTER TABLE celery_tasksetmeta RENAME COLUMN done_at TO date_done');
 
-	# A unique index of another's, in the way of an index that only revision
-	# 0013 makes: the third step fails after two have done their work.
+	# The third step fails at its very end, after all have done their work.
 	query($copy, q{
 		CREATE FUNCTION gate.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 			BEGIN
