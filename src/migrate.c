@@ -489,7 +489,8 @@ syncmaster_migrate_steps(const MigrationContext *context, List *steps, int to,
 	current = revision.number;
 
 	if (upgrade ? to < current : to > current)
-		elog(ERROR, "schema is at revision %d, past the target %d", current, to);
+		elog(ERROR, "schema is at revision %d, past the target %d", current,
+			 to);
 	if (!upgrade)
 	{
 		for (; current > Max(to, REVISION_BASE_SCRIPT); current--)
@@ -655,8 +656,8 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	/* Alembic may have moved the schema while the version stayed. */
 	if (revision.number != from)
 		syncmaster_migrate_steps(&context,
-								 syncmaster_read_steps(context.namespace),
-								 from, to > from);
+								 syncmaster_read_steps(context.namespace), from,
+								 to > from);
 	run_step(&context, from, to, ddl);
 
 	PG_RETURN_VOID();
