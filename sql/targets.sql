@@ -115,6 +115,14 @@ DROP INDEX IF EXISTS ix_celery_taskmeta_date_done;
 ALTER EXTENSION syncmaster UPDATE;
 SELECT state();
 
+-- tables that Celery and APScheduler make may be missing
+SELECT syncmaster_downgrade('1.12'), state();
+DROP TABLE celery_tasksetmeta, apscheduler_jobs;
+DROP SEQUENCE taskset_id_sequence;
+ALTER EXTENSION syncmaster UPDATE;
+SELECT state(), to_regclass('ix_celery_tasksetmeta_date_done'),
+    to_regclass('apscheduler_jobs'), to_regclass('taskset_id_sequence');
+
 -- pg_trgm of another owner stays at the downgrade that would drop it
 CREATE ROLE regress_syncmaster_owner;
 GRANT CREATE ON SCHEMA public TO regress_syncmaster_owner;

@@ -653,8 +653,14 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	if (!is_needed(&revision, from, to))
 		PG_RETURN_VOID();
 
-	/* Alembic may have moved the schema while the version stayed. */
-	if (revision.number != from)
+	/*
+	 * Alembic may have moved the schema while the version stayed, and tables
+	 * that others make may be missing: the base script, which makes them, has
+	 * run long ago.
+	 */
+	if (revision.number != from ||
+		(from >= REVISION_BASE_SCRIPT && to > from &&
+		 !syncmaster_is_complete(context.namespace, from)))
 		syncmaster_migrate_steps(&context,
 								 syncmaster_read_steps(context.namespace), from,
 								 to > from);

@@ -205,6 +205,25 @@ syncmaster_first_relation(Oid namespace)
 	return NULL;
 }
 
+/*
+ * Are all of Celery's and APScheduler's relations there that the revision
+ * says?  Others make them, and may have made only some; a step that needs one
+ * would fail.
+ */
+bool
+syncmaster_is_complete(Oid namespace, int revision)
+{
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+
+		if (relation->foreign_made && relation->revision <= revision &&
+			!OidIsValid(syncmaster_relation_oid(relation, namespace)))
+			return false;
+	}
+	return true;
+}
+
 static void
 check_columns(const RelationInfo *relation, Oid relid, const char *schema)
 {

@@ -46,6 +46,7 @@ extern const int syncmaster_nrelations;
 extern Oid syncmaster_relation_oid(const RelationInfo *relation, Oid namespace);
 extern int syncmaster_columns_required(const RelationInfo *relation);
 
+extern bool syncmaster_is_complete(Oid namespace, int revision);
 extern void syncmaster_check_shape(Oid namespace, int revision);
 extern void syncmaster_report_lengths(Oid namespace, int revision);
 extern const RelationInfo *syncmaster_first_relation(Oid namespace);

@@ -59,12 +59,12 @@ my $script = "$scripts/syncmaster--1.12--1.13.sql";
 my $original = readlink $script;
 
 unlink $script or die $!;
+$stderr = error_of("SELECT syncmaster_upgrade('head')");
 like(
-	error_of("SELECT syncmaster_upgrade('head')"),
-	qr/ERROR:\s+no\ installed\ script\ of\ extension\ "syncmaster"\ takes\ the\s
-	   schema\ from\ revision\ 0012\ to\ 0013\n
-	   .*HINT:\s+Install\ the\ package/sx,
+	$stderr,
+	qr/no installed script of extension "syncmaster" takes the schema from revision 0012 to 0013/,
 	'a step whose script is missing');
+like($stderr, qr/HINT:  Install the package/, '... with the way out');
 
 mkdir $script or die $!;
 like(error_of("SELECT syncmaster_upgrade('head')"),
