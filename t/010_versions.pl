@@ -36,6 +36,70 @@ sub new_database
 	return $name;
 }
 
+# The comparison notices what it should ----------------------------------------
+
+my @changes = (
+	'ALTER TABLE run ADD COLUMN extra integer',
+	'ALTER TABLE run DROP COLUMN log_url, ADD COLUMN log_url varchar(512)',
+	'ALTER TABLE run ALTER COLUMN log_url TYPE varchar(511)',
+	'ALTER TABLE run ALTER COLUMN log_url SET NOT NULL',
+	'ALTER TABLE run ALTER COLUMN created_at DROP DEFAULT',
+	'ALTER TABLE run ALTER COLUMN id DROP DEFAULT',
+	'ALTER TABLE run ALTER COLUMN log_url SET STORAGE EXTERNAL',
+	'ALTER TABLE run ALTER COLUMN log_url TYPE varchar(512) COLLATE "C"',
+	'ALTER TABLE run SET (fillfactor = 90)',
+	'ALTER TABLE run SET UNLOGGED',
+	'ALTER TABLE run ENABLE ROW LEVEL SECURITY',
+	'ALTER TABLE run REPLICA IDENTITY FULL',
+	'ALTER TABLE run RENAME CONSTRAINT pk__run TO run_pkey',
+	'ALTER TABLE run ADD CHECK (id > 0)',
+	'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer, '
+	  . 'ADD CONSTRAINT fk__run__transfer_id__transfer '
+	  . 'FOREIGN KEY (transfer_id) REFERENCES transfer (id)',
+	'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer, '
+	  . 'ADD CONSTRAINT fk__run__transfer_id__transfer FOREIGN KEY '
+	  . '(transfer_id) REFERENCES transfer (id) ON DELETE CASCADE NOT VALID',
+	'ALTER TABLE "group" DROP COLUMN search_vector, '
+	  . 'ADD COLUMN search_vector tsvector NOT NULL',
+	'COMMENT ON TABLE run IS $$x$$',
+	'COMMENT ON COLUMN run.id IS $$x$$',
+	'CREATE INDEX extra ON run (id)',
+	'DROP INDEX ix__run__type',
+	'DROP INDEX ix__run__type; CREATE INDEX ix__run__type ON run (type DESC)',
+	'CREATE TRIGGER t BEFORE UPDATE ON run FOR EACH ROW '
+	  . 'EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+	'ALTER SEQUENCE run_id_seq OWNED BY NONE',
+	'ALTER SEQUENCE run_id_seq INCREMENT 2',
+	'ALTER SEQUENCE task_id_sequence CYCLE',
+	'CREATE SEQUENCE extra',
+	'CREATE TABLE extra ()',
+	'CREATE VIEW extra AS SELECT 1',
+	'CREATE FUNCTION extra() RETURNS int LANGUAGE sql AS $$SELECT 1$$',
+	'CREATE DOMAIN extra AS text',
+	'DROP TABLE run',
+	'DROP SEQUENCE task_id_sequence',
+	'DROP EXTENSION pg_trgm',
+	'ALTER EXTENSION syncmaster ADD TABLE run',
+	'ALTER EXTENSION syncmaster ADD SEQUENCE task_id_sequence',
+	q(UPDATE alembic_version SET version_num = '0012'),
+	q(INSERT INTO alembic_version VALUES ('0012')),
+	'DELETE FROM alembic_version',
+	'DROP TABLE alembic_version');
+my $changed = new_database('CREATE EXTENSION syncmaster');
+my @changed = read_catalogs(
+	$node->safe_psql(
+		$changed,
+		join '',
+		map { "BEGIN; $_;\n" . catalog_sql('public') . "ROLLBACK;\n" }
+		  'SELECT', @changes));
+is_deeply([ catalog_differences(facts('rev-0013'), $changed[0]{flat}) ],
+	[], 'nothing is noticed where nothing is changed');
+foreach my $i (0 .. $#changes)
+{
+	ok( catalog_differences(facts('rev-0013'), $changed[ $i + 1 ]{flat}) > 0,
+		"noticed: $changes[$i]");
+}
+
 # Direct, step by step, and there and back again -----------------------------
 
 foreach my $schema ('public', 'etl', 'My Schema; 2')
@@ -397,6 +461,31 @@ foreach my $n (9 .. 13)
 		join('', map { 'DROP ' . (/sequence$/ ? 'SEQUENCE' : 'TABLE')
 			  . " IF EXISTS $_; " } @foreign));
 }
+
+# Celery of today makes its indexes, too; and one that was told to keep less makes
+# fewer columns, which stay as they are.
+my $few = facts('rev-0013');
+delete $few->{"column celery_taskmeta $_"} foreach 7 .. 12;
+follow(
+	$node,
+	new_database(),
+	{ name => 'made by Celery' },
+	{
+		name => 'with the indexes',
+		sql => "BEGIN; $foreign{celery_taskmeta}; CREATE INDEX "
+		  . 'ix_celery_taskmeta_date_done ON celery_taskmeta (date_done); '
+		  . 'CREATE EXTENSION syncmaster',
+		facts => 'rev-0013'
+	},
+	{
+		name => 'with the first six columns',
+		sql => "ROLLBACK; BEGIN; $foreign{celery_taskmeta}; "
+		  . 'ALTER TABLE celery_taskmeta '
+		  . join(', ', map { "DROP COLUMN $_" }
+			  qw(name args kwargs worker retries queue))
+		  . '; CREATE EXTENSION syncmaster',
+		facts => $few
+	});
 
 # A database that SyncMaster 0.2.0 made ----------------------------------------
 

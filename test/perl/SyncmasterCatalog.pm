@@ -6,10 +6,8 @@
 #
 #	column connection 3 => ["type", "character varying(32)", true, ...]
 #
-# Majors differ in three ways.  18 has entries for NOT NULL constraints, which
-# the columns tell already.  13 knows no compression of columns.  And expressions
-# are not written alike: so those of the facts are given to the server under test,
-# which then writes them its own way.
+# Majors differ in two ways.  18 has entries for NOT NULL constraints, which the
+# columns tell already, and 13 knows no compression of columns.
 
 package SyncmasterCatalog;
 
@@ -35,11 +33,7 @@ our @EXPORT = qw(
 
 my $facts_dir = File::Spec->catdir(dirname(__FILE__), '..', 'facts');
 my $json = JSON::PP->new->canonical->allow_nonref;
-
 my %facts;
-
-# Expressions as PostgreSQL 15 writes them => as this server does.
-my %expressions;
 
 sub quote_ident
 {
@@ -243,13 +237,9 @@ sub flatten_table
 		$position++;
 		$flat->{"column $name $position"} = $json->encode(
 			[
-				@$column{qw(name type notnull default)},
-				defined $column->{generated}
-				? $expressions{ $column->{generated} } // $column->{generated}
-				: undef,
 				@$column{
-					qw(generated_kind identity collation storage compression
-					  comment)
+					qw(name type notnull default generated generated_kind
+					  identity collation storage compression comment)
 				}
 			]);
 	}
