@@ -1,6 +1,7 @@
 # The extension and the real Alembic of SyncMaster take turns on one database:
 # taking over what Alembic made, at every revision and with rows in every table,
-# and giving it back.
+# and giving it back.  Needs SyncMaster in $SYNCMASTER_VENV; if $SYNCMASTER_VENV_020
+# has SyncMaster 0.2.0, what that made is taken over as well.
 
 use strict;
 use warnings;
@@ -115,7 +116,8 @@ foreach my $n (1 .. 13)
 			version => '1.13'
 		});
 	ok($rows eq dump_rows($node, $database), "$name: every row is equal");
-	is(dump_state($node, $database, $state), $state, "$name: owners, grants, sequences, marks are as before");
+	is(dump_state($node, $database, $state),
+		$state, "$name: owners, grants, sequences, marks are as before");
 	ok( dump_rows($node, $database, 1) eq
 		  dump_rows($node, "alembic_$id", 1),
 		"$name: rows and search_vector are as Alembic leaves them");
@@ -312,11 +314,12 @@ $alembic->alembic_ok('extra indexes: without them, alembic downgrade base',
 # what it refuses, they refuse, and what it accepts takes the schema to the same
 # revision.
 my @targets = (
-	'head', 'heads', 'base', '+1', '+2', '+99', '-1', '-2', '-7', '-8', '+0',
-	'-0', '0001', '0007', '0008', '0013', '0014', '0099', '', ' ', 'HEAD',
-	'1', '13', '001', '00', 'abcd', '0005+2', '0005+3', '0005-2', '0005-6', '0013+1', 'head-1', 'head-99', 'head+1', 'heads-1', 'base+1',
-	'base+2', '+', '-', '+x', '0005+', '0005 ', '0001:0003',
-	"0001'", '478240cdad4b');
+	'head', 'heads', 'HEAD', 'base', '', ' ',
+	'+1', '+2', '+99', '-1', '-2', '-7', '-8', '+0', '-0', '+', '-', '+x',
+	'0001', '0007', '0008', '0013', '0014', '0099', '0005 ', "0001'",
+	'1', '13', '001', '00', 'abcd', '478240cdad4b', '0001:0003',
+	'0005+2', '0005+3', '0005-2', '0005-6', '0005+', '0013+1',
+	'head-1', 'head-99', 'head+1', 'heads-1', 'base+1', 'base+2');
 
 sub compare_targets
 {

@@ -1,5 +1,6 @@
 # SyncMaster's real server on a database that CREATE EXTENSION made, with the
-# extra indexes, as the tables' owner and with no right beyond that.
+# extra indexes, as the tables' owner and with no right beyond that.  Needs
+# SyncMaster in $SYNCMASTER_VENV.
 
 use strict;
 use warnings;
