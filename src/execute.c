@@ -110,7 +110,8 @@ syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
 
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	save_nestlevel = syncmaster_enter_safe_settings();
-	set_locally("lock_timeout", psprintf("%d", syncmaster_lock_timeout));
+	if (syncmaster_guard != GUARD_OFF)
+		set_locally("lock_timeout", psprintf("%d", syncmaster_lock_timeout));
 	if (maintenance_work_mem < MIN_MAINTENANCE_WORK_MEM)
 		set_locally("maintenance_work_mem",
 					psprintf("%d", MIN_MAINTENANCE_WORK_MEM));

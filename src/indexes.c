@@ -24,7 +24,9 @@
 #include "execute.h"
 #include "extension.h"
 #include "indexes.h"
+#include "problem.h"
 #include "result.h"
+#include "statement.h"
 
 #define INDEX_PREFIX "ix_syncmaster__"
 
@@ -68,10 +70,11 @@ PG_FUNCTION_INFO_V1(syncmaster_drop_indexes);
 
 /*
  * The index as pg_get_indexdef() writes it under the engine's search_path;
- * NULL if it needs pg_trgm and that is not installed.
+ * NULL if it needs pg_trgm and that is not there.  The migration, whose effects
+ * are given, puts pg_trgm into the application's schema.
  */
 static char *
-index_definition(const ExtraIndex *index, const char *schema)
+index_definition(const ExtraIndex *index, const char *schema, List *earlier)
 {
 	char *definition = psprintf("CREATE INDEX %s ON %s USING %s", index->name,
 								quote_qualified_identifier(schema,
@@ -82,7 +85,11 @@ index_definition(const ExtraIndex *index, const char *schema)
 	if (index->opclass == NULL)
 		return definition;
 	if (!syncmaster_find_extension("pg_trgm", &trgm))
-		return NULL;
+	{
+		if (!syncmaster_is_made(earlier, "pg_trgm"))
+			return NULL;
+		trgm.namespace_name = unconstify(char *, schema);
+	}
 	return psprintf("%s %s)", definition,
 					quote_qualified_identifier(trgm.namespace_name,
 											   index->opclass));
@@ -114,46 +121,77 @@ index_fits(Oid indexid, const char *definition)
 }
 
 /*
- * Build one index if it is missing; true if it was built.  One of another
- * definition is somebody else's: it is reported at elevel and left alone.
+ * One of another definition under the name of ours is somebody else's.
  */
-static bool
-build_index(const MigrationContext *context, const ExtraIndex *index,
-			const char *definition, int elevel)
+static void
+check_index(List **problems, const ExtraIndex *index, Oid indexid,
+			const char *definition)
 {
-	Oid indexid = get_relname_relid(index->name, context->namespace);
+	Problem *problem;
 
-	if (!OidIsValid(indexid))
-	{
-		syncmaster_run_statements(context, definition, "syncmaster");
-		return true;
-	}
-	if (!index_fits(indexid, definition))
-		ereport(elevel,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("relation \"%s\" is not the extra index of that name, "
+	if (index_fits(indexid, definition))
+		return;
+	problem = syncmaster_add_problem(
+		problems, ERRCODE_DUPLICATE_OBJECT, "index",
+		problem_message("relation \"%s\" is not the extra index of that name, "
 						"or is not valid",
 						index->name),
-				 errdetail("Expected is: %s", definition),
-				 errhint("Drop or rename it, and run SELECT "
-						 "syncmaster_create_indexes().")));
-	return false;
+		"Drop or rename it, and run SELECT syncmaster_create_indexes().");
+	problem->detail = psprintf("Expected is: %s", definition);
+	problem->severity = PROBLEM_WARNING;
 }
 
 /*
- * Build all that are missing, for the tables that are there.
+ * Statements that build those that are missing, for the tables that are
+ * there, after a migration with the effects that are given.  What is in the
+ * way of the others is added to *problems.
+ */
+List *
+syncmaster_missing_indexes(const MigrationContext *context, List *earlier,
+						   List **problems)
+{
+	List *definitions = NIL;
+
+	for (int i = 0; i < nextra_indexes; i++)
+	{
+		const ExtraIndex *index = &extra_indexes[i];
+		Oid indexid = get_relname_relid(index->name, context->namespace);
+		char *definition = index_definition(index, context->schema, earlier);
+
+		if (definition == NULL ||
+			(!OidIsValid(get_relname_relid(index->table, context->namespace)) &&
+			 !syncmaster_is_made(earlier, index->table)))
+			continue;
+		if (!OidIsValid(indexid) || syncmaster_is_dropped(earlier, indexid))
+			definitions = lappend(definitions, definition);
+		else
+			check_index(problems, index, indexid, definition);
+	}
+	return definitions;
+}
+
+/*
+ * Build all that are missing; say at elevel what is in the way of others.
  */
 void
 syncmaster_build_indexes(const MigrationContext *context, int elevel)
 {
-	for (int i = 0; i < nextra_indexes; i++)
-	{
-		const ExtraIndex *index = &extra_indexes[i];
-		char *definition = index_definition(index, context->schema);
+	List *problems = NIL;
+	List *definitions = syncmaster_missing_indexes(context, NIL, &problems);
+	ListCell *lc;
 
-		if (definition != NULL &&
-			OidIsValid(get_relname_relid(index->table, context->namespace)))
-			(void) build_index(context, index, definition, elevel);
+	foreach (lc, problems)
+	{
+		Problem *problem = lfirst(lc);
+
+		ereport(elevel, (errcode(problem->sqlerrcode),
+						 errmsg_internal("%s", problem->message),
+						 errdetail_internal("%s", problem->detail),
+						 errhint("%s", problem->hint)));
+	}
+	foreach (lc, definitions)
+	{
+		syncmaster_run_statements(context, lfirst(lc), "syncmaster");
 	}
 }
 
@@ -167,7 +205,7 @@ syncmaster_remove_indexes(const MigrationContext *context)
 	{
 		const ExtraIndex *index = &extra_indexes[i];
 		Oid indexid = get_relname_relid(index->name, context->namespace);
-		char *definition = index_definition(index, context->schema);
+		char *definition = index_definition(index, context->schema, NIL);
 
 		if (OidIsValid(indexid) && definition != NULL &&
 			index_fits(indexid, definition))

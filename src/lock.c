@@ -53,8 +53,8 @@
 	"     AND t.locktype = 'transactionid' " \
 	"LEFT JOIN pg_prepared_xacts p ON p.transaction = t.transactionid"
 
-static char *
-describe_blockers(Oid relation, LOCKMODE mode)
+char *
+syncmaster_describe_blockers(Oid relation, LOCKMODE mode)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
 	Datum modes[MaxLockMode];
@@ -93,7 +93,7 @@ describe_blockers(Oid relation, LOCKMODE mode)
 static void
 report_blockers(Oid relation, const char *name, LOCKMODE mode)
 {
-	char *blockers = describe_blockers(relation, mode);
+	char *blockers = syncmaster_describe_blockers(relation, mode);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
@@ -109,7 +109,7 @@ report_blockers(Oid relation, const char *name, LOCKMODE mode)
 
 /*
  * Lock a relation until the end of the transaction, waiting no longer than
- * syncmaster.lock_timeout.
+ * syncmaster.lock_timeout, unless the guard is off.
  *
  * The wait joins the lock's queue, so that a busy table cannot starve it, and
  * runs in a subtransaction, so that after a failure the blockers can still be
@@ -125,6 +125,11 @@ syncmaster_lock_relation(Oid relation, LOCKMODE mode)
 
 	if (name == NULL)
 		elog(ERROR, "cache lookup failed for relation %u", relation);
+	if (syncmaster_guard == GUARD_OFF)
+	{
+		LockRelationOid(relation, mode);
+		return;
+	}
 	if (ConditionalLockRelationOid(relation, mode))
 		return;
 

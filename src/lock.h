@@ -12,6 +12,7 @@
 
 #include "storage/lockdefs.h"
 
+extern char *syncmaster_describe_blockers(Oid relation, LOCKMODE mode);
 extern void syncmaster_lock_relation(Oid relation, LOCKMODE mode);
 
 #endif /* SYNCMASTER_LOCK_H */

@@ -21,8 +21,6 @@
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -34,19 +32,19 @@
 #include "compat.h"
 #include "execute.h"
 #include "extension.h"
+#include "guard.h"
 #include "history.h"
 #include "indexes.h"
 #include "lock.h"
 #include "migrate.h"
+#include "problem.h"
+#include "progress.h"
 #include "relation.h"
 #include "revision.h"
 #include "scan.h"
 #include "script.h"
 #include "settings.h"
 #include "statement.h"
-
-/* Longest part of a statement that pg_stat_activity shows of a step. */
-#define ACTIVITY_STATEMENT_LENGTH 80
 
 PG_FUNCTION_INFO_V1(syncmaster_migrate);
 PG_FUNCTION_INFO_V1(syncmaster_finish_script);
@@ -240,60 +238,78 @@ warn_owner(const MigrationContext *context)
 					 quote_literal_cstr(name))));
 }
 
-/*
- * Refuse a caller who has no business with the tables of a role.
- */
-static void
-require_rights_of(Oid caller, Oid owner)
-{
-	if (!has_privs_of_role(caller, owner) &&
-		!has_privs_of_role(caller, database_owner()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" may not migrate the tables of role "
-						"\"%s\"",
-						GetUserNameFromId(caller, false),
-						GetUserNameFromId(owner, false)),
-				 errhint("Run the command as a superuser, as the owner of the "
-						 "database or as the owner of the tables.")));
-}
-
-/*
- * Fill the context, and check the caller's rights on each of the tables, for
- * statements run as their owners.  Scripts of a trusted extension run with a
- * superuser's rights even if the caller has few.
- *
- * The first look at alembic_version waits for its lock no longer than any
- * other statement.
- */
 void
-syncmaster_begin_migration(MigrationContext *context, Oid caller)
+syncmaster_fill_context(MigrationContext *context, Oid caller)
 {
 	ExtensionEntry extension;
-	Oid version_table;
 
 	syncmaster_get_extension(&extension);
 	context->caller = caller;
 	context->namespace = extension.namespace;
 	context->schema = extension.namespace_name;
 	context->owner = find_owner(caller, extension.namespace);
+}
 
-	require_rights_of(caller, context->owner);
+static void
+rights_problem(List **problems, Oid caller, Oid owner)
+{
+	if (!has_privs_of_role(caller, owner) &&
+		!has_privs_of_role(caller, database_owner()))
+		syncmaster_add_problem(
+			problems, ERRCODE_INSUFFICIENT_PRIVILEGE, "rights",
+			problem_message("role \"%s\" may not migrate the tables of role "
+							"\"%s\"",
+							GetUserNameFromId(caller, false),
+							GetUserNameFromId(owner, false)),
+			"Run the command as a superuser, as the owner of the database or "
+			"as the owner of the tables.");
+}
+
+/*
+ * Has the caller any business with the tables?  Each is asked for, as
+ * statements run as their owners.  Scripts of a trusted extension run with a
+ * superuser's rights even if the caller has few.
+ */
+List *
+syncmaster_caller_problems(const MigrationContext *context)
+{
+	List *problems = NIL;
+	Oid version_table = get_relname_relid("alembic_version",
+										  context->namespace);
+
+	rights_problem(&problems, context->caller, context->owner);
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		Oid relid = syncmaster_relation_oid(&syncmaster_relations[i],
-											extension.namespace);
+											context->namespace);
 
 		if (OidIsValid(relid))
-			require_rights_of(caller, syncmaster_relation_owner(relid));
+			rights_problem(&problems, context->caller,
+						   syncmaster_relation_owner(relid));
 	}
-
-	version_table = get_relname_relid("alembic_version", extension.namespace);
 	if (OidIsValid(version_table))
-	{
-		require_rights_of(caller, syncmaster_relation_owner(version_table));
+		rights_problem(&problems, context->caller,
+					   syncmaster_relation_owner(version_table));
+
+	return problems;
+}
+
+/*
+ * Fill the context, and refuse a caller who has no business with the tables.
+ * The first look at alembic_version waits for its lock no longer than any
+ * other statement.
+ */
+void
+syncmaster_begin_migration(MigrationContext *context, Oid caller)
+{
+	Oid version_table;
+
+	syncmaster_fill_context(context, caller);
+	syncmaster_raise_problems(syncmaster_caller_problems(context));
+
+	version_table = get_relname_relid("alembic_version", context->namespace);
+	if (OidIsValid(version_table))
 		syncmaster_lock_relation(version_table, AccessShareLock);
-	}
 }
 
 /*
@@ -309,36 +325,6 @@ syncmaster_begin_command(MigrationContext *context, const char *command)
 						errmsg("cannot execute %s on a Citus worker", command),
 						errhint("Run it on the coordinator.")));
 	syncmaster_begin_migration(context, GetUserId());
-}
-
-/*
- * Run all statements of a step, one at a time: Citus refuses several at once.
- * pg_stat_activity shows which one is under way.
- */
-void
-syncmaster_run_statements(const MigrationContext *context, const char *ddl,
-						  const char *activity)
-{
-	int save_nestlevel = syncmaster_enter_safe_settings();
-	ListCell *lc;
-
-	foreach (lc, pg_parse_query(ddl))
-	{
-		RawStmt *raw = lfirst_node(RawStmt, lc);
-		int length = raw->stmt_len > 0 ? raw->stmt_len
-									   : (int) strlen(ddl + raw->stmt_location);
-		char *sql = pnstrdup(ddl + raw->stmt_location, length);
-
-		CHECK_FOR_INTERRUPTS();
-		sql += strspn(sql, " \n\t");
-		pgstat_report_activity(STATE_RUNNING,
-							   psprintf("%s: %.*s", activity,
-										ACTIVITY_STATEMENT_LENGTH, sql));
-		syncmaster_run_statement(context, raw->stmt, sql);
-		CommandCounterIncrement();
-	}
-	pgstat_report_activity(STATE_RUNNING, debug_query_string);
-	syncmaster_leave_safe_settings(save_nestlevel);
 }
 
 /*
@@ -367,47 +353,23 @@ prepare_version_table(const MigrationContext *context)
 	syncmaster_require_revision(context->namespace, &revision);
 	if (OidIsValid(revision.version_table))
 		return;
-	syncmaster_run_statements(
-		context,
-		psprintf("CREATE TABLE %s.alembic_version ("
-				 "version_num varchar(32) NOT NULL, "
-				 "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
-				 quote_identifier(context->schema)),
-		"syncmaster");
+	syncmaster_run_statements(context,
+							  syncmaster_version_table_ddl(context->schema),
+							  "syncmaster");
 	syncmaster_lock_version(context);
 }
 
 /*
  * Where is the schema, and does it look like it?
  */
-static void
-read_checked_revision(const MigrationContext *context, SchemaRevision *revision)
+void
+syncmaster_read_checked_revision(const MigrationContext *context,
+								 SchemaRevision *revision)
 {
 	syncmaster_require_revision(context->namespace, revision);
-	if (revision->state == REVISION_NEWER)
-		return;
-	if (revision->number == REVISION_BASE)
-	{
-		const RelationInfo *first = syncmaster_first_relation(
-			context->namespace);
-
-		if (first != NULL)
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_DUPLICATE_TABLE),
-				 revision->state == REVISION_NO_TABLE
-					 ? errmsg("table \"%s.%s\" exists, but there is no table "
-							  "\"alembic_version\"",
-							  context->schema, first->name)
-					 : errmsg("table \"%s.%s\" exists, but table "
-							  "\"alembic_version\" has no row",
-							  context->schema, first->name),
-				 errhint("If the tables are SyncMaster's, write their revision "
-						 "with \"alembic stamp\". If they are another "
-						 "application's, use another schema: CREATE EXTENSION "
-						 "syncmaster SCHEMA name.")));
-	}
-	syncmaster_check_shape(context->namespace, revision->number);
+	if (revision->state != REVISION_NEWER)
+		syncmaster_raise_problems(
+			syncmaster_shape_problems(context->namespace, revision));
 }
 
 /*
@@ -418,12 +380,16 @@ run_step(const MigrationContext *context, int from, int to, const char *ddl)
 {
 	TimestampTz started = GetCurrentTimestamp();
 
+	syncmaster_enforce_guard(context);
 	syncmaster_run_statements(context, ddl,
 							  psprintf("syncmaster %s -> %s",
 									   syncmaster_revision_id(from),
 									   syncmaster_revision_id(to)));
 	syncmaster_stamp_revision(context->namespace, from, to);
 	syncmaster_record_migration(context, from, to, started);
+	syncmaster_report_progress(started, "revision %s %s",
+							   syncmaster_revision_id(Max(from, to)),
+							   to > from ? "applied" : "taken back");
 }
 
 /*
@@ -449,6 +415,7 @@ drop_step(const MigrationContext *context, int revision)
 	TimestampTz started = GetCurrentTimestamp();
 	StringInfoData ddl;
 
+	syncmaster_enforce_guard(context);
 	initStringInfo(&ddl);
 	for (int i = syncmaster_nrelations - 1; i >= 0; i--)
 	{
@@ -470,6 +437,8 @@ drop_step(const MigrationContext *context, int revision)
 									   syncmaster_revision_id(revision - 1)));
 	syncmaster_stamp_revision(context->namespace, revision, revision - 1);
 	syncmaster_record_migration(context, revision, revision - 1, started);
+	syncmaster_report_progress(started, "revision %s taken back",
+							   syncmaster_revision_id(revision));
 }
 
 /*
@@ -485,7 +454,7 @@ syncmaster_migrate_steps(const MigrationContext *context, List *steps, int to,
 	int current;
 
 	prepare_version_table(context);
-	read_checked_revision(context, &revision);
+	syncmaster_read_checked_revision(context, &revision);
 	current = revision.number;
 
 	if (upgrade ? to < current : to > current)
@@ -620,7 +589,7 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 
 	syncmaster_begin_migration(&context, caller);
-	read_checked_revision(&context, &revision);
+	syncmaster_read_checked_revision(&context, &revision);
 	if (revision.state == REVISION_NEWER)
 	{
 		if (to < from)
@@ -649,7 +618,7 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 
 	/* Others may have migrated while we waited for the lock. */
 	prepare_version_table(&context);
-	read_checked_revision(&context, &revision);
+	syncmaster_read_checked_revision(&context, &revision);
 	if (!is_needed(&revision, from, to))
 		PG_RETURN_VOID();
 
@@ -688,7 +657,7 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 
 	version = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	syncmaster_begin_migration(&context, argument_role(fcinfo, 0));
-	read_checked_revision(&context, &revision);
+	syncmaster_read_checked_revision(&context, &revision);
 	if (revision.state == REVISION_NEWER)
 		PG_RETURN_VOID();
 

@@ -12,6 +12,8 @@
 
 #include "nodes/pg_list.h"
 
+#include "revision.h"
+
 /* For whom and where a migration runs. */
 typedef struct MigrationContext
 {
@@ -22,12 +24,14 @@ typedef struct MigrationContext
 } MigrationContext;
 
 extern bool syncmaster_is_citus_worker(void);
+extern void syncmaster_fill_context(MigrationContext *context, Oid caller);
+extern List *syncmaster_caller_problems(const MigrationContext *context);
 extern void syncmaster_begin_migration(MigrationContext *context, Oid caller);
 extern void syncmaster_begin_command(MigrationContext *context,
 									 const char *command);
-extern void syncmaster_run_statements(const MigrationContext *context,
-									  const char *ddl, const char *activity);
 extern void syncmaster_lock_version(const MigrationContext *context);
+extern void syncmaster_read_checked_revision(const MigrationContext *context,
+											 SchemaRevision *revision);
 extern void syncmaster_migrate_steps(const MigrationContext *context,
 									 List *steps, int to, bool upgrade);
 

@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 
 #include "execute.h"
+#include "guard.h"
 #include "history.h"
 #include "lock.h"
 #include "migrate.h"
@@ -29,10 +30,12 @@ PG_FUNCTION_INFO_V1(syncmaster_set_owner);
  * Change one relation's owner, with the caller's own rights.
  */
 static void
-change_owner(const char *schema, const char *name, Oid relid, Oid role)
+change_owner(const MigrationContext *context, const char *schema,
+			 const char *name, Oid relid, Oid role)
 {
 	if (syncmaster_relation_owner(relid) == role)
 		return;
+	syncmaster_enforce_guard(context);
 	syncmaster_lock_relation(relid, AccessExclusiveLock);
 	syncmaster_execute_as(
 		psprintf("ALTER %s %s OWNER TO %s",
@@ -73,15 +76,15 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 	syncmaster_require_schema_create(&context, role);
 
 	if (OidIsValid(revision.version_table))
-		change_owner(context.schema, "alembic_version", revision.version_table,
-					 role);
+		change_owner(&context, context.schema, "alembic_version",
+					 revision.version_table, role);
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *relation = &syncmaster_relations[i];
 		Oid relid = syncmaster_relation_oid(relation, context.namespace);
 
 		if (OidIsValid(relid))
-			change_owner(context.schema, relation->name, relid, role);
+			change_owner(&context, context.schema, relation->name, relid, role);
 	}
 
 	history = syncmaster_find_history();
@@ -92,7 +95,7 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 					 quote_identifier(GetUserNameFromId(role, false))),
 			GetUserId());
 		CommandCounterIncrement();
-		change_owner(HISTORY_SCHEMA, HISTORY_TABLE, history, role);
+		change_owner(&context, HISTORY_SCHEMA, HISTORY_TABLE, history, role);
 	}
 	PG_RETURN_VOID();
 }

@@ -16,13 +16,29 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "problem.h"
 #include "relation.h"
 #include "revision.h"
+
+/* What problems of shape are listed under. */
+#define SUBJECT "schema"
 
 #define TIMESTAMPS \
 	{"created_at", TIMESTAMPTZOID, 0, true, DEFAULT_NOW}, \
 	{ \
 		"updated_at", TIMESTAMPTZOID, 0, true, DEFAULT_NOW \
+	}
+#define SEARCH_VECTOR \
+	{ \
+		"search_vector", TSVECTOROID, 0, true, DEFAULT_GENERATED \
+	}
+#define SERIAL_ID \
+	{ \
+		"id", INT8OID, 0, true, DEFAULT_SERIAL \
+	}
+#define END_OF_COLUMNS \
+	{ \
+		NULL, InvalidOid, 0, false, DEFAULT_NONE \
 	}
 #define SEARCH_VECTOR \
 	{ \
@@ -225,7 +241,8 @@ syncmaster_is_complete(Oid namespace, int revision)
 }
 
 static void
-check_columns(const RelationInfo *relation, Oid relid, const char *schema)
+check_columns(List **problems, const RelationInfo *relation, Oid relid,
+			  const char *schema)
 {
 	int required = syncmaster_columns_required(relation);
 
@@ -237,30 +254,102 @@ check_columns(const RelationInfo *relation, Oid relid, const char *schema)
 
 		if (!HeapTupleIsValid(tuple))
 		{
-			if (i >= required)
-				continue;
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of table \"%s.%s\" is missing",
-							column->name, schema, relation->name),
-					 errhint("Add it with type %s, or correct the revision "
+			if (i < required)
+				syncmaster_add_problem(
+					problems, ERRCODE_UNDEFINED_COLUMN, SUBJECT,
+					problem_message("column \"%s\" of table \"%s.%s\" is "
+									"missing",
+									column->name, schema, relation->name),
+					psprintf("Add it with type %s, or correct the revision "
 							 "in alembic_version, and run the command again.",
-							 format_type_be(column->type))));
+							 format_type_be(column->type)));
+			continue;
 		}
 		type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
 		ReleaseSysCache(tuple);
 
 		if (type != column->type)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column \"%s\" of table \"%s.%s\" is of type %s "
-							"instead of %s",
-							column->name, schema, relation->name,
-							format_type_be(type), format_type_be(column->type)),
-					 errhint("Change it back with ALTER TABLE ... ALTER "
-							 "COLUMN ... TYPE ... USING ..., and run the "
-							 "command again.")));
+			syncmaster_add_problem(
+				problems, ERRCODE_DATATYPE_MISMATCH, SUBJECT,
+				problem_message("column \"%s\" of table \"%s.%s\" is of type "
+								"%s instead of %s",
+								column->name, schema, relation->name,
+								format_type_be(type),
+								format_type_be(column->type)),
+				"Change it back with ALTER TABLE ... ALTER COLUMN ... TYPE "
+				"... USING ..., and run the command again.");
 	}
+}
+
+/*
+ * One relation, against what the revision says of it.
+ */
+static void
+check_relation(List **problems, const RelationInfo *relation, Oid namespace,
+			   int revision)
+{
+	char *schema = get_namespace_name(namespace);
+	Oid relid = syncmaster_relation_oid(relation, namespace);
+
+	if (!OidIsValid(relid))
+	{
+		if (relation->revision <= revision && !relation->foreign_made)
+			syncmaster_add_problem(
+				problems, ERRCODE_UNDEFINED_TABLE, SUBJECT,
+				problem_message("table \"%s.%s\" is missing, although the "
+								"schema is at revision %s",
+								schema, relation->name,
+								syncmaster_revision_id(revision)),
+				"Restore the table, or correct the revision in "
+				"alembic_version.");
+	}
+	else if (relation->revision > revision && !relation->foreign_made)
+		syncmaster_add_problem(
+			problems, ERRCODE_DUPLICATE_TABLE, SUBJECT,
+			problem_message("table \"%s.%s\" exists, although the schema is "
+							"at revision %s",
+							schema, relation->name,
+							syncmaster_revision_id(revision)),
+			"If the table is another application's, use another schema: "
+			"CREATE EXTENSION syncmaster SCHEMA name. If it is SyncMaster's, "
+			"restore the revision in alembic_version.");
+	else if (get_rel_relkind(relid) != relation->kind)
+		syncmaster_add_problem(
+			problems, ERRCODE_WRONG_OBJECT_TYPE, SUBJECT,
+			relation->kind == RELKIND_SEQUENCE
+				? problem_message("relation \"%s.%s\" is not a sequence",
+								  schema, relation->name)
+				: problem_message("relation \"%s.%s\" is not an ordinary "
+								  "table",
+								  schema, relation->name),
+			"Rename it, or put back what the application made, and run the "
+			"command again.");
+	else if (relation->columns != NULL)
+		check_columns(problems, relation, relid, schema);
+}
+
+/*
+ * Tables without a revision: whose are they?
+ */
+static void
+check_leftovers(List **problems, Oid namespace, const SchemaRevision *revision)
+{
+	const RelationInfo *first = syncmaster_first_relation(namespace);
+	char *schema = get_namespace_name(namespace);
+
+	if (first != NULL)
+		syncmaster_add_problem(
+			problems, ERRCODE_DUPLICATE_TABLE, SUBJECT,
+			revision->state == REVISION_NO_TABLE
+				? problem_message("table \"%s.%s\" exists, but there is no "
+								  "table \"alembic_version\"",
+								  schema, first->name)
+				: problem_message("table \"%s.%s\" exists, but table "
+								  "\"alembic_version\" has no row",
+								  schema, first->name),
+			"If the tables are SyncMaster's, write their revision with "
+			"\"alembic stamp\". If they are another application's, use "
+			"another schema: CREATE EXTENSION syncmaster SCHEMA name.");
 }
 
 /*
@@ -268,54 +357,20 @@ check_columns(const RelationInfo *relation, Oid relid, const char *schema)
  * that the revision says?  Lengths, defaults, keys and indexes may differ: no
  * migration trips over them.
  */
-void
-syncmaster_check_shape(Oid namespace, int revision)
+List *
+syncmaster_shape_problems(Oid namespace, const SchemaRevision *revision)
 {
-	char *schema = get_namespace_name(namespace);
+	List *problems = NIL;
 
+	if (revision->number == REVISION_BASE)
+		check_leftovers(&problems, namespace, revision);
+	if (problems != NIL)
+		return problems;
 	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		const RelationInfo *relation = &syncmaster_relations[i];
-		Oid relid = syncmaster_relation_oid(relation, namespace);
+		check_relation(&problems, &syncmaster_relations[i], namespace,
+					   revision->number);
 
-		if (!OidIsValid(relid))
-		{
-			if (relation->revision > revision || relation->foreign_made)
-				continue;
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("table \"%s.%s\" is missing, although the schema "
-							"is at revision %s",
-							schema, relation->name,
-							syncmaster_revision_id(revision)),
-					 errhint("Restore the table, or correct the revision in "
-							 "alembic_version.")));
-		}
-		if (relation->revision > revision && !relation->foreign_made)
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_TABLE),
-					 errmsg("table \"%s.%s\" exists, although the schema is "
-							"at revision %s",
-							schema, relation->name,
-							syncmaster_revision_id(revision)),
-					 errhint("If the table is another application's, use "
-							 "another schema: CREATE EXTENSION syncmaster "
-							 "SCHEMA name. If it is SyncMaster's, restore "
-							 "the revision in alembic_version.")));
-		if (get_rel_relkind(relid) != relation->kind)
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 relation->kind == RELKIND_SEQUENCE
-						 ? errmsg("relation \"%s.%s\" is not a sequence",
-								  schema, relation->name)
-						 : errmsg("relation \"%s.%s\" is not an ordinary "
-								  "table",
-								  schema, relation->name),
-					 errhint("Rename it, or put back what the application "
-							 "made, and run the command again.")));
-		if (relation->columns != NULL)
-			check_columns(relation, relid, schema);
-	}
+	return problems;
 }
 
 static void

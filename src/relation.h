@@ -10,6 +10,10 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
+#include "revision.h"
+
 /*
  * How a column is filled when an INSERT does not name it.
  */
@@ -47,7 +51,8 @@ extern Oid syncmaster_relation_oid(const RelationInfo *relation, Oid namespace);
 extern int syncmaster_columns_required(const RelationInfo *relation);
 
 extern bool syncmaster_is_complete(Oid namespace, int revision);
-extern void syncmaster_check_shape(Oid namespace, int revision);
+extern List *syncmaster_shape_problems(Oid namespace,
+									   const SchemaRevision *revision);
 extern void syncmaster_report_lengths(Oid namespace, int revision);
 extern const RelationInfo *syncmaster_first_relation(Oid namespace);
 

@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 
 #include "execute.h"
+#include "problem.h"
 #include "revision.h"
 #include "scan.h"
 
@@ -210,56 +211,59 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 }
 
 /*
- * Read the revision for a migration: anything but a schema that can be
- * migrated, or one newer than the library, is an error.
+ * Does alembic_version name a revision that can be migrated, or one newer
+ * than the library?
  */
-void
-syncmaster_require_revision(Oid namespace, SchemaRevision *revision)
+List *
+syncmaster_revision_problems(Oid namespace, const SchemaRevision *revision)
 {
 	char *schema = get_namespace_name(namespace);
+	List *problems = NIL;
+	Problem *problem;
 
-	syncmaster_read_revision(namespace, revision);
 	switch (revision->state)
 	{
 		case REVISION_BAD_TABLE:
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("relation \"%s.%s\" is not Alembic's table", schema,
-							VERSION_TABLE),
-					 errdetail("Alembic's table is an ordinary table whose "
-							   "first column is \"version_num\" of type "
-							   "character varying."),
-					 errhint("Rename that relation, or use another schema: "
-							 "CREATE EXTENSION syncmaster SCHEMA name.")));
+			problem = syncmaster_add_problem(
+				&problems, ERRCODE_WRONG_OBJECT_TYPE, VERSION_TABLE,
+				problem_message("relation \"%s.%s\" is not Alembic's table",
+								schema, VERSION_TABLE),
+				"Rename that relation, or use another schema: CREATE "
+				"EXTENSION syncmaster SCHEMA name.");
+			problem->detail = pstrdup("Alembic's table is an ordinary table "
+									  "whose first column is \"version_num\" "
+									  "of type character varying.");
 			break;
 		case REVISION_MANY_ROWS:
-			ereport(ERROR,
-					(errcode(ERRCODE_CARDINALITY_VIOLATION),
-					 errmsg("table \"%s.%s\" has more than one row", schema,
-							VERSION_TABLE),
-					 errhint("Find out which revision the schema is really "
-							 "at, and delete the other rows.")));
+			syncmaster_add_problem(
+				&problems, ERRCODE_CARDINALITY_VIOLATION, VERSION_TABLE,
+				problem_message("table \"%s.%s\" has more than one row", schema,
+								VERSION_TABLE),
+				"Find out which revision the schema is really at, and delete "
+				"the other rows.");
 			break;
 		case REVISION_LEGACY:
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("schema \"%s\" was made by SyncMaster 0.1.x "
-							"(revision %s)",
-							schema, revision->id),
-					 errdetail("SyncMaster has no migration from there to "
-							   "0.2.0 and later."),
-					 errhint("Install into an empty schema or database, and "
-							 "copy the rows that you need.")));
+			problem = syncmaster_add_problem(
+				&problems, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				VERSION_TABLE,
+				problem_message("schema \"%s\" was made by SyncMaster 0.1.x "
+								"(revision %s)",
+								schema, revision->id),
+				"Install into an empty schema or database, and copy the rows "
+				"that you need.");
+			problem->detail = pstrdup("SyncMaster has no migration from "
+									  "there to 0.2.0 and later.");
 			break;
 		case REVISION_UNKNOWN:
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("unknown revision \"%s\" in table \"%s.%s\"",
-							revision->id, schema, VERSION_TABLE),
-					 errhint("If the table belongs to another application, "
-							 "use another schema: CREATE EXTENSION syncmaster "
-							 "SCHEMA name. If it is SyncMaster's, restore "
-							 "the revision that the schema is really at.")));
+			syncmaster_add_problem(
+				&problems, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				VERSION_TABLE,
+				problem_message("unknown revision \"%s\" in table \"%s.%s\"",
+								revision->id, schema, VERSION_TABLE),
+				"If the table belongs to another application, use another "
+				"schema: CREATE EXTENSION syncmaster SCHEMA name. If it is "
+				"SyncMaster's, restore the revision that the schema is "
+				"really at.");
 			break;
 		case REVISION_NO_TABLE:
 		case REVISION_NO_ROW:
@@ -267,33 +271,78 @@ syncmaster_require_revision(Oid namespace, SchemaRevision *revision)
 		case REVISION_KNOWN:
 			break;
 	}
+	return problems;
+}
+
+/*
+ * A schema from the future cannot be moved.
+ */
+void
+syncmaster_newer_problem(List **problems, Oid namespace,
+						 const SchemaRevision *revision)
+{
+	if (revision->state == REVISION_NEWER)
+		syncmaster_add_problem(
+			problems, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, VERSION_TABLE,
+			problem_message("schema \"%s\" is at revision %s, but this library "
+							"knows revisions up to %s",
+							get_namespace_name(namespace), revision->id,
+							syncmaster_revision_id(REVISION_HEAD)),
+			"Install a newer package of syncmaster.");
+}
+
+/*
+ * Read the revision for a migration.
+ */
+void
+syncmaster_require_revision(Oid namespace, SchemaRevision *revision)
+{
+	syncmaster_read_revision(namespace, revision);
+	syncmaster_raise_problems(
+		syncmaster_revision_problems(namespace, revision));
+}
+
+/*
+ * DDL of Alembic's table.
+ */
+char *
+syncmaster_version_table_ddl(const char *schema)
+{
+	return psprintf("CREATE TABLE %s ("
+					"version_num varchar(32) NOT NULL, "
+					"CONSTRAINT alembic_version_pkc "
+					"PRIMARY KEY (version_num))",
+					quote_qualified_identifier(schema, VERSION_TABLE));
+}
+
+/*
+ * The statement that takes the row from one revision to another.  Both are
+ * texts of this library.
+ */
+char *
+syncmaster_stamp_sql(const char *schema, int from, int to)
+{
+	const char *relname = quote_qualified_identifier(schema, VERSION_TABLE);
+	char *from_id = syncmaster_revision_id(from);
+	char *to_id = syncmaster_revision_id(to);
+
+	if (from == REVISION_BASE)
+		return psprintf("INSERT INTO %s (version_num) VALUES ('%s')", relname,
+						to_id);
+	if (to == REVISION_BASE)
+		return psprintf("DELETE FROM ONLY %s WHERE version_num = '%s'", relname,
+						from_id);
+	return psprintf("UPDATE ONLY %s SET version_num = '%s' "
+					"WHERE version_num = '%s'",
+					relname, to_id, from_id);
 }
 
 static void
 write_revision(Oid namespace, Oid version_table, int from, int to)
 {
-	char *relname = quote_qualified_identifier(get_namespace_name(namespace),
-											   VERSION_TABLE);
-	Oid owner = syncmaster_relation_owner(version_table);
-	Oid types[2] = {TEXTOID, TEXTOID};
-	Datum values[2];
-
-	values[0] = CStringGetTextDatum(syncmaster_revision_id(to));
-	values[1] = CStringGetTextDatum(syncmaster_revision_id(from));
-	if (from == REVISION_BASE)
-		syncmaster_execute_params(
-			psprintf("INSERT INTO %s (version_num) VALUES ($1)", relname),
-			owner, 1, types, values);
-	else if (to == REVISION_BASE)
-		syncmaster_execute_params(
-			psprintf("DELETE FROM ONLY %s WHERE version_num = $1", relname),
-			owner, 1, types, &values[1]);
-	else
-		syncmaster_execute_params(
-			psprintf("UPDATE ONLY %s SET version_num = $1 "
-					 "WHERE version_num = $2",
-					 relname),
-			owner, 2, types, values);
+	syncmaster_execute_as(syncmaster_stamp_sql(get_namespace_name(namespace),
+											   from, to),
+						  syncmaster_relation_owner(version_table));
 	CommandCounterIncrement();
 }
 

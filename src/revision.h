@@ -11,6 +11,11 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "nodes/pg_list.h"
+
+#include "extension.h"
+
 /* Revisions are numbered 0001, 0002, … without a gap; 0 is Alembic's "base". */
 #define REVISION_BASE 0
 #define REVISION_HEAD 13
@@ -61,11 +66,20 @@ extern int syncmaster_version_revision(const char *version);
 extern char *syncmaster_revision_version(int number);
 
 extern void syncmaster_read_revision(Oid namespace, SchemaRevision *revision);
+extern List *syncmaster_revision_problems(Oid namespace,
+										  const SchemaRevision *revision);
+extern void syncmaster_newer_problem(List **problems, Oid namespace,
+									 const SchemaRevision *revision);
 extern void syncmaster_require_revision(Oid namespace,
 										SchemaRevision *revision);
+extern char *syncmaster_version_table_ddl(const char *schema);
+extern char *syncmaster_stamp_sql(const char *schema, int from, int to);
 extern void syncmaster_stamp_revision(Oid namespace, int from, int to);
 
+extern char *syncmaster_target_argument(FunctionCallInfo fcinfo);
 extern void syncmaster_parse_target(const char *target, bool upgrade,
 									int current, RevisionTarget *result);
+extern char *syncmaster_version_to_install(const ExtensionEntry *extension,
+										   const RevisionTarget *target);
 
 #endif /* SYNCMASTER_REVISION_H */

@@ -17,8 +17,24 @@ typedef enum RestoringSetting
 	RESTORING_OFF
 } RestoringSetting;
 
+typedef enum GuardSetting
+{
+	GUARD_LOCKS,	/* bounded waits for locks */
+	GUARD_SESSIONS, /* and nobody else connected, no run active */
+	GUARD_OFF		/* waits as the session's own settings say */
+} GuardSetting;
+
+typedef enum ProgressSetting
+{
+	PROGRESS_AUTO, /* what takes long */
+	PROGRESS_ON,
+	PROGRESS_OFF
+} ProgressSetting;
+
 extern int syncmaster_lock_timeout; /* milliseconds */
 extern int syncmaster_restoring;	/* RestoringSetting */
+extern int syncmaster_guard;		/* GuardSetting */
+extern int syncmaster_progress;		/* ProgressSetting */
 extern bool syncmaster_create_indexes_enabled;
 extern bool syncmaster_allow_destroy;
 

@@ -10,10 +10,55 @@
 
 #include "migrate.h"
 #include "nodes/parsenodes.h"
+#include "storage/lockdefs.h"
 
+/* A lock that a statement takes on a table that is there. */
+typedef struct TableLock
+{
+	Oid relid;
+	LOCKMODE mode;
+	const char *action; /* what for, in words; NULL: as the statement says */
+} TableLock;
+
+/*
+ * What a statement does, as far as it can be told without running it.  The
+ * engine acts on it and the plan shows it.
+ */
+typedef struct StatementEffect
+{
+	Node *stmt;
+	const char *sql;
+
+	/* in words */
+	const char *object_type;
+	const char *object; /* name of what it makes, changes or drops */
+	char *action;
+
+	/* the table that it changes or builds an index on */
+	const char *table; /* NULL if there is none */
+	Oid relid;		   /* invalid if an earlier statement makes it */
+	List *locks;	   /* of TableLock, in the order to take them */
+	bool rewrites;	   /* the table and its indexes are written anew */
+	bool builds_index; /* reads the table and blocks its writers */
+	List *dropped;	   /* OIDs of the indexes that go with a column */
+
+	Oid role;		   /* as whom it runs; invalid if nobody here may */
+	bool needs_create; /* that role needs CREATE on the schema */
+	bool skipped;	   /* there is nothing left for it to do */
+} StatementEffect;
+
+extern StatementEffect *
+syncmaster_describe_statement(const MigrationContext *context,
+							  const RawStmt *raw, const char *source,
+							  List *earlier);
+extern bool syncmaster_is_made(List *effects, const char *object);
+extern bool syncmaster_is_dropped(List *effects, Oid indexid);
+extern void syncmaster_effect_problems(List **problems,
+									   const MigrationContext *context,
+									   const StatementEffect *effect);
 extern void syncmaster_require_schema_create(const MigrationContext *context,
 											 Oid role);
-extern void syncmaster_run_statement(const MigrationContext *context,
-									 Node *stmt, const char *sql);
+extern void syncmaster_run_statements(const MigrationContext *context,
+									  const char *ddl, const char *activity);
 
 #endif /* SYNCMASTER_STATEMENT_H */

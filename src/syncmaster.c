@@ -20,6 +20,8 @@ PG_MODULE_MAGIC;
 
 int syncmaster_lock_timeout;
 int syncmaster_restoring;
+int syncmaster_guard;
+int syncmaster_progress;
 bool syncmaster_create_indexes_enabled;
 bool syncmaster_allow_destroy;
 
@@ -29,6 +31,19 @@ static const struct config_enum_entry restoring_options[] = {
 	{"false", RESTORING_OFF, true},	 {"yes", RESTORING_ON, true},
 	{"no", RESTORING_OFF, true},	 {"1", RESTORING_ON, true},
 	{"0", RESTORING_OFF, true},		 {NULL, 0, false}};
+
+static const struct config_enum_entry guard_options[] = {
+	{"locks", GUARD_LOCKS, false},
+	{"sessions", GUARD_SESSIONS, false},
+	{"off", GUARD_OFF, false},
+	{NULL, 0, false}};
+
+static const struct config_enum_entry progress_options[] = {
+	{"auto", PROGRESS_AUTO, false}, {"on", PROGRESS_ON, false},
+	{"off", PROGRESS_OFF, false},	{"true", PROGRESS_ON, true},
+	{"false", PROGRESS_OFF, true},	{"yes", PROGRESS_ON, true},
+	{"no", PROGRESS_OFF, true},		{"1", PROGRESS_ON, true},
+	{"0", PROGRESS_OFF, true},		{NULL, 0, false}};
 
 void _PG_init(void);
 
@@ -48,6 +63,21 @@ _PG_init(void)
 		"auto recognizes pg_restore and scripts of pg_dump.",
 		&syncmaster_restoring, RESTORING_AUTO, restoring_options, PGC_USERSET,
 		0, NULL, NULL, NULL);
+
+	DefineCustomEnumVariable(
+		"syncmaster.guard",
+		"What a migration insists on before it changes anything.",
+		"locks: to get each lock within syncmaster.lock_timeout. sessions: "
+		"also that no other client is connected and no run is active. off: "
+		"nothing.",
+		&syncmaster_guard, GUARD_LOCKS, guard_options, PGC_USERSET, 0, NULL,
+		NULL, NULL);
+
+	DefineCustomEnumVariable(
+		"syncmaster.progress",
+		"Whether a migration says what it has done and how long it took.",
+		"auto says so of what took a second or longer.", &syncmaster_progress,
+		PROGRESS_AUTO, progress_options, PGC_USERSET, 0, NULL, NULL, NULL);
 
 	DefineCustomBoolVariable(
 		"syncmaster.create_indexes",

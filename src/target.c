@@ -17,9 +17,25 @@
 #include "utils/builtins.h"
 
 #include "execute.h"
+#include "extension.h"
 #include "revision.h"
 
 #define MAX_OFFSET_DIGITS 4
+
+/*
+ * The only argument of a function that takes a target.
+ */
+char *
+syncmaster_target_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("target must not be null"),
+				 errhint("Name head, base, a revision, a number of steps such "
+						 "as +1 or -1, or a version of the extension.")));
+	return text_to_cstring(PG_GETARG_TEXT_PP(0));
+}
 
 static void
 target_error(const char *target, const char *detail)
@@ -131,4 +147,24 @@ syncmaster_parse_target(const char *target, bool upgrade, int current,
 	if (!upgrade && result->number > current)
 		target_error(target, psprintf("The schema is at %s, which is below.",
 									  syncmaster_revision_id(current)));
+}
+
+/*
+ * Version that the extension has to be updated to for an upgrade's target;
+ * NULL if the version stays.
+ */
+char *
+syncmaster_version_to_install(const ExtensionEntry *extension,
+							  const RevisionTarget *target)
+{
+	char *version = target->version;
+
+	if (version == NULL)
+		version = target->number == REVISION_HEAD
+					  ? syncmaster_default_version("syncmaster")
+					  : syncmaster_revision_version(target->number);
+	if (version == NULL || strcmp(version, extension->version) == 0 ||
+		target->number < syncmaster_version_revision(extension->version))
+		return NULL;
+	return version;
 }

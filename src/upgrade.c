@@ -26,6 +26,7 @@
 #include "extension.h"
 #include "indexes.h"
 #include "migrate.h"
+#include "problem.h"
 #include "relation.h"
 #include "revision.h"
 #include "scan.h"
@@ -38,18 +39,6 @@
 PG_FUNCTION_INFO_V1(syncmaster_upgrade);
 PG_FUNCTION_INFO_V1(syncmaster_downgrade);
 
-static char *
-argument_target(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("target must not be null"),
-				 errhint("Name head, base, a revision, a number of steps such "
-						 "as +1 or -1, or a version of the extension.")));
-	return text_to_cstring(PG_GETARG_TEXT_PP(0));
-}
-
 /*
  * Where is the schema?  One from the future cannot be moved.
  */
@@ -58,15 +47,11 @@ current_revision(const MigrationContext *context)
 {
 	SchemaRevision revision;
 
+	List *problems = NIL;
+
 	syncmaster_require_revision(context->namespace, &revision);
-	if (revision.state == REVISION_NEWER)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("schema \"%s\" is at revision %s, but this library "
-						"knows revisions up to %s",
-						context->schema, revision.id,
-						syncmaster_revision_id(REVISION_HEAD)),
-				 errhint("Install a newer package of syncmaster.")));
+	syncmaster_newer_problem(&problems, context->namespace, &revision);
+	syncmaster_raise_problems(problems);
 	return revision.number;
 }
 
@@ -99,10 +84,11 @@ update_extension(const char *version)
 Datum
 syncmaster_upgrade(PG_FUNCTION_ARGS)
 {
-	char *text = argument_target(fcinfo);
+	char *text = syncmaster_target_argument(fcinfo);
 	MigrationContext context;
 	ExtensionEntry extension;
 	RevisionTarget target;
+	char *version;
 	int current;
 	int installed;
 
@@ -113,16 +99,12 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 	syncmaster_parse_target(text, true, current, &target);
 
 	installed = syncmaster_version_revision(extension.version);
-	if (target.version == NULL)
-		target.version = target.number == REVISION_HEAD
-							 ? syncmaster_default_version("syncmaster")
-							 : syncmaster_revision_version(target.number);
+	version = syncmaster_version_to_install(&extension, &target);
 
 	syncmaster_migrate_steps(&context, syncmaster_read_steps(context.namespace),
 							 Max(current, Min(target.number, installed)), true);
-	if (strcmp(target.version, extension.version) != 0 &&
-		target.number >= installed)
-		update_extension(target.version);
+	if (version != NULL)
+		update_extension(version);
 
 	current = current_revision(&context);
 	if (current == REVISION_HEAD && syncmaster_create_indexes_enabled)
@@ -194,7 +176,7 @@ require_allow_destroy(const MigrationContext *context, int current, int to)
 Datum
 syncmaster_downgrade(PG_FUNCTION_ARGS)
 {
-	char *text = argument_target(fcinfo);
+	char *text = syncmaster_target_argument(fcinfo);
 	MigrationContext context;
 	ExtensionEntry extension;
 	RevisionTarget target;
