@@ -110,6 +110,30 @@ REVOKE ALL ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.text)
 GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.text)
     TO @extowner@;
 
+-- What an upgrade would do ---------------------------------------------------
+
+CREATE FUNCTION @extschema@.syncmaster_upgrade_plan(
+        target pg_catalog.text DEFAULT 'head',
+        OUT "position" pg_catalog.int4, OUT step pg_catalog.text,
+        OUT object_type pg_catalog.text, OUT object_name pg_catalog.text,
+        OUT action pg_catalog.text, OUT table_name pg_catalog.text,
+        OUT lock_mode pg_catalog.text, OUT rewrites_table pg_catalog.bool,
+        OUT builds_index pg_catalog.bool, OUT table_rows pg_catalog.int8,
+        OUT table_bytes pg_catalog.int8, OUT beforehand pg_catalog.text)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_upgrade_plan'
+    LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.syncmaster_upgrade_plan(pg_catalog.text) IS
+    'what syncmaster_upgrade() would do: locks, rewrites, index builds';
+
+CREATE FUNCTION @extschema@.syncmaster_upgrade_sql(
+        target pg_catalog.text DEFAULT 'head')
+    RETURNS pg_catalog.text
+    AS 'MODULE_PATHNAME', 'syncmaster_upgrade_sql'
+    LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.syncmaster_upgrade_sql(pg_catalog.text) IS
+    'the SQL that syncmaster_upgrade() would run on the schema';
+
 -- Extra indexes --------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_create_indexes()

@@ -1,0 +1,520 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *	  What an upgrade will do: as a table for people, and as SQL.
+ *
+ * The steps come from the installed scripts, and their statements are
+ * described by the code that runs them.  Nothing is changed, so that a plan
+ * can be had on a standby and by everybody.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+#include "execute.h"
+#include "history.h"
+#include "indexes.h"
+#include "plan.h"
+#include "problem.h"
+#include "result.h"
+#include "script.h"
+#include "settings.h"
+#include "statement.h"
+
+#define PLAN_NATTS 12
+
+#define VERSION_TABLE "alembic_version"
+
+PG_FUNCTION_INFO_V1(syncmaster_upgrade_plan);
+PG_FUNCTION_INFO_V1(syncmaster_upgrade_sql);
+
+/*
+ * Append a step with the statements of its DDL.
+ */
+static void
+add_step(UpgradePlan *plan, const MigrationContext *context, const char *name,
+		 char *heading, List *ddl, char *stamp)
+{
+	PlanStep *step = palloc0(sizeof(PlanStep));
+	ListCell *lc;
+
+	step->name = pstrdup(name);
+	step->heading = heading;
+	step->stamp = stamp;
+	foreach (lc, ddl)
+	{
+		const char *source = lfirst(lc);
+		ListCell *statement;
+
+		foreach (statement, pg_parse_query(source))
+		{
+			StatementEffect *effect =
+				syncmaster_describe_statement(context,
+											  lfirst_node(RawStmt, statement),
+											  source, plan->effects);
+
+			step->effects = lappend(step->effects, effect);
+			plan->effects = lappend(plan->effects, effect);
+		}
+	}
+	plan->steps = lappend(plan->steps, step);
+}
+
+/*
+ * A step whose objects others make is of interest only if some are missing.
+ */
+static bool
+is_complete(const MigrationContext *context, const char *ddl)
+{
+	ListCell *lc;
+
+	foreach (lc, pg_parse_query(ddl))
+	{
+		if (!syncmaster_describe_statement(context, lfirst_node(RawStmt, lc),
+										   ddl, NIL)
+				 ->skipped)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What syncmaster_upgrade() will do, given the revision that the schema is
+ * at, whose shape the caller has checked.
+ */
+UpgradePlan *
+syncmaster_make_plan(const MigrationContext *context,
+					 const SchemaRevision *revision, int target)
+{
+	UpgradePlan *plan = palloc0(sizeof(UpgradePlan));
+	List *steps = syncmaster_read_steps(context->namespace);
+	int save_nestlevel = syncmaster_enter_safe_settings();
+
+	plan->version_table = revision->version_table;
+	if (!OidIsValid(plan->version_table))
+		add_step(plan, context, "base", "Alembic's table",
+				 list_make1(syncmaster_version_table_ddl(context->schema)),
+				 NULL);
+
+	for (int next = REVISION_BASE + 1; next <= target; next++)
+	{
+		const RevisionInfo *info = syncmaster_revision_info(next);
+		char *ddl;
+
+		if (next <= revision->number && !info->repeatable)
+			continue;
+		ddl = syncmaster_find_step(steps, next - 1, next)->ddl;
+		if (next > revision->number)
+			add_step(plan, context, info->id,
+					 psprintf("Revision %s: %s", info->id, info->description),
+					 list_make1(ddl),
+					 syncmaster_stamp_sql(context->schema, next - 1, next));
+		else if (!is_complete(context, ddl))
+			add_step(plan, context, info->id,
+					 psprintf("Revision %s again, for what is missing",
+							  info->id),
+					 list_make1(ddl), NULL);
+	}
+
+	if (Max(target, revision->number) == REVISION_HEAD &&
+		syncmaster_create_indexes_enabled)
+	{
+		List *definitions = syncmaster_missing_indexes(context, plan->effects,
+													   &plan->problems);
+
+		if (definitions != NIL)
+			add_step(plan, context, "indexes", "Extra indexes", definitions,
+					 NULL);
+	}
+	syncmaster_leave_safe_settings(save_nestlevel);
+
+	return plan;
+}
+
+/*
+ * Bytes of a table with all that belongs to it.  One that is locked so that
+ * not even its size can be asked for is estimated.
+ */
+int64
+syncmaster_relation_bytes(Oid relid)
+{
+	HeapTuple tuple;
+	int64 bytes = 0;
+
+	if (ConditionalLockRelationOid(relid, AccessShareLock))
+	{
+		bytes = DatumGetInt64(DirectFunctionCall1(pg_total_relation_size,
+												  ObjectIdGetDatum(relid)));
+		UnlockRelationOid(relid, AccessShareLock);
+		return bytes;
+	}
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (HeapTupleIsValid(tuple))
+	{
+		bytes = (int64) ((Form_pg_class) GETSTRUCT(tuple))->relpages * BLCKSZ;
+		ReleaseSysCache(tuple);
+	}
+	return bytes;
+}
+
+/*
+ * Rows of a table as the last VACUUM or ANALYZE counted them; -1 if none did.
+ */
+static double
+relation_rows(Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+	double rows;
+
+	if (!HeapTupleIsValid(tuple))
+		return -1;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	/* before 14, 0 in an unknown number of pages */
+	rows = form->relpages == 0 && form->reltuples <= 0 ? -1 : form->reltuples;
+	ReleaseSysCache(tuple);
+
+	return rows;
+}
+
+/*
+ * A statement on one line.
+ */
+static char *
+one_line(const char *sql)
+{
+	StringInfoData line;
+	char quote = '\0';
+
+	initStringInfo(&line);
+	for (; *sql != '\0'; sql++)
+	{
+		if (quote != '\0')
+			quote = *sql == quote ? '\0' : quote;
+		else if (*sql == '\'' || *sql == '"')
+			quote = *sql;
+		else if (strchr(" \t\n", *sql) != NULL)
+		{
+			sql += strspn(sql, " \t\n") - 1;
+			appendStringInfoChar(&line, ' ');
+			continue;
+		}
+		appendStringInfoChar(&line, *sql);
+	}
+	return line.data;
+}
+
+/*
+ * Statement that builds an index before the upgrade without blocking writers;
+ * NULL if there is none.  The upgrade must find the index and keep it.
+ */
+static char *
+beforehand(const UpgradePlan *plan, const PlanStep *step,
+		   const StatementEffect *effect)
+{
+	IndexStmt *stmt = (IndexStmt *) effect->stmt;
+	const char *verb = stmt->unique ? "CREATE UNIQUE INDEX" : "CREATE INDEX";
+	char *sql = one_line(effect->sql);
+	ListCell *lc;
+
+	if (effect->skipped || !OidIsValid(effect->relid) ||
+		(step->stamp != NULL && !stmt->if_not_exists) ||
+		strncmp(sql, verb, strlen(verb)) != 0)
+		return NULL;
+	foreach (lc, plan->effects)
+	{
+		StatementEffect *other = lfirst(lc);
+
+		/* a rewrite builds all of the table's indexes again */
+		if (other->relid == effect->relid && other->rewrites)
+			return NULL;
+	}
+	foreach (lc, stmt->indexParams)
+	{
+		if (lfirst_node(IndexElem, lc)->opclass != NIL &&
+			syncmaster_is_made(plan->effects, "pg_trgm"))
+			return NULL;
+	}
+	return psprintf("%s CONCURRENTLY%s", verb, sql + strlen(verb));
+}
+
+/*
+ * Fill in the lock on a table, and the table's size.
+ */
+static void
+set_lock(Datum *values, bool *nulls, Oid relid, LOCKMODE mode)
+{
+	double rows = relation_rows(relid);
+
+	nulls[6] = nulls[9] = nulls[10] = false;
+	values[6] = CStringGetTextDatum(GetLockmodeName(DEFAULT_LOCKMETHOD, mode));
+	if (rows < 0)
+		nulls[9] = true;
+	else
+		values[9] = Int64GetDatum((int64) rows);
+	values[10] = Int64GetDatum(syncmaster_relation_bytes(relid));
+}
+
+static void
+put_row(ReturnSetInfo *result, int *position, const PlanStep *step,
+		const char *object_type, const char *object, const char *action,
+		const char *table, Datum *values, bool *nulls)
+{
+	values[0] = Int32GetDatum(++*position);
+	values[1] = CStringGetTextDatum(step->name);
+	values[2] = CStringGetTextDatum(object_type);
+	values[3] = CStringGetTextDatum(object);
+	values[4] = CStringGetTextDatum(action);
+	nulls[5] = table == NULL;
+	values[5] = table == NULL ? (Datum) 0 : CStringGetTextDatum(table);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * A row with no lock, no rewrite and nothing to do beforehand.
+ */
+static void
+clear_row(Datum *values, bool *nulls)
+{
+	memset(values, 0, PLAN_NATTS * sizeof(Datum));
+	memset(nulls, 0, PLAN_NATTS * sizeof(bool));
+	nulls[6] = nulls[9] = nulls[10] = nulls[11] = true;
+	values[7] = values[8] = BoolGetDatum(false);
+}
+
+/*
+ * Rows of one statement: what it makes or changes, and the other tables that
+ * it locks.
+ */
+static void
+put_effect(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
+		   const PlanStep *step, const StatementEffect *effect)
+{
+	Datum values[PLAN_NATTS];
+	bool nulls[PLAN_NATTS];
+	ListCell *lc;
+
+	clear_row(values, nulls);
+	foreach (lc, effect->locks)
+	{
+		TableLock *lock = lfirst(lc);
+
+		if (lock->action == NULL)
+			set_lock(values, nulls, lock->relid, lock->mode);
+	}
+	values[7] = BoolGetDatum(effect->rewrites && OidIsValid(effect->relid));
+	values[8] = BoolGetDatum(effect->builds_index);
+	if (effect->builds_index)
+	{
+		char *sql = beforehand(plan, step, effect);
+
+		nulls[11] = sql == NULL;
+		values[11] = sql == NULL ? (Datum) 0 : CStringGetTextDatum(sql);
+	}
+	put_row(result, position, step, effect->object_type, effect->object,
+			effect->skipped ? "none, it is there" : effect->action,
+			effect->table, values, nulls);
+
+	foreach (lc, effect->locks)
+	{
+		TableLock *lock = lfirst(lc);
+		char *table = get_rel_name(lock->relid);
+
+		if (lock->action == NULL || table == NULL)
+			continue;
+		clear_row(values, nulls);
+		set_lock(values, nulls, lock->relid, lock->mode);
+		values[7] = BoolGetDatum(effect->rewrites);
+		put_row(result, position, step, "table", table, lock->action, table,
+				values, nulls);
+	}
+}
+
+/*
+ * First of all comes the lock that keeps Alembic, and others like us, out.
+ */
+static void
+put_version_lock(ReturnSetInfo *result, int *position, const UpgradePlan *plan)
+{
+	Datum values[PLAN_NATTS];
+	bool nulls[PLAN_NATTS];
+
+	clear_row(values, nulls);
+	set_lock(values, nulls, plan->version_table, ShareRowExclusiveLock);
+	put_row(result, position, linitial(plan->steps), "table", VERSION_TABLE,
+			"keep other migrations out", VERSION_TABLE, values, nulls);
+}
+
+/*
+ * Rows about the stamp and the record of a step.
+ */
+static void
+put_stamp(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
+		  const PlanStep *step)
+{
+	Oid history = syncmaster_find_history();
+	Datum values[PLAN_NATTS];
+	bool nulls[PLAN_NATTS];
+
+	clear_row(values, nulls);
+	if (OidIsValid(plan->version_table))
+		set_lock(values, nulls, plan->version_table, RowExclusiveLock);
+	put_row(result, position, step, "table", VERSION_TABLE,
+			psprintf("write revision %s", step->name), VERSION_TABLE, values,
+			nulls);
+
+	clear_row(values, nulls);
+	if (OidIsValid(history))
+		set_lock(values, nulls, history, RowExclusiveLock);
+	put_row(result, position, step, "table", HISTORY_NAME, "record the step",
+			HISTORY_NAME, values, nulls);
+}
+
+/*
+ * The plan for a function's argument.
+ */
+static UpgradePlan *
+plan_for_argument(FunctionCallInfo fcinfo, MigrationContext *context,
+				  SchemaRevision *revision)
+{
+	char *text = syncmaster_target_argument(fcinfo);
+	List *problems = NIL;
+	RevisionTarget target;
+
+	syncmaster_fill_context(context, GetUserId());
+	syncmaster_read_checked_revision(context, revision);
+	syncmaster_newer_problem(&problems, context->namespace, revision);
+	syncmaster_raise_problems(problems);
+	syncmaster_parse_target(text, true, revision->number, &target);
+
+	return syncmaster_make_plan(context, revision,
+								Max(target.number, revision->number));
+}
+
+/*
+ * syncmaster_upgrade_plan(target text)
+ */
+Datum
+syncmaster_upgrade_plan(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	MigrationContext context;
+	SchemaRevision revision;
+	UpgradePlan *plan = plan_for_argument(fcinfo, &context, &revision);
+	int position = 0;
+	ListCell *lc;
+
+	if (plan->steps != NIL && OidIsValid(plan->version_table))
+		put_version_lock(result, &position, plan);
+	foreach (lc, plan->steps)
+	{
+		PlanStep *step = lfirst(lc);
+		ListCell *effect;
+
+		foreach (effect, step->effects)
+		{
+			put_effect(result, &position, plan, step, lfirst(effect));
+		}
+		if (step->stamp != NULL)
+			put_stamp(result, &position, plan, step);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * Append one statement, preceded by a change of role if it needs one.
+ */
+static void
+append_statement(StringInfo sql, const char *statement, Oid role, Oid *current)
+{
+	if (role != *current)
+		appendStringInfo(sql, "SET LOCAL ROLE %s;\n",
+						 quote_identifier(GetUserNameFromId(role, false)));
+	*current = role;
+	appendStringInfo(sql, "%s;\n", statement);
+}
+
+static void
+append_step(StringInfo sql, const MigrationContext *context,
+			const UpgradePlan *plan, const PlanStep *step, Oid *role)
+{
+	ListCell *lc;
+
+	appendStringInfo(sql, "\n-- %s\n", step->heading);
+	foreach (lc, step->effects)
+	{
+		StatementEffect *effect = lfirst(lc);
+
+		if (effect->skipped)
+			appendStringInfo(sql, "-- %s %s is there\n", effect->object_type,
+							 quote_identifier(effect->object));
+		else
+			append_statement(sql, effect->sql, effect->role, role);
+	}
+	if (step->stamp != NULL)
+	{
+		appendStringInfo(sql, "-- Stamp of revision %s\n", step->name);
+		append_statement(sql, step->stamp,
+						 OidIsValid(plan->version_table)
+							 ? syncmaster_relation_owner(plan->version_table)
+							 : context->owner,
+						 role);
+	}
+}
+
+/*
+ * syncmaster_upgrade_sql(target text) returns text
+ *
+ * A transaction for psql that does to the schema what syncmaster_upgrade()
+ * does.  It leaves out the history and the extension's version.
+ */
+Datum
+syncmaster_upgrade_sql(PG_FUNCTION_ARGS)
+{
+	MigrationContext context;
+	SchemaRevision revision;
+	UpgradePlan *plan = plan_for_argument(fcinfo, &context, &revision);
+	StringInfoData sql;
+	Oid role = InvalidOid;
+	ListCell *lc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "-- SyncMaster's schema %s, from revision %s\n"
+					 "BEGIN;\n"
+					 "SET LOCAL search_path = pg_catalog, pg_temp;\n"
+					 "SET LOCAL standard_conforming_strings = on;\n",
+					 quote_identifier(context.schema),
+					 syncmaster_revision_id(revision.number));
+	if (syncmaster_guard != GUARD_OFF)
+		appendStringInfo(&sql, "SET LOCAL lock_timeout = %d;\n",
+						 syncmaster_lock_timeout);
+	if (OidIsValid(plan->version_table))
+		append_statement(&sql,
+						 psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
+								  quote_qualified_identifier(context.schema,
+															 VERSION_TABLE)),
+						 syncmaster_relation_owner(plan->version_table), &role);
+	foreach (lc, plan->steps)
+	{
+		append_step(&sql, &context, plan, lfirst(lc), &role);
+	}
+	appendStringInfoString(&sql, "\nCOMMIT;\n");
+
+	PG_RETURN_TEXT_P(cstring_to_text(sql.data));
+}
