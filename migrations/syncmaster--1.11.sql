@@ -134,6 +134,16 @@ CREATE FUNCTION @extschema@.syncmaster_upgrade_sql(
 COMMENT ON FUNCTION @extschema@.syncmaster_upgrade_sql(pg_catalog.text) IS
     'the SQL that syncmaster_upgrade() would run on the schema';
 
+CREATE FUNCTION @extschema@.syncmaster_preflight(
+        target pg_catalog.text DEFAULT 'head',
+        OUT severity pg_catalog.text, OUT subject pg_catalog.text,
+        OUT detail pg_catalog.text, OUT hint pg_catalog.text)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_preflight'
+    LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.syncmaster_preflight(pg_catalog.text) IS
+    'what stands in the way of an upgrade: error, warning, info';
+
 -- Extra indexes --------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_create_indexes()

@@ -35,6 +35,12 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* 14 renames the predefined roles. */
+#if PG_VERSION_NUM < 140000
+#include "catalog/pg_authid.h"
+#define ROLE_PG_READ_ALL_STATS DEFAULT_ROLE_READ_ALL_STATS
+#endif
+
 /* 18 searches control files and scripts along a path. */
 #if PG_VERSION_NUM >= 180000
 #define HAVE_EXTENSION_CONTROL_PATH

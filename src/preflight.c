@@ -1,0 +1,386 @@
+/*-------------------------------------------------------------------------
+ *
+ * preflight.c
+ *	  What stands in the way of an upgrade.
+ *
+ * Everything that the upgrade would raise is found by the code that would
+ * raise it; the rest is what would make it wait, fail half-way or surprise.
+ * Nothing is changed and nothing waits for a lock on the application's tables
+ * but alembic_version's, so that it can be asked at any time, by everybody,
+ * also on a standby.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/tuplestore.h"
+
+#include "activity.h"
+#include "compat.h"
+#include "execute.h"
+#include "extension.h"
+#include "lock.h"
+#include "preflight.h"
+#include "relation.h"
+#include "result.h"
+#include "settings.h"
+#include "statement.h"
+
+#define PREFLIGHT_NATTS 4
+
+PG_FUNCTION_INFO_V1(syncmaster_preflight);
+
+/*
+ * Add a row.
+ */
+void
+syncmaster_report(Preflight *preflight, ProblemSeverity severity,
+				  const char *subject, const char *message, const char *hint)
+{
+	syncmaster_add_problem(&preflight->problems, 0, subject, message, hint)
+		->severity = severity;
+}
+
+static bool
+has_errors(const Preflight *preflight)
+{
+	ListCell *lc;
+
+	foreach (lc, preflight->problems)
+	{
+		if (((Problem *) lfirst(lc))->severity == PROBLEM_ERROR)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Can anything be upgraded here, in this session?
+ */
+static void
+check_server(Preflight *preflight)
+{
+	const char *timeout = GetConfigOptionByName("statement_timeout", NULL,
+												false);
+
+	if (RecoveryInProgress())
+		syncmaster_report(preflight, PROBLEM_ERROR, "server",
+						  "this server is a standby",
+						  "Upgrades run on the primary. Sessions and locks "
+						  "below are this server's; look there as well.");
+	else if (DefaultXactReadOnly)
+		syncmaster_report(preflight, PROBLEM_ERROR, "session",
+						  "transactions of this session are read-only",
+						  "SET default_transaction_read_only = off for the "
+						  "upgrade.");
+	if (syncmaster_is_citus_worker())
+		syncmaster_report(preflight, PROBLEM_ERROR, "server",
+						  "this server is a Citus worker",
+						  "Upgrades run on the coordinator.");
+	if (strcmp(timeout, "0") != 0)
+		syncmaster_report(preflight, PROBLEM_WARNING, "session",
+						  psprintf("statement_timeout is %s", timeout),
+						  "An upgrade is one statement. SET "
+						  "statement_timeout = 0 in the session that runs it.");
+}
+
+/*
+ * Do library, scripts and schema fit each other?
+ */
+static void
+check_versions(Preflight *preflight)
+{
+	Oid namespace = preflight->context.namespace;
+	char *version = syncmaster_default_version("syncmaster");
+
+	if (version == NULL || strcmp(version, SYNCMASTER_VERSION) != 0)
+		syncmaster_report(preflight, PROBLEM_ERROR, "library",
+						  psprintf("the loaded library is %s, but the "
+								   "installed scripts make %s",
+								   SYNCMASTER_VERSION,
+								   version != NULL ? version : "nothing"),
+						  "Reconnect, or restart the server if "
+						  "shared_preload_libraries names the library; if "
+						  "that does not help, install the package again.");
+
+	preflight->problems = list_concat(
+		preflight->problems,
+		syncmaster_revision_problems(namespace, &preflight->revision));
+	syncmaster_newer_problem(&preflight->problems, namespace,
+							 &preflight->revision);
+	if (!has_errors(preflight) || preflight->revision.state == REVISION_KNOWN)
+		preflight->problems = list_concat(
+			preflight->problems,
+			syncmaster_shape_problems(namespace, &preflight->revision));
+}
+
+/*
+ * Several tables or statements may lack the same right.
+ */
+static void
+add_once(Preflight *preflight, List *problems)
+{
+	ListCell *lc;
+
+	foreach (lc, problems)
+	{
+		Problem *problem = lfirst(lc);
+		bool known = false;
+		ListCell *other;
+
+		foreach (other, preflight->problems)
+		{
+			known |= strcmp(((Problem *) lfirst(other))->message,
+							problem->message) == 0;
+		}
+		if (!known)
+			preflight->problems = lappend(preflight->problems, problem);
+	}
+}
+
+/*
+ * May the caller upgrade, and may the owners have what is made for them?
+ */
+static void
+check_rights(Preflight *preflight, const RevisionTarget *target)
+{
+	const MigrationContext *context = &preflight->context;
+	List *problems = syncmaster_caller_problems(context);
+	ExtensionEntry extension;
+	char *version;
+	ListCell *lc;
+
+	syncmaster_get_extension(&extension);
+	version = syncmaster_version_to_install(&extension, target);
+	if (version != NULL && !owns_extension(extension.oid, context->caller))
+		syncmaster_report(
+			preflight, PROBLEM_ERROR, "rights",
+			psprintf("role \"%s\" may not update extension \"syncmaster\" of "
+					 "role \"%s\"",
+					 GetUserNameFromId(context->caller, false),
+					 GetUserNameFromId(extension.owner, false)),
+			"Run the upgrade as a superuser, or as a member of that role.");
+
+	if (preflight->plan != NULL)
+	{
+		foreach (lc, preflight->plan->effects)
+		{
+			syncmaster_effect_problems(&problems, context, lfirst(lc));
+		}
+	}
+	add_once(preflight, problems);
+}
+
+/*
+ * Who is at work?
+ */
+static void
+check_activity(Preflight *preflight)
+{
+	bool guarded = syncmaster_guard == GUARD_SESSIONS;
+	Oid namespace = preflight->context.namespace;
+	char *runs;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_other_sessions(namespace))
+	{
+		OtherSession *session = lfirst(lc);
+
+		syncmaster_report(
+			preflight,
+			guarded											? PROBLEM_ERROR
+			: session->may_write || session->in_transaction ? PROBLEM_WARNING
+															: PROBLEM_INFO,
+			"session",
+			psprintf("%s is connected and may %s", session->description,
+					 session->may_write ? "write SyncMaster's tables"
+										: "not write SyncMaster's tables"),
+			session->in_transaction
+				? "It has a transaction open: let it end, or end it with "
+				  "pg_terminate_backend()."
+				: "If it is a service of SyncMaster's, stop that for the "
+				  "upgrade.");
+	}
+
+	switch (syncmaster_active_runs(namespace, false, &runs))
+	{
+		case RUNS_NONE:
+		case RUNS_UNREADABLE:
+			break;
+		case RUNS_ACTIVE:
+			syncmaster_report(preflight,
+							  guarded ? PROBLEM_ERROR : PROBLEM_WARNING, "run",
+							  psprintf("runs are active: %s", runs),
+							  "Wait for them to end, or stop them. Runs that a "
+							  "crash left behind stay active until they are "
+							  "marked as failed.");
+			break;
+		case RUNS_LOCKED:
+			syncmaster_report(preflight, PROBLEM_WARNING, "run",
+							  "active runs were not counted, because table "
+							  "\"run\" is locked",
+							  "Ask again later.");
+			break;
+		case RUNS_EXPENSIVE:
+			syncmaster_report(
+				preflight, PROBLEM_WARNING, "run",
+				"active runs were not counted, because no index "
+				"on status of table \"run\" helps",
+				"CREATE INDEX CONCURRENTLY ix__run__status ON run "
+				"(status), and ask again.");
+			break;
+	}
+}
+
+/*
+ * Is a table that the upgrade will lock locked by somebody else now?  Only
+ * the strongest of the upgrade's modes is of interest.
+ */
+static void
+check_lock(Preflight *preflight, Oid relid, LOCKMODE mode)
+{
+	char *blockers = syncmaster_describe_blockers(relid, mode);
+	char *name = get_rel_name(relid);
+
+	if (blockers != NULL && name != NULL)
+		syncmaster_report(
+			preflight, PROBLEM_WARNING, "lock",
+			psprintf("table \"%s\", which needs %s, is locked by %s", name,
+					 GetLockmodeName(DEFAULT_LOCKMETHOD, mode), blockers),
+			psprintf("The upgrade would wait for %s.",
+					 syncmaster_guard == GUARD_OFF
+						 ? "as long as lock_timeout of its session says"
+						 : psprintf("at most %d ms, and then fail",
+									syncmaster_lock_timeout)));
+}
+
+static void
+check_locks(Preflight *preflight)
+{
+	List *seen = NIL;
+	ListCell *lc;
+
+	if (OidIsValid(preflight->plan->version_table))
+		check_lock(preflight, preflight->plan->version_table,
+				   ShareRowExclusiveLock);
+	foreach (lc, preflight->plan->effects)
+	{
+		StatementEffect *effect = lfirst(lc);
+		ListCell *cell;
+
+		foreach (cell, effect->locks)
+		{
+			Oid relid = ((TableLock *) lfirst(cell))->relid;
+			LOCKMODE mode = NoLock;
+			ListCell *other;
+
+			if (list_member_oid(seen, relid))
+				continue;
+			seen = lappend_oid(seen, relid);
+			foreach (other, preflight->plan->effects)
+			{
+				ListCell *lock;
+
+				foreach (lock, ((StatementEffect *) lfirst(other))->locks)
+				{
+					TableLock *candidate = lfirst(lock);
+
+					if (candidate->relid == relid && candidate->mode > mode)
+						mode = candidate->mode;
+				}
+			}
+			check_lock(preflight, relid, mode);
+		}
+	}
+}
+
+static void
+check_plan(Preflight *preflight)
+{
+	if (preflight->plan->steps == NIL)
+		syncmaster_report(preflight, PROBLEM_INFO, "target",
+						  psprintf("schema \"%s\" is at revision %s already, "
+								   "and nothing is missing",
+								   preflight->context.schema,
+								   syncmaster_revision_id(
+									   preflight->revision.number)),
+						  "Nothing is to be done.");
+	preflight->problems = list_concat(preflight->problems,
+									  preflight->plan->problems);
+	check_locks(preflight);
+	syncmaster_check_disk(preflight);
+	syncmaster_check_objects(preflight);
+}
+
+static void
+put_problems(ReturnSetInfo *result, List *problems, ProblemSeverity severity)
+{
+	static const char *const names[] = {"info", "warning", "error"};
+	ListCell *lc;
+
+	foreach (lc, problems)
+	{
+		Problem *problem = lfirst(lc);
+		Datum values[PREFLIGHT_NATTS];
+		bool nulls[PREFLIGHT_NATTS] = {false};
+
+		if (problem->severity != severity)
+			continue;
+		values[0] = CStringGetTextDatum(names[severity]);
+		values[1] = CStringGetTextDatum(problem->subject);
+		values[2] = CStringGetTextDatum(
+			problem->detail == NULL
+				? problem->message
+				: psprintf("%s: %s", problem->message, problem->detail));
+		values[3] = CStringGetTextDatum(problem->hint);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}
+
+/*
+ * syncmaster_preflight(target text)
+ *
+ * The worst first.  No row, or nothing above info, means go.
+ */
+Datum
+syncmaster_preflight(PG_FUNCTION_ARGS)
+{
+	char *text = syncmaster_target_argument(fcinfo);
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	Preflight preflight = {0};
+	RevisionTarget target;
+
+	syncmaster_fill_context(&preflight.context, GetUserId());
+	syncmaster_read_revision(preflight.context.namespace, &preflight.revision);
+	syncmaster_parse_target(text, true, preflight.revision.number, &target);
+
+	check_versions(&preflight);
+	if (!has_errors(&preflight))
+		preflight.plan =
+			syncmaster_make_plan(&preflight.context, &preflight.revision,
+								 Max(target.number, preflight.revision.number));
+	check_server(&preflight);
+	check_rights(&preflight, &target);
+	check_activity(&preflight);
+	if (preflight.plan != NULL)
+		check_plan(&preflight);
+	syncmaster_check_replication(&preflight);
+
+	put_problems(result, preflight.problems, PROBLEM_ERROR);
+	put_problems(result, preflight.problems, PROBLEM_WARNING);
+	put_problems(result, preflight.problems, PROBLEM_INFO);
+
+	return (Datum) 0;
+}

@@ -1,0 +1,355 @@
+/*-------------------------------------------------------------------------
+ *
+ * preflight_objects.c
+ *	  What others have added to the application's tables, and replication,
+ *	  as far as it matters to an upgrade.
+ *
+ * Each check is a query on the catalogues that gives severity, subject,
+ * detail and hint.  Its parameters are the schema ($1) and the application's
+ * tables ($2), or a table ($1) and a column of it ($2), and the names of the
+ * indexes that the upgrade makes ($3).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "nodes/parsenodes.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "execute.h"
+#include "preflight.h"
+#include "relation.h"
+#include "statement.h"
+
+/* What a migration runs itself, on alembic_version, or changes along. */
+static const char *const object_queries[] = {
+	"SELECT CASE c.relname WHEN 'alembic_version' THEN 'warning' "
+	"       ELSE 'info' END, 'trigger', "
+	"       format('trigger \"%s\" on table \"%s\" is not SyncMaster''s', "
+	"              t.tgname, c.relname), "
+	"       CASE c.relname WHEN 'alembic_version' THEN "
+	"           'It runs when the revision is written: drop or disable it.' "
+	"       ELSE 'It stays, and does not run during the upgrade.' END "
+	"FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+	"WHERE t.tgrelid = ANY ($2) AND NOT t.tgisinternal "
+	"AND t.tgenabled <> 'D' ORDER BY c.relname, t.tgname",
+
+	"SELECT CASE c.relname WHEN 'alembic_version' THEN 'warning' "
+	"       ELSE 'info' END, 'rule', "
+	"       format('rule \"%s\" on table \"%s\" is not SyncMaster''s', "
+	"              r.rulename, c.relname), "
+	"       CASE c.relname WHEN 'alembic_version' THEN "
+	"           'It may keep the revision from being written: drop it.' "
+	"       ELSE 'It stays.' END "
+	"FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class "
+	"WHERE r.ev_class = ANY ($2) ORDER BY c.relname, r.rulename",
+
+	"SELECT CASE WHEN c.relname = 'alembic_version' "
+	"       AND c.relrowsecurity AND c.relforcerowsecurity THEN 'warning' "
+	"       ELSE 'info' END, 'policy', "
+	"       format('policy \"%s\" on table \"%s\" is not SyncMaster''s', "
+	"              p.polname, c.relname), "
+	"       CASE WHEN c.relname = 'alembic_version' "
+	"       AND c.relrowsecurity AND c.relforcerowsecurity THEN "
+	"           'It may keep the revision from being written: ALTER TABLE "
+	"alembic_version NO FORCE ROW LEVEL SECURITY.' "
+	"       ELSE 'It stays, and does not keep the upgrade from any row.' END "
+	"FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid "
+	"WHERE p.polrelid = ANY ($2) ORDER BY c.relname, p.polname",
+
+	"SELECT 'info', 'column', "
+	"       format('generated column \"%s\" of table \"%s\" is not "
+	"SyncMaster''s', a.attname, c.relname), "
+	"       'It stays; a rewrite of the table computes it again.' "
+	"FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+	"WHERE a.attrelid = ANY ($2) AND a.attgenerated <> '' "
+	"AND NOT a.attisdropped AND a.attname <> 'search_vector' "
+	"ORDER BY c.relname, a.attnum",
+
+	"SELECT 'warning', 'child table', "
+	"       format('table %s inherits from table \"%s\"', "
+	"              i.inhrelid::regclass, c.relname), "
+	"       'It is locked and changed along with its parent; its owner must "
+	"be the parent''s.' "
+	"FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent "
+	"WHERE i.inhparent = ANY ($2) ORDER BY c.relname, i.inhrelid",
+
+	"SELECT 'warning', 'event trigger', "
+	"       format('event trigger \"%s\" fires on %s', evtname, evtevent), "
+	"       'It runs with the statements of the upgrade, and may refuse them: "
+	"disable it if it does.' "
+	"FROM pg_event_trigger "
+	"WHERE evtenabled IN ('O', 'A') AND evtevent <> 'login' ORDER BY evtname",
+
+	"SELECT 'warning', 'prepared transaction', "
+	"       format('transaction \"%s\" of user \"%s\" is prepared since %s', "
+	"              gid, owner, date_trunc('second', prepared)), "
+	"       'COMMIT PREPARED or ROLLBACK PREPARED: it keeps its locks until "
+	"then.' "
+	"FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid",
+
+	"SELECT 'warning', 'pg_trgm', "
+	"       format('extension \"pg_trgm\" is in schema \"%s\"', n.nspname), "
+	"       format('SyncMaster''s search for users needs that schema on its "
+	"search_path: ALTER DATABASE ... SET search_path = %I, %I.', "
+	"              a.nspname, n.nspname) "
+	"FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
+	"CROSS JOIN pg_namespace a "
+	"WHERE e.extname = 'pg_trgm' AND a.oid = $1 AND n.oid <> a.oid "
+	"AND n.nspname NOT IN ('public', 'pg_catalog')",
+
+	"SELECT 'error', 'pg_trgm', "
+	"       format('function %s is there without extension \"pg_trgm\"', "
+	"              min(p.oid::regprocedure::text)), "
+	"       'Drop what is left of pg_trgm, so that the extension can be made.' "
+	"FROM pg_proc p WHERE p.pronamespace = $1 AND p.proname IN ('set_limit', "
+	"'show_limit', 'show_trgm', 'similarity', 'similarity_op') "
+	"AND NOT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm') "
+	"HAVING count(*) > 0",
+
+	"SELECT 'warning', 'index', "
+	"       format('index \"%s\" of table \"%s\" is not valid', "
+	"              x.relname, c.relname), "
+	"       'An interrupted CREATE INDEX CONCURRENTLY left it: DROP INDEX it, "
+	"or REINDEX INDEX CONCURRENTLY.' "
+	"FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid "
+	"JOIN pg_class c ON c.oid = i.indrelid "
+	"WHERE i.indrelid = ANY ($2) AND NOT i.indisvalid "
+	"AND x.relname NOT LIKE 'ix\\_syncmaster\\_\\_%' "
+	"ORDER BY x.relname",
+};
+
+static const char *const replication_queries[] = {
+	"SELECT 'info', 'standby', "
+	"       format('standby \"%s\" is connected', r.application_name), "
+	"       'It needs the library''s files for the functions, not for the "
+	"tables. To verify, run there: SELECT syncmaster_full_version().' "
+	"FROM pg_stat_replication r "
+	"LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid "
+	"WHERE s.slot_type IS DISTINCT FROM 'logical' "
+	"ORDER BY r.application_name, r.pid",
+
+	"SELECT CASE WHEN t.tables @> '{alembic_version}' THEN 'warning' "
+	"       ELSE 'info' END, 'publication', "
+	"       format('publication \"%s\" has %s of SyncMaster''s tables%s', "
+	"              t.pubname, cardinality(t.tables), "
+	"              CASE WHEN t.tables @> '{alembic_version}' "
+	"              THEN ', and alembic_version' ELSE '' END), "
+	"       CASE WHEN t.tables @> '{alembic_version}' "
+	"       THEN 'Take alembic_version out of it: each database has its own "
+	"revision. Then upgrade' ELSE 'Upgrade' END "
+	"       || ' the subscriber first.' "
+	"FROM (SELECT p.pubname, array_agg(p.tablename::text) AS tables "
+	"      FROM pg_publication_tables p "
+	"      JOIN pg_class c ON c.relname = p.tablename "
+	"      JOIN pg_namespace n ON n.oid = c.relnamespace "
+	"          AND n.nspname = p.schemaname "
+	"      WHERE c.oid = ANY ($2) GROUP BY p.pubname) t ORDER BY t.pubname",
+
+	"SELECT CASE WHEN bool_or(c.relname = 'alembic_version') THEN 'warning' "
+	"       ELSE 'info' END, 'subscription', "
+	"       format('%s has %s of SyncMaster''s tables%s', "
+	"              pg_describe_object('pg_subscription'::regclass, "
+	"                                 r.srsubid, 0), count(*), "
+	"              CASE WHEN bool_or(c.relname = 'alembic_version') "
+	"              THEN ', and alembic_version' ELSE '' END), "
+	"       CASE WHEN bool_or(c.relname = 'alembic_version') "
+	"       THEN 'Take alembic_version out of the publication: each database "
+	"has its own revision. Then upgrade' ELSE 'Upgrade' END "
+	"       || ' this database before the publisher.' "
+	"FROM pg_subscription_rel r JOIN pg_class c ON c.oid = r.srrelid "
+	"WHERE r.srrelid = ANY ($2) GROUP BY r.srsubid ORDER BY r.srsubid",
+};
+
+/*
+ * What depends on a column that is dropped and made anew.  The server drops
+ * with a column what depends on it automatically, and refuses otherwise.
+ * From 18 on NOT NULL is a constraint, which comes back with the column.
+ */
+#define DEPENDENTS_QUERY \
+	"SELECT CASE WHEN bool_and(d.deptype = 'n') THEN 'error' " \
+	"       ELSE 'warning' END, 'dependency', " \
+	"       format('%s depends on column \"%s\" of table \"%s\"', " \
+	"              pg_describe_object(d.classid, d.objid, d.objsubid), " \
+	"              a.attname, c.relname), " \
+	"       CASE WHEN bool_and(d.deptype = 'n') " \
+	"       THEN 'Drop it before the upgrade, which drops that column and " \
+	"makes it anew, and create it again afterwards.' " \
+	"       ELSE 'It is dropped with that column: create it again after the " \
+	"upgrade.' END " \
+	"FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid " \
+	"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid " \
+	"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 " \
+	"AND d.refobjsubid = $2 AND d.deptype IN ('n', 'a') " \
+	"AND d.classid <> 'pg_attrdef'::regclass " \
+	"AND NOT (d.classid = 'pg_constraint'::regclass AND d.objid IN " \
+	"    (SELECT oid FROM pg_constraint WHERE contype = 'n')) " \
+	"AND NOT (d.classid = 'pg_class'::regclass AND d.objid IN " \
+	"    (SELECT oid FROM pg_class WHERE relname = ANY ($3))) " \
+	"GROUP BY d.classid, d.objid, d.objsubid, a.attname, c.relname " \
+	"ORDER BY 3"
+
+static ProblemSeverity
+severity_number(const char *name)
+{
+	return strcmp(name, "error") == 0	  ? PROBLEM_ERROR
+		   : strcmp(name, "warning") == 0 ? PROBLEM_WARNING
+										  : PROBLEM_INFO;
+}
+
+/*
+ * Run one check and report its rows.
+ */
+static void
+run_query(Preflight *preflight, const char *sql, int nargs, Oid *types,
+		  Datum *values)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	int save_nestlevel = syncmaster_begin_query();
+
+	if (SPI_execute_with_args(sql, nargs, types, values, NULL, true, 0) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not read the catalogues");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple tuple = SPI_tuptable->vals[i];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		MemoryContext old_context = MemoryContextSwitchTo(caller_context);
+
+		syncmaster_report(preflight,
+						  severity_number(SPI_getvalue(tuple, desc, 1)),
+						  SPI_getvalue(tuple, desc, 2),
+						  SPI_getvalue(tuple, desc, 3),
+						  SPI_getvalue(tuple, desc, 4));
+		MemoryContextSwitchTo(old_context);
+	}
+	syncmaster_end_query(save_nestlevel);
+}
+
+/*
+ * The application's tables that are there, and alembic_version.
+ */
+static Datum
+tables_datum(const Preflight *preflight)
+{
+	Oid namespace = preflight->context.namespace;
+	Datum *oids = palloc((syncmaster_nrelations + 1) * sizeof(Datum));
+	int count = 0;
+
+	if (OidIsValid(preflight->revision.version_table))
+		oids[count++] = ObjectIdGetDatum(preflight->revision.version_table);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		Oid relid = syncmaster_relation_oid(&syncmaster_relations[i],
+											namespace);
+
+		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_RELATION)
+			oids[count++] = ObjectIdGetDatum(relid);
+	}
+	return PointerGetDatum(
+		construct_array(oids, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+static void
+run_queries(Preflight *preflight, const char *const *queries, int count)
+{
+	Oid types[2] = {OIDOID, OIDARRAYOID};
+	Datum values[2];
+
+	values[0] = ObjectIdGetDatum(preflight->context.namespace);
+	values[1] = tables_datum(preflight);
+	for (int i = 0; i < count; i++)
+		run_query(preflight, queries[i], 2, types, values);
+}
+
+/*
+ * Names of the indexes that the plan makes.
+ */
+static Datum
+planned_indexes(const UpgradePlan *plan)
+{
+	Datum *names = palloc((list_length(plan->effects) + 1) * sizeof(Datum));
+	int count = 0;
+	ListCell *lc;
+
+	foreach (lc, plan->effects)
+	{
+		StatementEffect *effect = lfirst(lc);
+
+		if (effect->builds_index)
+			names[count++] = CStringGetTextDatum(effect->object);
+	}
+	return PointerGetDatum(
+		construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * What depends on the columns that a statement drops?
+ */
+static void
+check_dropped_columns(Preflight *preflight, const StatementEffect *effect)
+{
+	Oid types[3] = {OIDOID, INT4OID, TEXTARRAYOID};
+	Datum values[3];
+	ListCell *lc;
+
+	if (!IsA(effect->stmt, AlterTableStmt) || !OidIsValid(effect->relid))
+		return;
+	foreach (lc, ((AlterTableStmt *) effect->stmt)->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype != AT_DropColumn)
+			continue;
+		values[0] = ObjectIdGetDatum(effect->relid);
+		values[1] = Int32GetDatum(get_attnum(effect->relid, command->name));
+		values[2] = planned_indexes(preflight->plan);
+		run_query(preflight, DEPENDENTS_QUERY, 3, types, values);
+	}
+}
+
+/*
+ * Is the name of an index that a statement makes taken?
+ */
+static void
+check_name(Preflight *preflight, const StatementEffect *effect)
+{
+	Oid present = get_relname_relid(effect->object,
+									preflight->context.namespace);
+
+	if (IsA(effect->stmt, IndexStmt) && !effect->skipped &&
+		OidIsValid(present) &&
+		!syncmaster_is_dropped(preflight->plan->effects, present))
+		syncmaster_report(
+			preflight, PROBLEM_ERROR, "index",
+			psprintf("relation \"%s\" is there already, and not as the index "
+					 "that the upgrade makes",
+					 effect->object),
+			"Rename or drop it.");
+}
+
+void
+syncmaster_check_objects(Preflight *preflight)
+{
+	ListCell *lc;
+
+	foreach (lc, preflight->plan->effects)
+	{
+		check_dropped_columns(preflight, lfirst(lc));
+		check_name(preflight, lfirst(lc));
+	}
+	run_queries(preflight, object_queries, lengthof(object_queries));
+}
+
+void
+syncmaster_check_replication(Preflight *preflight)
+{
+	run_queries(preflight, replication_queries, lengthof(replication_queries));
+}

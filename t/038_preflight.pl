@@ -1,0 +1,392 @@
+# Everything that stands in the way of an upgrade is found before, and what is
+# found as an error does make the upgrade fail.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use OpenSession;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SampleDatabase;
+use Test::More;
+
+my $node = new_server('preflight', allows_streaming => 'logical');
+$node->append_conf('postgresql.conf', 'max_prepared_transactions = 5');
+$node->restart;
+create_roles($node);
+create_database($node, 'source', 'app');
+$node->safe_psql('source', <<'SQL');
+ALTER SCHEMA public OWNER TO app;
+SET ROLE app;
+CREATE EXTENSION syncmaster VERSION '1.11';
+SQL
+fill_tables($node, 'source');
+$node->safe_psql('source', "UPDATE run SET status = 'FINISHED'");
+
+my $databases = 0;
+
+sub new_database
+{
+	my ($sql) = @_;
+	my $db = 'checked' . ++$databases;
+	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE source OWNER app");
+	$node->safe_psql($db, $sql) if defined $sql;
+	return $db;
+}
+
+sub preflight
+{
+	my ($db, %params) = @_;
+	my $set = $params{set} // '';
+	my ($rc, $out, $err) = run_sql($params{node} // $node, $db, $params{role},
+		"$set SELECT * FROM syncmaster_preflight()");
+	is($err, '', "$db: preflight works");
+	return $out;
+}
+
+sub upgrade
+{
+	my ($db, %params) = @_;
+	my $set = $params{set} // 'SET syncmaster.lock_timeout = 100;';
+	my ($rc, $out, $err) =
+	  run_sql($node, $db, $params{role}, "$set SELECT syncmaster_upgrade('head')");
+	return $err;
+}
+
+# Go: nothing but what is good to know.
+my $db = new_database();
+my $out = preflight($db);
+unlike($out, qr/^(?!info)/m, 'nothing above info on a right database');
+like(
+	$out,
+	qr/^info\|disk\|rewritten tables in tablespace "pg_default".* take about \d+ kB until the upgrade ends; [^|]* are free\|/m,
+	'the disk space that it takes');
+is(upgrade($db), '', 'and it can be upgraded');
+$out = preflight($db);
+is( $out,
+	"info|target|schema \"public\" is at revision 0013 already, and nothing is missing|Nothing is to be done.\n",
+	'and then there is nothing to do');
+
+# Each makes the upgrade fail: what is done to the database, the row of the
+# preflight, the error of the upgrade.
+foreach my $case (
+	[
+		'CREATE VIEW v AS SELECT search_vector FROM transfer',
+		qr/^error\|dependency\|rule _RETURN on view public\.v depends on column "search_vector" of table "transfer"\|Drop it before/m,
+		qr/cannot drop column search_vector .* because other objects depend/
+	],
+	[
+		'CREATE POLICY p ON queue USING (search_vector IS NOT NULL)',
+		qr/^error\|dependency\|policy p on table public\.queue depends on column "search_vector"/m,
+		qr/cannot drop column search_vector/
+	],
+	[
+		'DROP INDEX idx_transfer_search_vector;
+		 CREATE INDEX idx_transfer_search_vector ON run (id)',
+		qr/^error\|index\|relation "idx_transfer_search_vector" is there already, and not as the index that the upgrade makes\|/m,
+		qr/relation "idx_transfer_search_vector" already exists/
+	],
+	[
+		'ALTER TABLE run DROP COLUMN status',
+		qr/^error\|schema\|column "status" of table "public.run" is missing\|Add it with type character varying/m,
+		qr/column "status" of table "public.run" is missing/
+	],
+	[
+		'ALTER TABLE run ALTER COLUMN status TYPE text; DROP TABLE auth_data',
+		qr/^error\|schema\|table "public.auth_data" is missing, although the schema is at revision 0011\|.*\nerror\|schema\|column "status" of table "public.run" is of type text instead of character varying\|/m,
+		qr/table "public.auth_data" is missing/
+	],
+	[
+		"UPDATE alembic_version SET version_num = '0099'",
+		qr/^error\|alembic_version\|schema "public" is at revision 0099, but this library knows revisions up to 0013\|Install a newer package/m,
+		qr/is at revision 0099/
+	],
+	[
+		"UPDATE alembic_version SET version_num = '478240cdad4b'",
+		qr/^error\|alembic_version\|schema "public" was made by SyncMaster 0.1.x \(revision 478240cdad4b\): SyncMaster has no migration/m,
+		qr/was made by SyncMaster 0.1.x/
+	],
+	[
+		"INSERT INTO alembic_version VALUES ('0012')",
+		qr/^error\|alembic_version\|table "public.alembic_version" has more than one row\|/m,
+		qr/has more than one row/
+	],
+	[
+		'DELETE FROM alembic_version',
+		qr/^error\|schema\|table "public.user" exists, but table "alembic_version" has no row\|/m,
+		qr/has no row/
+	],
+	[
+		'REVOKE CREATE ON SCHEMA public FROM PUBLIC, app;
+		 ALTER SCHEMA public OWNER TO CURRENT_USER;
+		 REVOKE CREATE ON SCHEMA public FROM app',
+		qr/^error\|rights\|role "app" lacks CREATE on schema "public": The tables belong to that role.*\|GRANT CREATE ON SCHEMA public TO app/m,
+		qr/role "app" lacks CREATE on schema "public"/
+	],
+	[
+		'DROP EXTENSION pg_trgm CASCADE;
+		 CREATE FUNCTION similarity(text, text) RETURNS real LANGUAGE sql
+			AS $$SELECT 0::real$$',
+		qr/^error\|pg_trgm\|function public\.similarity\(text,text\) is there without extension "pg_trgm"\|/m,
+		qr/function "similarity" already exists/
+	],
+	[
+		'CREATE TABLE child () INHERITS (connection);
+		 ALTER TABLE child OWNER TO writer',
+		qr/^warning\|child table\|table public\.child inherits from table "connection"\|It is locked/m,
+		qr/must be owner of table child/
+	],
+	[
+		'CREATE RULE r AS ON UPDATE TO alembic_version DO INSTEAD NOTHING',
+		qr/^warning\|rule\|rule "r" on table "alembic_version" is not SyncMaster's\|It may keep the revision from being written/m,
+		qr/could not write revision 0012/
+	],
+	[
+		'CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql
+			AS $$BEGIN RETURN NULL; END$$;
+		 CREATE TRIGGER t BEFORE UPDATE ON alembic_version FOR EACH ROW
+			EXECUTE FUNCTION f()',
+		qr/^warning\|trigger\|trigger "t" on table "alembic_version" is not SyncMaster's\|It runs when the revision is written/m,
+		qr/could not write revision 0012/
+	],
+	[
+		'CREATE POLICY p ON alembic_version USING (false);
+		 ALTER TABLE alembic_version ENABLE ROW LEVEL SECURITY,
+			FORCE ROW LEVEL SECURITY',
+		qr/^warning\|policy\|policy "p" on table "alembic_version" is not SyncMaster's\|It may keep/m,
+		qr/could not write revision 0012/
+	],
+	[
+		'CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql
+			AS $$BEGIN RAISE \'no DDL today\'; END$$;
+		 CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION no()',
+		qr/^warning\|event trigger\|event trigger "e" fires on ddl_command_start\|/m,
+		qr/no DDL today/
+	],
+	[
+		"BEGIN; LOCK TABLE queue IN SHARE MODE; PREPARE TRANSACTION 'x'",
+		qr/^warning\|lock\|table "queue", which needs AccessExclusiveLock, is locked by prepared transaction "x" of user .*\|The upgrade would wait for at most 100 ms, and then fail\.$/m,
+		qr/could not lock table "queue" within 100 ms/,
+		qr/^warning\|prepared transaction\|transaction "x" of user/m,
+	])
+{
+	my ($sql, $row, $error, $other_row) = @$case;
+
+	$db = new_database($sql);
+	$out = preflight($db, set => 'SET syncmaster.lock_timeout = 100;');
+	like($out, $row, "found: $sql");
+	like($out, $other_row, "found as well: $sql") if defined $other_row;
+	like(upgrade($db), $error, "and it makes the upgrade fail: $sql");
+	$node->safe_psql($db, "ROLLBACK PREPARED 'x'") if $sql =~ /PREPARE/;
+}
+
+# Worth knowing: the upgrade does go through.
+$db = new_database(<<'SQL');
+CREATE INDEX dba_index ON queue USING gin (search_vector);
+ALTER TABLE queue ADD CONSTRAINT dba_check CHECK (search_vector IS NOT NULL);
+CREATE INDEX dba_other ON queue (name);
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
+CREATE TRIGGER t BEFORE UPDATE ON run FOR EACH ROW EXECUTE FUNCTION f();
+CREATE RULE r AS ON INSERT TO run DO ALSO NOTHING;
+CREATE POLICY p ON "user" USING (true);
+ALTER TABLE "user" ADD COLUMN upper_name text
+	GENERATED ALWAYS AS (upper(username)) STORED;
+CREATE TABLE child () INHERITS (run);
+ALTER TABLE child OWNER TO app;
+CREATE INDEX ix_syncmaster__run_transfer_id_created_at ON run (id);
+CREATE INDEX ix_celery_taskmeta_date_done ON celery_taskmeta (date_done);
+UPDATE pg_index SET indisvalid = false
+	WHERE indexrelid = 'ix_celery_taskmeta_date_done'::regclass;
+UPDATE run SET status = 'STARTED' WHERE id < 8;
+UPDATE run SET status = 'CREATED' WHERE id > 288;
+CREATE PUBLICATION everything FOR ALL TABLES;
+CREATE PUBLICATION two FOR TABLE run, transfer;
+SQL
+$out = preflight($db, set => "SET statement_timeout = '1h';");
+unlike($out, qr/^error/m, 'no error');
+foreach my $row (
+	qr/^warning\|session\|statement_timeout is 1h\|/m,
+	qr/^warning\|run\|runs are active: 2 CREATED, 7 STARTED\|Wait for them to end/m,
+	qr/^warning\|dependency\|index (?:public\.)?dba_index depends on column "search_vector" of table "queue"\|It is dropped with that column/m,
+	qr/^warning\|dependency\|constraint dba_check on table (?:public\.)?queue depends on column "search_vector"/m,
+	qr/^info\|trigger\|trigger "t" on table "run" is not SyncMaster's\|It stays/m,
+	qr/^info\|rule\|rule "r" on table "run" is not SyncMaster's\|It stays/m,
+	qr/^info\|policy\|policy "p" on table "user" is not SyncMaster's\|It stays/m,
+	qr/^info\|column\|generated column "upper_name" of table "user" is not/m,
+	qr/^warning\|child table\|table (?:public\.)?child inherits from table "run"\|/m,
+	qr/^warning\|index\|relation "ix_syncmaster__run_transfer_id_created_at" is not the extra index of that name, or is not valid: Expected is: /m,
+	qr/^warning\|index\|index "ix_celery_taskmeta_date_done" of table "celery_taskmeta" is not valid\|/m,
+	qr/^warning\|publication\|publication "everything" has \d+ of SyncMaster's tables, and alembic_version\|Take alembic_version out/m,
+	qr/^info\|publication\|publication "two" has 2 of SyncMaster's tables\|Upgrade the subscriber first/m,
+  )
+{
+	like($out, $row, "found: $row");
+}
+unlike($out, qr/dba_other|idx_|pg_trgm/, 'what does no harm is not found');
+my @order = $out =~ /^(error|warning|info)\|/mg;
+is_deeply(
+	\@order,
+	[
+		(grep { $_ eq 'error' } @order), (grep { $_ eq 'warning' } @order),
+		(grep { $_ eq 'info' } @order)
+	],
+	'the worst comes first');
+my ($rc, $err);
+$err = upgrade($db);
+unlike($err, qr/ERROR/, 'the upgrade goes through') or diag $err;
+is( $node->safe_psql(
+		$db, "SELECT count(*) FROM pg_class WHERE relname = 'dba_index'"),
+	0,
+	'the index is gone, as foretold');
+
+# pg_trgm elsewhere, and not at all.
+$db = new_database('CREATE SCHEMA ext; ALTER EXTENSION pg_trgm SET SCHEMA ext');
+like(
+	preflight($db),
+	qr/^warning\|pg_trgm\|extension "pg_trgm" is in schema "ext"\|.* = public, ext\.$/m,
+	'pg_trgm in a schema of its own');
+
+# A column of the wrong kind in table run does not disturb.
+$db = new_database('ALTER TABLE run ALTER COLUMN status TYPE text');
+unlike(preflight($db), qr/\|run\|/, 'a status that cannot be read is left out');
+
+# Many runs without an index are not read.
+$db = new_database(<<'SQL');
+DROP INDEX ix__run__status;
+UPDATE run SET status = 'STARTED' WHERE id < 3;
+SQL
+like(preflight($db), qr/^warning\|run\|runs are active: 2 STARTED\|/m,
+	'a small table is read');
+$node->safe_psql($db, <<'SQL');
+ALTER TABLE run SET (fillfactor = 10);
+ALTER TABLE run ALTER COLUMN transfer_dump SET STORAGE PLAIN;
+INSERT INTO run (transfer_id, status, type, transfer_dump)
+	SELECT 1, 'FINISHED', 'MANUAL', to_json(repeat('x', 5000))
+	FROM generate_series(1, 10100);
+SQL
+like(
+	preflight($db),
+	qr/^warning\|run\|active runs were not counted, because no index on status of table "run" helps\|CREATE INDEX CONCURRENTLY/m,
+	'a large one is not');
+$node->safe_psql($db, 'CREATE INDEX ix__run__status ON run (status)');
+like(preflight($db), qr/^warning\|run\|runs are active: 2 STARTED\|/m,
+	'unless there is an index');
+
+# Nothing that the owner of the tables planted in an index runs.
+$db = new_database(<<'SQL');
+SET ROLE app;
+CREATE FUNCTION planted(int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+	IF current_user <> 'app' THEN
+		RAISE 'planted code ran as %', current_user;
+	END IF;
+	RETURN true;
+END $$;
+DROP INDEX ix__run__status;
+CREATE INDEX dba_status ON run (status) WHERE planted(1);
+CREATE INDEX dba_expression ON run ((planted(id::int)), status);
+UPDATE run SET status = 'STARTED' WHERE id < 3;
+SQL
+like(
+	preflight($db, set => 'SET syncmaster.guard = sessions;'),
+	qr/^error\|run\|runs are active: 2 STARTED\|/m,
+	'planted code does not run');
+($rc, $out, $err) = run_sql($node, $db, undef,
+	"SET syncmaster.guard = sessions; SELECT syncmaster_upgrade('head')");
+like($err, qr/the database is in use\nDETAIL:  Runs: 2 STARTED\./,
+	'nor when the guard looks');
+
+# Other sessions.
+my $session = begin_session($node, $db, 'app', 'SELECT 1;',
+	application => 'worker 3');
+like(
+	preflight($db),
+	qr/^warning\|session\|process \d+ \(user "app", application "worker 3", idle since [^)]+\) is connected and may write SyncMaster's tables\|If it is a service/m,
+	'a session');
+in_session($session, 'BEGIN; SELECT 1;');
+like(
+	preflight($db, set => 'SET syncmaster.guard = sessions;'),
+	qr/^error\|session\|process \d+ [^|]* idle in transaction since [^|]*\|It has a transaction open/m,
+	'an open transaction, with the guard');
+in_session($session, 'LOCK TABLE run IN ACCESS EXCLUSIVE MODE;');
+$out = preflight($db);
+like(
+	$out,
+	qr/^warning\|run\|active runs were not counted, because table "run" is locked\|Ask again/m,
+	'a locked table of runs is not waited for');
+like(
+	$out,
+	qr/^warning\|lock\|table "run", which needs ShareLock, is locked by process \d+ \(user "app", application "worker 3", idle in transaction/m,
+	'a lock');
+end_session($session);
+
+$session = begin_session($node, $db, 'stranger', 'SELECT 1;');
+like(
+	preflight($db),
+	qr/^info\|session\|process \d+ \(user "stranger", [^|]* may not write SyncMaster's tables\|/m,
+	'a session that can do no harm');
+like(
+	preflight($db, role => 'app'),
+	qr/^info\|session\|process \d+ \(user "stranger", application "holder", state not shown\) is connected/m,
+	'a session of which little is shown');
+end_session($session);
+
+# Who may not upgrade is told so, and sees the rest.
+$db = new_database();
+$out = preflight($db, role => 'stranger');
+like($out, qr/^error\|rights\|role "stranger" may not migrate the tables of role "app"\|/m,
+	'a stranger may not migrate');
+like($out, qr/^error\|rights\|role "stranger" may not update extension "syncmaster" of role "app"\|/m,
+	'nor update the extension');
+like($out, qr/^info\|disk\|.*; that much is free\|/m,
+	'and is not told how much disk space there is');
+unlike(preflight($db, role => 'app'), qr/^error/m, 'the owner may');
+
+# A read-only session, and a standby.
+like(
+	preflight($db, set => 'SET default_transaction_read_only = on;'),
+	qr/^error\|session\|transactions of this session are read-only\|/m,
+	'a read-only session');
+$node->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('preflight_standby');
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+like(preflight($db, node => $standby),
+	qr/^error\|server\|this server is a standby\|Upgrades run on the primary/m,
+	'a standby says where upgrades run');
+like(preflight($db), qr/^info\|standby\|standby "preflight_standby" is connected\|/m,
+	'the primary knows of it');
+
+# A subscriber.
+$node->safe_psql('postgres', 'CREATE DATABASE subscriber TEMPLATE source');
+$node->safe_psql('subscriber', <<'SQL');
+CREATE SUBSCRIPTION s CONNECTION 'dbname=nowhere' PUBLICATION p
+	WITH (connect = false);
+INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate)
+	SELECT s.oid, c.oid, 'r' FROM pg_subscription s, pg_class c
+	WHERE c.oid IN ('run'::regclass, 'alembic_version'::regclass);
+SQL
+like(preflight('subscriber', role => 'stranger'),
+	qr/^warning\|subscription\|subscription s has 2 of SyncMaster's tables, and alembic_version\|Take alembic_version out of the publication/m,
+	'a subscription');
+
+# A worker of Citus has this table.
+$db = new_database(<<'SQL');
+SET allow_system_table_mods = on;
+CREATE TABLE pg_catalog.pg_dist_local_group (groupid int);
+INSERT INTO pg_catalog.pg_dist_local_group VALUES (1);
+SQL
+like(preflight($db), qr/^error\|server\|this server is a Citus worker\|/m,
+	'a Citus worker');
+
+# Targets.
+($rc, $out, $err) = run_sql($node, $db, undef,
+	"SELECT syncmaster_preflight('0099')");
+like($err, qr/invalid target "0099"/, 'an invalid target');
+
+$standby->stop;
+done_testing();
