@@ -32,6 +32,13 @@ SELECT extra_indexes();
 ALTER EXTENSION syncmaster UPDATE;
 SELECT count(*) FROM extra_indexes();
 
+-- whatever the session quotes
+SET quote_all_identifiers = on;
+SELECT syncmaster_create_indexes();
+SELECT count(*) FROM syncmaster_drop_indexes();
+SELECT count(*) FROM syncmaster_create_indexes();
+RESET quote_all_identifiers;
+
 -- one that was built beforehand is taken over, another one is not touched
 SELECT count(*) FROM syncmaster_drop_indexes();
 CREATE INDEX CONCURRENTLY ix_syncmaster__transfer_queue_id

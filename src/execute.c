@@ -70,7 +70,8 @@ set_locally(const char *name, const char *value)
 /*
  * Names resolve in pg_catalog alone, whatever schema the application uses:
  * an operator or a cast that somebody made there would otherwise be found.
- * pg_temp is named so that it comes last.
+ * pg_temp is named so that it comes last.  Definitions are printed in one way,
+ * so that they can be compared.
  */
 int
 syncmaster_enter_safe_settings(void)
@@ -79,6 +80,7 @@ syncmaster_enter_safe_settings(void)
 
 	set_locally("search_path", "pg_catalog, pg_temp");
 	set_locally("standard_conforming_strings", "on");
+	set_locally("quote_all_identifiers", "off");
 
 	return save_nestlevel;
 }

@@ -76,23 +76,30 @@ PG_FUNCTION_INFO_V1(syncmaster_drop_indexes);
 static char *
 index_definition(const ExtraIndex *index, const char *schema, List *earlier)
 {
+	int save_nestlevel = syncmaster_enter_safe_settings();
 	char *definition = psprintf("CREATE INDEX %s ON %s USING %s", index->name,
 								quote_qualified_identifier(schema,
 														   index->table),
 								index->definition);
 	ExtensionEntry trgm;
 
-	if (index->opclass == NULL)
-		return definition;
-	if (!syncmaster_find_extension("pg_trgm", &trgm))
+	if (index->opclass != NULL)
 	{
-		if (!syncmaster_is_made(earlier, "pg_trgm"))
-			return NULL;
-		trgm.namespace_name = unconstify(char *, schema);
+		bool found = syncmaster_find_extension("pg_trgm", &trgm);
+
+		if (!found && syncmaster_is_made(earlier, "pg_trgm"))
+		{
+			trgm.namespace_name = unconstify(char *, schema);
+			found = true;
+		}
+		definition = found ? psprintf("%s %s)", definition,
+									  quote_qualified_identifier(
+										  trgm.namespace_name, index->opclass))
+						   : NULL;
 	}
-	return psprintf("%s %s)", definition,
-					quote_qualified_identifier(trgm.namespace_name,
-											   index->opclass));
+	syncmaster_leave_safe_settings(save_nestlevel);
+
+	return definition;
 }
 
 /*
