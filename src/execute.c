@@ -13,12 +13,17 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "commands/extension.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "execute.h"
@@ -48,6 +53,20 @@ syncmaster_schema_owner(Oid namespace)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for schema %u", namespace);
 	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+
+	return owner;
+}
+
+static Oid
+function_owner(Oid function)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
 	ReleaseSysCache(tuple);
 
 	return owner;
@@ -145,6 +164,47 @@ syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
 	/* On an error the transaction's abort restores these two. */
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	syncmaster_leave_safe_settings(save_nestlevel);
+}
+
+/*
+ * Refuse a table with a trigger that need not be its owner's.
+ *
+ * A migration writes alembic_version and the history as their owners, and the
+ * triggers run with these roles' rights.  Every role with the privilege TRIGGER
+ * can make some, the caller too, who may be the database's owner and nothing
+ * else.  The owner is taken to trust what runs only code of roles that have
+ * his rights anyway.  A condition may call anything, whosever the function is.
+ *
+ * The caller holds a lock that keeps new triggers away.
+ */
+void
+syncmaster_refuse_triggers(Oid relid)
+{
+	Relation rel = relation_open(relid, NoLock);
+	Oid owner = rel->rd_rel->relowner;
+
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
+		 i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgisinternal || trigger->tgenabled == TRIGGER_DISABLED ||
+			(trigger->tgqual == NULL &&
+			 has_privs_of_role(function_owner(trigger->tgfoid), owner)))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("trigger \"%s\" of table \"%s\" may run another "
+						"role's code",
+						trigger->tgname, RelationGetRelationName(rel)),
+				 errdetail("It would run with the rights of role \"%s\", who "
+						   "owns the table. Trusted are triggers without a "
+						   "condition whose function belongs to that role.",
+						   GetUserNameFromId(owner, false)),
+				 errhint("Drop or disable the trigger, and run the command "
+						 "again.")));
+	}
+	relation_close(rel, NoLock);
 }
 
 void

@@ -166,6 +166,7 @@ syncmaster_record_migration(const MigrationContext *context, int from, int to,
 						"extension \"syncmaster\"",
 						HISTORY_NAME),
 				 errhint("Rename or drop it, and run the command again.")));
+	syncmaster_refuse_triggers(relid);
 
 	namestrcpy(&schema, context->schema);
 	namestrcpy(&applied_by, GetUserNameFromId(context->caller, false));
