@@ -57,10 +57,13 @@ target_error(const char *target, const char *detail)
 static bool
 parse_offset(const char *text, int *offset)
 {
-	size_t ndigits = strspn(text + 1, "0123456789");
+	size_t ndigits;
 
-	if ((text[0] != '+' && text[0] != '-') || ndigits == 0 ||
-		ndigits > MAX_OFFSET_DIGITS || text[1 + ndigits] != '\0')
+	if (text[0] != '+' && text[0] != '-')
+		return false;
+	ndigits = strspn(text + 1, "0123456789");
+	if (ndigits == 0 || ndigits > MAX_OFFSET_DIGITS ||
+		text[1 + ndigits] != '\0')
 		return false;
 	*offset = (int) strtol(text, NULL, 10);
 	return true;
