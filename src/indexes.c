@@ -24,6 +24,7 @@
 #include "execute.h"
 #include "extension.h"
 #include "indexes.h"
+#include "lock.h"
 #include "problem.h"
 #include "result.h"
 #include "statement.h"
@@ -110,6 +111,7 @@ index_fits(Oid indexid, const char *definition)
 {
 	HeapTuple tuple;
 	bool valid;
+	Oid table;
 	int save_nestlevel;
 	char *actual;
 
@@ -117,8 +119,11 @@ index_fits(Oid indexid, const char *definition)
 	if (!HeapTupleIsValid(tuple))
 		return false; /* a table or view of that name */
 	valid = ((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
+	table = ((Form_pg_index) GETSTRUCT(tuple))->indrelid;
 	ReleaseSysCache(tuple);
 
+	/* pg_get_indexdef() would wait for the same lock without a limit */
+	syncmaster_lock_relation(table, AccessShareLock);
 	save_nestlevel = syncmaster_enter_safe_settings();
 	actual = TextDatumGetCString(
 		DirectFunctionCall1(pg_get_indexdef, ObjectIdGetDatum(indexid)));

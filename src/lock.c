@@ -25,28 +25,35 @@
 #include "settings.h"
 
 /*
- * Who holds a lock on the relation that conflicts with the mode?  A prepared
+ * Who holds a lock on the relation that conflicts with the mode, or waits for
+ * one and comes first?  In the second case those are named as well that the
+ * waiting process waits for, whose lock need not conflict with ours.  A prepared
  * transaction has no process; it is known by the lock on its own number.
  * pg_stat_activity hides much of other roles' sessions from those who may not
  * see it; the process is always named.
  */
 #define BLOCKERS_QUERY \
+	"WITH locks AS (SELECT pid, virtualtransaction, mode, granted " \
+	"    FROM pg_locks WHERE locktype = 'relation' AND relation = $1 " \
+	"    AND database = (SELECT oid FROM pg_database " \
+	"                    WHERE datname = current_database()) " \
+	"    AND pid IS DISTINCT FROM pg_backend_pid()) " \
 	"SELECT string_agg(CASE " \
 	"    WHEN l.pid IS NOT NULL THEN " \
 	"        format('process %s (user \"%s\", application \"%s\", " \
 	"%s since %s)', l.pid, a.usename, a.application_name, " \
-	"coalesce(a.state, 'not shown'), " \
+	"CASE WHEN l.granted THEN coalesce(a.state, 'not shown') " \
+	"ELSE 'waiting' END, " \
 	"coalesce(date_trunc('second', a.xact_start)::text, 'not shown')) " \
 	"    WHEN p.gid IS NOT NULL THEN " \
 	"        format('prepared transaction \"%s\" of user \"%s\", since %s', " \
 	"p.gid, p.owner, date_trunc('second', p.prepared)) " \
 	"    ELSE 'another process' END, ', ' ORDER BY l.pid) " \
-	"FROM (SELECT DISTINCT pid, virtualtransaction FROM pg_locks " \
-	"      WHERE locktype = 'relation' AND granted AND relation = $1 " \
-	"      AND database = (SELECT oid FROM pg_database " \
-	"                      WHERE datname = current_database()) " \
-	"      AND mode = ANY ($2) " \
-	"      AND pid IS DISTINCT FROM pg_backend_pid()) l " \
+	"FROM (SELECT pid, virtualtransaction, bool_and(granted) AS granted " \
+	"      FROM locks WHERE mode = ANY ($2) OR coalesce(pid, 0) IN " \
+	"          (SELECT unnest(pg_blocking_pids(pid)) FROM locks " \
+	"           WHERE NOT granted AND mode = ANY ($2)) " \
+	"      GROUP BY pid, virtualtransaction) l " \
 	"LEFT JOIN pg_stat_activity a ON a.pid = l.pid " \
 	"LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL " \
 	"     AND t.virtualtransaction = l.virtualtransaction " \
@@ -103,7 +110,8 @@ report_blockers(Oid relation, const char *name, LOCKMODE mode)
 				 ? errdetail("It is locked by %s.", blockers)
 				 : errdetail("Whoever held it has let it go meanwhile."),
 			 errhint("Nothing was changed. Wait for those sessions or end "
-					 "them with pg_terminate_backend(), or raise "
+					 "them with pg_terminate_backend(), prepared transactions "
+					 "with COMMIT PREPARED or ROLLBACK PREPARED, or raise "
 					 "syncmaster.lock_timeout, and run the command again.")));
 }
 

@@ -25,6 +25,7 @@
 #include "execute.h"
 #include "extension.h"
 #include "indexes.h"
+#include "lock.h"
 #include "migrate.h"
 #include "problem.h"
 #include "relation.h"
@@ -119,15 +120,17 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 static int
 count_rows(Oid relid)
 {
-	Relation rel = table_open(relid, AccessShareLock);
+	Relation rel;
 	DirectScan scan;
 	int count = 0;
 
+	syncmaster_lock_relation(relid, AccessShareLock);
+	rel = table_open(relid, NoLock);
 	syncmaster_begin_scan(&scan, rel);
 	while (count < MAX_ROWS_COUNTED && syncmaster_next_row(&scan))
 		count++;
 	syncmaster_end_scan(&scan);
-	table_close(rel, AccessShareLock);
+	table_close(rel, NoLock);
 
 	return count;
 }

@@ -1,0 +1,92 @@
+# Every wait of a migration ends with syncmaster.lock_timeout, also where
+# PostgreSQL's own functions lock a table to describe it, and the error names
+# those who are in the way, also those who wait themselves.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SchemaState;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('waits');
+$node->init;
+$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION syncmaster');
+
+sub pid_of
+{
+	my ($name) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE application_name = '$name'");
+}
+
+# The command fails long before the server would end it.
+sub gives_up
+{
+	my ($name, $sql, @patterns) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres', qq{
+		SET client_min_messages = error;
+		SET statement_timeout = '60s';
+		SET syncmaster.lock_timeout = '200ms';
+		$sql});
+
+	isnt($rc, 0, "$name: refused");
+	like($err, $_, "$name: error") foreach @patterns;
+	return;
+}
+
+# ---------------------------------------------------------------------------
+# A table that is locked altogether: even to look at it has to wait
+
+my $admin = start_psql($node, 'postgres', 'BEGIN; LOCK TABLE "user";',
+	name => 'admin', hold => 1);
+my $pid = pid_of('admin');
+
+foreach my $sql (
+	'SELECT syncmaster_create_indexes()',
+	'SELECT syncmaster_drop_indexes()',
+	q{SELECT syncmaster_upgrade('head')},
+	q{SELECT syncmaster_downgrade('base')})
+{
+	gives_up($sql, $sql,
+		qr/could not lock table "user" within 200 ms\nDETAIL:  It is locked by process $pid /
+	);
+}
+finish_psql($admin, 'ROLLBACK;');
+
+# ---------------------------------------------------------------------------
+# A reader would not be in the way of building an index, but of somebody who is
+# before us in the queue
+
+$node->safe_psql('postgres', 'SELECT count(*) FROM syncmaster_drop_indexes()');
+my $reader = start_psql($node, 'postgres',
+	'BEGIN; SELECT count(*) FROM transfer;', name => 'reader', hold => 1);
+my $waiter = start_psql($node, 'postgres', 'BEGIN; LOCK TABLE transfer; COMMIT;',
+	name => 'waiter');
+$node->poll_query_until('postgres', q{
+	SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE application_name = 'waiter' AND wait_event_type = 'Lock'})
+  or die 'nobody waits';
+my ($reader_pid, $waiter_pid) = map { pid_of($_) } qw(reader waiter);
+
+gives_up(
+	'behind a waiting session',
+	'SELECT syncmaster_create_indexes()',
+	qr/could not lock table "transfer" within 200 ms/,
+	qr/process $reader_pid \(user "[^"]+", application "reader", idle in transaction since/,
+	qr/process $waiter_pid \(user "[^"]+", application "waiter", waiting since/);
+finish_psql($reader, 'ROLLBACK;');
+finish_psql($waiter);
+
+is($node->safe_psql('postgres',
+		'SELECT count(*) FROM syncmaster_create_indexes()'),
+	'8', 'the next try succeeds');
+
+$node->stop;
+done_testing();
