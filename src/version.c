@@ -169,7 +169,8 @@ syncmaster_versions(PG_FUNCTION_ARGS)
 					"FROM pg_available_extension_versions v "
 					"JOIN pg_available_extensions e USING (name) "
 					"WHERE v.name = 'syncmaster' "
-					"ORDER BY string_to_array(v.version, '.')::int[]",
+					"ORDER BY CASE WHEN v.version ~ '^\\d+(\\.\\d+)*$' THEN "
+					"string_to_array(v.version, '.')::numeric[] END, v.version",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read pg_available_extension_versions");
 

@@ -82,6 +82,16 @@ unlink $script or die $!;
 is($node->safe_psql('postgres', 'SELECT syncmaster_schema_version()'),
 	'0012', 'nothing was changed by all that');
 
+# a copy that somebody made beside the scripts
+my $copy = "$scripts/syncmaster--1.11.orig.sql";
+symlink readlink("$scripts/syncmaster--1.11.sql"), $copy or die $!;
+is( $node->safe_psql('postgres',
+		q{SELECT string_agg(version || coalesce(' ' || revision, ''), ', ')
+		  FROM syncmaster_versions() WHERE version ~ '^1\.11'}),
+	'1.11 0011, 1.11.orig',
+	'a version that is no number');
+unlink $copy or die $!;
+
 symlink $original, $script or die $!;
 is($node->safe_psql('postgres', "SELECT syncmaster_upgrade('head')"),
 	'0013', 'the package installed again, the upgrade goes on');
