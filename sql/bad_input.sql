@@ -253,3 +253,15 @@ RESET allow_system_table_mods;
 DROP FUNCTION version_table(text, text[]);
 DROP FUNCTION relations(text);
 CREATE EXTENSION syncmaster;
+
+-- the table of the revision is lost, or an index's name taken, later on
+BEGIN;
+DROP TABLE alembic_version;
+SELECT syncmaster_upgrade('head');
+ROLLBACK;
+BEGIN;
+DROP INDEX ix_celery_taskmeta_date_done;
+CREATE TABLE ix_celery_taskmeta_date_done ();
+SELECT syncmaster_downgrade('-1');
+ROLLBACK;
+SELECT syncmaster_schema_version();

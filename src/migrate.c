@@ -453,6 +453,8 @@ syncmaster_migrate_steps(const MigrationContext *context, List *steps, int to,
 	SchemaRevision revision;
 	int current;
 
+	/* once before the table is made, which then is there without a row */
+	syncmaster_read_checked_revision(context, &revision);
 	prepare_version_table(context);
 	syncmaster_read_checked_revision(context, &revision);
 	current = revision.number;

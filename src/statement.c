@@ -12,10 +12,15 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "commands/extension.h"
 #include "commands/tablecmds.h"
@@ -23,7 +28,9 @@
 #include "miscadmin.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -293,6 +300,42 @@ describe_create_extension(const MigrationContext *context,
  * Drop a table, sequence or index, if it is there.  The scripts drop one
  * object at a time.
  */
+/*
+ * Dropping a table drops the triggers of its foreign keys on the tables that
+ * these refer to, and locks them.
+ */
+static void
+add_parents(StatementEffect *effect, Oid relid)
+{
+	Relation rel = table_open(ConstraintRelationId, AccessShareLock);
+	List *parents = NIL;
+	ScanKeyData key[1];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	ListCell *lc;
+
+	ScanKeyInit(&key[0], Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL,
+							  1, key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (constraint->contype == CONSTRAINT_FOREIGN &&
+			constraint->confrelid != relid)
+			parents = list_append_unique_oid(parents, constraint->confrelid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	foreach (lc, parents)
+	{
+		add_lock(effect, lfirst_oid(lc), AccessExclusiveLock,
+				 psprintf("drop foreign key of %s", effect->object));
+	}
+}
+
 static void
 describe_drop(StatementEffect *effect, DropStmt *stmt)
 {
@@ -309,12 +352,15 @@ describe_drop(StatementEffect *effect, DropStmt *stmt)
 	effect->role = GetUserId();
 	if (OidIsValid(relid))
 	{
-		effect->relid = stmt->removeType == OBJECT_INDEX
+		/* what has an index's name may be a table; the server will say so */
+		effect->relid = get_rel_relkind(relid) == RELKIND_INDEX
 							? IndexGetRelation(relid, false)
 							: relid;
 		effect->table = get_rel_name(effect->relid);
 		effect->role = syncmaster_relation_owner(relid);
 		add_lock(effect, effect->relid, AccessExclusiveLock, NULL);
+		if (stmt->removeType == OBJECT_TABLE)
+			add_parents(effect, relid);
 	}
 }
 

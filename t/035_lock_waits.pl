@@ -84,6 +84,18 @@ gives_up(
 finish_psql($reader, 'ROLLBACK;');
 finish_psql($waiter);
 
+# ---------------------------------------------------------------------------
+# Dropping a table locks those that its foreign keys refer to
+
+$reader = start_psql($node, 'postgres',
+	'BEGIN; SELECT count(*) FROM queue;', name => 'reader', hold => 1);
+$pid = pid_of('reader');
+gives_up(
+	'a table that a dropped one refers to',
+	q{SET syncmaster.allow_destroy = on; SELECT syncmaster_downgrade('0006')},
+	qr/could not lock table "queue" within 200 ms\nDETAIL:  It is locked by process $pid /);
+finish_psql($reader, 'ROLLBACK;');
+
 is($node->safe_psql('postgres',
 		'SELECT count(*) FROM syncmaster_create_indexes()'),
 	'8', 'the next try succeeds');
