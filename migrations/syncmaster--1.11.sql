@@ -175,6 +175,38 @@ CREATE FUNCTION @extschema@.syncmaster_tsquery(pg_catalog.text)
 COMMENT ON FUNCTION @extschema@.syncmaster_tsquery(pg_catalog.text) IS
     'the query that the server searches with when a person types this text';
 
+-- Credentials ----------------------------------------------------------------
+
+-- They read key files, or what is in tables: superusers, and whom they grant.
+
+CREATE FUNCTION @extschema@.syncmaster_generate_key()
+    RETURNS pg_catalog.text
+    AS 'MODULE_PATHNAME', 'syncmaster_generate_key'
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_generate_key() IS
+    'a new Fernet key';
+REVOKE ALL ON FUNCTION @extschema@.syncmaster_generate_key() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_generate_key()
+    TO @extowner@;
+
+CREATE FUNCTION @extschema@.syncmaster_encrypt(value pg_catalog.jsonb)
+    RETURNS pg_catalog.text
+    AS 'MODULE_PATHNAME', 'syncmaster_encrypt'
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_encrypt(pg_catalog.jsonb) IS
+    'credentials as a Fernet token under the primary key';
+REVOKE ALL ON FUNCTION @extschema@.syncmaster_encrypt(pg_catalog.jsonb)
+    FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.syncmaster_decrypt(token pg_catalog.text)
+    RETURNS pg_catalog.jsonb
+    AS 'MODULE_PATHNAME', 'syncmaster_decrypt'
+    LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_decrypt(pg_catalog.text) IS
+    'credentials that a Fernet token holds, read with any of the keys';
+REVOKE ALL ON FUNCTION @extschema@.syncmaster_decrypt(pg_catalog.text)
+    FROM PUBLIC;
+
 -- Revisions 0001 to 0011 -----------------------------------------------------
 
 -- The engine resolves unqualified names in pg_catalog alone.  @extowner@ is the

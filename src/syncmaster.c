@@ -14,6 +14,7 @@
 #include "utils/guc.h"
 
 #include "compat.h"
+#include "keyfile.h"
 #include "settings.h"
 
 PG_MODULE_MAGIC;
@@ -89,6 +90,8 @@ _PG_init(void)
 		"syncmaster.allow_destroy",
 		"Whether syncmaster_downgrade() may drop tables with their rows.", NULL,
 		&syncmaster_allow_destroy, false, PGC_USERSET, 0, NULL, NULL, NULL);
+
+	syncmaster_define_key_settings();
 
 	MarkGUCPrefixReserved("syncmaster");
 }

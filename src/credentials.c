@@ -1,0 +1,188 @@
+/*-------------------------------------------------------------------------
+ *
+ * credentials.c
+ *	  Single tokens: generate a key, encrypt, decrypt.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "credentials.h"
+#include "payload.h"
+
+PG_FUNCTION_INFO_V1(syncmaster_generate_key);
+PG_FUNCTION_INFO_V1(syncmaster_encrypt);
+PG_FUNCTION_INFO_V1(syncmaster_decrypt);
+
+/*
+ * The keys for one call site, read once per query however many rows it has.
+ */
+static KeyRing *
+get_keys(FunctionCallInfo fcinfo)
+{
+	if (fcinfo->flinfo->fn_extra == NULL)
+	{
+		MemoryContext old_context = MemoryContextSwitchTo(
+			fcinfo->flinfo->fn_mcxt);
+
+		fcinfo->flinfo->fn_extra = syncmaster_read_keys();
+		MemoryContextSwitchTo(old_context);
+	}
+	return (KeyRing *) fcinfo->flinfo->fn_extra;
+}
+
+/*
+ * A context for one token; deleting it wipes what it holds.
+ */
+static MemoryContext
+enter_scratch_context(MemoryContext *old_context)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "syncmaster credentials",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	*old_context = MemoryContextSwitchTo(scratch);
+	return scratch;
+}
+
+/*
+ * The text of a token from its binary form, in "context".
+ */
+text *
+syncmaster_make_token_text(const unsigned char *data, size_t length,
+						   MemoryContext context)
+{
+	Size size = FERNET_ENCODED_SIZE(length) + VARHDRSZ;
+	text *result;
+
+	result = MemoryContextAlloc(context, size);
+	fernet_encode(data, length, VARDATA(result));
+	SET_VARSIZE(result, size);
+	return result;
+}
+
+/*
+ * Decrypt the binary form of a token under whichever key can: sets *number to
+ * its place in the ring.  The key that served last is tried first, since
+ * tokens under one key come in crowds.
+ */
+FernetStatus
+syncmaster_try_keys(KeyRing *ring, const unsigned char *data, size_t length,
+					Secret *plaintext, int *number)
+{
+	FernetStatus status = FERNET_OTHER_KEY;
+	int start = ring->last;
+
+	syncmaster_wipe_secret(plaintext);
+	syncmaster_reserve_secret(plaintext, length);
+	for (int i = 0; i < ring->count && status == FERNET_OTHER_KEY; i++)
+	{
+		size_t plaintext_length;
+
+		ring->last = (start + i) % ring->count;
+		status = fernet_decrypt(ring->keys[ring->last], data, length,
+								plaintext->data, &plaintext_length);
+		plaintext->length = plaintext_length;
+	}
+	if (status == FERNET_FAILED)
+		elog(ERROR, "OpenSSL failed");
+	*number = ring->last;
+	return status;
+}
+
+Datum
+syncmaster_generate_key(PG_FUNCTION_ARGS)
+{
+	char key[FERNET_KEY_LENGTH + 1];
+	text *result = palloc(VARHDRSZ + FERNET_KEY_LENGTH);
+
+	if (fernet_generate_key(key) != FERNET_OK)
+		elog(ERROR, "OpenSSL failed");
+	SET_VARSIZE(result, VARHDRSZ + FERNET_KEY_LENGTH);
+	memcpy(VARDATA(result), key, FERNET_KEY_LENGTH);
+	explicit_bzero(key, sizeof(key));
+	PG_RETURN_TEXT_P(result);
+}
+
+Datum
+syncmaster_encrypt(PG_FUNCTION_ARGS)
+{
+	KeyRing *ring = get_keys(fcinfo);
+	MemoryContext old_context;
+	MemoryContext scratch = enter_scratch_context(&old_context);
+	Jsonb *value = PG_GETARG_JSONB_P(0);
+	Secret *payload;
+	unsigned char *data;
+	text *result;
+
+	if ((Pointer) value != DatumGetPointer(PG_GETARG_DATUM(0)))
+		syncmaster_adopt_secret(value, VARSIZE(value));
+	payload = syncmaster_write_payload(value);
+	data = MemoryContextAllocHuge(scratch, FERNET_SEALED_SIZE(payload->length));
+	if (fernet_encrypt(ring->keys[0], payload->data, payload->length,
+					   (uint64_t) time(NULL), NULL, data) != FERNET_OK)
+		elog(ERROR, "OpenSSL failed");
+	result = syncmaster_make_token_text(data,
+										FERNET_SEALED_SIZE(payload->length),
+										old_context);
+
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(scratch);
+	PG_RETURN_TEXT_P(result);
+}
+
+/*
+ * Say which keys were tried, by fingerprint.
+ */
+static char *
+list_fingerprints(KeyRing *ring)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < ring->count; i++)
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "",
+						 fernet_key_fingerprint(ring->keys[i]));
+	return list.data;
+}
+
+Datum
+syncmaster_decrypt(PG_FUNCTION_ARGS)
+{
+	KeyRing *ring = get_keys(fcinfo);
+	MemoryContext old_context;
+	MemoryContext scratch = enter_scratch_context(&old_context);
+	text *token = PG_GETARG_TEXT_PP(0);
+	size_t length = VARSIZE_ANY_EXHDR(token);
+	unsigned char *data = palloc(FERNET_DECODED_SIZE(length));
+	Secret *plaintext = syncmaster_make_secret(0);
+	FernetStatus status;
+	int number;
+	Datum result;
+
+	status = fernet_decode(VARDATA_ANY(token), length, data, &length);
+	if (status == FERNET_OK)
+		status = syncmaster_try_keys(ring, data, length, plaintext, &number);
+	if (status == FERNET_OTHER_KEY)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("token cannot be read with any key"),
+						errdetail_plural("The key tried is %s.",
+										 "The keys tried are %s.", ring->count,
+										 list_fingerprints(ring))));
+	if (status != FERNET_OK)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("value is not a Fernet token")));
+	result = syncmaster_parse_payload(plaintext, old_context);
+
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(scratch);
+	return result;
+}

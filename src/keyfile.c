@@ -1,0 +1,263 @@
+/*-------------------------------------------------------------------------
+ *
+ * keyfile.c
+ *	  The files that hold SyncMaster's secret keys.
+ *
+ * A key in an SQL command would be in the server's log, in pg_stat_statements
+ * and in pg_stat_activity.  So settings name files, and only the server reads
+ * them.  They are read anew for each command: nothing has to be reloaded, and
+ * a key stays in memory no longer than it is used.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/fd.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "keyfile.h"
+#include "secret.h"
+
+/* Room for some hundred keys. */
+#define MAX_KEY_FILE_SIZE 16384
+
+static char *secret_key_file = NULL;
+static char *previous_secret_key_file = NULL;
+
+/*
+ * A key where the name of its file belongs is a mistake that must not be
+ * repeated in the error message, as the stock message for a bad value does.
+ */
+static bool
+check_key_file(char **newval, void **extra, GucSource source)
+{
+	const char *value = *newval;
+	size_t length;
+
+	(void) extra;
+	(void) source;
+	if (value == NULL)
+		return true;
+	length = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+						   "abcdefghijklmnopqrstuvwxyz0123456789-_");
+	if (length != FERNET_KEY_LENGTH - 1 ||
+		strspn(value + length, "=") != strlen(value + length))
+		return true;
+
+	GUC_check_errmsg("a secret key is no value for a setting that names a "
+					 "file");
+	GUC_check_errdetail("The key may now be in the server's log.");
+	GUC_check_errhint("Generate another key, and write it into a file that "
+					  "only the server's user can read.");
+	return false;
+}
+
+void
+syncmaster_define_key_settings(void)
+{
+	DefineCustomStringVariable(
+		"syncmaster.secret_key_file",
+		"File with the secret keys of SyncMaster, the primary key first.",
+		"One key a line, as Fernet keys in base64url. Only the server's user "
+		"may have access to the file.",
+		&secret_key_file, "", PGC_SUSET, GUC_SUPERUSER_ONLY, check_key_file,
+		NULL, NULL);
+	DefineCustomStringVariable(
+		"syncmaster.previous_secret_key_file",
+		"File with secret keys that SyncMaster used before.",
+		"Credentials are read under these keys too, and are never written "
+		"under them.",
+		&previous_secret_key_file, "", PGC_SUSET, GUC_SUPERUSER_ONLY,
+		check_key_file, NULL, NULL);
+}
+
+static void
+free_keys(void *argument)
+{
+	KeyRing *ring = (KeyRing *) argument;
+
+	for (int i = 0; i < ring->count; i++)
+		fernet_key_free(ring->keys[i]);
+	ring->count = 0;
+}
+
+/*
+ * Open a key file after making sure that nobody but the server's user has
+ * access to it.  The checks are made on what was opened, so that the file
+ * cannot be changed for another one in between.
+ */
+static int
+open_key_file(const char *path)
+{
+	struct stat status;
+	int file;
+
+	/* A named pipe must not make us wait for its writer. */
+	file = OpenTransientFile(path, O_RDONLY | O_NONBLOCK);
+	if (file < 0)
+		ereport(ERROR, (errcode_for_file_access(),
+						errmsg("could not read key file \"%s\": %m", path)));
+	if (fstat(file, &status) != 0)
+		ereport(ERROR, (errcode_for_file_access(),
+						errmsg("could not read key file \"%s\": %m", path)));
+	if (!S_ISREG(status.st_mode))
+		ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+						errmsg("key file \"%s\" is not a regular file", path)));
+	if (status.st_uid != geteuid())
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("key file \"%s\" does not belong to the server's user",
+						path),
+				 errhint("Change the owner of the file to the operating "
+						 "system user that the server runs as.")));
+	if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("key file \"%s\" is accessible to others", path),
+				 errdetail("The file's mode is %04o.",
+						   (unsigned int) (status.st_mode & 07777)),
+				 errhint("Run chmod 0600 on the file. If others may have read "
+						 "it, generate a new key and rotate.")));
+	return file;
+}
+
+/*
+ * The whole content of a key file.
+ */
+static Secret *
+read_key_file(const char *path)
+{
+	int file = open_key_file(path);
+	Secret *content = syncmaster_make_secret(MAX_KEY_FILE_SIZE + 1);
+
+	while (content->length <= MAX_KEY_FILE_SIZE)
+	{
+		ssize_t bytes = read(file, content->data + content->length,
+							 content->size - content->length);
+
+		if (bytes < 0 && errno == EINTR)
+			continue;
+		if (bytes < 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not read key file \"%s\": %m", path)));
+		if (bytes == 0)
+			break;
+		content->length += bytes;
+	}
+	CloseTransientFile(file);
+	if (content->length > MAX_KEY_FILE_SIZE)
+		ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+						errmsg("key file \"%s\" is too large", path),
+						errdetail("A key file has at most %d bytes.",
+								  MAX_KEY_FILE_SIZE)));
+	return content;
+}
+
+/*
+ * Add one key, unless the ring has it: a key that is still in the primary
+ * file when it gets into the previous one is the same key.
+ */
+static void
+add_key(KeyRing *ring, const char *text, size_t length, const char *path,
+		int line)
+{
+	FernetKey *key;
+	FernetStatus status;
+
+	/* Whatever can fail for want of memory comes before the key is made. */
+	if (ring->count == ring->size)
+	{
+		ring->size *= 2;
+		ring->keys = repalloc(ring->keys, ring->size * sizeof(FernetKey *));
+	}
+	status = fernet_key_create(text, length, &key);
+	if (status == FERNET_MALFORMED)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("line %d of key file \"%s\" is not a key", line, path),
+				 errdetail("A key is 32 bytes in base64url, %d characters.",
+						   FERNET_KEY_LENGTH)));
+	if (status != FERNET_OK)
+		elog(ERROR, "OpenSSL failed");
+
+	for (int i = 0; i < ring->count; i++)
+	{
+		if (strcmp(fernet_key_fingerprint(ring->keys[i]),
+				   fernet_key_fingerprint(key)) == 0)
+		{
+			fernet_key_free(key);
+			return;
+		}
+	}
+	ring->keys[ring->count++] = key;
+}
+
+/*
+ * Add the keys of a file, one a line; blank lines do not count.
+ */
+static void
+add_key_file(KeyRing *ring, const char *path)
+{
+	Secret *content = read_key_file(path);
+	const char *next = (const char *) content->data;
+	const char *end = next + content->length;
+	int line = 0;
+	bool empty = true;
+
+	while (next < end)
+	{
+		const char *start = next;
+		const char *stop = memchr(start, '\n', end - start);
+
+		line++;
+		if (stop == NULL)
+			stop = end;
+		next = stop + 1;
+		while (start < stop &&
+			   (*start == ' ' || *start == '\t' || *start == '\r'))
+			start++;
+		if (start == stop)
+			continue;
+		add_key(ring, start, stop - start, path, line);
+		empty = false;
+	}
+	syncmaster_wipe_secret(content);
+
+	if (empty)
+		ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+						errmsg("key file \"%s\" has no key", path)));
+}
+
+/*
+ * Read all keys.  They live in the current memory context, and are wiped when
+ * it is reset or deleted, be it by an error.
+ */
+KeyRing *
+syncmaster_read_keys(void)
+{
+	KeyRing *ring;
+
+	if (secret_key_file == NULL || *secret_key_file == '\0')
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("no key file is set"),
+						errhint("A superuser has to set "
+								"\"syncmaster.secret_key_file\".")));
+
+	ring = palloc0(sizeof(KeyRing));
+	ring->size = 4;
+	ring->keys = palloc(ring->size * sizeof(FernetKey *));
+	ring->callback.func = free_keys;
+	ring->callback.arg = ring;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &ring->callback);
+
+	add_key_file(ring, secret_key_file);
+	if (previous_secret_key_file != NULL && *previous_secret_key_file != '\0')
+		add_key_file(ring, previous_secret_key_file);
+	return ring;
+}

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * keyfile.h
+ *	  The files that hold SyncMaster's secret keys.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNCMASTER_KEYFILE_H
+#define SYNCMASTER_KEYFILE_H
+
+#include "postgres.h"
+
+#include "fernet.h"
+
+/* The keys in the order in which they are tried; the first is primary. */
+typedef struct KeyRing
+{
+	int count;
+	int size;
+	int last; /* the key that a token was last read under */
+	FernetKey **keys;
+	MemoryContextCallback callback;
+} KeyRing;
+
+extern void syncmaster_define_key_settings(void);
+extern KeyRing *syncmaster_read_keys(void);
+
+#endif /* SYNCMASTER_KEYFILE_H */

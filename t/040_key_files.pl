@@ -1,0 +1,158 @@
+# The files that hold keys: which are taken, which are refused, and how.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use Credentials;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = start_node('key_files');
+my $dir = $node->data_dir;
+
+# Encrypt and decrypt with a file as the key file.
+sub try_file
+{
+	my ($file, $previous) = @_;
+	return query($node,
+		use_keys($file, $previous)
+		  . q{SELECT syncmaster_decrypt(syncmaster_encrypt('{"a": 1}'))});
+}
+
+sub accepted
+{
+	my ($file, $name) = @_;
+	my ($out, $err) = try_file($file);
+	is($out, '{"a": 1}', $name) or diag $err;
+	return;
+}
+
+# A file is refused with this SQLSTATE and message, and no key is shown.
+sub refused
+{
+	my ($file, $state, $message, $name) = @_;
+	my ($out, $err) = try_file($file);
+	is(sqlstate($err), $state, "$name: SQLSTATE");
+	like($err, $message, "$name: message");
+	unlike($err, qr/\Q$_\E/, "$name: no key") foreach map { substr $_, 4, 12 } values %KEY;
+	return;
+}
+
+write_keys($node, 'one.key', $KEY{one});
+accepted('one.key', 'a file in the data directory');
+accepted("$dir/one.key", 'an absolute name');
+write_keys($node, 'several.key', $KEY{two}, '', "  $KEY{one}\t\r", '');
+accepted('several.key', 'several keys, blank lines, blanks around a key');
+write_keys($node, 'twice.key', $KEY{one}, $KEY{one});
+accepted('twice.key', 'the same key twice');
+open my $fh, '>', "$dir/open.key" or die $!;
+print $fh $KEY{one};
+close $fh;
+chmod 0400, "$dir/open.key";
+accepted('open.key', 'no newline at the end, mode 0400');
+
+# A link to a file of the server's user.
+symlink "$dir/one.key", "$dir/link.key" or die $!;
+accepted('link.key', 'a link');
+symlink "$dir/nowhere", "$dir/dangling.key" or die $!;
+refused('dangling.key', '58P01', qr/could not read key file "dangling.key": No such file/,
+	'a link to nothing');
+
+# Who else may read it.
+foreach my $mode (0640, 0604, 0620, 0602, 0610, 0777)
+{
+	chmod $mode, write_keys($node, 'mode.key', $KEY{one});
+	refused('mode.key', 'F0000', qr/key file "mode.key" is accessible to others/,
+		sprintf 'mode %04o', $mode);
+}
+refused('link_to_mode.key', 'F0000', qr/key file "link_to_mode.key" is accessible to others/,
+	'a link to a file that others can read')
+  if symlink "$dir/mode.key", "$dir/link_to_mode.key";
+
+# What COPY and the like write is readable by others, by PostgreSQL's umask.
+$node->safe_psql('postgres', "COPY (SELECT '$KEY{one}') TO '$dir/copied.key'");
+refused('copied.key', 'F0000', qr/is accessible to others/, 'a file that COPY wrote')
+  if (stat "$dir/copied.key")[2] & 077;
+
+# Not the server's user's, or not a regular file.
+refused('/etc/hostname', 'F0000', qr/key file "\/etc\/hostname" does not belong to the server's user/,
+	"another user's file")
+  if $> != 0 && -r '/etc/hostname' && (stat _)[4] != $>;
+refused('base', 'F0000', qr/key file "base" is not a regular file/, 'a directory');
+refused('/dev/null', 'F0000', qr/is not a regular file/, 'a device');
+system('mkfifo', '-m', '600', "$dir/fifo.key") == 0 or die 'mkfifo';
+refused('fifo.key', 'F0000', qr/is not a regular file/, 'a pipe, without waiting for it');
+refused('none.key', '58P01', qr/could not read key file "none.key"/, 'no file');
+SKIP:
+{
+	skip 'root reads everything', 5 if $> == 0;
+	chmod 0, write_keys($node, 'unreadable.key', $KEY{one});
+	refused('unreadable.key', '42501', qr/could not read key file "unreadable.key": Permission denied/,
+		'a file without rights');
+}
+
+# Malformed keys.
+my %malformed = (
+	'too short' => substr($KEY{one}, 0, 40),
+	'without padding' => substr($KEY{one}, 0, 43),
+	'31 bytes' => substr($KEY{one}, 0, 40) . 'Ng==',
+	'33 bytes' => substr($KEY{one}, 0, 43) . 'A',
+	'no base64' => 'this is not a key, is it?',
+	'not ASCII' => $KEY{one} . "\xc3\xa9",
+	'a line of an environment file' => "SECRET_KEY=$KEY{one}",
+	'very long' => $KEY{one} x 50);
+foreach my $name (sort keys %malformed)
+{
+	write_keys($node, 'bad.key', $KEY{two}, $malformed{$name});
+	refused('bad.key', 'F0000', qr/line 2 of key file "bad.key" is not a key/, $name);
+}
+write_keys($node, 'empty.key');
+refused('empty.key', 'F0000', qr/key file "empty.key" has no key/, 'an empty file');
+write_keys($node, 'blank.key', '', ' ', "\t");
+refused('blank.key', 'F0000', qr/key file "blank.key" has no key/, 'a blank file');
+write_keys($node, 'large.key', ($KEY{one}) x 400);
+refused('large.key', 'F0000', qr/key file "large.key" is too large/, 'a large file');
+
+# The file of previous keys is checked in the same way.
+chmod 0644, write_keys($node, 'mode.key', $KEY{two});
+my ($out, $err) = try_file('one.key', 'mode.key');
+like($err, qr/F0000: key file "mode.key" is accessible to others/,
+	'previous keys that others can read');
+
+# Settings in postgresql.conf, and a changed file without a reload.
+write_keys($node, 'conf.key', $KEY{one});
+$node->append_conf('postgresql.conf', "syncmaster.secret_key_file = 'conf.key'");
+$node->reload;
+($out, $err) = query($node, "SELECT syncmaster_decrypt(syncmaster_encrypt('[1]'))");
+is($out, '[1]', 'a setting in postgresql.conf');
+my $token = $node->safe_psql('postgres', q{SELECT syncmaster_encrypt('[2]')});
+write_keys($node, 'conf.key', $KEY{two});
+($out, $err) = query($node, "SELECT syncmaster_decrypt('$token')");
+like($err, qr/22000: token cannot be read with any key\nDETAIL:  The key tried is $FINGERPRINT{two}\./,
+	'the file is read anew, and fingerprints are shown');
+write_keys($node, 'conf.key', $KEY{two}, $KEY{three}, $KEY{one});
+is($node->safe_psql('postgres', "SELECT syncmaster_decrypt('$token')"), '[2]',
+	'any key of the file reads');
+
+# One who was granted the functions uses the keys, and sees no file.
+is( $node->safe_psql('postgres', q{
+	GRANT USAGE ON SCHEMA app TO app;
+	GRANT EXECUTE ON FUNCTION syncmaster_encrypt(jsonb), syncmaster_decrypt(text) TO app;
+	SET ROLE app;
+	SELECT syncmaster_decrypt(syncmaster_encrypt('[3]'))}),
+	'[3]', 'a role that was granted the functions');
+
+# A key in place of a file, in the configuration file.
+$node->append_conf('postgresql.conf', "syncmaster.secret_key_file = '$KEY{three}'");
+$node->reload;
+$node->poll_query_until('postgres',
+	"SELECT count(*) > 0 FROM pg_file_settings WHERE name = 'syncmaster.secret_key_file'");
+is($node->safe_psql('postgres', 'SELECT syncmaster_library_version() IS NOT NULL; SHOW syncmaster.secret_key_file'),
+	"t\n", 'a key in place of a file is not taken');
+
+$node->stop;
+done_testing();
