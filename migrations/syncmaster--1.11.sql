@@ -207,6 +207,32 @@ COMMENT ON FUNCTION @extschema@.syncmaster_decrypt(pg_catalog.text) IS
 REVOKE ALL ON FUNCTION @extschema@.syncmaster_decrypt(pg_catalog.text)
     FROM PUBLIC;
 
+CREATE FUNCTION @extschema@.syncmaster_verify_credentials(
+        OUT status pg_catalog.text, OUT key_fingerprint pg_catalog.text,
+        OUT credentials pg_catalog.int8,
+        OUT connection_ids pg_catalog._int8)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_verify_credentials'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.syncmaster_verify_credentials() IS
+    'how many of the stored credentials are under which key, and which under none';
+REVOKE ALL ON FUNCTION @extschema@.syncmaster_verify_credentials()
+    FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.syncmaster_rotate_credentials(
+        dry_run pg_catalog.bool DEFAULT false,
+        OUT re_encrypted pg_catalog.int8, OUT already_current pg_catalog.int8,
+        OUT failed pg_catalog.int8,
+        OUT failed_connection_ids pg_catalog._int8)
+    RETURNS pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_rotate_credentials'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION
+    @extschema@.syncmaster_rotate_credentials(pg_catalog.bool) IS
+    'put all stored credentials under the primary key, or count what that would do';
+REVOKE ALL ON FUNCTION
+    @extschema@.syncmaster_rotate_credentials(pg_catalog.bool) FROM PUBLIC;
+
 -- Revisions 0001 to 0011 -----------------------------------------------------
 
 -- The engine resolves unqualified names in pg_catalog alone.  @extowner@ is the

@@ -19,7 +19,9 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "executor/executor.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_relation.h"
 #include "utils/acl.h"
 
 /* 16 moved VARDATA_ANY and its like out of postgres.h. */
@@ -112,6 +114,55 @@ can_act_as(Oid member, Oid role)
 	return member_can_set_role(member, role);
 #else
 	return is_member_of_role(member, role);
+#endif
+}
+
+/*
+ * Tell the executor of the one table that is updated, and of the columns.
+ * Permissions, with those columns, moved out of the entry in 16; 18 asks which
+ * entries survive pruning.
+ */
+static inline void
+init_range_table(EState *estate, RangeTblEntry *entry, Bitmapset *updated)
+{
+#if PG_VERSION_NUM >= 160000
+	List *permissions = NIL;
+
+	addRTEPermissionInfo(&permissions, entry)->updatedCols = updated;
+#if PG_VERSION_NUM >= 180000
+	ExecInitRangeTable(estate, list_make1(entry), permissions,
+					   bms_make_singleton(1));
+#else
+	ExecInitRangeTable(estate, list_make1(entry), permissions);
+#endif
+#else
+	entry->updatedCols = updated;
+	ExecInitRangeTable(estate, list_make1(entry));
+#endif
+}
+
+static inline void
+init_eval_plan_qual(EPQState *epq, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	EvalPlanQualInit(epq, estate, NULL, NIL, -1, NIL);
+#else
+	EvalPlanQualInit(epq, estate, NULL, NIL, -1);
+#endif
+}
+
+/* Until 13 the executor's state knows the table that is updated. */
+static inline void
+update_row(ResultRelInfo *target, EState *estate, EPQState *epq,
+		   TupleTableSlot *old_row, TupleTableSlot *new_row)
+{
+#if PG_VERSION_NUM >= 140000
+	ExecSimpleRelationUpdate(target, estate, epq, old_row, new_row);
+#else
+	estate->es_result_relations = target;
+	estate->es_num_result_relations = 1;
+	estate->es_result_relation_info = target;
+	ExecSimpleRelationUpdate(estate, epq, old_row, new_row);
 #endif
 }
 

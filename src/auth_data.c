@@ -1,0 +1,369 @@
+/*-------------------------------------------------------------------------
+ *
+ * auth_data.c
+ *	  Reading the application's tables without trusting their owners.
+ *
+ * The tables may belong to a role that wants the rights of the superuser who
+ * calls us.  So whatever touches them runs as their owner, in a
+ * security-restricted operation, with a fixed search_path: code that hangs on
+ * a table (triggers, rules, expressions of indexes) gets no other rights than
+ * its author has anyway.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/tableam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "auth_data.h"
+#include "compat.h"
+#include "execute.h"
+#include "extension.h"
+#include "lock.h"
+
+#define ROWS_PER_FETCH 1000
+
+/*
+ * The number of a column that has to be there.
+ */
+static AttrNumber
+find_column(Relation relation, const char *name, Oid type, Oid other_type)
+{
+	AttrNumber number = get_attnum(RelationGetRelid(relation), name);
+	Oid found;
+
+	if (number <= 0)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+						errmsg("table \"%s\" has no column \"%s\"",
+							   RelationGetRelationName(relation), name)));
+	found = get_atttype(RelationGetRelid(relation), number);
+	if (found != type && found != other_type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table \"%s\" has an unexpected type",
+						name, RelationGetRelationName(relation))));
+	return number;
+}
+
+/*
+ * A table of the application is an ordinary one, and its rows are all its
+ * own: a view in its place would run what its owner likes, and rows of
+ * children would be missed.
+ */
+static void
+check_relation_kind(Relation relation)
+{
+	const char *name = RelationGetRelationName(relation);
+
+	if (relation->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not an ordinary table", name)));
+	if (find_inheritance_children(RelationGetRelid(relation), NoLock) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table \"%s\" has inheritance children", name),
+				 errhint("Move their rows into the table, and detach them "
+						 "with ALTER TABLE ... NO INHERIT.")));
+}
+
+/*
+ * Has Citus taken the rows elsewhere?  What is left then is an empty shell
+ * under the table's name.
+ */
+static bool
+is_distributed(Oid relid)
+{
+	Oid argument_types[] = {OIDOID};
+	Datum arguments[] = {ObjectIdGetDatum(relid)};
+	bool found;
+
+	if (!OidIsValid(
+			get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)))
+		return false;
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT 1 FROM pg_catalog.pg_dist_partition "
+							  "WHERE logicalrelid = $1",
+							  1, argument_types, arguments, NULL, true,
+							  1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_dist_partition");
+	found = SPI_processed > 0;
+	SPI_finish();
+	return found;
+}
+
+/*
+ * Open a table in the extension's schema and become its owner.  The lock is
+ * kept until the end of the transaction.  After an error, the end of the
+ * (sub)transaction restores user and settings.
+ */
+static void
+open_owned_table(OwnedTable *table, const char *name, LOCKMODE mode)
+{
+	ExtensionEntry extension;
+	Oid relid;
+
+	syncmaster_get_extension(&extension);
+	relid = get_relname_relid(name, extension.namespace);
+	if (OidIsValid(relid))
+		syncmaster_lock_relation(relid, mode);
+
+	/* While we waited, it may have become another one, or none. */
+	if (!OidIsValid(relid) ||
+		get_relname_relid(name, extension.namespace) != relid)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("there is no table \"%s.%s\"",
+							   extension.namespace_name, name),
+						errhint("syncmaster_full_version() says what is in "
+								"this database.")));
+	table->relation = relation_open(relid, NoLock);
+	check_relation_kind(table->relation);
+	table->quoted_name = quote_qualified_identifier(extension.namespace_name,
+													name);
+
+	GetUserIdAndSecContext(&table->saved_user, &table->saved_security);
+	SetUserIdAndSecContext(table->relation->rd_rel->relowner,
+						   table->saved_security |
+							   SECURITY_RESTRICTED_OPERATION);
+	table->settings_level = syncmaster_enter_safe_settings();
+
+	/* Where SQL is needed, a policy is to be an error, not hide rows. */
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	table->distributed = is_distributed(relid);
+}
+
+void
+syncmaster_open_auth_data(OwnedTable *table, LOCKMODE mode)
+{
+	open_owned_table(table, "auth_data", mode);
+	table->id_name = "connection_id";
+	table->id_column = find_column(table->relation, "connection_id", INT8OID,
+								   INT8OID);
+	table->value_name = "value";
+	table->value_column = find_column(table->relation, "value", VARCHAROID,
+									  TEXTOID);
+}
+
+void
+syncmaster_open_connection(OwnedTable *table, LOCKMODE mode)
+{
+	open_owned_table(table, "connection", mode);
+	table->id_name = "id";
+	table->id_column = find_column(table->relation, "id", INT8OID, INT8OID);
+	table->value_name = NULL;
+	table->value_column = InvalidAttrNumber;
+}
+
+/*
+ * Be the caller again.
+ */
+void
+syncmaster_close_owned_table(OwnedTable *table)
+{
+	syncmaster_leave_safe_settings(table->settings_level);
+	SetUserIdAndSecContext(table->saved_user, table->saved_security);
+	relation_close(table->relation, NoLock);
+}
+
+/*
+ * Hand one row to the reader.
+ */
+static void
+read_row(RowReader reader, void *state, Datum id, bool id_isnull, Datum value,
+		 bool value_isnull)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (!id_isnull)
+		reader(state, DatumGetInt64(id),
+			   value_isnull ? NULL : PG_DETOAST_DATUM_PACKED(value));
+}
+
+/*
+ * Read a table that is distributed over several servers: only SQL finds its
+ * rows.
+ */
+static void
+scan_by_sql(OwnedTable *table, MemoryContext row_context, RowReader reader,
+			void *state)
+{
+	char *query = psprintf("SELECT %s, %s FROM %s", table->id_name,
+						   table->value_name == NULL ? "NULL"
+													 : table->value_name,
+						   table->quoted_name);
+	Portal portal;
+
+	SPI_connect();
+	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true,
+									   0);
+	for (;;)
+	{
+		SPITupleTable *rows;
+		uint64 count;
+
+		/* The reader may use SPI as well, so do not rely on its globals. */
+		SPI_cursor_fetch(portal, true, ROWS_PER_FETCH);
+		rows = SPI_tuptable;
+		count = SPI_processed;
+		if (count == 0)
+			break;
+		for (uint64 i = 0; i < count; i++)
+		{
+			HeapTuple tuple = rows->vals[i];
+			MemoryContext old_context = MemoryContextSwitchTo(row_context);
+			bool id_isnull;
+			bool value_isnull;
+			Datum id = SPI_getbinval(tuple, rows->tupdesc, 1, &id_isnull);
+			Datum value = SPI_getbinval(tuple, rows->tupdesc, 2, &value_isnull);
+
+			read_row(reader, state, id, id_isnull, value, value_isnull);
+			MemoryContextSwitchTo(old_context);
+			MemoryContextReset(row_context);
+		}
+		SPI_freetuptable(rows);
+	}
+	SPI_cursor_close(portal);
+	SPI_finish();
+}
+
+/*
+ * Read an ordinary table, past policies and with no code of its owner.
+ */
+static void
+scan_directly(OwnedTable *table, MemoryContext row_context, RowReader reader,
+			  void *state)
+{
+	TupleTableSlot *slot = table_slot_create(table->relation, NULL);
+	TableScanDesc scan = begin_table_scan(table->relation, GetActiveSnapshot());
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		MemoryContext old_context = MemoryContextSwitchTo(row_context);
+		bool id_isnull;
+		bool value_isnull = true;
+		Datum id = slot_getattr(slot, table->id_column, &id_isnull);
+		Datum value = (Datum) 0;
+
+		if (table->value_name != NULL)
+			value = slot_getattr(slot, table->value_column, &value_isnull);
+		read_row(reader, state, id, id_isnull, value, value_isnull);
+		MemoryContextSwitchTo(old_context);
+		MemoryContextReset(row_context);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/*
+ * Call "reader" for each row that the active snapshot sees, in a memory
+ * context that is reset after it.
+ */
+void
+syncmaster_scan_table(OwnedTable *table, RowReader reader, void *state)
+{
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
+													  "syncmaster row",
+													  ALLOCSET_DEFAULT_SIZES);
+
+	if (table->distributed)
+		scan_by_sql(table, row_context, reader, state);
+	else
+		scan_directly(table, row_context, reader, state);
+	MemoryContextDelete(row_context);
+}
+
+/*
+ * An empty list in the current memory context.
+ */
+void
+syncmaster_init_ids(IdList *list)
+{
+	list->count = 0;
+	list->size = 64;
+	list->context = CurrentMemoryContext;
+	list->ids = palloc(list->size * sizeof(int64));
+}
+
+void
+syncmaster_add_id(IdList *list, int64 id)
+{
+	if (list->count == list->size)
+	{
+		list->size *= 2;
+		list->ids = repalloc_huge(list->ids, list->size * sizeof(int64));
+	}
+	list->ids[list->count++] = id;
+}
+
+static int
+compare_id(const void *left, const void *right)
+{
+	int64 a = *(const int64 *) left;
+	int64 b = *(const int64 *) right;
+
+	return a < b ? -1 : a > b;
+}
+
+void
+syncmaster_sort_ids(IdList *list)
+{
+	qsort(list->ids, list->count, sizeof(int64), compare_id);
+}
+
+/*
+ * The ids, sorted, as bigint[].
+ */
+Datum
+syncmaster_ids_to_array(IdList *list)
+{
+	Datum *datums = MemoryContextAllocHuge(CurrentMemoryContext,
+										   Max(list->count, 1) * sizeof(Datum));
+
+	syncmaster_sort_ids(list);
+	for (int64 i = 0; i < list->count; i++)
+		datums[i] = Int64GetDatum(list->ids[i]);
+	return PointerGetDatum(construct_array(datums, list->count, INT8OID,
+										   sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}
+
+/*
+ * Which ids are in one list only.  Sorts both.
+ */
+void
+syncmaster_compare_ids(IdList *left, IdList *right, IdList *only_left,
+					   IdList *only_right)
+{
+	int64 l = 0;
+	int64 r = 0;
+
+	syncmaster_sort_ids(left);
+	syncmaster_sort_ids(right);
+	while (l < left->count || r < right->count)
+	{
+		if (r == right->count ||
+			(l < left->count && left->ids[l] < right->ids[r]))
+			syncmaster_add_id(only_left, left->ids[l++]);
+		else if (l == left->count || right->ids[r] < left->ids[l])
+			syncmaster_add_id(only_right, right->ids[r++]);
+		else
+		{
+			l++;
+			r++;
+		}
+	}
+}

@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * auth_data.h
+ *	  Reading the application's tables without trusting their owners.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNCMASTER_AUTH_DATA_H
+#define SYNCMASTER_AUTH_DATA_H
+
+#include "postgres.h"
+
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+
+/* A table that is open, and whose owner is the current user meanwhile. */
+typedef struct OwnedTable
+{
+	Relation relation;
+	char *quoted_name;
+	const char *id_name;
+	const char *value_name; /* NULL for a table without credentials */
+	AttrNumber id_column;
+	AttrNumber value_column;
+	bool distributed;
+	Oid saved_user;
+	int saved_security;
+	int settings_level;
+} OwnedTable;
+
+/* A list of connection_ids. */
+typedef struct IdList
+{
+	int64 count;
+	int64 size;
+	int64 *ids;
+	MemoryContext context;
+} IdList;
+
+/* What is called for each row; "value" is NULL where the table has none. */
+typedef void (*RowReader)(void *state, int64 id, struct varlena *value);
+
+extern void syncmaster_open_auth_data(OwnedTable *table, LOCKMODE mode);
+extern void syncmaster_open_connection(OwnedTable *table, LOCKMODE mode);
+extern void syncmaster_close_owned_table(OwnedTable *table);
+extern void syncmaster_scan_table(OwnedTable *table, RowReader reader,
+								  void *state);
+
+extern void syncmaster_init_ids(IdList *list);
+extern void syncmaster_add_id(IdList *list, int64 id);
+extern void syncmaster_sort_ids(IdList *list);
+extern Datum syncmaster_ids_to_array(IdList *list);
+extern void syncmaster_compare_ids(IdList *left, IdList *right,
+								   IdList *only_left, IdList *only_right);
+
+#endif /* SYNCMASTER_AUTH_DATA_H */

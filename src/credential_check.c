@@ -1,0 +1,140 @@
+/*-------------------------------------------------------------------------
+ *
+ * credential_check.c
+ *	  Which key each of the stored credentials is under.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+#include "auth_data.h"
+#include "compat.h"
+#include "credentials.h"
+#include "result.h"
+
+PG_FUNCTION_INFO_V1(syncmaster_verify_credentials);
+
+#define VERIFY_COLUMNS 4
+
+typedef struct CredentialCheck
+{
+	KeyRing *ring;
+	int64 *tokens;
+	IdList all;
+	IdList unreadable;
+	Secret *plaintext;
+} CredentialCheck;
+
+/*
+ * RowReader: a token counts for a key only if it decrypts under it.
+ */
+static void
+check_token(void *state, int64 connection_id, struct varlena *value)
+{
+	CredentialCheck *check = (CredentialCheck *) state;
+	FernetStatus status = FERNET_MALFORMED;
+	int number = 0;
+
+	syncmaster_add_id(&check->all, connection_id);
+	if (value != NULL)
+	{
+		size_t length = VARSIZE_ANY_EXHDR(value);
+		unsigned char *data = palloc(FERNET_DECODED_SIZE(length));
+
+		status = fernet_decode(VARDATA_ANY(value), length, data, &length);
+		if (status == FERNET_OK)
+			status = syncmaster_try_keys(check->ring, data, length,
+										 check->plaintext, &number);
+	}
+	if (status == FERNET_OK)
+		check->tokens[number]++;
+	else
+		syncmaster_add_id(&check->unreadable, connection_id);
+}
+
+/* RowReader of connection. */
+static void
+add_connection(void *state, int64 id, struct varlena *value)
+{
+	(void) value;
+	syncmaster_add_id((IdList *) state, id);
+}
+
+static void
+add_row(ReturnSetInfo *result, const char *status, const char *key, int64 count,
+		IdList *ids)
+{
+	Datum values[VERIFY_COLUMNS];
+	bool nulls[VERIFY_COLUMNS] = {false};
+
+	values[0] = CStringGetTextDatum(status);
+	nulls[1] = key == NULL;
+	values[1] = key == NULL ? (Datum) 0 : CStringGetTextDatum(key);
+	values[2] = Int64GetDatum(count);
+	nulls[3] = ids == NULL;
+	values[3] = ids == NULL ? (Datum) 0 : syncmaster_ids_to_array(ids);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static void
+add_result(ReturnSetInfo *result, CredentialCheck *check, IdList *missing,
+		   IdList *orphaned)
+{
+	for (int i = 0; i < check->ring->count; i++)
+		add_row(result, i == 0 ? "primary key" : "previous key",
+				fernet_key_fingerprint(check->ring->keys[i]), check->tokens[i],
+				NULL);
+	add_row(result, "unreadable", NULL, check->unreadable.count,
+			&check->unreadable);
+	add_row(result, "connection without credentials", NULL, missing->count,
+			missing);
+	add_row(result, "credentials without connection", NULL, orphaned->count,
+			orphaned);
+}
+
+Datum
+syncmaster_verify_credentials(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	CredentialCheck check;
+	OwnedTable table;
+	IdList connections;
+	IdList missing;
+	IdList orphaned;
+	MemoryContext scratch;
+	MemoryContext old_context;
+
+	scratch = AllocSetContextCreate(CurrentMemoryContext,
+									"syncmaster credential check",
+									ALLOCSET_DEFAULT_SIZES);
+	old_context = MemoryContextSwitchTo(scratch);
+
+	check.ring = syncmaster_read_keys();
+	check.tokens = palloc0(check.ring->count * sizeof(int64));
+	check.plaintext = syncmaster_make_secret(1024);
+	syncmaster_init_ids(&check.all);
+	syncmaster_init_ids(&check.unreadable);
+	syncmaster_init_ids(&connections);
+	syncmaster_init_ids(&missing);
+	syncmaster_init_ids(&orphaned);
+
+	syncmaster_open_auth_data(&table, AccessShareLock);
+	syncmaster_scan_table(&table, check_token, &check);
+	syncmaster_close_owned_table(&table);
+	syncmaster_open_connection(&table, AccessShareLock);
+	syncmaster_scan_table(&table, add_connection, &connections);
+	syncmaster_close_owned_table(&table);
+	syncmaster_compare_ids(&connections, &check.all, &missing, &orphaned);
+	add_result(result, &check, &missing, &orphaned);
+
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(scratch);
+	return (Datum) 0;
+}

@@ -1,0 +1,129 @@
+# Rotation on its other paths: by SQL, where Citus has the rows; without the
+# server's counters; and for so long that one wants to see how far it is.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use Credentials;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = start_node('paths');
+write_keys($node, "$_.key", $KEY{$_}) foreach keys %KEY;
+add_connections($node, 1, 600);
+$node->safe_psql('postgres', use_keys('one.key') . q{
+	INSERT INTO auth_data (connection_id, value)
+		SELECT id, syncmaster_encrypt(jsonb_build_object('n', id)) FROM connection});
+my $good = q{SELECT count(*) FROM auth_data
+	WHERE (syncmaster_decrypt(value)->>'n')::bigint = connection_id};
+my $rotate = 'SELECT * FROM syncmaster_rotate_credentials()';
+my $content = 'SELECT connection_id, value FROM auth_data ORDER BY connection_id';
+
+### By SQL, as for a table that Citus distributes
+
+$node->safe_psql('postgres', q{
+	SET allow_system_table_mods = on;
+	CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
+	GRANT SELECT ON pg_catalog.pg_dist_partition TO PUBLIC;
+	INSERT INTO pg_dist_partition VALUES ('app.auth_data'), ('app.connection')});
+is($node->safe_psql('postgres', use_keys('two.key', 'one.key') . $rotate), '600|0|0|{}', 'by SQL');
+is($node->safe_psql('postgres', use_keys('two.key') . $good), '600', 'by SQL: all tokens are good');
+is($node->safe_psql('postgres', use_keys('two.key', 'one.key') . $rotate), '0|600|0|{}', 'by SQL, again');
+is( $node->safe_psql('postgres', use_keys('one.key', 'two.key') . q{
+	SELECT status, credentials FROM syncmaster_verify_credentials()}),
+	"primary key|0\nprevious key|600\nunreadable|0\nconnection without credentials|0\ncredentials without connection|0",
+	'verification by SQL');
+my $rows = $node->safe_psql('postgres', $content);
+my $to_one = use_keys('one.key', 'two.key') . $rotate;
+foreach my $planted (
+	[ 'CREATE RULE planted AS ON UPDATE TO auth_data DO INSTEAD NOTHING',
+		'DROP RULE planted ON auth_data', qr/27000: table "auth_data" does not hold/, 'a rule' ],
+	[ 'CREATE POLICY planted ON auth_data USING (connection_id <> 3);
+	   ALTER TABLE auth_data ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
+		'ALTER TABLE auth_data DISABLE ROW LEVEL SECURITY; DROP POLICY planted ON auth_data',
+		qr/42501: query would be affected by row-level security policy/, 'a policy' ],
+	[ q{UPDATE auth_data SET value = 'x' WHERE connection_id = 5}, undef,
+		qr/connection_id: 5\. Nothing was changed/, 'an unreadable token' ])
+{
+	my ($make, $drop, $message, $name) = @$planted;
+	$node->safe_psql('postgres', "SET ROLE app; $make");
+	$rows = $node->safe_psql('postgres', $content);
+	my ($out, $err) = query($node, $to_one);
+	like($err, $message, "by SQL: $name");
+	is($node->safe_psql('postgres', $content), $rows, "by SQL: $name: nothing changed");
+	$node->safe_psql('postgres', $drop) if $drop;
+}
+$node->safe_psql('postgres', use_keys('one.key', 'two.key') . q{
+	UPDATE auth_data SET value = syncmaster_encrypt('{"n": 5}') WHERE connection_id = 5;
+	SELECT syncmaster_rotate_credentials();
+	SET allow_system_table_mods = on;
+	DROP TABLE pg_catalog.pg_dist_partition});
+
+### Without counters of written rows
+
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF NEW.value <> 'x' AND NEW.connection_id = 300 THEN
+			UPDATE app.auth_data SET value = 'x' WHERE connection_id = NEW.connection_id;
+		END IF;
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER sabotage AFTER UPDATE ON auth_data FOR EACH ROW EXECUTE FUNCTION sabotage()});
+foreach my $counters ('on', 'off')
+{
+	my ($out, $err) = query($node, "SET track_counts = $counters;" . use_keys('two.key', 'one.key') . $rotate);
+	like($err, qr/27000: table "auth_data" does not hold the credentials that were written/,
+		"a change afterwards is noticed with track_counts = $counters");
+}
+$node->safe_psql('postgres', 'DROP FUNCTION sabotage CASCADE');
+is($node->safe_psql('postgres', 'SET track_counts = off;' . use_keys('two.key', 'one.key') . $rotate),
+	'600|0|0|{}', 'rotation with track_counts = off');
+
+# A trigger that writes and takes it back confuses the counters, not the result.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION harmless() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		BEGIN
+			DELETE FROM app.auth_data WHERE connection_id = NEW.connection_id;
+			RAISE EXCEPTION 'undone';
+		EXCEPTION WHEN raise_exception THEN
+		END;
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER harmless AFTER UPDATE ON auth_data FOR EACH ROW EXECUTE FUNCTION harmless()});
+is($node->safe_psql('postgres', use_keys('one.key', 'two.key') . $rotate),
+	'600|0|0|{}', 'a trigger whose writes are undone');
+is($node->safe_psql('postgres', use_keys('one.key') . $good), '600', 'all tokens are good');
+$node->safe_psql('postgres', 'DROP FUNCTION harmless CASCADE');
+
+### Progress, and a way out of a long run
+
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END $$;
+	CREATE TRIGGER slow BEFORE UPDATE ON auth_data FOR EACH ROW EXECUTE FUNCTION slow();
+	ANALYZE auth_data});
+$rows = $node->safe_psql('postgres', $content);
+my ($in, $out, $err) = (use_keys('two.key', 'one.key') . "$rotate;\n", '', '');
+my $session = IPC::Run::start(
+	[ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres'), '-f', '-' ],
+	'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timer(180));
+$session->pump_nb;
+ok( $node->poll_query_until('postgres', q{
+		SELECT count(*) > 0 FROM pg_stat_activity
+		WHERE query ~ '^syncmaster_rotate_credentials\(\): (256|512) of about 600 tokens$'
+		  AND state = 'active'}),
+	'progress is in pg_stat_activity');
+$node->safe_psql('postgres', q{
+	SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+	WHERE query ~ '^syncmaster_rotate_credentials.*tokens$' AND state = 'active'});
+$session->finish;
+like($err, qr/canceling statement due to user request/, 'it can be cancelled');
+is($node->safe_psql('postgres', $content), $rows, 'and nothing was changed');
+
+$node->stop;
+done_testing();
