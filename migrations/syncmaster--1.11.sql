@@ -144,6 +144,19 @@ CREATE FUNCTION @extschema@.syncmaster_preflight(
 COMMENT ON FUNCTION @extschema@.syncmaster_preflight(pg_catalog.text) IS
     'what stands in the way of an upgrade: error, warning, info';
 
+-- Check ----------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.syncmaster_check(
+        OUT severity pg_catalog.text, OUT object_type pg_catalog.text,
+        OUT object_name pg_catalog.text, OUT problem pg_catalog.text,
+        OUT expected pg_catalog.text, OUT actual pg_catalog.text,
+        OUT fix pg_catalog.text)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_check'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_check() IS
+    'differences between this schema and what its revision should be';
+
 -- Extra indexes --------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_create_indexes()

@@ -132,6 +132,33 @@ index_fits(Oid indexid, const char *definition)
 	return valid && strcmp(actual, definition) == 0;
 }
 
+int
+syncmaster_extra_index_count(void)
+{
+	return nextra_indexes;
+}
+
+/*
+ * Name, definition and state of one of them.
+ */
+ExtraIndexState
+syncmaster_extra_index(int i, Oid namespace, const char *schema,
+					   const char **name, char **definition)
+{
+	const ExtraIndex *index = &extra_indexes[i];
+	Oid indexid = get_relname_relid(index->name, namespace);
+
+	*name = index->name;
+	*definition = index_definition(index, schema);
+	if (*definition == NULL ||
+		!OidIsValid(get_relname_relid(index->table, namespace)))
+		return EXTRA_INDEX_NOT_POSSIBLE;
+	if (!OidIsValid(indexid))
+		return EXTRA_INDEX_MISSING;
+	return index_fits(indexid, *definition) ? EXTRA_INDEX_PRESENT
+											: EXTRA_INDEX_OTHER;
+}
+
 /*
  * One of another definition under the name of ours is somebody else's.
  */

@@ -167,6 +167,13 @@ static const ColumnInfo apscheduler_columns[] = {
 	{"job_state", BYTEAOID, 0, true, DEFAULT_NONE},
 	END_OF_COLUMNS};
 
+static const ColumnInfo version_columns[] = {
+	{"version_num", VARCHAROID, 32, true, DEFAULT_NONE}, END_OF_COLUMNS};
+
+/* Alembic's own table, which is there from the first revision on. */
+const RelationInfo syncmaster_version_relation = {
+	"alembic_version", RELKIND_RELATION, 1, false, version_columns, 0};
+
 /* In the order of their making, parents first. */
 const RelationInfo syncmaster_relations[] = {
 	{"user", RELKIND_RELATION, 1, false, user_columns, 0},

@@ -44,6 +44,7 @@ typedef struct RelationInfo
 	int required; /* leading columns that must be there; 0 for all */
 } RelationInfo;
 
+extern const RelationInfo syncmaster_version_relation;
 extern const RelationInfo syncmaster_relations[];
 extern const int syncmaster_nrelations;
 

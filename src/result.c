@@ -11,6 +11,7 @@
 
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
 #include "result.h"
@@ -51,4 +52,29 @@ syncmaster_begin_result(FunctionCallInfo fcinfo)
 	MemoryContextSwitchTo(old_context);
 
 	return result;
+}
+
+/*
+ * Add a row of texts, NULL for null.
+ */
+void
+syncmaster_put_texts(ReturnSetInfo *result, int natts, const char *const *texts)
+{
+	Datum *values = palloc0(sizeof(Datum) * natts);
+	bool *nulls = palloc0(sizeof(bool) * natts);
+
+	if (result->setDesc->natts != natts)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the extension's function returns %d columns, but the "
+						"library's returns %d",
+						result->setDesc->natts, natts),
+				 errhint("Run ALTER EXTENSION syncmaster UPDATE.")));
+	for (int i = 0; i < natts; i++)
+	{
+		nulls[i] = texts[i] == NULL;
+		if (!nulls[i])
+			values[i] = CStringGetTextDatum(texts[i]);
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

@@ -14,5 +14,7 @@
 #include "nodes/execnodes.h"
 
 extern ReturnSetInfo *syncmaster_begin_result(FunctionCallInfo fcinfo);
+extern void syncmaster_put_texts(ReturnSetInfo *result, int natts,
+								 const char *const *texts);
 
 #endif /* SYNCMASTER_RESULT_H */

@@ -1,0 +1,268 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_constraint.c
+ *	  The constraints of a table against what it should have.
+ *
+ * The application turns violations into answers by the constraint's name, so
+ * a key under another name counts as a problem.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_constraint.h"
+#include "utils/builtins.h"
+
+#include "expected.h"
+#include "difference.h"
+#include "query.h"
+
+/* NOT NULL is a matter of columns, a constraint trigger one of triggers. */
+#define CONSTRAINTS_QUERY \
+	"SELECT c.conname, c.contype, pg_get_constraintdef(c.oid), " \
+	"    coalesce((SELECT count(*) FROM pg_trigger t " \
+	"              WHERE t.tgconstraint = c.oid " \
+	"              AND t.tgenabled IN ('D', 'R')), 0) > 0, " \
+	"    to_jsonb(c) ->> 'conenforced' " \
+	"FROM pg_constraint c " \
+	"WHERE c.conrelid = $1 AND c.contype NOT IN ('n', 't') ORDER BY 1"
+
+typedef struct ActualConstraint
+{
+	char *name;
+	char type;
+	char *definition;
+	bool disabled; /* the triggers of a foreign key */
+	bool enforced;
+	bool expected; /* one of those that should be there */
+} ActualConstraint;
+
+static List *
+read_constraints(Oid relid)
+{
+	List *result = NIL;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(CONSTRAINTS_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		ActualConstraint *con = palloc0(sizeof(ActualConstraint));
+
+		con->name = row[0];
+		con->type = row[1][0];
+		con->definition = row[2];
+		con->disabled = row[3][0] == 't';
+		con->enforced = row[4] == NULL || strcmp(row[4], "true") == 0;
+		result = lappend(result, con);
+	}
+	return result;
+}
+
+/*
+ * Does the text start with the other one?
+ */
+static bool
+starts_with(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+static ActualConstraint *
+find_by_name(List *actual, const char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, actual)
+	{
+		ActualConstraint *con = lfirst(lc);
+
+		if (strcmp(con->name, name) == 0)
+			return con;
+	}
+	return NULL;
+}
+
+static bool
+is_expected_name(const char *table, const char *name)
+{
+	for (int i = 0; i < syncmaster_nconstraints; i++)
+	{
+		if (strcmp(syncmaster_constraints[i].table, table) == 0 &&
+			strcmp(syncmaster_constraints[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The constraint under another name.
+ */
+static ActualConstraint *
+find_by_definition(List *actual, const ExpectedConstraint *expected,
+				   const char *definition)
+{
+	ListCell *lc;
+
+	foreach (lc, actual)
+	{
+		ActualConstraint *con = lfirst(lc);
+
+		if (!con->expected && con->type == expected->type &&
+			starts_with(con->definition, definition) &&
+			!is_expected_name(expected->table, con->name))
+			return con;
+	}
+	return NULL;
+}
+
+/*
+ * Statement that drops what is there under the name and makes it as it should
+ * be, which also proves it for the rows.
+ */
+static char *
+make_again(const CheckContext *context, const ExpectedConstraint *expected,
+		   const char *definition, bool drop)
+{
+	const char *name = quote_identifier(expected->name);
+
+	return psprintf("ALTER TABLE %s %sADD CONSTRAINT %s %s",
+					syncmaster_qualify(context, expected->table),
+					drop ? psprintf("DROP CONSTRAINT %s, ", name) : "", name,
+					definition);
+}
+
+/*
+ * The definition has the right beginning; what is behind it changes when and
+ * whether the constraint is checked.
+ */
+static void
+check_state(CheckContext *context, const ExpectedConstraint *expected,
+			const ActualConstraint *con, const char *definition)
+{
+	const char *rest = con->definition + strlen(definition);
+	const char *table = syncmaster_qualify(context, expected->table);
+	const char *name = quote_identifier(expected->name); /* by then */
+	Difference *problem;
+
+	if (*rest == '\0' && !con->disabled)
+		return;
+	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "constraint",
+									 syncmaster_column_name(expected->table,
+															expected->name),
+									 NULL);
+	problem->expected = definition;
+	problem->actual = con->definition;
+	problem->fix = make_again(context, expected, definition, true);
+	if (con->disabled)
+	{
+		problem->problem = "has disabled triggers, so that it guards nothing";
+		problem->actual = psprintf("%s, triggers disabled", con->definition);
+	}
+	else if (!con->enforced)
+		problem->problem = "is not enforced";
+	else if (strcmp(rest, " NOT VALID") == 0)
+	{
+		problem->problem = "is not valid";
+		problem->severity = SEVERITY_WARNING;
+		problem->fix = psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s", table,
+								name);
+	}
+	else if (starts_with(rest, " DEFERRABLE"))
+	{
+		problem->problem = "is deferrable";
+		problem->severity = SEVERITY_WARNING;
+		if (con->type == CONSTRAINT_FOREIGN)
+			problem->fix = psprintf("ALTER TABLE %s ALTER CONSTRAINT %s NOT "
+									"DEFERRABLE",
+									table, name);
+	}
+	else
+		problem->problem = "is another one";
+}
+
+static void
+check_constraint(CheckContext *context, const ExpectedConstraint *expected,
+				 List *actual)
+{
+	char *definition = syncmaster_constraint_definition(expected,
+														context->schema);
+	char *object = syncmaster_column_name(expected->table, expected->name);
+	ActualConstraint *con = find_by_name(actual, expected->name);
+	Difference *problem;
+
+	if (con != NULL)
+	{
+		con->expected = true;
+		if (con->type == expected->type &&
+			starts_with(con->definition, definition))
+		{
+			check_state(context, expected, con, definition);
+			return;
+		}
+		problem = syncmaster_add_difference(context, SEVERITY_ERROR, "constraint",
+										 object, "is another one");
+		problem->actual = con->definition;
+		problem->fix = make_again(context, expected, definition, true);
+		if (con->type != expected->type)
+			problem->left = LEFT_FOREIGN;
+	}
+	else if ((con = find_by_definition(actual, expected, definition)) != NULL)
+	{
+		con->expected = true;
+		problem = syncmaster_add_difference(
+			context, expected->by_name ? SEVERITY_ERROR : SEVERITY_WARNING,
+			"constraint", object, "has another name");
+		problem->expected = expected->name;
+		problem->actual = con->name;
+		problem->fix = psprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
+								syncmaster_qualify(context, expected->table),
+								quote_identifier(con->name),
+								quote_identifier(expected->name));
+		check_state(context, expected, con, definition);
+		return;
+	}
+	else
+	{
+		problem = syncmaster_add_difference(context, SEVERITY_ERROR, "constraint",
+										 object, "is missing");
+		problem->fix = make_again(context, expected, definition, false);
+	}
+	problem->expected = definition;
+}
+
+static void
+report_extra_constraint(CheckContext *context, const char *table,
+						const ActualConstraint *con)
+{
+	Difference *problem =
+		syncmaster_add_difference(context, SEVERITY_WARNING, "constraint",
+							   syncmaster_column_name(table, con->name),
+							   "is extra");
+
+	problem->actual = con->definition;
+	problem->fix = psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+							syncmaster_qualify(context, table),
+							quote_identifier(con->name));
+	problem->left = LEFT_FOREIGN;
+}
+
+void
+syncmaster_check_constraints(CheckContext *context,
+							 const RelationInfo *relation, Oid relid)
+{
+	List *actual = read_constraints(relid);
+	ListCell *lc;
+
+	for (int i = 0; i < syncmaster_nconstraints; i++)
+	{
+		if (strcmp(syncmaster_constraints[i].table, relation->name) == 0)
+			check_constraint(context, &syncmaster_constraints[i], actual);
+	}
+	foreach (lc, actual)
+	{
+		ActualConstraint *con = lfirst(lc);
+
+		if (!con->expected)
+			report_extra_constraint(context, relation->name, con);
+	}
+}

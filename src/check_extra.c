@@ -1,0 +1,331 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_extra.c
+ *	  What can be added to a relation, or changed about it, beside its columns,
+ *	  constraints and indexes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "execute.h"
+#include "expected.h"
+#include "difference.h"
+#include "query.h"
+
+#define TRIGGERS_QUERY \
+	"SELECT tgname, pg_get_triggerdef(oid), tgenabled FROM pg_trigger " \
+	"WHERE tgrelid = $1 AND NOT tgisinternal ORDER BY 1"
+
+#define RULES_QUERY \
+	"SELECT rulename, pg_get_ruledef(oid) FROM pg_rewrite " \
+	"WHERE ev_class = $1 ORDER BY 1"
+
+#define POLICIES_QUERY \
+	"SELECT polname FROM pg_policy WHERE polrelid = $1 ORDER BY 1"
+
+#define SECURITY_QUERY \
+	"SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1"
+
+/* relatives on either side, as SQL names them */
+#define INHERITANCE_QUERY \
+	"SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), " \
+	"    i.inhparent = $1, c.relkind = 'p' " \
+	"FROM pg_inherits i JOIN pg_class c " \
+	"    ON c.oid = CASE i.inhparent WHEN $1 THEN i.inhrelid " \
+	"               ELSE i.inhparent END " \
+	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
+	"WHERE $1 IN (i.inhrelid, i.inhparent) ORDER BY 1"
+
+#define GRANTS_QUERY \
+	"SELECT coalesce(quote_ident(r.rolname), 'PUBLIC'), " \
+	"    string_agg(DISTINCT a.privilege_type, ', ') " \
+	"FROM (SELECT relacl AS acl, relowner FROM pg_class WHERE oid = $1 " \
+	"      UNION ALL SELECT attacl, relowner FROM pg_attribute " \
+	"      JOIN pg_class c ON c.oid = attrelid WHERE attrelid = $1) s, " \
+	"    aclexplode(s.acl) a LEFT JOIN pg_roles r ON r.oid = a.grantee " \
+	"WHERE a.grantee <> s.relowner GROUP BY 1 ORDER BY 1"
+
+#define COMMENTS_QUERY \
+	"SELECT a.attname, d.description FROM pg_description d " \
+	"LEFT JOIN pg_attribute a ON a.attrelid = d.objoid " \
+	"    AND a.attnum = d.objsubid AND d.objsubid > 0 " \
+	"WHERE d.classoid = 'pg_class'::regclass AND d.objoid = $1 " \
+	"ORDER BY d.objsubid"
+
+/* in the schema, of nobody's extension; indexes and the like are left out */
+#define RELATIONS_QUERY \
+	"SELECT c.relname, CASE c.relkind WHEN 'v' THEN 'view' " \
+	"    WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' " \
+	"    WHEN 'f' THEN 'foreign table' ELSE 'table' END " \
+	"FROM pg_class c WHERE c.relnamespace = $1 " \
+	"AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') " \
+	"AND NOT EXISTS (SELECT FROM pg_depend d " \
+	"    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid " \
+	"    AND (d.deptype = 'e' OR " \
+	"         (c.relkind = 'S' AND d.deptype IN ('a', 'i')))) ORDER BY 1"
+
+static void
+check_persistence(CheckContext *context, const char *name, Oid relid)
+{
+	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
+	Difference *problem;
+
+	if (get_rel_persistence(relid) == RELPERSISTENCE_PERMANENT)
+		return;
+	problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+									 sequence ? "sequence" : "table", name,
+									 "is unlogged, so that a crash empties it");
+	problem->expected = "LOGGED";
+	problem->actual = "UNLOGGED";
+	problem->fix = psprintf("ALTER %s %s SET LOGGED",
+							sequence ? "SEQUENCE" : "TABLE",
+							syncmaster_qualify(context, name));
+}
+
+static void
+check_owner(CheckContext *context, const char *name, Oid relid)
+{
+	Oid owner = syncmaster_relation_owner(relid);
+	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
+	Difference *problem;
+
+	if (owner == context->owner)
+		return;
+	problem = syncmaster_add_difference(context, SEVERITY_WARNING,
+									 sequence ? "sequence" : "table", name,
+									 "has another owner than the other tables");
+	problem->expected = GetUserNameFromId(context->owner, false);
+	problem->actual = GetUserNameFromId(owner, true);
+	problem->fix = psprintf("ALTER %s %s OWNER TO %s",
+							sequence ? "SEQUENCE" : "TABLE",
+							syncmaster_qualify(context, name),
+							quote_identifier(problem->expected));
+	problem->left = "which role should own them is for you to say; see "
+					"syncmaster_set_owner()";
+}
+
+/*
+ * What tables and sequences have in common.
+ */
+void
+syncmaster_check_relation(CheckContext *context, const char *name, Oid relid)
+{
+	ListCell *lc;
+
+	check_persistence(context, name, relid);
+	check_owner(context, name, relid);
+	foreach (lc, syncmaster_query_oid(COMMENTS_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		bool of_column = row[0] != NULL;
+		Difference *problem = syncmaster_add_difference(
+			context, SEVERITY_INFO, "comment",
+			of_column ? syncmaster_column_name(name, row[0]) : name,
+			"is extra");
+
+		problem->actual = row[1];
+		problem->fix = psprintf("COMMENT ON %s %s%s%s IS NULL",
+								of_column ? "COLUMN"
+								: get_rel_relkind(relid) == RELKIND_SEQUENCE
+									? "SEQUENCE"
+									: "TABLE",
+								syncmaster_qualify(context, name),
+								of_column ? "." : "",
+								of_column ? quote_identifier(row[0]) : "");
+		problem->left = LEFT_FOREIGN;
+	}
+}
+
+static void
+check_triggers(CheckContext *context, const char *name, Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(TRIGGERS_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		bool disabled = row[2][0] == 'D';
+		Difference *problem = syncmaster_add_difference(
+			context, disabled ? SEVERITY_INFO : SEVERITY_WARNING, "trigger",
+			syncmaster_column_name(name, row[0]),
+			disabled ? "is extra, and disabled" : "is extra");
+
+		problem->actual = row[1];
+		problem->fix = psprintf("DROP TRIGGER %s ON %s",
+								quote_identifier(row[0]),
+								syncmaster_qualify(context, name));
+		problem->left = LEFT_FOREIGN;
+	}
+}
+
+static void
+check_rules(CheckContext *context, const char *name, Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(RULES_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		Difference *problem =
+			syncmaster_add_difference(context, SEVERITY_WARNING, "rule",
+								   syncmaster_column_name(name, row[0]),
+								   "is extra");
+
+		problem->actual = row[1];
+		problem->fix = psprintf("DROP RULE %s ON %s", quote_identifier(row[0]),
+								syncmaster_qualify(context, name));
+		problem->left = LEFT_FOREIGN;
+	}
+}
+
+/*
+ * Row security hides rows from whoever is not the owner, and with FORCE from
+ * the owner too.
+ */
+static void
+check_row_security(CheckContext *context, const char *name, Oid relid)
+{
+	char **row = linitial(syncmaster_query_oid(SECURITY_QUERY, relid));
+	ListCell *lc;
+
+	for (int i = 0; i < 2; i++)
+	{
+		Difference *problem;
+
+		if (row[i][0] != 't')
+			continue;
+		problem = syncmaster_add_difference(context, SEVERITY_WARNING, "table",
+										 name,
+										 i == 0 ? "has row security enabled"
+												: "has row security forced");
+		problem->fix = psprintf("ALTER TABLE %s %s ROW LEVEL SECURITY",
+								syncmaster_qualify(context, name),
+								i == 0 ? "DISABLE" : "NO FORCE");
+		problem->left = LEFT_FOREIGN;
+	}
+	foreach (lc, syncmaster_query_oid(POLICIES_QUERY, relid))
+	{
+		char **policy = lfirst(lc);
+		Difference *problem =
+			syncmaster_add_difference(context, SEVERITY_WARNING, "policy",
+								   syncmaster_column_name(name, policy[0]),
+								   "is extra");
+
+		problem->fix = psprintf("DROP POLICY %s ON %s",
+								quote_identifier(policy[0]),
+								syncmaster_qualify(context, name));
+		problem->left = LEFT_FOREIGN;
+	}
+}
+
+/*
+ * Rows of a child table show in the parent, and no foreign key knows them.
+ */
+static void
+check_inheritance(CheckContext *context, const char *name, Oid relid)
+{
+	const char *table = syncmaster_qualify(context, name);
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(INHERITANCE_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		bool child = row[1][0] == 't';
+		bool partitioned = row[2][0] == 't';
+		Difference *problem =
+			syncmaster_add_difference(context, SEVERITY_WARNING, "table", name,
+								   child ? "has a child table"
+								   : partitioned
+									   ? "is a partition of another table"
+									   : "inherits from another table");
+
+		problem->actual = row[0];
+		if (!child && partitioned)
+			problem->fix = psprintf("ALTER TABLE %s DETACH PARTITION %s",
+									row[0], table);
+		else
+			problem->fix = psprintf("ALTER TABLE %s NO INHERIT %s",
+									child ? row[0] : table,
+									child ? table : row[0]);
+		problem->left = LEFT_FOREIGN;
+	}
+}
+
+static void
+check_grants(CheckContext *context, const char *name, Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(GRANTS_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		Difference *problem = syncmaster_add_difference(context, SEVERITY_INFO,
+												  "table", name,
+												  "is granted to another role");
+
+		problem->actual = psprintf("%s to %s", row[1], row[0]);
+		problem->fix = psprintf("REVOKE ALL ON %s FROM %s",
+								syncmaster_qualify(context, name), row[0]);
+		problem->left = LEFT_FOREIGN;
+	}
+}
+
+/*
+ * All that may hang on a table.
+ */
+void
+syncmaster_check_extras(CheckContext *context, const RelationInfo *relation,
+						Oid relid)
+{
+	check_triggers(context, relation->name, relid);
+	check_rules(context, relation->name, relid);
+	check_row_security(context, relation->name, relid);
+	check_inheritance(context, relation->name, relid);
+	check_grants(context, relation->name, relid);
+}
+
+static bool
+is_known_relation(const char *name)
+{
+	if (strcmp(name, syncmaster_version_relation.name) == 0)
+		return true;
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+
+		if (strcmp(relation->name, name) == 0 ||
+			(relation->columns != NULL &&
+			 relation->columns[0].filled_by == DEFAULT_SERIAL &&
+			 strcmp(psprintf("%s_id_seq", relation->name), name) == 0))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Other tables, views and sequences in the application's schema.
+ */
+void
+syncmaster_check_other_relations(CheckContext *context)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(RELATIONS_QUERY, context->namespace))
+	{
+		char **row = lfirst(lc);
+		Difference *problem;
+
+		if (is_known_relation(row[0]))
+			continue;
+		problem = syncmaster_add_difference(context, SEVERITY_INFO, row[1], row[0],
+										 "is extra");
+		problem->left = LEFT_FOREIGN;
+	}
+}

@@ -1,0 +1,280 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_index.c
+ *	  The indexes of a table against what it should have.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "expected.h"
+#include "indexes.h"
+#include "difference.h"
+#include "query.h"
+#include "revision.h"
+
+/* The storage parameters are left out of the definition. */
+#define INDEXES_QUERY \
+	"SELECT c.relname, i.indisunique, " \
+	"    i.indisvalid AND i.indisready AND i.indislive, " \
+	"    replace(pg_get_indexdef(c.oid), coalesce(' WITH (' || " \
+	"        (SELECT string_agg(option_name || '=' || " \
+	"             quote_literal(option_value), ', ') " \
+	"         FROM pg_options_to_table(c.reloptions)) || ')', ''), ''), " \
+	"    (SELECT k.conname FROM pg_constraint k " \
+	"     WHERE k.conindid = c.oid AND k.conrelid = i.indrelid " \
+	"     AND k.contype IN ('p', 'u', 'x')) " \
+	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid " \
+	"WHERE i.indrelid = $1 ORDER BY 1"
+
+typedef struct ActualIndex
+{
+	char *name;
+	bool unique;
+	bool valid;
+	char *definition;
+	bool of_constraint;
+	bool expected;
+} ActualIndex;
+
+static List *
+read_indexes(Oid relid)
+{
+	List *result = NIL;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(INDEXES_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		ActualIndex *index = palloc0(sizeof(ActualIndex));
+
+		index->name = row[0];
+		index->unique = row[1][0] == 't';
+		index->valid = row[2][0] == 't';
+		index->definition = row[3];
+		index->of_constraint = row[4] != NULL;
+		result = lappend(result, index);
+	}
+	return result;
+}
+
+static bool
+is_expected_name(const char *table, const char *name)
+{
+	for (int i = 0; i < syncmaster_nindexes; i++)
+	{
+		if (strcmp(syncmaster_indexes[i].table, table) == 0 &&
+			strcmp(syncmaster_indexes[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_extra_index_name(const CheckContext *context, const char *name)
+{
+	for (int i = 0; i < syncmaster_extra_index_count(); i++)
+	{
+		const char *extra;
+		char *definition;
+
+		(void) syncmaster_extra_index(i, context->namespace, context->schema,
+									  &extra, &definition);
+		if (strcmp(extra, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The index under its name, else the same one under another name.
+ */
+static ActualIndex *
+find_index(const CheckContext *context, const ExpectedIndex *expected,
+		   List *actual)
+{
+	ListCell *lc;
+
+	foreach (lc, actual)
+	{
+		ActualIndex *index = lfirst(lc);
+
+		if (strcmp(index->name, expected->name) == 0)
+			return index;
+	}
+	foreach (lc, actual)
+	{
+		ActualIndex *index = lfirst(lc);
+
+		if (!index->expected && !index->of_constraint &&
+			!is_expected_name(expected->table, index->name) &&
+			!is_extra_index_name(context, index->name) &&
+			strcmp(index->definition,
+				   syncmaster_index_definition(expected, index->name,
+											   context->schema)) == 0)
+			return index;
+	}
+	return NULL;
+}
+
+static void
+report_invalid(CheckContext *context, const ActualIndex *index,
+			   Severity severity)
+{
+	Difference *problem = syncmaster_add_difference(context, severity, "index",
+											  index->name, "is not valid");
+
+	problem->actual = index->definition;
+	problem->fix = psprintf("REINDEX INDEX %s",
+							syncmaster_qualify(context, index->name));
+}
+
+static void
+check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
+{
+	char *definition = syncmaster_index_definition(expected, expected->name,
+												   context->schema);
+	ActualIndex *index = find_index(context, expected, actual);
+	Severity severity = expected->unique ? SEVERITY_ERROR : SEVERITY_WARNING;
+	Difference *problem;
+
+	if (index == NULL)
+	{
+		/* Celery 5.6 makes the later ones as well */
+		if (expected->revision > context->revision)
+			return;
+		problem = syncmaster_add_difference(context, severity, "index",
+										 expected->name, "is missing");
+		problem->expected = definition;
+		problem->fix = definition;
+		if (OidIsValid(get_relname_relid(expected->name, context->namespace)))
+			problem->problem = "is missing, and its name is taken";
+		return;
+	}
+
+	index->expected = true;
+	if (strcmp(index->name, expected->name) != 0)
+	{
+		if (expected->revision > context->revision)
+		{
+			index->expected = false;
+			return;
+		}
+		problem = syncmaster_add_difference(context, severity, "index",
+										 expected->name, "has another name");
+		problem->expected = expected->name;
+		problem->actual = index->name;
+		problem->fix = psprintf("ALTER INDEX %s RENAME TO %s",
+								syncmaster_qualify(context, index->name),
+								quote_identifier(expected->name));
+	}
+	else if (strcmp(index->definition, definition) != 0)
+	{
+		problem = syncmaster_add_difference(context, severity, "index",
+										 expected->name, "is another one");
+		problem->expected = definition;
+		problem->actual = index->definition;
+		problem->fix = psprintf("DROP INDEX %s; %s",
+								syncmaster_qualify(context, index->name),
+								definition);
+		if (index->of_constraint)
+		{
+			problem->fix = NULL;
+			problem->left = "a constraint of that name has to be dropped "
+							"first";
+		}
+		else if (index->unique && !expected->unique)
+		{
+			problem->severity = SEVERITY_ERROR;
+			problem->left = LEFT_FOREIGN;
+		}
+		return; /* the new one will be valid */
+	}
+	if (!index->valid)
+		report_invalid(context, index, severity);
+}
+
+/*
+ * Indexes that somebody added.  Only a unique one keeps rows out.
+ */
+static void
+report_extra_index(CheckContext *context, const ActualIndex *index)
+{
+	Difference *problem;
+
+	if (is_extra_index_name(context, index->name))
+		return; /* reported with the others of its kind */
+	problem = syncmaster_add_difference(
+		context, index->unique ? SEVERITY_WARNING : SEVERITY_INFO, "index",
+		index->name, index->valid ? "is extra" : "is extra and not valid");
+	problem->actual = index->definition;
+	problem->fix = psprintf("DROP INDEX %s",
+							syncmaster_qualify(context, index->name));
+	problem->left = LEFT_FOREIGN;
+}
+
+void
+syncmaster_check_indexes(CheckContext *context, const RelationInfo *relation,
+						 Oid relid)
+{
+	List *actual = read_indexes(relid);
+	ListCell *lc;
+
+	for (int i = 0; i < syncmaster_nindexes; i++)
+	{
+		if (strcmp(syncmaster_indexes[i].table, relation->name) == 0)
+			check_index(context, &syncmaster_indexes[i], actual);
+	}
+	foreach (lc, actual)
+	{
+		ActualIndex *index = lfirst(lc);
+
+		if (index->expected)
+			continue;
+		if (!index->of_constraint)
+			report_extra_index(context, index);
+		else if (!index->valid)
+			report_invalid(context, index, SEVERITY_ERROR);
+	}
+}
+
+/*
+ * The extra indexes of this extension.
+ */
+void
+syncmaster_check_extra_indexes(CheckContext *context)
+{
+	for (int i = 0; i < syncmaster_extra_index_count(); i++)
+	{
+		const char *name;
+		char *definition;
+		Difference *problem;
+
+		switch (syncmaster_extra_index(i, context->namespace, context->schema,
+									   &name, &definition))
+		{
+			case EXTRA_INDEX_PRESENT:
+			case EXTRA_INDEX_NOT_POSSIBLE:
+				break;
+			case EXTRA_INDEX_MISSING:
+				if (context->revision < REVISION_HEAD)
+					break;
+				problem = syncmaster_add_difference(
+					context, SEVERITY_INFO, "index", name,
+					"is an extra index of the extension, and missing");
+				problem->expected = problem->fix = definition;
+				break;
+			case EXTRA_INDEX_OTHER:
+				problem = syncmaster_add_difference(
+					context, SEVERITY_INFO, "index", name,
+					"is not the extension's extra index of that name, or not "
+					"valid");
+				problem->expected = definition;
+				problem->left = LEFT_FOREIGN;
+				break;
+		}
+	}
+}

@@ -1,0 +1,342 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_sequence.c
+ *	  The sequences of ids, and whether their values are past the ids.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xlog.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "expected.h"
+#include "difference.h"
+#include "query.h"
+
+#define SEQUENCE_QUERY \
+	"SELECT format_type(s.seqtypid, NULL), s.seqincrement, s.seqmin, " \
+	"    s.seqmax, s.seqcycle, s.seqcache, d.refobjid, d.refobjsubid " \
+	"FROM pg_sequence s " \
+	"LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass " \
+	"    AND d.objid = s.seqrelid AND d.deptype IN ('a', 'i') " \
+	"    AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 " \
+	"WHERE s.seqrelid = $1"
+
+#define EXPECTED_PARAMETERS \
+	"AS bigint INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 NO " \
+	"CYCLE"
+
+/*
+ * An ordinary btree index whose first column is that one, so that its end is
+ * the highest value.  Its operator class is the server's own for integers.
+ */
+static Oid
+find_ordered_index(Relation rel, AttrNumber attnum)
+{
+	Oid result = InvalidOid;
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(rel))
+	{
+		Oid indexid = lfirst_oid(lc);
+		Relation index = index_open(indexid, AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if (form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
+			form->indkey.values[0] == attnum &&
+			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+			heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs,
+						   NULL) &&
+			index->rd_opfamily[0] == INTEGER_BTREE_FAM_OID &&
+			(index->rd_indoption[0] & INDOPTION_DESC) == 0)
+			result = indexid;
+		index_close(index, AccessShareLock);
+		if (OidIsValid(result))
+			break;
+	}
+	return result;
+}
+
+/*
+ * Highest value in an integer column; false if the table is empty or there is
+ * no index to find it by.
+ *
+ * The index is read directly.  A query would be planned, and planning runs
+ * functions that the table's owner put into other indexes.
+ */
+static bool
+highest_value(Oid relid, AttrNumber attnum, int64 *value)
+{
+	Relation rel = table_open(relid, AccessShareLock);
+	Oid indexid = find_ordered_index(rel, attnum);
+	bool found = false;
+
+	if (OidIsValid(indexid))
+	{
+		Relation index = index_open(indexid, AccessShareLock);
+		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+		SysScanDesc scan = systable_beginscan_ordered(rel, index, snapshot, 0,
+													  NULL);
+		HeapTuple tuple = systable_getnext_ordered(scan, BackwardScanDirection);
+
+		if (HeapTupleIsValid(tuple))
+		{
+			bool isnull;
+			Datum datum = heap_getattr(tuple, attnum, RelationGetDescr(rel),
+									   &isnull);
+
+			if (!isnull)
+			{
+				*value = get_atttype(relid, attnum) == INT8OID
+							 ? DatumGetInt64(datum)
+							 : DatumGetInt32(datum);
+				found = true;
+			}
+		}
+		systable_endscan_ordered(scan);
+		UnregisterSnapshot(snapshot);
+		index_close(index, AccessShareLock);
+	}
+	table_close(rel, AccessShareLock);
+
+	return found;
+}
+
+/*
+ * The number that the sequence gives next, if it counts up by one.
+ */
+static int64
+next_value(Oid sequence)
+{
+	Relation rel = relation_open(sequence, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	int64 result = 0;
+
+	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool isnull;
+
+		result = DatumGetInt64(slot_getattr(slot, SEQ_COL_LASTVAL, &isnull));
+		if (DatumGetBool(slot_getattr(slot, SEQ_COL_CALLED, &isnull)))
+			result++;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	relation_close(rel, AccessShareLock);
+
+	return result;
+}
+
+/*
+ * May the caller know the value of the sequence and the ids?
+ */
+static bool
+may_read(Oid sequence, Oid table, AttrNumber attnum)
+{
+	Oid role = GetUserId();
+
+	return pg_class_aclcheck(sequence, role, ACL_SELECT | ACL_USAGE) ==
+			   ACLCHECK_OK &&
+		   (pg_class_aclcheck(table, role, ACL_SELECT) == ACLCHECK_OK ||
+			pg_attribute_aclcheck(table, attnum, role, ACL_SELECT) ==
+				ACLCHECK_OK) &&
+		   check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
+}
+
+static char *
+set_value(const CheckContext *context, const char *name, const char *table,
+		  const char *column)
+{
+	return psprintf("SELECT pg_catalog.setval(%s, "
+					"(SELECT pg_catalog.max(%s) FROM ONLY %s))",
+					quote_literal_cstr(syncmaster_qualify(context, name)),
+					quote_identifier(column),
+					syncmaster_qualify(context, table));
+}
+
+static void
+check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
+			const char *column)
+{
+	AttrNumber attnum = get_attnum(table, column);
+	Oid type = attnum > 0 ? get_atttype(table, attnum) : InvalidOid;
+	Difference *problem;
+	int64 highest;
+	int64 next;
+
+	if (get_rel_relkind(table) != RELKIND_RELATION ||
+		(type != INT8OID && type != INT4OID))
+		return;
+	if (RecoveryInProgress() &&
+		(get_rel_persistence(sequence) == RELPERSISTENCE_UNLOGGED ||
+		 get_rel_persistence(table) == RELPERSISTENCE_UNLOGGED))
+		return; /* a standby has nothing of them */
+	if (!may_read(sequence, table, attnum))
+	{
+		problem = syncmaster_add_difference(
+			context, SEVERITY_INFO, "sequence", name,
+			"was not compared with the highest id, which you may not read");
+		return;
+	}
+	if (!highest_value(table, attnum, &highest))
+		return;
+	next = next_value(sequence);
+	if (next > highest)
+		return;
+	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "sequence", name,
+									 "is behind the highest id of its table");
+	problem->expected = psprintf("> " INT64_FORMAT, highest);
+	problem->actual = psprintf(INT64_FORMAT, next);
+	problem->fix = set_value(context, name, get_rel_name(table), column);
+}
+
+static void
+check_parameters(CheckContext *context, const char *name, char **row)
+{
+	bool right = strcmp(row[0], "bigint") == 0 && strcmp(row[1], "1") == 0 &&
+				 strcmp(row[3], "9223372036854775807") == 0 && row[4][0] == 'f';
+	Difference *problem;
+
+	if (!right || strcmp(row[2], "1") != 0)
+	{
+		problem =
+			syncmaster_add_difference(context,
+								   right ? SEVERITY_INFO : SEVERITY_WARNING,
+								   "sequence", name, "has other parameters");
+		problem->expected = EXPECTED_PARAMETERS;
+		problem->actual = psprintf("AS %s INCREMENT BY %s MINVALUE %s "
+								   "MAXVALUE %s %s",
+								   row[0], row[1], row[2], row[3],
+								   row[4][0] == 't' ? "CYCLE" : "NO CYCLE");
+		problem->fix = psprintf("ALTER SEQUENCE %s " EXPECTED_PARAMETERS,
+								syncmaster_qualify(context, name));
+	}
+	if (strcmp(row[5], "1") != 0)
+	{
+		problem = syncmaster_add_difference(context, SEVERITY_INFO, "sequence",
+										 name, "has a cache");
+		problem->expected = "CACHE 1";
+		problem->actual = psprintf("CACHE %s", row[5]);
+		problem->fix = psprintf("ALTER SEQUENCE %s CACHE 1",
+								syncmaster_qualify(context, name));
+	}
+}
+
+static void
+check_ownership(CheckContext *context, const char *name, char **row, Oid table,
+				const char *column, bool owned)
+{
+	Oid owner_table = row[6] != NULL ? (Oid) strtoul(row[6], NULL, 10)
+									 : InvalidOid;
+	AttrNumber owner_column = row[7] != NULL ? atoi(row[7]) : 0;
+	Difference *problem;
+
+	if (!owned && !OidIsValid(owner_table))
+		return;
+	if (owned && owner_table == table &&
+		owner_column == get_attnum(table, column))
+		return;
+	problem = syncmaster_add_difference(context, SEVERITY_WARNING, "sequence",
+									 name,
+									 owned ? "is not owned by its column"
+										   : "is owned by a column");
+	problem->expected =
+		owned ? syncmaster_column_name(get_rel_name(table), column) : "none";
+	problem->actual = OidIsValid(owner_table)
+						  ? syncmaster_column_name(
+								get_rel_name(owner_table),
+								get_attname(owner_table, owner_column, false))
+						  : "none";
+	problem->fix = psprintf(
+		"ALTER SEQUENCE %s OWNED BY %s", syncmaster_qualify(context, name),
+		owned ? psprintf("%s.%s",
+						 syncmaster_qualify(context, get_rel_name(table)),
+						 quote_identifier(column))
+			  : "NONE");
+}
+
+/*
+ * A sequence that is there, for the ids of a column.
+ */
+void
+syncmaster_check_sequence(CheckContext *context, const char *name, Oid table,
+						  const char *column, bool owned)
+{
+	Oid sequence = get_relname_relid(name, context->namespace);
+	List *rows = syncmaster_query_oid(SEQUENCE_QUERY, sequence);
+	char **row;
+
+	if (rows == NIL)
+		return; /* dropped meanwhile */
+	row = linitial(rows);
+	check_parameters(context, name, row);
+	check_ownership(context, name, row, table, column, owned);
+	if (OidIsValid(table))
+		check_value(context, name, sequence, table, column);
+}
+
+/*
+ * The sequence of a bigserial column, if the table has one.
+ */
+void
+syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
+						Oid relid)
+{
+	const ColumnInfo *column = &relation->columns[0];
+	char *name = psprintf("%s_%s_seq", relation->name, column->name);
+	Oid sequence = get_relname_relid(name, context->namespace);
+	Difference *problem;
+
+	if (column->filled_by != DEFAULT_SERIAL)
+		return;
+	if (OidIsValid(sequence) && get_rel_relkind(sequence) == RELKIND_SEQUENCE)
+	{
+		syncmaster_check_relation(context, name, sequence);
+		syncmaster_check_sequence(context, name, relid, column->name, true);
+		return;
+	}
+	if (get_attnum(relid, column->name) <= 0)
+		return; /* the column is missing, which says it all */
+
+	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "sequence", name,
+									 OidIsValid(sequence) ? "is no sequence"
+														  : "is missing");
+	problem->expected = psprintf("owned by %s",
+								 syncmaster_column_name(relation->name,
+														column->name));
+	if (OidIsValid(sequence))
+		return;
+	problem->fix = psprintf(
+		"CREATE SEQUENCE %s OWNED BY %s.%s; %s; "
+		"ALTER TABLE %s ALTER COLUMN %s SET DEFAULT pg_catalog.nextval(%s)",
+		syncmaster_qualify(context, name),
+		syncmaster_qualify(context, relation->name),
+		quote_identifier(column->name),
+		set_value(context, name, relation->name, column->name),
+		syncmaster_qualify(context, relation->name),
+		quote_identifier(column->name),
+		quote_literal_cstr(syncmaster_qualify(context, name)));
+}

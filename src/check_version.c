@@ -1,0 +1,400 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_version.c
+ *	  Whether the revision in alembic_version, the extension's version, the
+ *	  library and the real shape of the tables agree; and what the application
+ *	  needs beside its tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/varlena.h"
+
+#include "expected.h"
+#include "extension.h"
+#include "lock.h"
+#include "difference.h"
+#include "query.h"
+#include "revision.h"
+
+/* Revisions at which the schema changes its shape. */
+#define REVISION_LAST_TABLE 8 /* last of SyncMaster's own tables */
+#define REVISION_TRGM 10
+#define REVISION_OLD_SEARCH 11
+#define REVISION_NEW_SEARCH 12
+
+/*
+ * Schemas that a new session of a role searches in this database, the most
+ * specific setting first.
+ */
+#define SEARCH_PATH_QUERY \
+	"SELECT coalesce(( " \
+	"    SELECT substr(c, length('search_path=') + 1) " \
+	"    FROM pg_db_role_setting s, unnest(s.setconfig) c " \
+	"    WHERE s.setdatabase IN (d.oid, 0) AND s.setrole IN ($1, 0) " \
+	"    AND c LIKE 'search\\_path=%' " \
+	"    ORDER BY s.setrole DESC, s.setdatabase DESC LIMIT 1), " \
+	"  (SELECT CASE WHEN source IN ('configuration file', 'command line') " \
+	"          THEN reset_val ELSE boot_val END " \
+	"   FROM pg_settings WHERE name = 'search_path')) " \
+	"FROM pg_database d WHERE d.datname = current_database()"
+
+/* What the tables show, whatever alembic_version says. */
+typedef struct Shape
+{
+	int last_table;	 /* revision of the last of SyncMaster's own tables */
+	int old_vectors; /* tables whose search_vector is the one up to 0011 */
+	int new_vectors; /* … from 0012 on */
+} Shape;
+
+static void
+read_shape(const CheckContext *context, Shape *shape)
+{
+	memset(shape, 0, sizeof(*shape));
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, context->namespace);
+
+		if (relation->foreign_made || !OidIsValid(relid) ||
+			get_rel_relkind(relid) != RELKIND_RELATION)
+			continue;
+		shape->last_table = relation->revision;
+		if (syncmaster_generated_expression(relation->name, REVISION_HEAD) ==
+			NULL)
+			continue;
+		/* an upgrade under way holds its locks until it is done */
+		syncmaster_lock_relation(relid, AccessShareLock);
+		if (syncmaster_search_vector_is(context, relation, relid,
+										REVISION_OLD_SEARCH))
+			shape->old_vectors++;
+		if (syncmaster_search_vector_is(context, relation, relid,
+										REVISION_NEW_SEARCH))
+			shape->new_vectors++;
+	}
+}
+
+/*
+ * A revision that tables of this shape could be at: the given one unless they
+ * contradict it.
+ */
+static int
+apparent_revision(const Shape *shape, int revision)
+{
+	/* up to there each revision adds one of SyncMaster's own tables */
+	if (shape->last_table < Min(revision, REVISION_LAST_TABLE) ||
+		(revision < REVISION_LAST_TABLE && shape->last_table > revision))
+		return shape->last_table;
+	if (revision >= REVISION_NEW_SEARCH && shape->new_vectors == 0 &&
+		shape->old_vectors > 0)
+		return REVISION_OLD_SEARCH;
+	if (revision <= REVISION_OLD_SEARCH && shape->old_vectors == 0 &&
+		shape->new_vectors > 0)
+		return REVISION_NEW_SEARCH;
+	return revision;
+}
+
+static bool
+has_relation(const CheckContext *context, const char *name)
+{
+	return OidIsValid(get_relname_relid(name, context->namespace));
+}
+
+/*
+ * The likely revision of tables about which alembic_version says nothing.
+ */
+static int
+likely_revision(const CheckContext *context, const Shape *shape)
+{
+	ExtensionEntry trgm;
+
+	if (shape->last_table < REVISION_LAST_TABLE)
+		return shape->last_table;
+	if (shape->new_vectors > shape->old_vectors)
+		return has_relation(context, "ix_celery_taskmeta_date_done") &&
+					   has_relation(context, "ix_celery_tasksetmeta_date_done")
+				   ? REVISION_HEAD
+				   : REVISION_NEW_SEARCH;
+	if (has_relation(context, "apscheduler_jobs"))
+		return REVISION_OLD_SEARCH;
+	if (syncmaster_find_extension("pg_trgm", &trgm))
+		return REVISION_TRGM;
+	return has_relation(context, "celery_taskmeta") ? REVISION_TRGM - 1
+													: REVISION_LAST_TABLE;
+}
+
+static void
+check_apparent_revision(CheckContext *context)
+{
+	Shape shape;
+	int apparent;
+	Difference *problem;
+
+	read_shape(context, &shape);
+	apparent = apparent_revision(&shape, context->revision);
+	if (apparent == context->revision)
+		return;
+	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "revision",
+									 "alembic_version",
+									 "does not fit the tables");
+	problem->expected = syncmaster_revision_id(apparent);
+	problem->actual = syncmaster_revision_id(context->revision);
+	problem->fix =
+		psprintf("UPDATE %s SET version_num = %s",
+				 syncmaster_qualify(context, "alembic_version"),
+				 quote_literal_cstr(syncmaster_revision_id(apparent)));
+	problem->left = "either the revision is wrong or the tables are; you have "
+					"to say which";
+}
+
+/*
+ * Extension, library and schema out of step, as after a restore of an older
+ * dump or after an upgrade of the package only.
+ */
+static void
+check_extension(CheckContext *context, const ExtensionEntry *extension,
+				const SchemaRevision *schema)
+{
+	int installed = syncmaster_version_revision(extension->version);
+	Difference *problem = NULL;
+
+	if (installed < 0)
+	{
+		problem = syncmaster_add_difference(
+			context, SEVERITY_ERROR, "extension", "syncmaster",
+			"is newer than the library that the server has loaded");
+		problem->expected = psprintf("at most %s", SYNCMASTER_VERSION);
+		problem->actual = extension->version;
+		problem->left = "install the package of that version, and reconnect";
+		return;
+	}
+	if (schema->state == REVISION_KNOWN && schema->number < installed)
+	{
+		/* no version of the extension stands for less than the base script */
+		problem = syncmaster_add_difference(
+			context,
+			installed > REVISION_BASE_SCRIPT ? SEVERITY_ERROR : SEVERITY_INFO,
+			"revision", "alembic_version", "is behind the extension");
+		problem->expected = syncmaster_revision_id(installed);
+		problem->actual = schema->id;
+		problem->fix = psprintf("SELECT %s('head')",
+								syncmaster_qualify(context,
+												   "syncmaster_upgrade"));
+		problem->left = "an upgrade is a decision of its own";
+	}
+	if (strcmp(extension->version, SYNCMASTER_VERSION) != 0)
+	{
+		problem = syncmaster_add_difference(
+			context,
+			schema->number > installed ? SEVERITY_WARNING : SEVERITY_INFO,
+			"extension", "syncmaster",
+			schema->number > installed ? "is behind the schema"
+									   : "is older than the library");
+		problem->expected = schema->number > installed
+								? syncmaster_revision_version(schema->number)
+								: SYNCMASTER_VERSION;
+		problem->actual = extension->version;
+		problem->fix = psprintf("ALTER EXTENSION syncmaster UPDATE TO %s",
+								quote_literal_cstr(problem->expected));
+		problem->left = "an upgrade is a decision of its own";
+	}
+}
+
+/*
+ * Tables about which alembic_version says nothing, or too much, are compared
+ * with the revision that they seem to be at.
+ */
+static void
+guess_revision(CheckContext *context, const SchemaRevision *schema,
+			   Difference *problem)
+{
+	const char *table = syncmaster_qualify(context, "alembic_version");
+	Shape shape;
+	const char *id;
+
+	read_shape(context, &shape);
+	context->revision = likely_revision(context, &shape);
+	problem->expected = syncmaster_revision_id(context->revision);
+	id = quote_literal_cstr(problem->expected);
+	if (schema->state == REVISION_MANY_ROWS)
+		problem->fix = psprintf("DELETE FROM %s WHERE version_num <> %s", table,
+								id);
+	else
+		problem->fix = psprintf(
+			"%sINSERT INTO %s (version_num) VALUES (%s)",
+			schema->state == REVISION_NO_ROW
+				? ""
+				: psprintf("%s; ", syncmaster_table_definition(
+									   &syncmaster_version_relation,
+									   context->schema, context->revision)),
+			table, id);
+}
+
+/*
+ * The row itself, when it does not name a revision that we know.
+ */
+static void
+check_row(CheckContext *context, const SchemaRevision *schema)
+{
+	bool empty = syncmaster_first_relation(context->namespace) == NULL;
+	Difference *problem;
+
+	switch (schema->state)
+	{
+		case REVISION_KNOWN:
+			return;
+		case REVISION_NO_TABLE:
+		case REVISION_NO_ROW:
+			problem = syncmaster_add_difference(
+				context, SEVERITY_ERROR, empty ? "schema" : "revision",
+				empty ? context->schema : "alembic_version",
+				empty ? "has no tables of SyncMaster" : "names no revision");
+			if (empty)
+				problem->fix =
+					psprintf("SELECT %s('head')",
+							 syncmaster_qualify(context, "syncmaster_upgrade"));
+			else
+				guess_revision(context, schema, problem);
+			break;
+		case REVISION_NEWER:
+			problem = syncmaster_add_difference(
+				context, SEVERITY_WARNING, "revision", "alembic_version",
+				"is newer than the library, which cannot compare it");
+			problem->expected = psprintf("at most %s",
+										 syncmaster_revision_id(REVISION_HEAD));
+			break;
+		case REVISION_BAD_TABLE:
+			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+											 "revision", "alembic_version",
+											 "is not Alembic's table");
+			break;
+		case REVISION_MANY_ROWS:
+			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+											 "revision", "alembic_version",
+											 "has more than one row");
+			if (!empty)
+				guess_revision(context, schema, problem);
+			break;
+		case REVISION_LEGACY:
+			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+											 "revision", "alembic_version",
+											 "is of SyncMaster 0.1.x");
+			break;
+		case REVISION_UNKNOWN:
+		default:
+			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+											 "revision", "alembic_version",
+											 "is no revision of SyncMaster");
+			break;
+	}
+	problem->actual = schema->id;
+	problem->left = "which revision the tables are at is for you to say";
+}
+
+/*
+ * Sets the revision to compare with.
+ */
+void
+syncmaster_check_versions(CheckContext *context)
+{
+	ExtensionEntry extension;
+	SchemaRevision schema;
+
+	syncmaster_get_extension(&extension);
+	syncmaster_read_revision(context->namespace, &schema);
+	context->revision = schema.number;
+	check_row(context, &schema);
+	check_extension(context, &extension, &schema);
+	if (schema.state == REVISION_KNOWN)
+		check_apparent_revision(context);
+}
+
+static List *
+read_search_path(const CheckContext *context)
+{
+	List *rows = syncmaster_query_oid(SEARCH_PATH_QUERY, context->owner);
+	char **row = linitial(rows);
+	List *names = NIL;
+
+	if (row[0] == NULL || !SplitIdentifierString(pstrdup(row[0]), ',', &names))
+		return NIL;
+	return names;
+}
+
+static bool
+is_searched(const CheckContext *context, const char *schema)
+{
+	ListCell *lc;
+
+	foreach (lc, read_search_path(context))
+	{
+		const char *name = lfirst(lc);
+
+		if (strcmp(name, "$user") == 0)
+			name = GetUserNameFromId(context->owner, false);
+		if (strcmp(name, schema) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * SyncMaster's search for users uses an operator of pg_trgm without a schema.
+ */
+void
+syncmaster_check_trgm(CheckContext *context)
+{
+	ExtensionEntry trgm;
+	Difference *problem;
+
+	if (!syncmaster_find_extension("pg_trgm", &trgm))
+	{
+		if (context->revision < 10)
+			return;
+		problem = syncmaster_add_difference(context, SEVERITY_ERROR, "extension",
+										 "pg_trgm", "is missing");
+		problem->fix = psprintf("CREATE EXTENSION pg_trgm SCHEMA %s",
+								quote_identifier(context->schema));
+		return;
+	}
+	if (trgm.namespace == context->namespace ||
+		trgm.namespace == PG_CATALOG_NAMESPACE ||
+		is_searched(context, trgm.namespace_name))
+		return;
+	problem = syncmaster_add_difference(
+		context, SEVERITY_WARNING, "extension", "pg_trgm",
+		"is in a schema that the tables' owner does not search");
+	problem->expected = context->schema;
+	problem->actual = trgm.namespace_name;
+	problem->fix = psprintf("ALTER EXTENSION pg_trgm SET SCHEMA %s",
+							quote_identifier(context->schema));
+	problem->left = "another application may rely on where it is";
+}
+
+/*
+ * SyncMaster names its tables without a schema.  Its services may bring a
+ * search_path of their own, so this is for information.
+ */
+void
+syncmaster_check_search_path(CheckContext *context)
+{
+	Difference *problem;
+
+	if (is_searched(context, context->schema))
+		return;
+	problem = syncmaster_add_difference(
+		context, SEVERITY_INFO, "schema", context->schema,
+		"is not searched by default by the tables' owner");
+	problem->fix = psprintf("ALTER DATABASE %s SET search_path = %s, public",
+							quote_identifier(get_database_name(MyDatabaseId)),
+							quote_identifier(context->schema));
+	problem->left = "a setting of the database concerns others as well";
+}

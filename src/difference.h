@@ -1,0 +1,87 @@
+/*-------------------------------------------------------------------------
+ *
+ * difference.h
+ *	  Differences between a schema and what its revision should be.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNCMASTER_DIFFERENCE_H
+#define SYNCMASTER_DIFFERENCE_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+#include "relation.h"
+
+typedef enum Severity
+{
+	SEVERITY_ERROR,	  /* a service fails, or data is at risk */
+	SEVERITY_WARNING, /* statements of the services behave differently */
+	SEVERITY_INFO	  /* no service notices */
+} Severity;
+
+typedef struct Difference
+{
+	Severity severity;
+	const char *object_type;
+	const char *object_name;
+	const char *problem;
+	const char *expected; /* NULL when nothing is expected */
+	const char *actual;	  /* NULL when there is nothing */
+	const char *fix;	  /* SQL, NULL when none can mend it */
+	const char *left;	  /* why repair leaves it, NULL when it need not */
+} Difference;
+
+/* What a comparison works on, and what it found. */
+typedef struct CheckContext
+{
+	Oid namespace;
+	char *schema;
+	Oid owner;	  /* of the tables */
+	int revision; /* that the schema is compared with */
+	List *problems;
+} CheckContext;
+
+/* Why repair leaves problems of some kinds. */
+#define LEFT_FOREIGN \
+	"it was made by somebody who may still want it; drop it yourself if not"
+#define LEFT_TYPE "a conversion may lose data; look at the rows first"
+
+extern void syncmaster_begin_check(CheckContext *context);
+extern void syncmaster_check_schema(CheckContext *context);
+
+extern Difference *syncmaster_add_difference(CheckContext *context, Severity severity,
+									   const char *object_type,
+									   const char *object_name,
+									   const char *problem);
+extern char *syncmaster_qualify(const CheckContext *context, const char *name);
+extern char *syncmaster_column_name(const char *table, const char *column);
+
+/* One part of the comparison each. */
+extern void syncmaster_check_columns(CheckContext *context,
+									 const RelationInfo *relation, Oid relid);
+extern bool syncmaster_search_vector_is(const CheckContext *context,
+										const RelationInfo *relation, Oid relid,
+										int revision);
+extern void syncmaster_check_constraints(CheckContext *context,
+										 const RelationInfo *relation,
+										 Oid relid);
+extern void syncmaster_check_indexes(CheckContext *context,
+									 const RelationInfo *relation, Oid relid);
+extern void syncmaster_check_extra_indexes(CheckContext *context);
+extern void syncmaster_check_serial(CheckContext *context,
+									const RelationInfo *relation, Oid relid);
+extern void syncmaster_check_sequence(CheckContext *context, const char *name,
+									  Oid table, const char *column,
+									  bool owned);
+extern void syncmaster_check_relation(CheckContext *context, const char *name,
+									  Oid relid);
+extern void syncmaster_check_extras(CheckContext *context,
+									const RelationInfo *relation, Oid relid);
+extern void syncmaster_check_other_relations(CheckContext *context);
+extern void syncmaster_check_versions(CheckContext *context);
+extern void syncmaster_check_trgm(CheckContext *context);
+extern void syncmaster_check_search_path(CheckContext *context);
+
+#endif /* SYNCMASTER_DIFFERENCE_H */

@@ -1,0 +1,199 @@
+/*-------------------------------------------------------------------------
+ *
+ * schema_check.c
+ *	  syncmaster_check(): every difference between this schema and what its
+ *	  revision should be.
+ *
+ * It reads catalogues, and of the tables only the highest ids, so that it
+ * works on a standby, for any role, in no time on any size.  Whatever the
+ * tables' owner planted is looked at and never run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "execute.h"
+#include "expected.h"
+#include "extension.h"
+#include "lock.h"
+#include "difference.h"
+#include "result.h"
+#include "revision.h"
+
+#define CHECK_NATTS 7
+
+PG_FUNCTION_INFO_V1(syncmaster_check);
+
+/*
+ * Where are the tables, and whose?  Anybody may ask.
+ */
+void
+syncmaster_begin_check(CheckContext *context)
+{
+	ExtensionEntry extension;
+	const RelationInfo *first;
+	Oid relid;
+
+	memset(context, 0, sizeof(*context));
+	syncmaster_get_extension(&extension);
+	context->namespace = extension.namespace;
+	context->schema = extension.namespace_name;
+	first = syncmaster_first_relation(extension.namespace);
+	relid = first != NULL
+				? syncmaster_relation_oid(first, extension.namespace)
+				: syncmaster_relation_oid(&syncmaster_version_relation,
+										  extension.namespace);
+	context->owner = OidIsValid(relid) ? syncmaster_relation_owner(relid)
+									   : extension.owner;
+}
+
+static void
+report_missing_relation(CheckContext *context, const RelationInfo *relation)
+{
+	Difference *problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+											  relation->kind == RELKIND_SEQUENCE
+												  ? "sequence"
+												  : "table",
+											  relation->name, "is missing");
+
+	problem->fix = syncmaster_table_definition(relation, context->schema,
+											   context->revision);
+	if (!relation->foreign_made)
+		problem->left = "its rows are gone; restore them from a backup";
+}
+
+static void
+report_other_kind(CheckContext *context, const RelationInfo *relation)
+{
+	Difference *problem = syncmaster_add_difference(
+		context, SEVERITY_ERROR,
+		relation->kind == RELKIND_SEQUENCE ? "sequence" : "table",
+		relation->name,
+		relation->kind == RELKIND_SEQUENCE ? "is not a sequence"
+										   : "is not an ordinary table");
+
+	problem->left = "nobody but you knows where its rows are";
+}
+
+static void
+check_table(CheckContext *context, const RelationInfo *relation, Oid relid)
+{
+	syncmaster_check_relation(context, relation->name, relid);
+	syncmaster_check_serial(context, relation, relid);
+	syncmaster_check_columns(context, relation, relid);
+	syncmaster_check_constraints(context, relation, relid);
+	syncmaster_check_indexes(context, relation, relid);
+	syncmaster_check_extras(context, relation, relid);
+}
+
+static void
+check_relation(CheckContext *context, const RelationInfo *relation)
+{
+	Oid relid = syncmaster_relation_oid(relation, context->namespace);
+
+	if (relation->revision > context->revision)
+	{
+		/* Celery and APScheduler may have been faster */
+		if (!relation->foreign_made || !OidIsValid(relid))
+			return;
+	}
+	if (!OidIsValid(relid))
+	{
+		report_missing_relation(context, relation);
+		return;
+	}
+	if (get_rel_relkind(relid) != relation->kind)
+	{
+		report_other_kind(context, relation);
+		return;
+	}
+	if (relation->kind == RELKIND_SEQUENCE)
+	{
+		Oid table = get_relname_relid(syncmaster_sequence_table(relation->name),
+									  context->namespace);
+
+		syncmaster_check_relation(context, relation->name, relid);
+		syncmaster_check_sequence(context, relation->name, table, "id", false);
+		return;
+	}
+	/* an upgrade under way holds its locks until it is done */
+	syncmaster_lock_relation(relid, AccessShareLock);
+	check_table(context, relation, relid);
+}
+
+/*
+ * Compare everything.  Parents come before children, so that mending in the
+ * order of the problems works.
+ */
+void
+syncmaster_check_schema(CheckContext *context)
+{
+	syncmaster_check_versions(context);
+	if (context->revision == REVISION_BASE)
+		return;
+	check_relation(context, &syncmaster_version_relation);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		check_relation(context, &syncmaster_relations[i]);
+	}
+	syncmaster_check_trgm(context);
+	syncmaster_check_search_path(context);
+	syncmaster_check_extra_indexes(context);
+	syncmaster_check_other_relations(context);
+}
+
+static const char *
+severity_name(Severity severity)
+{
+	switch (severity)
+	{
+		case SEVERITY_ERROR:
+			return "error";
+		case SEVERITY_WARNING:
+			return "warning";
+		case SEVERITY_INFO:
+			return "info";
+	}
+	return NULL;
+}
+
+/*
+ * syncmaster_check() returns the problems, the gravest first.
+ */
+Datum
+syncmaster_check(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	CheckContext context;
+
+	syncmaster_begin_check(&context);
+	syncmaster_check_schema(&context);
+	for (Severity severity = SEVERITY_ERROR; severity <= SEVERITY_INFO;
+		 severity++)
+	{
+		ListCell *lc;
+
+		foreach (lc, context.problems)
+		{
+			Difference *problem = lfirst(lc);
+			const char *texts[CHECK_NATTS] = {severity_name(severity),
+											  problem->object_type,
+											  problem->object_name,
+											  problem->problem,
+											  problem->expected,
+											  problem->actual,
+											  problem->fix};
+
+			if (problem->severity == severity)
+				syncmaster_put_texts(result, CHECK_NATTS, texts);
+		}
+	}
+	return (Datum) 0;
+}
