@@ -157,6 +157,21 @@ CREATE FUNCTION @extschema@.syncmaster_check(
 COMMENT ON FUNCTION @extschema@.syncmaster_check() IS
     'differences between this schema and what its revision should be';
 
+CREATE FUNCTION @extschema@.syncmaster_repair(
+        dry_run pg_catalog.bool DEFAULT true,
+        OUT action pg_catalog.text, OUT object_type pg_catalog.text,
+        OUT object_name pg_catalog.text, OUT problem pg_catalog.text,
+        OUT sql pg_catalog.text, OUT why pg_catalog.text)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_repair'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_repair(pg_catalog.bool) IS
+    'mend what can be mended without a loss; by default, only say what';
+REVOKE ALL ON FUNCTION @extschema@.syncmaster_repair(pg_catalog.bool)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_repair(pg_catalog.bool)
+    TO @extowner@;
+
 -- Extra indexes --------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_create_indexes()

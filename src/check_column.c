@@ -246,6 +246,8 @@ check_type(CheckContext *context, const RelationInfo *relation,
 			longer	   ? "is longer than SyncMaster makes it now"
 			: widening ? "is shorter than SyncMaster makes it now"
 					   : "is of another type");
+		if (widening && att->atttypid != column->type)
+			problem->problem = "is of a narrower type";
 		problem->expected = expected;
 		problem->actual = format_type_with_typemod(att->atttypid,
 												   att->atttypmod);

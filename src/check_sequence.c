@@ -166,17 +166,6 @@ may_read(Oid sequence, Oid table, AttrNumber attnum)
 		   check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
 }
 
-static char *
-set_value(const CheckContext *context, const char *name, const char *table,
-		  const char *column)
-{
-	return psprintf("SELECT pg_catalog.setval(%s, "
-					"(SELECT pg_catalog.max(%s) FROM ONLY %s))",
-					quote_literal_cstr(syncmaster_qualify(context, name)),
-					quote_identifier(column),
-					syncmaster_qualify(context, table));
-}
-
 static void
 check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 			const char *column)
@@ -210,7 +199,8 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 									 "is behind the highest id of its table");
 	problem->expected = psprintf("> " INT64_FORMAT, highest);
 	problem->actual = psprintf(INT64_FORMAT, next);
-	problem->fix = set_value(context, name, get_rel_name(table), column);
+	problem->fix = syncmaster_set_value(context, name, get_rel_name(table),
+										column);
 }
 
 static void
@@ -299,6 +289,27 @@ syncmaster_check_sequence(CheckContext *context, const char *name, Oid table,
 }
 
 /*
+ * Statements that make what belongs to a bigserial column.
+ */
+static char *
+make_serial(const CheckContext *context, const RelationInfo *relation,
+			const ColumnInfo *column, const char *name)
+{
+	const RelationInfo sequence = {.name = name, .kind = RELKIND_SEQUENCE};
+	const char *table = syncmaster_qualify(context, relation->name);
+	const char *id = quote_identifier(column->name);
+	const char *qualified = syncmaster_qualify(context, name);
+
+	return psprintf("%s; ALTER SEQUENCE %s OWNED BY %s.%s; %s; ALTER TABLE %s "
+					"ALTER COLUMN %s SET DEFAULT pg_catalog.nextval(%s)",
+					syncmaster_make_relation(context, &sequence), qualified,
+					table, id,
+					syncmaster_set_value(context, name, relation->name,
+										 column->name),
+					table, id, quote_literal_cstr(qualified));
+}
+
+/*
  * The sequence of a bigserial column, if the table has one.
  */
 void
@@ -329,14 +340,5 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 														column->name));
 	if (OidIsValid(sequence))
 		return;
-	problem->fix = psprintf(
-		"CREATE SEQUENCE %s OWNED BY %s.%s; %s; "
-		"ALTER TABLE %s ALTER COLUMN %s SET DEFAULT pg_catalog.nextval(%s)",
-		syncmaster_qualify(context, name),
-		syncmaster_qualify(context, relation->name),
-		quote_identifier(column->name),
-		set_value(context, name, relation->name, column->name),
-		syncmaster_qualify(context, relation->name),
-		quote_identifier(column->name),
-		quote_literal_cstr(syncmaster_qualify(context, name)));
+	problem->fix = make_serial(context, relation, column, name);
 }

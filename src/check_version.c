@@ -50,9 +50,10 @@
 /* What the tables show, whatever alembic_version says. */
 typedef struct Shape
 {
-	int last_table;	 /* revision of the last of SyncMaster's own tables */
-	int old_vectors; /* tables whose search_vector is the one up to 0011 */
-	int new_vectors; /* … from 0012 on */
+	int last_table;	   /* revision of the last of SyncMaster's own tables */
+	int old_vectors;   /* tables whose search_vector is the one up to 0011 */
+	int new_vectors;   /* … from 0012 on */
+	bool later_tables; /* those of Celery or APScheduler are there */
 } Shape;
 
 static void
@@ -64,9 +65,13 @@ read_shape(const CheckContext *context, Shape *shape)
 		const RelationInfo *relation = &syncmaster_relations[i];
 		Oid relid = syncmaster_relation_oid(relation, context->namespace);
 
-		if (relation->foreign_made || !OidIsValid(relid) ||
-			get_rel_relkind(relid) != RELKIND_RELATION)
+		if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
 			continue;
+		if (relation->foreign_made)
+		{
+			shape->later_tables = true;
+			continue;
+		}
 		shape->last_table = relation->revision;
 		if (syncmaster_generated_expression(relation->name, REVISION_HEAD) ==
 			NULL)
@@ -90,7 +95,8 @@ static int
 apparent_revision(const Shape *shape, int revision)
 {
 	/* up to there each revision adds one of SyncMaster's own tables */
-	if (shape->last_table < Min(revision, REVISION_LAST_TABLE) ||
+	if ((shape->last_table < Min(revision, REVISION_LAST_TABLE) &&
+		 shape->new_vectors == 0 && !shape->later_tables) ||
 		(revision < REVISION_LAST_TABLE && shape->last_table > revision))
 		return shape->last_table;
 	if (revision >= REVISION_NEW_SEARCH && shape->new_vectors == 0 &&
@@ -142,6 +148,7 @@ check_apparent_revision(CheckContext *context)
 	apparent = apparent_revision(&shape, context->revision);
 	if (apparent == context->revision)
 		return;
+	context->unsettled = true;
 	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "revision",
 									 "alembic_version",
 									 "does not fit the tables");
@@ -220,6 +227,7 @@ guess_revision(CheckContext *context, const SchemaRevision *schema,
 	Shape shape;
 	const char *id;
 
+	context->unsettled = true;
 	read_shape(context, &shape);
 	context->revision = likely_revision(context, &shape);
 	problem->expected = syncmaster_revision_id(context->revision);
@@ -232,9 +240,8 @@ guess_revision(CheckContext *context, const SchemaRevision *schema,
 			"%sINSERT INTO %s (version_num) VALUES (%s)",
 			schema->state == REVISION_NO_ROW
 				? ""
-				: psprintf("%s; ", syncmaster_table_definition(
-									   &syncmaster_version_relation,
-									   context->schema, context->revision)),
+				: psprintf("%s; ", syncmaster_make_relation(
+									   context, &syncmaster_version_relation)),
 			table, id);
 }
 

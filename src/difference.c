@@ -7,8 +7,11 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "expected.h"
 #include "difference.h"
 
 /*
@@ -46,4 +49,33 @@ char *
 syncmaster_column_name(const char *table, const char *column)
 {
 	return psprintf("%s.%s", table, column);
+}
+
+/*
+ * Statements that make a relation, as the tables' owner's, whoever runs them.
+ */
+char *
+syncmaster_make_relation(const CheckContext *context,
+						 const RelationInfo *relation)
+{
+	return psprintf("%s; ALTER %s %s OWNER TO %s",
+					syncmaster_table_definition(relation, context->schema,
+												context->revision),
+					relation->kind == RELKIND_SEQUENCE ? "SEQUENCE" : "TABLE",
+					syncmaster_qualify(context, relation->name),
+					quote_identifier(GetUserNameFromId(context->owner, false)));
+}
+
+/*
+ * Statement that takes a sequence to the highest id of a table.
+ */
+char *
+syncmaster_set_value(const CheckContext *context, const char *sequence,
+					 const char *table, const char *column)
+{
+	return psprintf("SELECT pg_catalog.setval(%s, "
+					"(SELECT pg_catalog.max(%s) FROM ONLY %s))",
+					quote_literal_cstr(syncmaster_qualify(context, sequence)),
+					quote_identifier(column),
+					syncmaster_qualify(context, table));
 }

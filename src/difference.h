@@ -38,8 +38,9 @@ typedef struct CheckContext
 {
 	Oid namespace;
 	char *schema;
-	Oid owner;	  /* of the tables */
-	int revision; /* that the schema is compared with */
+	Oid owner;		/* of the tables */
+	int revision;	/* that the schema is compared with */
+	bool unsettled; /* the tables may be at another one */
 	List *problems;
 } CheckContext;
 
@@ -57,6 +58,12 @@ extern Difference *syncmaster_add_difference(CheckContext *context, Severity sev
 									   const char *problem);
 extern char *syncmaster_qualify(const CheckContext *context, const char *name);
 extern char *syncmaster_column_name(const char *table, const char *column);
+
+extern char *syncmaster_make_relation(const CheckContext *context,
+									  const RelationInfo *relation);
+extern char *syncmaster_set_value(const CheckContext *context,
+								  const char *sequence, const char *table,
+								  const char *column);
 
 /* One part of the comparison each. */
 extern void syncmaster_check_columns(CheckContext *context,

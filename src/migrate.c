@@ -313,6 +313,27 @@ syncmaster_begin_migration(MigrationContext *context, Oid caller)
 }
 
 /*
+ * An older library than the extension's functions were made for does not know
+ * what they are about.
+ */
+static void
+require_library(void)
+{
+	ExtensionEntry extension;
+
+	syncmaster_get_extension(&extension);
+	if (syncmaster_version_revision(extension.version) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"syncmaster\" is at version %s, which "
+						"library version %s does not know",
+						extension.version, SYNCMASTER_VERSION),
+				 errhint("Install the package of syncmaster %s and reconnect, "
+						 "or run ALTER EXTENSION syncmaster UPDATE.",
+						 extension.version)));
+}
+
+/*
  * The same for a function that is called directly.
  */
 void
@@ -324,6 +345,7 @@ syncmaster_begin_command(MigrationContext *context, const char *command)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("cannot execute %s on a Citus worker", command),
 						errhint("Run it on the coordinator.")));
+	require_library();
 	syncmaster_begin_migration(context, GetUserId());
 }
 

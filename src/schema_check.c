@@ -62,8 +62,16 @@ report_missing_relation(CheckContext *context, const RelationInfo *relation)
 												  : "table",
 											  relation->name, "is missing");
 
-	problem->fix = syncmaster_table_definition(relation, context->schema,
-											   context->revision);
+	problem->fix = syncmaster_make_relation(context, relation);
+	if (relation->kind == RELKIND_SEQUENCE)
+	{
+		const char *table = syncmaster_sequence_table(relation->name);
+
+		if (OidIsValid(get_relname_relid(table, context->namespace)))
+			problem->fix = psprintf(
+				"%s; %s", problem->fix,
+				syncmaster_set_value(context, relation->name, table, "id"));
+	}
 	if (!relation->foreign_made)
 		problem->left = "its rows are gone; restore them from a backup";
 }
@@ -137,7 +145,9 @@ syncmaster_check_schema(CheckContext *context)
 	syncmaster_check_versions(context);
 	if (context->revision == REVISION_BASE)
 		return;
-	check_relation(context, &syncmaster_version_relation);
+	if (OidIsValid(syncmaster_relation_oid(&syncmaster_version_relation,
+										   context->namespace)))
+		check_relation(context, &syncmaster_version_relation);
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -279,6 +279,56 @@ describe_create_index(const MigrationContext *context, StatementEffect *effect,
 }
 
 /*
+ * A change of a sequence, or of an index's or a constraint's name, or an index
+ * built anew: what is locked is the relation that the statement names.
+ */
+static void
+describe_change(StatementEffect *effect, const char *object_type,
+				const char *action, const RangeVar *relation, LOCKMODE mode)
+{
+	effect->object_type = object_type;
+	effect->object = relation->relname;
+	effect->action = pstrdup(action);
+	effect->relid = RangeVarGetRelid(relation, NoLock, false);
+	effect->role = syncmaster_relation_owner(effect->relid);
+	add_lock(effect, effect->relid, mode, NULL);
+}
+
+static void
+describe_rename(StatementEffect *effect, RenameStmt *stmt)
+{
+	if (stmt->renameType == OBJECT_INDEX)
+		describe_change(effect, "index", "rename index", stmt->relation,
+						ShareUpdateExclusiveLock);
+	else
+		describe_change(effect, "table", "rename a constraint of table",
+						stmt->relation, AccessExclusiveLock);
+}
+
+static void
+describe_reindex(StatementEffect *effect, ReindexStmt *stmt)
+{
+	Oid indexid = RangeVarGetRelid(stmt->relation, NoLock, false);
+
+	/* the table's lock comes first, as everywhere */
+	add_lock(effect, IndexGetRelation(indexid, false), ShareLock, NULL);
+	describe_change(effect, "index", "rebuild index", stmt->relation,
+					AccessExclusiveLock);
+	effect->builds_index = true;
+}
+
+/*
+ * The only queries that the engine runs set a sequence's value.
+ */
+static void
+describe_set_value(StatementEffect *effect)
+{
+	effect->object_type = "sequence";
+	effect->object = "";
+	effect->action = pstrdup("set the value of a sequence");
+}
+
+/*
  * An extension that the application needs.  It goes to the tables' owner if
  * that role may have it, as Alembic would do it, else to the caller.
  */
@@ -415,6 +465,20 @@ syncmaster_describe_statement(const MigrationContext *context,
 			break;
 		case T_IndexStmt:
 			describe_create_index(context, effect, (IndexStmt *) stmt, earlier);
+			break;
+		case T_AlterSeqStmt:
+			describe_change(effect, "sequence", "alter sequence",
+							((AlterSeqStmt *) stmt)->sequence,
+							ShareRowExclusiveLock);
+			break;
+		case T_RenameStmt:
+			describe_rename(effect, (RenameStmt *) stmt);
+			break;
+		case T_ReindexStmt:
+			describe_reindex(effect, (ReindexStmt *) stmt);
+			break;
+		case T_SelectStmt:
+			describe_set_value(effect);
 			break;
 		case T_CreateExtensionStmt:
 			describe_create_extension(context, effect,

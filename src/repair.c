@@ -1,0 +1,244 @@
+/*-------------------------------------------------------------------------
+ *
+ * repair.c
+ *	  syncmaster_repair(): mends what syncmaster_check() finds, as far as
+ *	  nothing can be lost by it.
+ *
+ * Each statement runs like one of a migration: with a bounded wait for its
+ * locks, as the owner of the tables.  One that fails on the rows that are
+ * there, or for want of a right, is undone by itself and reported.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/resowner.h"
+
+#include "migrate.h"
+#include "progress.h"
+#include "difference.h"
+#include "result.h"
+#include "statement.h"
+
+#define REPAIR_NATTS 6
+
+#define ACTION_DONE "done"
+#define ACTION_PLANNED "planned"
+#define ACTION_LEFT "left"
+
+/* A statement that was tried, and why it failed. */
+typedef struct Attempt
+{
+	const char *fix;
+	const char *failure; /* NULL if it did not */
+} Attempt;
+
+PG_FUNCTION_INFO_V1(syncmaster_repair);
+
+static void
+report(ReturnSetInfo *result, const char *action, const Difference *problem,
+	   const char *why)
+{
+	const char *texts[REPAIR_NATTS] = {
+		action,			  problem->object_type, problem->object_name,
+		problem->problem, problem->fix,			why};
+
+	syncmaster_put_texts(result, REPAIR_NATTS, texts);
+}
+
+/*
+ * Why repair does not touch a problem; NULL if it does.
+ */
+static const char *
+why_left(const CheckContext *context, const Difference *problem)
+{
+	if (problem->left != NULL)
+		return problem->left;
+	if (problem->fix == NULL)
+		return "no SQL can mend it";
+	if (context->unsettled)
+		return "the revision has to be settled first";
+	return NULL;
+}
+
+/*
+ * Does this error say that the statement does not fit what is there?  Others,
+ * such as a lock not had or a cancel, end the whole command.
+ */
+static bool
+is_refusal(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case MAKE_SQLSTATE('0', 'A', '0', '0', '0'): /* not supported */
+		case MAKE_SQLSTATE('2', '2', '0', '0', '0'): /* data */
+		case MAKE_SQLSTATE('2', '3', '0', '0', '0'): /* constraints */
+		case MAKE_SQLSTATE('2', 'B', '0', '0', '0'): /* dependent objects */
+		case MAKE_SQLSTATE('4', '2', '0', '0', '0'): /* names and rights */
+			return true;
+		case MAKE_SQLSTATE('5', '5', '0', '0', '0'): /* state of an object */
+			return sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Run the statements that mend a problem, in a subtransaction; NULL if they
+ * succeeded, else why not.
+ */
+static const char *
+try_fix(const MigrationContext *migration, const Difference *problem)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	ResourceOwner caller_owner = CurrentResourceOwner;
+	const char *volatile failure = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller_context);
+	PG_TRY();
+	{
+		syncmaster_run_statements(migration, problem->fix, "syncmaster repair");
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller_context);
+		CurrentResourceOwner = caller_owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(caller_context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller_context);
+		CurrentResourceOwner = caller_owner;
+		syncmaster_show_activity(NULL, NULL);
+
+		if (!is_refusal(error->sqlerrcode))
+			ReThrowError(error);
+		failure = error->detail == NULL
+					  ? error->message
+					  : psprintf("%s: %s", error->message, error->detail);
+	}
+	PG_END_TRY();
+
+	return failure;
+}
+
+static const Attempt *
+find_attempt(List *attempts, const Difference *problem)
+{
+	ListCell *lc;
+
+	foreach (lc, attempts)
+	{
+		const Attempt *attempt = lfirst(lc);
+
+		if (problem->fix != NULL && strcmp(attempt->fix, problem->fix) == 0)
+			return attempt;
+	}
+	return NULL;
+}
+
+/*
+ * First problem that has not been tried yet.
+ */
+static Difference *
+next_problem(const CheckContext *context, List *attempts)
+{
+	ListCell *lc;
+
+	foreach (lc, context->problems)
+	{
+		Difference *problem = lfirst(lc);
+
+		if (problem->severity < SEVERITY_INFO &&
+			why_left(context, problem) == NULL &&
+			find_attempt(attempts, problem) == NULL)
+			return problem;
+	}
+	return NULL;
+}
+
+/*
+ * Mend one problem after the other.  The schema is compared anew each time,
+ * because one statement may mend more than one problem.
+ */
+static List *
+mend(ReturnSetInfo *result, const MigrationContext *migration,
+	 CheckContext *context)
+{
+	List *attempts = NIL;
+	Difference *problem;
+
+	while ((problem = next_problem(context, attempts)) != NULL)
+	{
+		Attempt *attempt = palloc(sizeof(Attempt));
+
+		attempt->fix = problem->fix;
+		attempt->failure = try_fix(migration, problem);
+		attempts = lappend(attempts, attempt);
+		if (attempt->failure == NULL)
+			report(result, ACTION_DONE, problem, NULL);
+
+		CommandCounterIncrement();
+		syncmaster_begin_check(context);
+		syncmaster_check_schema(context);
+	}
+	return attempts;
+}
+
+/*
+ * syncmaster_repair(dry_run boolean) returns what it did, or would do, and
+ * what it leaves.
+ */
+Datum
+syncmaster_repair(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	CheckContext context;
+	List *attempts = NIL;
+	ListCell *lc;
+	bool dry_run;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("dry_run must not be null"),
+				 errhint("Give true to see what would be done, false to do "
+						 "it.")));
+	dry_run = PG_GETARG_BOOL(0);
+
+	syncmaster_begin_check(&context);
+	syncmaster_check_schema(&context);
+	if (!dry_run)
+	{
+		MigrationContext migration;
+
+		syncmaster_begin_command(&migration, "syncmaster_repair()");
+		attempts = mend(result, &migration, &context);
+	}
+
+	foreach (lc, context.problems)
+	{
+		Difference *problem = lfirst(lc);
+		const Attempt *attempt = find_attempt(attempts, problem);
+		const char *why = why_left(&context, problem);
+
+		if (problem->severity == SEVERITY_INFO)
+			continue;
+		if (why == NULL && dry_run)
+			report(result, ACTION_PLANNED, problem, NULL);
+		else if (why == NULL && attempt->failure == NULL)
+			report(result, ACTION_LEFT, problem,
+				   "it was there again after it had been mended");
+		else
+			report(result, ACTION_LEFT, problem,
+				   why != NULL ? why : attempt->failure);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,522 @@
+# syncmaster_check() finds each of many damages, gives SQL that mends it, and
+# syncmaster_repair() mends those by which nothing is lost.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('check');
+$node->init;
+$node->append_conf('postgresql.conf', 'wal_level = minimal');
+$node->append_conf('postgresql.conf', 'max_wal_senders = 0');
+$node->start;
+
+my $version = $node->safe_psql('postgres',
+	q{SELECT current_setting('server_version_num')::int / 10000});
+
+# The tables are of a role that is no superuser.
+sub new_database
+{
+	my ($name, $sql) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $name OWNER app");
+	$node->safe_psql($name, $sql);
+	return;
+}
+
+$node->safe_psql('postgres', 'CREATE ROLE app LOGIN; CREATE ROLE other');
+new_database('damaged', 'CREATE EXTENSION syncmaster');
+$node->safe_psql(
+	'damaged', q{
+	INSERT INTO "user" (username, is_superuser, is_active)
+		SELECT 'user' || n, false, true FROM generate_series(1, 5) n;
+	INSERT INTO "group" (name, description, owner_id)
+		SELECT 'group' || n, '', 1 FROM generate_series(1, 3) n;
+	INSERT INTO user_group (user_id, group_id, role) VALUES (1, 1, 'Owner');
+	INSERT INTO queue (name, slug, group_id, description)
+		VALUES ('queue', 'q-queue', 1, '');
+	INSERT INTO connection (group_id, type, name, description, data)
+		SELECT 1, 'postgres', 'conn' || n, '', '{"host": "db.example"}'
+		FROM generate_series(1, 2) n;
+	INSERT INTO auth_data (connection_id, value) VALUES (1, 'x');
+	INSERT INTO transfer (group_id, name, description, source_connection_id,
+		target_connection_id, strategy_params, source_params, target_params,
+		transformations, resources, is_scheduled, schedule, queue_id)
+		VALUES (1, 'transfer', '', 1, 2, '{}', '{"table_name": "a.b"}', '{}',
+			'[]', '{}', false, '', 1);
+	INSERT INTO run (transfer_id, status, type, transfer_dump)
+		SELECT 1, 'FINISHED', 'MANUAL', '{}' FROM generate_series(1, 4);
+	INSERT INTO celery_taskmeta (id, task_id)
+		SELECT nextval('task_id_sequence'), 'task' || n
+		FROM generate_series(1, 2) n});
+
+my $above_info = q{
+	SELECT severity, object_type, object_name, problem FROM syncmaster_check()
+	WHERE severity <> 'info'};
+
+is($node->safe_psql('damaged', $above_info), '', 'a right database is right');
+
+# What each damage does, what is to be found, and what mends it:
+#   repair	syncmaster_repair() and the fix
+#   fix		the fix, but repair leaves it, because something might be lost
+#   none	there is no SQL for it, or more than one thing to do
+my @damages = (
+	# tables
+	[ 'DROP TABLE run', 'error|table|run|is missing', 'fix' ],
+	[
+		'DROP TABLE apscheduler_jobs',
+		'error|table|apscheduler_jobs|is missing', 'repair'
+	],
+	[
+		'DROP TABLE celery_taskmeta',
+		'error|table|celery_taskmeta|is missing', 'repair'
+	],
+	[
+		'DROP TABLE run; CREATE VIEW run AS SELECT 1 AS id',
+		'error|table|run|is not an ordinary table', 'none'
+	],
+	[
+		'ALTER TABLE run SET UNLOGGED',
+		'error|table|run|is unlogged, so that a crash empties it', 'repair'
+	],
+	[
+		'ALTER TABLE run OWNER TO other',
+		'warning|table|run|has another owner than the other tables', 'fix'
+	],
+	[
+		'CREATE TABLE child () INHERITS (run)',
+		'warning|table|run|has a child table', 'fix'
+	],
+	[
+		'CREATE TABLE parent (); ALTER TABLE run INHERIT parent',
+		'warning|table|run|inherits from another table', 'fix'
+	],
+	# columns
+	[
+		'ALTER TABLE run DROP COLUMN log_url',
+		'error|column|run.log_url|is missing', 'repair'
+	],
+	[
+		'ALTER TABLE run DROP COLUMN updated_at',
+		'error|column|run.updated_at|is missing', 'repair'
+	],
+	[
+		'ALTER TABLE run DROP COLUMN status CASCADE',
+		'error|column|run.status|is missing', 'none'
+	],
+	[
+		'ALTER TABLE run ALTER COLUMN transfer_dump TYPE jsonb',
+		'error|column|run.transfer_dump|is of another type', 'fix'
+	],
+	[
+		'ALTER TABLE run ALTER COLUMN log_url TYPE text',
+		'warning|column|run.log_url|is of another type', 'fix'
+	],
+	[
+		'ALTER TABLE connection ALTER COLUMN type TYPE varchar(23)',
+		'warning|column|connection.type|'
+		  . 'is shorter than SyncMaster makes it now',
+		'repair'
+	],
+	[
+		'ALTER TABLE run ALTER COLUMN id TYPE integer',
+		'error|column|run.id|is of a narrower type', 'repair'
+	],
+	[
+		'ALTER TABLE run ALTER COLUMN log_url TYPE varchar(512) COLLATE "C"',
+		'warning|column|run.log_url|has a collation', 'fix'
+	],
+	[
+		'ALTER TABLE transfer ALTER COLUMN resources DROP NOT NULL',
+		'error|column|transfer.resources|allows NULL', 'repair'
+	],
+	[
+		'ALTER TABLE transfer ALTER COLUMN resources DROP NOT NULL; '
+		  . 'UPDATE transfer SET resources = NULL',
+		'error|column|transfer.resources|allows NULL', 'none'
+	],
+	[
+		'UPDATE run SET log_url = id; '
+		  . 'ALTER TABLE run ALTER COLUMN log_url SET NOT NULL',
+		'warning|column|run.log_url|does not allow NULL', 'fix'
+	],
+	[
+		'ALTER TABLE run ALTER COLUMN created_at DROP DEFAULT',
+		'error|column|run.created_at|has no default', 'repair'
+	],
+	[
+		q{ALTER TABLE run ALTER COLUMN created_at
+			SET DEFAULT now() + interval '1 hour'},
+		'warning|column|run.created_at|has another default',
+		'repair'
+	],
+	[
+		q{CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql
+			AS $$SELECT timestamptz 'epoch'$$;
+		ALTER TABLE run ALTER COLUMN created_at SET DEFAULT public.now()},
+		'warning|column|run.created_at|has another default', 'repair'
+	],
+	[
+		'ALTER TABLE run ALTER COLUMN id DROP DEFAULT',
+		'error|column|run.id|has no default', 'repair'
+	],
+	[
+		'CREATE SEQUENCE wrong START 100; GRANT USAGE ON wrong TO app; '
+		  . q{ALTER TABLE run ALTER COLUMN id SET DEFAULT nextval('wrong')},
+		'error|column|run.id|has another default', 'repair'
+	],
+	[
+		'ALTER TABLE run ALTER COLUMN id DROP DEFAULT; '
+		  . 'DROP SEQUENCE run_id_seq; ALTER TABLE run '
+		  . 'ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY',
+		'error|column|run.id|is an identity', 'none'
+	],
+	[
+		'ALTER TABLE "user" ADD COLUMN age integer NOT NULL DEFAULT 0; '
+		  . 'ALTER TABLE "user" ALTER COLUMN age DROP DEFAULT',
+		'warning|column|user.age|is extra, without default, and does not '
+		  . 'allow NULL',
+		'fix'
+	],
+	[
+		q{ALTER TABLE "group" DROP COLUMN search_vector,
+			ADD COLUMN search_vector tsvector NOT NULL GENERATED ALWAYS AS
+			(to_tsvector('simple', name)) STORED},
+		'error|column|group.search_vector|has another expression', 'fix'
+	],
+	[
+		q{CREATE FUNCTION public.to_tsvector(regconfig, text) RETURNS tsvector
+			IMMUTABLE LANGUAGE sql AS $$SELECT ''::tsvector$$;
+		ALTER TABLE "group" DROP COLUMN search_vector,
+			ADD COLUMN search_vector tsvector NOT NULL GENERATED ALWAYS AS (
+				pg_catalog.to_tsvector('russian', coalesce(name, ''))
+				|| public.to_tsvector('simple', coalesce(name, ''))
+				|| pg_catalog.to_tsvector('simple',
+					translate(coalesce(name, ''), './-_:\', '      '))
+			) STORED},
+		'error|column|group.search_vector|has another expression', 'fix'
+	],
+	[
+		'ALTER TABLE connection ALTER COLUMN search_vector DROP EXPRESSION',
+		'error|column|connection.search_vector|is not generated', 'fix'
+	],
+	[
+		q{ALTER TABLE run DROP COLUMN log_url,
+			ADD COLUMN log_url varchar(512) GENERATED ALWAYS AS ('x') STORED},
+		'error|column|run.log_url|is generated', 'none'
+	],
+	# constraints
+	[
+		'ALTER TABLE run RENAME CONSTRAINT fk__run__transfer_id__transfer '
+		  . 'TO run_transfer_id_fkey',
+		'error|constraint|run.fk__run__transfer_id__transfer|'
+		  . 'has another name',
+		'repair'
+	],
+	[
+		'ALTER TABLE "group" RENAME CONSTRAINT uq__group__name TO group_name',
+		'error|constraint|group.uq__group__name|has another name', 'repair'
+	],
+	[
+		'ALTER TABLE run RENAME CONSTRAINT pk__run TO run_pkey',
+		'warning|constraint|run.pk__run|has another name', 'repair'
+	],
+	[
+		'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer',
+		'error|constraint|run.fk__run__transfer_id__transfer|is missing',
+		'repair'
+	],
+	[
+		'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer, '
+		  . 'ADD CONSTRAINT fk__run__transfer_id__transfer '
+		  . 'FOREIGN KEY (transfer_id) REFERENCES transfer (id)',
+		'error|constraint|run.fk__run__transfer_id__transfer|is another one',
+		'repair'
+	],
+	[
+		'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer, '
+		  . 'ADD CONSTRAINT fk__run__transfer_id__transfer '
+		  . 'FOREIGN KEY (transfer_id) REFERENCES transfer (id) '
+		  . 'ON DELETE CASCADE NOT VALID',
+		'warning|constraint|run.fk__run__transfer_id__transfer|is not valid',
+		'repair'
+	],
+	[
+		'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer, '
+		  . 'ADD CONSTRAINT fk__run__transfer_id__transfer '
+		  . 'FOREIGN KEY (transfer_id) REFERENCES transfer (id) '
+		  . 'ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED',
+		'warning|constraint|run.fk__run__transfer_id__transfer|is deferrable',
+		'repair'
+	],
+	[
+		'ALTER TABLE run DISABLE TRIGGER ALL',
+		'error|constraint|run.fk__run__transfer_id__transfer|'
+		  . 'has disabled triggers, so that it guards nothing',
+		'repair'
+	],
+	[
+		'ALTER TABLE queue DROP CONSTRAINT uq__queue__slug, '
+		  . 'ADD CONSTRAINT uq__queue__slug UNIQUE (slug) DEFERRABLE',
+		'warning|constraint|queue.uq__queue__slug|is deferrable', 'repair'
+	],
+	[
+		'ALTER TABLE queue DROP CONSTRAINT uq__queue__slug, '
+		  . 'ADD CONSTRAINT uq__queue__slug UNIQUE (slug, name)',
+		'error|constraint|queue.uq__queue__slug|is another one', 'repair'
+	],
+	[
+		q{ALTER TABLE run ADD CONSTRAINT short CHECK (length(status) < 100)},
+		'warning|constraint|run.short|is extra', 'fix'
+	],
+	[
+		'ALTER TABLE queue ADD CONSTRAINT other UNIQUE (name)',
+		'warning|constraint|queue.other|is extra', 'fix'
+	],
+	[
+		'ALTER TABLE alembic_version DROP CONSTRAINT alembic_version_pkc',
+		'error|constraint|alembic_version.alembic_version_pkc|is missing',
+		'repair'
+	],
+	# indexes
+	[
+		'DROP INDEX ix__user__username',
+		'error|index|ix__user__username|is missing', 'repair'
+	],
+	[
+		'ALTER INDEX ix__user__username RENAME TO username',
+		'error|index|ix__user__username|has another name', 'repair'
+	],
+	[
+		'DROP INDEX ix__user__username; '
+		  . 'CREATE INDEX ix__user__username ON "user" (username)',
+		'error|index|ix__user__username|is another one', 'repair'
+	],
+	[
+		'DROP INDEX ix__run__status',
+		'warning|index|ix__run__status|is missing', 'repair'
+	],
+	[
+		'DROP INDEX idx_transfer_search_vector; '
+		  . 'CREATE INDEX idx_transfer_search_vector ON transfer '
+		  . 'USING gist (search_vector)',
+		'warning|index|idx_transfer_search_vector|is another one', 'repair'
+	],
+	[
+		'DROP INDEX ix__run__status; CREATE INDEX ix__run__status ON run '
+		  . '(status varchar_pattern_ops)',
+		'warning|index|ix__run__status|is another one', 'repair'
+	],
+	[
+		'DROP INDEX ix__run__status; CREATE INDEX ix__run__status ON run '
+		  . q{(status) WHERE status <> 'FINISHED'},
+		'warning|index|ix__run__status|is another one', 'repair'
+	],
+	[
+		'DROP INDEX ix__run__status; CREATE INDEX ix__run__status ON run '
+		  . '(status DESC)',
+		'warning|index|ix__run__status|is another one', 'repair'
+	],
+	[
+		'UPDATE pg_index SET indisvalid = false '
+		  . q{WHERE indexrelid = 'ix__run__status'::regclass},
+		'warning|index|ix__run__status|is not valid', 'repair'
+	],
+	[
+		'CREATE UNIQUE INDEX one_name ON connection (name)',
+		'warning|index|one_name|is extra', 'fix'
+	],
+	# sequences
+	[
+		'DROP SEQUENCE run_id_seq CASCADE',
+		'error|sequence|run_id_seq|is missing', 'repair'
+	],
+	[
+		'DROP SEQUENCE task_id_sequence',
+		'error|sequence|task_id_sequence|is missing', 'repair'
+	],
+	[
+		'ALTER SEQUENCE run_id_seq OWNED BY NONE',
+		'warning|sequence|run_id_seq|is not owned by its column', 'repair'
+	],
+	[
+		q{SELECT setval('run_id_seq', 2)},
+		'error|sequence|run_id_seq|is behind the highest id of its table',
+		'repair'
+	],
+	[
+		q{SELECT setval('task_id_sequence', 1)},
+		'error|sequence|task_id_sequence|'
+		  . 'is behind the highest id of its table',
+		'repair'
+	],
+	[
+		'ALTER SEQUENCE run_id_seq INCREMENT BY 10',
+		'warning|sequence|run_id_seq|has other parameters', 'repair'
+	],
+	[
+		'ALTER SEQUENCE run_id_seq AS integer',
+		'warning|sequence|run_id_seq|has other parameters', 'repair'
+	],
+	[
+		'ALTER SEQUENCE run_id_seq MAXVALUE 1000 CYCLE',
+		'warning|sequence|run_id_seq|has other parameters', 'repair'
+	],
+	# what somebody hung on a table
+	[
+		q{CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql
+			AS 'BEGIN RETURN NULL; END';
+		CREATE TRIGGER t BEFORE INSERT ON run FOR EACH ROW
+			EXECUTE FUNCTION f()},
+		'warning|trigger|run.t|is extra', 'fix'
+	],
+	[
+		'CREATE RULE r AS ON DELETE TO run DO INSTEAD NOTHING',
+		'warning|rule|run.r|is extra', 'fix'
+	],
+	[
+		'CREATE POLICY p ON run USING (false)',
+		'warning|policy|run.p|is extra', 'fix'
+	],
+	[
+		'ALTER TABLE run ENABLE ROW LEVEL SECURITY',
+		'warning|table|run|has row security enabled', 'fix'
+	],
+	[
+		'ALTER TABLE run FORCE ROW LEVEL SECURITY',
+		'warning|table|run|has row security forced', 'fix'
+	],
+	# beside the tables
+	[
+		'DROP EXTENSION pg_trgm CASCADE',
+		'error|extension|pg_trgm|is missing', 'repair'
+	],
+	[
+		'CREATE SCHEMA away; ALTER EXTENSION pg_trgm SET SCHEMA away',
+		'warning|extension|pg_trgm|is in a schema that the tables\' owner '
+		  . 'does not search',
+		'fix'
+	],
+	[
+		q{UPDATE alembic_version SET version_num = '0011'},
+		'error|revision|alembic_version|is behind the extension', 'none'
+	],
+	[
+		q{UPDATE alembic_version SET version_num = '0011'},
+		'error|revision|alembic_version|does not fit the tables', 'none'
+	],
+	[
+		q{INSERT INTO alembic_version VALUES ('0012')},
+		'error|revision|alembic_version|has more than one row', 'fix'
+	],
+	[
+		'DELETE FROM alembic_version',
+		'error|revision|alembic_version|names no revision', 'fix'
+	],
+	[
+		'DROP TABLE alembic_version',
+		'error|revision|alembic_version|names no revision', 'fix'
+	],
+	[
+		q{UPDATE alembic_version SET version_num = '0099'},
+		'warning|revision|alembic_version|'
+		  . 'is newer than the library, which cannot compare it',
+		'none'
+	],
+	[
+		q{UPDATE alembic_version SET version_num = '478240cdad4b'},
+		'error|revision|alembic_version|is of SyncMaster 0.1.x', 'none'
+	],
+	[
+		q{UPDATE alembic_version SET version_num = 'f00ba5'},
+		'error|revision|alembic_version|is no revision of SyncMaster', 'none'
+	],
+	[
+		'ALTER TABLE alembic_version RENAME version_num TO num',
+		'error|revision|alembic_version|is not Alembic\'s table', 'none'
+	]);
+
+if ($version >= 15)
+{
+	push @damages, [
+		'ALTER TABLE queue DROP CONSTRAINT uq__queue__slug, '
+		  . 'ADD CONSTRAINT uq__queue__slug UNIQUE NULLS NOT DISTINCT (slug)',
+		'error|constraint|queue.uq__queue__slug|is another one',
+		'repair'
+	  ],
+	  [
+		'ALTER SEQUENCE run_id_seq SET UNLOGGED',
+		'error|sequence|run_id_seq|is unlogged, so that a crash empties it',
+		'repair'
+	  ];
+}
+if ($version >= 18)
+{
+	push @damages, [
+		'ALTER TABLE run ALTER COLUMN status DROP NOT NULL, '
+		  . 'ADD CONSTRAINT n NOT NULL status NOT VALID',
+		'warning|column|run.status|has NOT NULL that is not valid', 'repair'
+	  ],
+	  [
+		'ALTER TABLE run ALTER CONSTRAINT fk__run__transfer_id__transfer '
+		  . 'NOT ENFORCED',
+		'error|constraint|run.fk__run__transfer_id__transfer|is not enforced',
+		'repair'
+	  ],
+	  [
+		q{ALTER TABLE queue DROP COLUMN search_vector,
+			ADD COLUMN search_vector tsvector GENERATED ALWAYS AS (
+				to_tsvector('russian', coalesce(name, ''))
+				|| to_tsvector('simple', coalesce(name, ''))
+				|| to_tsvector('simple',
+					translate(coalesce(name, ''), './-_:\', '      '))
+			) VIRTUAL},
+		'error|column|queue.search_vector|is not stored', 'none'
+	  ];
+}
+
+# Mend, and give the problems that are left.
+sub after
+{
+	my ($damage, $mend) = @_;
+	my ($ret, $stdout, $stderr) =
+	  $node->psql('damaged', "BEGIN; $damage; $mend\n;$above_info; ROLLBACK",
+		on_error_stop => 1);
+
+	return $stderr if $ret != 0;
+	return join "\n", grep { /\|/ } split /\n/, $stdout;
+}
+
+my $repair = 'DO $$BEGIN PERFORM syncmaster_repair(false); END$$';
+
+foreach my $test (@damages)
+{
+	my ($damage, $problem, $mended_by) = @$test;
+	my $name = $damage =~ s/\s+/ /gr;
+	my ($severity, $type, $object, $text) = split /\|/, $problem;
+	my $found = after($damage, 'SELECT');
+
+	like($found, qr/^\Q$problem\E$/m, "found: $name");
+
+	my $fixes = q{SELECT fix FROM syncmaster_check()
+		WHERE severity <> 'info' AND fix IS NOT NULL \gexec
+};
+	is(after($damage, $fixes), '', "fix: $name") if $mended_by ne 'none';
+
+	my $left = after($damage, $repair);
+	if ($mended_by eq 'repair')
+	{
+		is($left, '', "repaired: $name");
+	}
+	else
+	{
+		like($left, qr/^\Q$problem\E$/m, "left: $name");
+	}
+}
+
+is($node->safe_psql('damaged', $above_info),
+	'', 'the tests have undone what they did');
+
+done_testing();
