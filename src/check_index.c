@@ -20,10 +20,9 @@
 #define INDEXES_QUERY \
 	"SELECT c.relname, i.indisunique, " \
 	"    i.indisvalid AND i.indisready AND i.indislive, " \
-	"    replace(pg_get_indexdef(c.oid), coalesce(' WITH (' || " \
-	"        (SELECT string_agg(option_name || '=' || " \
-	"             quote_literal(option_value), ', ') " \
-	"         FROM pg_options_to_table(c.reloptions)) || ')', ''), ''), " \
+	"    regexp_replace(pg_get_indexdef(c.oid), " \
+	"        CASE WHEN c.reloptions IS NULL THEN '$^' " \
+	"        ELSE ' WITH \\([^)]*\\)' END, ''), " \
 	"    (SELECT k.conname FROM pg_constraint k " \
 	"     WHERE k.conindid = c.oid AND k.conrelid = i.indrelid " \
 	"     AND k.contype IN ('p', 'u', 'x')) " \

@@ -28,13 +28,15 @@ my @reading = (
 	'SELECT syncmaster_library_version()',
 	'SELECT syncmaster_full_version()',
 	'SELECT * FROM syncmaster_versions()',
-	'SELECT * FROM syncmaster_history()');
+	'SELECT * FROM syncmaster_history()',
+	q{SELECT count(*) FROM syncmaster_check() WHERE severity <> 'info'});
 
 # Whatever writes.
 my @writing = (
 	"syncmaster_upgrade('head')", "syncmaster_upgrade('0011')",
 	"syncmaster_downgrade('-1')", "syncmaster_set_owner('app')",
-	'syncmaster_create_indexes()', 'syncmaster_drop_indexes()');
+	'syncmaster_create_indexes()', 'syncmaster_drop_indexes()',
+	'syncmaster_repair(false)');
 
 sub standby_reads_the_same
 {
