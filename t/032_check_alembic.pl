@@ -163,6 +163,11 @@ SKIP:
 	skip '$SYNCMASTER_VENV_020 is not set', 1
 	  if ($ENV{SYNCMASTER_VENV_020} // '') eq '';
 
+	# The migrations of 0.2.0 want to know all of the server's settings.
+	my %environment = (
+		syncmaster_environment($node, 'born', 'app'),
+		SYNCMASTER__SERVER__SESSION__SECRET_KEY => 'session');
+	local @ENV{ keys %environment } = values %environment;
 	my $old = SyncMasterEnv->new($node, 'app', 'SYNCMASTER_VENV_020');
 	my $widths =
 	    "warning|column|connection.type|is shorter than SyncMaster makes it now\n"

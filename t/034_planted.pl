@@ -293,7 +293,9 @@ my %called = (
 	downgrade => 1,
 	set_owner => 1,
 	create_indexes => 0,
-	drop_indexes => 0);
+	drop_indexes => 0,
+	check => 0,
+	repair => 1);
 
 query('postgres', 'CREATE DATABASE planted TEMPLATE clean');
 {
@@ -417,6 +419,47 @@ foreach my $caller ($superuser, 'keeper')
 	is(join(' ', grep { /^(overload|type|operator|to_ts|now|translate)/ }
 			sort keys %$ran),
 		'', "$caller: names are those of pg_catalog");
+
+	# Looking runs nothing of what is planted; mending does.
+	($rc, $out, $err) = run_as('app', $db, q{
+		DROP INDEX ix__connection__group_id, ix__user__username,
+			idx_transfer_search_vector;
+		ALTER TABLE connection ALTER COLUMN type TYPE varchar(23);
+		ALTER TABLE transfer ALTER COLUMN resources DROP NOT NULL;
+		ALTER TABLE transfer ALTER COLUMN created_at SET DEFAULT public.now();
+		ALTER TABLE queue DROP CONSTRAINT uq__queue__slug;
+		ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer;
+		ALTER TABLE connection ALTER COLUMN id DROP DEFAULT;
+		ALTER SEQUENCE queue_id_seq OWNED BY NONE;
+		SELECT setval('transfer_id_seq', 1, false);
+		DROP TABLE apscheduler_jobs});
+	is($rc, 0, "$caller: the owner does damage") or diag $err;
+	planted_ran();
+	($rc, $out, $err) = run_as($caller, $db, q{
+		SELECT 'found', count(*) FROM syncmaster_check() WHERE fix IS NOT NULL;
+		SELECT 'planned', count(*) FROM syncmaster_repair()
+		WHERE action = 'planned'});
+	is($rc, 0, "$caller: checks") or diag $err;
+	like($out, qr/^found\|\d+\nplanned\|12$/, "$caller: sees the damages");
+	is(join(' ', sort keys %{ planted_ran() }),
+		'', "$caller: to check runs nothing that is planted");
+	($rc, $out, $err) = run_as($caller, $db, qq{
+		SET client_min_messages = error;
+		CREATE TEMP TABLE session_before AS $session;
+		SELECT 'repair', action, object_name, sql, why
+		FROM syncmaster_repair(false);
+		SELECT 'foreign', string FROM ($foreign_bodies) f(string);
+		SELECT 'session', s FROM (($session) EXCEPT TABLE session_before) s;
+		SELECT 'session', s FROM (TABLE session_before EXCEPT ($session)) s;
+	});
+	is($rc, 0, "$caller: repairs") or diag $err;
+	is(scalar(() = $out =~ /^repair\|done\|/mg), 12, "$caller: mends all")
+	  or diag $out;
+	unlike($out, qr/caught|^foreign|^session/m, "$caller: and nothing else")
+	  or diag $out;
+	$ran = harmless("$caller, repairing");
+	ok(exists $ran->{$_}, "$caller, repairing: $_ ran")
+	  foreach qw(connection-index user-index connection-predicate);
 
 	# All the way down, which leaves alembic_version and the history.
 	($rc, $out, $err) = run_as($caller, $db, qq{
@@ -681,7 +724,7 @@ foreach my $call ($migrate, q{syncmaster_finish_script('app', '1.13')})
 		qr/this function can be called only by a script of extension "syncmaster"/);
 }
 foreach my $call ("upgrade('head')", "downgrade('0011')", "set_owner('app')",
-	'create_indexes()', 'drop_indexes()')
+	'create_indexes()', 'drop_indexes()', 'repair(false)')
 {
 	refused("syncmaster_$call by somebody else", 'mallory', 'guarded',
 		"SELECT syncmaster_$call", qr/permission denied for function/);
