@@ -153,7 +153,7 @@ CREATE FUNCTION @extschema@.syncmaster_check(
         OUT fix pg_catalog.text)
     RETURNS SETOF pg_catalog.record
     AS 'MODULE_PATHNAME', 'syncmaster_check'
-    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+    LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_check() IS
     'differences between this schema and what its revision should be';
 

@@ -72,22 +72,6 @@ is_expected_name(const char *table, const char *name)
 	return false;
 }
 
-static bool
-is_extra_index_name(const CheckContext *context, const char *name)
-{
-	for (int i = 0; i < syncmaster_extra_index_count(); i++)
-	{
-		const char *extra;
-		char *definition;
-
-		(void) syncmaster_extra_index(i, context->namespace, context->schema,
-									  &extra, &definition);
-		if (strcmp(extra, name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /*
  * The index under its name, else the same one under another name.
  */
@@ -110,7 +94,7 @@ find_index(const CheckContext *context, const ExpectedIndex *expected,
 
 		if (!index->expected && !index->of_constraint &&
 			!is_expected_name(expected->table, index->name) &&
-			!is_extra_index_name(context, index->name) &&
+			!syncmaster_is_extra_index(index->name) &&
 			strcmp(index->definition,
 				   syncmaster_index_definition(expected, index->name,
 											   context->schema)) == 0)
@@ -204,7 +188,7 @@ report_extra_index(CheckContext *context, const ActualIndex *index)
 {
 	Difference *problem;
 
-	if (is_extra_index_name(context, index->name))
+	if (syncmaster_is_extra_index(index->name))
 		return; /* reported with the others of its kind */
 	problem = syncmaster_add_difference(
 		context, index->unique ? SEVERITY_WARNING : SEVERITY_INFO, "index",

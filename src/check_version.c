@@ -20,7 +20,6 @@
 
 #include "expected.h"
 #include "extension.h"
-#include "lock.h"
 #include "difference.h"
 #include "query.h"
 #include "revision.h"
@@ -76,8 +75,6 @@ read_shape(const CheckContext *context, Shape *shape)
 		if (syncmaster_generated_expression(relation->name, REVISION_HEAD) ==
 			NULL)
 			continue;
-		/* an upgrade under way holds its locks until it is done */
-		syncmaster_lock_relation(relid, AccessShareLock);
 		if (syncmaster_search_vector_is(context, relation, relid,
 										REVISION_OLD_SEARCH))
 			shape->old_vectors++;

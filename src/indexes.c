@@ -138,6 +138,17 @@ syncmaster_extra_index_count(void)
 	return nextra_indexes;
 }
 
+bool
+syncmaster_is_extra_index(const char *name)
+{
+	for (int i = 0; i < nextra_indexes; i++)
+	{
+		if (strcmp(extra_indexes[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Name, definition and state of one of them.
  */

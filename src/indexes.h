@@ -22,6 +22,7 @@ typedef enum ExtraIndexState
 } ExtraIndexState;
 
 extern int syncmaster_extra_index_count(void);
+extern bool syncmaster_is_extra_index(const char *name);
 extern ExtraIndexState syncmaster_extra_index(int i, Oid namespace,
 											  const char *schema,
 											  const char **name,

@@ -250,11 +250,20 @@ syncmaster_fill_context(MigrationContext *context, Oid caller)
 	context->owner = find_owner(caller, extension.namespace);
 }
 
+/*
+ * Has the caller business with what belongs to that role?
+ */
+bool
+syncmaster_may_migrate(Oid caller, Oid owner)
+{
+	return has_privs_of_role(caller, owner) ||
+		   has_privs_of_role(caller, database_owner());
+}
+
 static void
 rights_problem(List **problems, Oid caller, Oid owner)
 {
-	if (!has_privs_of_role(caller, owner) &&
-		!has_privs_of_role(caller, database_owner()))
+	if (!syncmaster_may_migrate(caller, owner))
 		syncmaster_add_problem(
 			problems, ERRCODE_INSUFFICIENT_PRIVILEGE, "rights",
 			problem_message("role \"%s\" may not migrate the tables of role "

@@ -24,6 +24,7 @@ typedef struct MigrationContext
 } MigrationContext;
 
 extern bool syncmaster_is_citus_worker(void);
+extern bool syncmaster_may_migrate(Oid caller, Oid owner);
 extern void syncmaster_fill_context(MigrationContext *context, Oid caller);
 extern List *syncmaster_caller_problems(const MigrationContext *context);
 extern void syncmaster_begin_migration(MigrationContext *context, Oid caller);

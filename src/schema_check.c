@@ -130,9 +130,25 @@ check_relation(CheckContext *context, const RelationInfo *relation)
 		syncmaster_check_sequence(context, relation->name, table, "id", false);
 		return;
 	}
-	/* an upgrade under way holds its locks until it is done */
-	syncmaster_lock_relation(relid, AccessShareLock);
 	check_table(context, relation, relid);
+}
+
+/*
+ * Keep the tables as they are until the transaction ends.  An upgrade under
+ * way holds its locks until it is done; the wait for them is bounded here,
+ * where later ones would not be.
+ */
+static void
+lock_tables(const CheckContext *context)
+{
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, context->namespace);
+
+		if (relation->columns != NULL && OidIsValid(relid))
+			syncmaster_lock_relation(relid, AccessShareLock);
+	}
 }
 
 /*
@@ -142,6 +158,7 @@ check_relation(CheckContext *context, const RelationInfo *relation)
 void
 syncmaster_check_schema(CheckContext *context)
 {
+	lock_tables(context);
 	syncmaster_check_versions(context);
 	if (context->revision == REVISION_BASE)
 		return;

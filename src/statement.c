@@ -573,6 +573,13 @@ run_effect(const MigrationContext *context, const StatementEffect *effect)
 		return;
 	}
 
+	if (OidIsValid(effect->relid) &&
+		!syncmaster_may_migrate(context->caller, effect->role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not change \"%s\" of role \"%s\"",
+						GetUserNameFromId(context->caller, false),
+						effect->object, GetUserNameFromId(effect->role, false))));
 	syncmaster_effect_problems(&problems, context, effect);
 	syncmaster_raise_problems(problems);
 	foreach (lc, effect->locks)

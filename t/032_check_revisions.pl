@@ -314,4 +314,63 @@ is( $node->safe_psql('broken',
 		q{SELECT relowner::regrole FROM pg_class WHERE relname = 'ix__run__status'}),
 	'app', 'what it makes is of the owner of the tables');
 
+# The owner of the database may repair the tables of another role.  Each
+# statement has that role's rights and no more.
+$node->safe_psql('postgres', q{
+	CREATE DATABASE kept TEMPLATE in_public OWNER writer});
+$node->safe_psql('kept', q{
+	GRANT EXECUTE ON FUNCTION syncmaster_repair(bool) TO writer;
+	GRANT CREATE ON SCHEMA public TO app;
+	DROP INDEX ix__run__status;
+	SELECT setval('run_id_seq', 1);
+	DROP SEQUENCE queue_id_seq CASCADE;
+	CREATE SEQUENCE queue_id_seq INCREMENT 5;
+	ALTER SEQUENCE queue_id_seq OWNER TO stranger});
+($rc, $stdout, $stderr) = run_sql($node, 'kept', 'writer', q{
+	SELECT action, object_name, problem, why FROM syncmaster_repair(false)
+	ORDER BY 1, 2, 3});
+is($stderr, '', 'the owner of the database repairs');
+is( $stdout,
+	"done|ix__run__status|is missing|\n"
+	  . "done|queue.id|has no default|\n"
+	  . "done|queue_id_seq|has other parameters|\n"
+	  . "done|run_id_seq|is behind the highest id of its table|\n"
+	  . 'left|queue_id_seq|has another owner than the other tables|'
+	  . 'which role should own them is for you to say; see '
+	  . "syncmaster_set_owner()\n"
+	  . 'left|queue_id_seq|is behind the highest id of its table|'
+	  . "permission denied for sequence queue_id_seq\n"
+	  . 'left|queue_id_seq|is not owned by its column|'
+	  . "sequence must have same owner as table it is linked to\n",
+	'... as far as the rights of its owner go');
+
+# Somebody holds a lock.
+$node->safe_psql('broken', 'DROP INDEX ix__run__type');
+my $in = '';
+my $out = '';
+my $holder = IPC::Run::start(
+	[
+		'psql', '-XAtq', '-h', $node->host, '-p', $node->port, '-d', 'broken'
+	],
+	'<', \$in, '>', \$out, '2>&1');
+$in .= "BEGIN; LOCK TABLE run; SELECT 'locked';\n";
+$holder->pump until $out =~ /locked/;
+($rc, $stdout, $stderr) = run_sql($node, 'broken', undef,
+	q{SET syncmaster.lock_timeout = '100ms'; SELECT * FROM syncmaster_check()});
+like($stderr,
+	qr/could not lock table "run" within 100 ms\nDETAIL:  It is locked by process \d+/,
+	'the check waits no longer than it may, and says for whom');
+$in .= "ROLLBACK; BEGIN; LOCK TABLE run IN ROW EXCLUSIVE MODE; SELECT 'again';\n";
+$holder->pump until $out =~ /again/;
+($rc, $stdout, $stderr) = run_sql($node, 'broken', undef,
+	q{SET syncmaster.lock_timeout = '100ms';
+	SELECT * FROM syncmaster_repair(false)});
+like($stderr, qr/could not lock table "run" within 100 ms/, 'so does the repair');
+$in .= "ROLLBACK;\n\\q\n";
+$holder->finish;
+is( $node->safe_psql('broken',
+		'SELECT action, object_name FROM syncmaster_repair(false) '
+		  . q{WHERE action = 'done'}),
+	'done|ix__run__type', '... and does it later');
+
 done_testing();
