@@ -194,6 +194,48 @@ REVOKE ALL ON FUNCTION @extschema@.syncmaster_drop_indexes() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_drop_indexes()
     TO @extowner@;
 
+-- Retention ------------------------------------------------------------------
+
+CREATE PROCEDURE @extschema@.syncmaster_purge_runs(
+        older_than pg_catalog."interval", keep_last pg_catalog.int4 DEFAULT 0,
+        batch_size pg_catalog.int4 DEFAULT 10000,
+        dry_run pg_catalog.bool DEFAULT false,
+        INOUT deleted pg_catalog.int8 DEFAULT NULL)
+    AS 'MODULE_PATHNAME', 'syncmaster_purge_runs'
+    LANGUAGE C;
+COMMENT ON PROCEDURE @extschema@.syncmaster_purge_runs(
+        pg_catalog."interval", pg_catalog.int4, pg_catalog.int4,
+        pg_catalog.bool, pg_catalog.int8) IS
+    'delete old runs in committed batches, except active and last ones';
+REVOKE ALL ON PROCEDURE @extschema@.syncmaster_purge_runs(
+        pg_catalog."interval", pg_catalog.int4, pg_catalog.int4,
+        pg_catalog.bool, pg_catalog.int8)
+    FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE @extschema@.syncmaster_purge_runs(
+        pg_catalog."interval", pg_catalog.int4, pg_catalog.int4,
+        pg_catalog.bool, pg_catalog.int8)
+    TO @extowner@;
+
+CREATE PROCEDURE @extschema@.syncmaster_purge_task_results(
+        older_than pg_catalog."interval",
+        batch_size pg_catalog.int4 DEFAULT 10000,
+        dry_run pg_catalog.bool DEFAULT false,
+        INOUT deleted pg_catalog.int8 DEFAULT NULL)
+    AS 'MODULE_PATHNAME', 'syncmaster_purge_task_results'
+    LANGUAGE C;
+COMMENT ON PROCEDURE @extschema@.syncmaster_purge_task_results(
+        pg_catalog."interval", pg_catalog.int4, pg_catalog.bool,
+        pg_catalog.int8) IS
+    'delete old results of Celery''s tasks in committed batches';
+REVOKE ALL ON PROCEDURE @extschema@.syncmaster_purge_task_results(
+        pg_catalog."interval", pg_catalog.int4, pg_catalog.bool,
+        pg_catalog.int8)
+    FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE @extschema@.syncmaster_purge_task_results(
+        pg_catalog."interval", pg_catalog.int4, pg_catalog.bool,
+        pg_catalog.int8)
+    TO @extowner@;
+
 -- Search ---------------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_tsquery(pg_catalog.text)

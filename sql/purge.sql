@@ -1,0 +1,223 @@
+-- Retention: old runs and old results of tasks.
+-- a clean start
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
+DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+CREATE EXTENSION syncmaster;
+RESET client_min_messages;
+INSERT INTO "user" (username, is_superuser, is_active) VALUES ('u', false, true);
+INSERT INTO "group" (name, description, owner_id) VALUES ('g', '', 1);
+INSERT INTO queue (name, slug, group_id, description) VALUES ('q', 'q', 1, '');
+INSERT INTO connection (group_id, type, name, description, data)
+VALUES (1, 'postgres', 'c', '', '{}');
+INSERT INTO transfer (group_id, name, description, source_connection_id,
+    target_connection_id, strategy_params, source_params, target_params,
+    transformations, resources, is_scheduled, schedule, queue_id)
+SELECT 1, 't' || i, '', 1, 1, '{}', '{}', '{}', '[]', '{}', false, '', 1
+FROM generate_series(1, 4) i;
+
+-- what must be named, and how
+CALL syncmaster_purge_runs();
+CALL syncmaster_purge_runs(NULL);
+CALL syncmaster_purge_runs(interval '-1 second');
+CALL syncmaster_purge_runs(interval '90 days', NULL);
+CALL syncmaster_purge_runs(interval '90 days', -1);
+CALL syncmaster_purge_runs(interval '90 days', batch_size => NULL);
+CALL syncmaster_purge_runs(interval '90 days', batch_size => 0);
+CALL syncmaster_purge_runs(interval '90 days', batch_size => 1000001);
+CALL syncmaster_purge_runs(interval '90 days', dry_run => NULL);
+CALL syncmaster_purge_task_results(NULL);
+CALL syncmaster_purge_task_results(interval '90 days', 0);
+CALL syncmaster_purge_task_results(interval '90 days', 10, NULL);
+\set VERBOSITY sqlstate
+CALL syncmaster_purge_runs(NULL);
+CALL syncmaster_purge_runs(interval '-1 second');
+CALL syncmaster_purge_runs(interval '178000000 years');
+\set VERBOSITY default
+
+-- where it may be called
+BEGIN;
+CALL syncmaster_purge_runs(interval '90 days');
+ROLLBACK;
+DO $$
+DECLARE
+    n bigint;
+BEGIN
+    CALL syncmaster_purge_task_results(interval '90 days', 10, true, n);
+    RAISE NOTICE 'returned %', n;
+EXCEPTION WHEN invalid_transaction_termination THEN
+    RAISE NOTICE '%', sqlerrm;
+END $$;
+DO $$
+DECLARE
+    n bigint;
+BEGIN
+    CALL syncmaster_purge_task_results(interval '90 days', 10, true, n);
+    RAISE NOTICE 'returned %', n;
+END $$;
+CREATE FUNCTION purge() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    CALL syncmaster_purge_runs(interval '90 days', 0, 10, true, n);
+    RETURN n;
+END $$;
+SELECT purge();
+SET default_transaction_isolation = 'repeatable read';
+CALL syncmaster_purge_runs(interval '90 days');
+RESET default_transaction_isolation;
+SET default_transaction_read_only = on;
+CALL syncmaster_purge_runs(interval '90 days');
+RESET default_transaction_read_only;
+
+-- an empty table
+CALL syncmaster_purge_runs(interval '90 days');
+
+-- Of transfer 1, ids go up while times go down, as after an import; of 2, all
+-- were created at the same time; 3 has active runs; 4 has young ones only.
+CREATE PROCEDURE fill() LANGUAGE sql AS $$
+    TRUNCATE run RESTART IDENTITY;
+    INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+    SELECT 1, 'FINISHED', 'MANUAL', '{}'::json, now() - i * interval '30 days'
+    FROM generate_series(1, 10) i
+    UNION ALL
+    SELECT 2, 'FAILED', 'MANUAL', '{}', now() - interval '200 days'
+    FROM generate_series(1, 5)
+    UNION ALL
+    SELECT 3, s, 'SCHEDULED', '{}', now() - interval '300 days'
+    FROM unnest('{CREATED,STOPPED,STARTED,FINISHED,SEND_STOP_SIGNAL,FAILED}'::text[]) s
+    UNION ALL
+    SELECT 4, 'STOPPED', 'MANUAL', '{}', now() - i * interval '1 day'
+    FROM generate_series(1, 5) i;
+$$;
+CREATE FUNCTION runs(OUT transfer_id bigint, OUT ids text) RETURNS SETOF record
+LANGUAGE sql AS $$
+    SELECT transfer_id, string_agg(id::text, ' ' ORDER BY id) FROM run
+    GROUP BY 1 ORDER BY 1
+$$;
+
+-- a dry run changes nothing and counts what goes; the age is that of the list
+CALL fill();
+SELECT * FROM runs();
+CALL syncmaster_purge_runs(interval '95 days', dry_run => true);
+CALL syncmaster_purge_runs(interval '95 days', 2, 9, true);
+SELECT count(*) FROM run;
+CALL syncmaster_purge_runs(interval '95 days');
+SELECT * FROM runs();
+CALL syncmaster_purge_runs(interval '95 days');
+
+-- the last ones of each transfer, by created_at and id, active ones included;
+-- whatever the size of the batches
+CALL fill();
+CALL syncmaster_purge_runs(interval '95 days', 4);
+SELECT * FROM runs();
+CALL fill();
+CALL syncmaster_purge_runs(interval '95 days', 4, 1);
+SELECT * FROM runs();
+CALL fill();
+CALL syncmaster_purge_runs(interval '95 days', 1, 3);
+SELECT * FROM runs();
+CALL fill();
+CALL syncmaster_purge_runs(interval '95 days', 100);
+SELECT count(*) FROM run;
+CALL syncmaster_purge_runs(interval '0', 1);
+SELECT * FROM runs();
+CALL syncmaster_purge_runs(interval '0');
+SELECT status FROM run ORDER BY id;
+
+-- gaps between ids, and the ends of their range
+TRUNCATE run;
+INSERT INTO run (id, transfer_id, status, type, transfer_dump, created_at)
+SELECT i, 1, 'FINISHED', 'MANUAL', '{}', now() - interval '1 year'
+FROM unnest('{-9223372036854775808,-5,0,7,5000000000,9223372036854775807}'::bigint[]) i;
+CALL syncmaster_purge_runs(interval '90 days', 2, 2);
+SELECT id FROM run ORDER BY id;
+CALL syncmaster_purge_runs(interval '90 days', 0, 1);
+
+-- results of tasks, whose times are UTC; a missing time is not old
+SET timezone = 'Pacific/Auckland';
+INSERT INTO celery_taskmeta (id, task_id, status, date_done)
+SELECT i, 'task ' || i, 'SUCCESS',
+    (now() AT TIME ZONE 'UTC') - i * interval '1 hour'
+FROM generate_series(1, 30) i
+UNION ALL SELECT 31, 'waiting', 'PENDING', NULL;
+INSERT INTO celery_tasksetmeta (id, taskset_id, date_done)
+SELECT i, 'set ' || i, (now() AT TIME ZONE 'UTC') - i * interval '1 hour'
+FROM generate_series(1, 30) i;
+CALL syncmaster_purge_task_results(interval '24 hours 30 minutes', dry_run => true);
+CALL syncmaster_purge_task_results(interval '24 hours 30 minutes', 4);
+SELECT min(id), max(id), count(*), count(date_done) FROM celery_taskmeta;
+SELECT min(id), max(id), count(*) FROM celery_tasksetmeta;
+RESET timezone;
+
+-- children of a DBA's go or stay as he said, also deferred ones
+CALL fill();
+CREATE TABLE label (run_id bigint REFERENCES run ON DELETE CASCADE);
+INSERT INTO label SELECT id FROM run;
+CREATE TABLE bill (run_id bigint REFERENCES run DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO bill VALUES (12);
+CALL syncmaster_purge_runs(interval '95 days');
+SELECT count(*) FROM label;
+DELETE FROM bill;
+CALL syncmaster_purge_runs(interval '95 days');
+SELECT count(*) FROM label;
+DROP TABLE bill, label;
+
+-- rows of child tables are not SyncMaster's
+CALL fill();
+CREATE TABLE archive () INHERITS (run);
+INSERT INTO archive SELECT * FROM ONLY run;
+CALL syncmaster_purge_runs(interval '95 days', 2);
+SELECT tableoid::regclass, count(*) FROM run GROUP BY 1 ORDER BY 1;
+DROP TABLE archive;
+
+-- who may
+CREATE ROLE regress_syncmaster_dba;
+CREATE ROLE regress_syncmaster_app;
+SELECT has_function_privilege('regress_syncmaster_dba', oid, 'EXECUTE')
+FROM pg_proc WHERE proname LIKE 'syncmaster\_purge\_%';
+GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA public TO regress_syncmaster_dba;
+SET ROLE regress_syncmaster_dba;
+CALL syncmaster_purge_runs(interval '90 days');
+RESET ROLE;
+GRANT CREATE ON SCHEMA public TO regress_syncmaster_app;
+SELECT syncmaster_set_owner('regress_syncmaster_app');
+GRANT regress_syncmaster_app TO regress_syncmaster_dba;
+CALL fill();
+SET ROLE regress_syncmaster_dba;
+CALL syncmaster_purge_runs(interval '95 days');
+RESET ROLE;
+DROP OWNED BY regress_syncmaster_dba;
+DROP ROLE regress_syncmaster_dba;
+SELECT syncmaster_set_owner(current_user);
+DROP OWNED BY regress_syncmaster_app;
+DROP ROLE regress_syncmaster_app;
+
+-- tables that are not as they should be
+ALTER TABLE run RENAME created_at TO born_at;
+CALL syncmaster_purge_runs(interval '90 days');
+ALTER TABLE run RENAME born_at TO created_at;
+ALTER TABLE run ALTER created_at TYPE timestamp;
+CALL syncmaster_purge_runs(interval '90 days');
+ALTER TABLE run ALTER created_at TYPE timestamptz;
+ALTER TABLE run RENAME TO walk;
+CALL syncmaster_purge_runs(interval '90 days');
+CREATE VIEW run AS SELECT * FROM walk;
+CALL syncmaster_purge_runs(interval '90 days');
+DROP VIEW run;
+ALTER TABLE walk RENAME TO run;
+
+-- another schema
+SET client_min_messages = warning;
+CREATE SCHEMA "El sewhere";
+DROP EXTENSION syncmaster;
+CREATE EXTENSION syncmaster SCHEMA "El sewhere";
+RESET client_min_messages;
+CALL "El sewhere".syncmaster_purge_runs(interval '90 days', 1);
+CALL "El sewhere".syncmaster_purge_task_results(interval '90 days');
+SELECT count(*) FROM public.run;
+SET client_min_messages = warning;
+DROP EXTENSION syncmaster;
+DROP SCHEMA "El sewhere" CASCADE;

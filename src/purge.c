@@ -1,0 +1,513 @@
+/*-------------------------------------------------------------------------
+ *
+ * purge.c
+ *	  Deleting old rows of a table in committed batches.
+ *
+ * A purge walks a table along its primary key, in batches that are committed
+ * one by one: no transaction is long, and whatever ends a call, the next one
+ * goes on.
+ *
+ * Each batch runs as the table's owner in a security-restricted operation,
+ * because triggers run with it.  That role ends before the batch is committed;
+ * deferred triggers, which would run at the commit with the caller's rights,
+ * are made immediate.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "compat.h"
+#include "execute.h"
+#include "keep.h"
+#include "lock.h"
+#include "migrate.h"
+#include "purge.h"
+#include "settings.h"
+
+/*
+ * How long a batch waits for a row that another session has locked, in
+ * milliseconds.  It is less than the default of deadlock_timeout, so that a
+ * service which waits for a row of ours is never the one that is ended.
+ */
+#define ROW_LOCK_TIMEOUT "100"
+
+/* Progress is told each time so many percent or seconds have passed. */
+#define REPORT_PERCENT 10
+#define REPORT_SECONDS 10
+
+/* One table's purge under way. */
+typedef struct Purge
+{
+	const PurgeOptions *options;
+	const PurgeTable *table;
+	TimestampTz cutoff;
+	HTAB *limits; /* of the transfers met so far */
+
+	int64 first;	  /* id to begin with */
+	int64 last;		  /* id to end with */
+	int64 deleted;	  /* rows, in committed batches */
+	int64 kept;		  /* old ones among the last of their transfer */
+	bool left_locked; /* were rows passed by because of others' locks? */
+	int told_percent;
+	TimestampTz told_at;
+
+	/* the batch under way, as of begin_batch() */
+	MigrationContext context;
+	char *relation; /* quoted, with its schema */
+	Oid save_userid;
+	int save_sec_context;
+	int save_nestlevel;
+} Purge;
+
+static void
+set_locally(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static void
+set_lock_timeout(int milliseconds)
+{
+	char value[16];
+
+	snprintf(value, sizeof(value), "%d", milliseconds);
+	set_locally("lock_timeout", value);
+}
+
+/*
+ * Run one statement of a batch; the number of its rows.
+ */
+static int64
+execute(const char *sql, int nargs, Oid *types, Datum *values)
+{
+	int rc = SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0);
+
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_with_args failed: %s",
+			 SPI_result_code_string(rc));
+	return (int64) SPI_processed;
+}
+
+/*
+ * Run a query that gives a number; NULL if it gives no row.
+ */
+static int64
+query_int8(const char *sql, int nargs, Oid *types, Datum *values, bool *isnull)
+{
+	int64 result = 0;
+
+	*isnull = true;
+	if (execute(sql, nargs, types, values) > 0)
+	{
+		Datum value = SPI_getbinval(SPI_tuptable->vals[0],
+									SPI_tuptable->tupdesc, 1, isnull);
+
+		if (!*isnull)
+			result = DatumGetInt64(value);
+	}
+	SPI_freetuptable(SPI_tuptable);
+
+	return result;
+}
+
+/*
+ * Lock the table of this batch against changes of its definition, and look at
+ * it again: between batches anybody may have changed it.
+ */
+static Oid
+open_table(const char *schema, Oid namespace, const PurgeTable *table)
+{
+	Oid relid = get_relname_relid(table->name, namespace);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s.%s\" does not exist", schema, table->name),
+				 errhint("Run SELECT syncmaster_upgrade('head') to create what "
+						 "is missing.")));
+	syncmaster_lock_relation(relid, RowExclusiveLock);
+
+	/* whoever held the lock may have dropped or renamed the table */
+	if (get_relname_relid(table->name, namespace) != relid ||
+		get_rel_relkind(relid) != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation \"%s.%s\" is not the ordinary table that "
+						"SyncMaster makes",
+						schema, table->name),
+				 errhint("Put that table back, and run the command again.")));
+
+	for (const PurgeColumn *column = table->columns; column->name != NULL;
+		 column++)
+	{
+		AttrNumber attnum = get_attnum(relid, column->name);
+
+		if (attnum <= 0 || get_atttype(relid, attnum) != column->type)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("table \"%s.%s\" has no column \"%s\" of type %s",
+							schema, table->name, column->name,
+							format_type_be(column->type)),
+					 errhint("Change it back with ALTER TABLE, and run the "
+							 "command again.")));
+	}
+
+	return relid;
+}
+
+/*
+ * Begin a batch: from here to end_batch() everything runs as the owner of the
+ * table, out of reach of what he planted.
+ */
+static void
+begin_batch(Purge *purge)
+{
+	Oid owner;
+
+	syncmaster_begin_command(&purge->context, purge->options->procedure);
+	owner = syncmaster_relation_owner(open_table(purge->context.schema,
+												 purge->context.namespace,
+												 purge->table));
+	purge->relation = quote_qualified_identifier(purge->context.schema,
+												 purge->table->name);
+
+	GetUserIdAndSecContext(&purge->save_userid, &purge->save_sec_context);
+	purge->save_nestlevel = syncmaster_enter_safe_settings();
+	set_lock_timeout(syncmaster_lock_timeout);
+
+	/* Small batches of a large table: stale statistics must not mislead. */
+	set_locally("enable_seqscan", "off");
+	set_locally("enable_nestloop", "off");
+	set_locally("jit", "off");
+
+	SetUserIdAndSecContext(owner, purge->save_sec_context |
+									  SECURITY_RESTRICTED_OPERATION);
+	execute("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL);
+}
+
+/*
+ * Commit it.  On an error the transaction's abort restores the role.
+ */
+static void
+end_batch(Purge *purge)
+{
+	SetUserIdAndSecContext(purge->save_userid, purge->save_sec_context);
+	syncmaster_leave_safe_settings(purge->save_nestlevel);
+	SPI_commit();
+	SPI_start_transaction();
+}
+
+/*
+ * Where does the table begin and end?  False if it is empty.  Rows that come
+ * while we work are too young to matter.
+ */
+static bool
+find_ends(Purge *purge)
+{
+	bool isnull;
+
+	purge->first = query_int8(psprintf("SELECT min(r.id)::int8 "
+									   "FROM ONLY %s r",
+									   purge->relation),
+							  0, NULL, NULL, &isnull);
+	if (isnull)
+		return false;
+	purge->last = query_int8(psprintf("SELECT max(r.id)::int8 FROM ONLY %s r",
+									  purge->relation),
+							 0, NULL, NULL, &isnull);
+	return !isnull;
+}
+
+/*
+ * The last id of the batch that begins with an id.
+ */
+static int64
+find_batch_end(Purge *purge, int64 from)
+{
+	Oid types[3] = {INT8OID, INT8OID, INT8OID};
+	Datum values[3];
+	int64 through;
+	bool isnull;
+
+	values[0] = Int64GetDatum(from);
+	values[1] = Int64GetDatum(purge->last);
+	values[2] = Int64GetDatum((int64) purge->options->batch_size - 1);
+	through = query_int8(psprintf("SELECT r.id::int8 FROM ONLY %s r "
+								  "WHERE r.id >= $1 AND r.id <= $2 "
+								  "ORDER BY r.id OFFSET $3 LIMIT 1",
+								  purge->relation),
+						 3, types, values, &isnull);
+
+	return isnull ? purge->last : through;
+}
+
+/*
+ * Run a DELETE as long as it need not wait for others; false if it would.
+ */
+static bool
+delete_without_waiting(const char *sql, int nargs, Oid *types, Datum *values,
+					   int64 *deleted)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	ResourceOwner caller_owner = CurrentResourceOwner;
+	volatile bool done = true;
+
+	set_locally("lock_timeout", ROW_LOCK_TIMEOUT);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller_context);
+	PG_TRY();
+	{
+		*deleted = execute(sql, nargs, types, values);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller_context);
+		CurrentResourceOwner = caller_owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(caller_context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller_context);
+		CurrentResourceOwner = caller_owner;
+
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+			error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+			ReThrowError(error);
+		FreeErrorData(error);
+		done = false;
+	}
+	PG_END_TRY();
+	set_lock_timeout(syncmaster_lock_timeout);
+
+	return done;
+}
+
+/*
+ * Delete the rows of a batch, or count them.  "where" says of rows r which.
+ *
+ * The DELETE looks at every row again, as it is when it is locked: a run that
+ * became active meanwhile stays.  If others hold locks on rows, these are
+ * passed by, which costs more: so this is the second attempt.
+ */
+static int64
+delete_batch(Purge *purge, const char *where, int nargs, Oid *types,
+			 Datum *values)
+{
+	int64 count;
+	bool isnull;
+
+	if (purge->options->dry_run)
+		return query_int8(psprintf("SELECT count(*) FROM ONLY %s r WHERE %s",
+								   purge->relation, where),
+						  nargs, types, values, &isnull);
+	if (delete_without_waiting(psprintf("DELETE FROM ONLY %s r WHERE %s",
+										purge->relation, where),
+							   nargs, types, values, &count))
+		return count;
+	purge->left_locked = true;
+	return execute(psprintf("DELETE FROM ONLY %s d WHERE d.id = ANY (ARRAY("
+							"SELECT r.id FROM ONLY %s r WHERE %s "
+							"ORDER BY r.id FOR UPDATE SKIP LOCKED))",
+							purge->relation, purge->relation, where),
+				   nargs, types, values);
+}
+
+/*
+ * Purge what is between two ids; the number of rows.
+ */
+static int64
+purge_range(Purge *purge, int64 from, int64 through, int64 *kept)
+{
+	Oid types[4] = {INT8OID, INT8OID, purge->table->time_type, INT8ARRAYOID};
+	Datum values[4];
+	char *where = psprintf("r.id >= $1 AND r.id <= $2 AND %s",
+						   purge->table->condition);
+	ArrayType *keep;
+	int64 count;
+
+	/* Of either type, the time is counted in microseconds of UTC. */
+	values[0] = Int64GetDatum(from);
+	values[1] = Int64GetDatum(through);
+	values[2] = Int64GetDatum(purge->cutoff);
+	*kept = 0;
+
+	if (purge->options->keep_last == 0)
+		return delete_batch(purge, where, 3, types, values);
+
+	keep = syncmaster_find_kept(purge->limits, purge->relation,
+								purge->table->condition,
+								purge->options->keep_last, values, &count,
+								kept);
+	if (count == 0 || purge->options->dry_run)
+		return count;
+	values[3] = PointerGetDatum(keep);
+	return delete_batch(purge,
+						psprintf("%s AND NOT EXISTS (SELECT FROM unnest($4) "
+								 "k (id) WHERE k.id = r.id)",
+								 where),
+						4, types, values);
+}
+
+/*
+ * Tell how far the purge is, everybody in pg_stat_activity and now and then the
+ * caller.
+ */
+static void
+tell_progress(Purge *purge, int64 through)
+{
+	double length = (double) purge->last - (double) purge->first + 1;
+	int percent = (int) (((double) through - (double) purge->first + 1) * 100 /
+						 length);
+	TimestampTz now = GetCurrentTimestamp();
+
+	pgstat_report_activity(STATE_RUNNING,
+						   psprintf("%s: table %s, about %d %% done, "
+									"%lld rows deleted",
+									purge->options->procedure,
+									purge->table->name, percent,
+									(long long) purge->deleted));
+	if (through >= purge->last ||
+		(percent < purge->told_percent + REPORT_PERCENT &&
+		 !TimestampDifferenceExceeds(purge->told_at, now,
+									 REPORT_SECONDS * 1000)))
+		return;
+	purge->told_percent = percent;
+	purge->told_at = now;
+	ereport(NOTICE,
+			(purge->options->dry_run
+				 ? errmsg("table \"%s\": about %d %% done, %lld rows found",
+						  purge->table->name, percent,
+						  (long long) purge->deleted)
+				 : errmsg("table \"%s\": about %d %% done, %lld rows deleted",
+						  purge->table->name, percent,
+						  (long long) purge->deleted)));
+}
+
+static void
+tell_result(const Purge *purge)
+{
+	unsigned long nrows = (unsigned long) purge->deleted;
+
+	ereport(
+		NOTICE,
+		(purge->options->dry_run
+			 ? errmsg_plural("%lld row of table \"%s\" would be deleted",
+							 "%lld rows of table \"%s\" would be deleted",
+							 nrows, (long long) purge->deleted,
+							 purge->table->name)
+			 : errmsg_plural("deleted %lld row of table \"%s\"",
+							 "deleted %lld rows of table \"%s\"", nrows,
+							 (long long) purge->deleted, purge->table->name),
+		 purge->kept > 0
+			 ? errdetail_plural("%lld old row is among the last %d of its "
+								"transfer.",
+								"%lld old rows are among the last %d of their "
+								"transfers.",
+								(unsigned long) purge->kept,
+								(long long) purge->kept,
+								purge->options->keep_last)
+			 : 0,
+		 purge->left_locked ? errhint("Rows that other sessions had locked "
+									  "were passed by. The next call takes "
+									  "them.")
+							: 0));
+}
+
+/*
+ * Say with an error what had been committed before it.
+ */
+static void
+add_error_context(void *arg)
+{
+	const Purge *purge = arg;
+
+	if (geterrcode() == ERRCODE_SUCCESSFUL_COMPLETION || purge->deleted == 0 ||
+		purge->options->dry_run)
+		return;
+	errcontext("purge of table \"%s\", %lld rows deleted in committed batches",
+			   purge->table->name, (long long) purge->deleted);
+	if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE ||
+		geterrcode() == ERRCODE_QUERY_CANCELED)
+		errhint("Run the command again to go on.");
+}
+
+/*
+ * Purge one table; the number of rows.
+ */
+int64
+syncmaster_purge_table(const PurgeOptions *options, const PurgeTable *table)
+{
+	Purge purge = {0};
+	MemoryContext procedure_context = CurrentMemoryContext;
+	MemoryContext batch_context = AllocSetContextCreate(CurrentMemoryContext,
+														"syncmaster purge",
+														ALLOCSET_DEFAULT_SIZES);
+	ErrorContextCallback callback;
+	bool more;
+
+	purge.options = options;
+	purge.table = table;
+	purge.told_at = GetCurrentTimestamp();
+	purge.cutoff = DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_mi_interval,
+		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
+		IntervalPGetDatum(&options->older_than)));
+	purge.limits = syncmaster_create_keep_limits();
+
+	callback.callback = add_error_context;
+	callback.arg = &purge;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	MemoryContextSwitchTo(batch_context);
+	begin_batch(&purge);
+	more = find_ends(&purge);
+	end_batch(&purge);
+
+	for (int64 from = purge.first; more;)
+	{
+		int64 through;
+		int64 deleted;
+		int64 kept;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(batch_context);
+		MemoryContextReset(batch_context);
+		begin_batch(&purge);
+		through = find_batch_end(&purge, from);
+		deleted = purge_range(&purge, from, through, &kept);
+		end_batch(&purge);
+
+		purge.deleted += deleted;
+		purge.kept += kept;
+		tell_progress(&purge, through);
+		more = through < purge.last;
+		from = through + 1;
+	}
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	tell_result(&purge);
+	error_context_stack = callback.previous;
+	MemoryContextSwitchTo(procedure_context);
+	hash_destroy(purge.limits);
+	MemoryContextDelete(batch_context);
+
+	return purge.deleted;
+}

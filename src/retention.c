@@ -1,0 +1,206 @@
+/*-------------------------------------------------------------------------
+ *
+ * retention.c
+ *	  The procedures that delete old runs and old results of Celery's tasks.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "nodes/parsenodes.h"
+#include "utils/fmgrprotos.h"
+
+#include "compat.h"
+#include "purge.h"
+
+/* Larger batches would be the long transactions that are to be avoided. */
+#define MAX_BATCH_SIZE 1000000
+
+static const PurgeTable run_table = {
+	"run",
+	TIMESTAMPTZOID,
+	"r.created_at < $3 "
+	"AND r.status NOT IN ('CREATED', 'STARTED', 'SEND_STOP_SIGNAL')",
+	{{"id", INT8OID},
+	 {"transfer_id", INT8OID},
+	 {"status", VARCHAROID},
+	 {"created_at", TIMESTAMPTZOID}}};
+
+/* As Celery's own cleanup does, these do not look at the task's state. */
+static const PurgeTable taskmeta_table = {"celery_taskmeta",
+										  TIMESTAMPOID,
+										  "r.date_done < $3",
+										  {{"id", INT4OID},
+										   {"date_done", TIMESTAMPOID}}};
+static const PurgeTable tasksetmeta_table = {"celery_tasksetmeta",
+											 TIMESTAMPOID,
+											 "r.date_done < $3",
+											 {{"id", INT4OID},
+											  {"date_done", TIMESTAMPOID}}};
+
+PG_FUNCTION_INFO_V1(syncmaster_purge_runs);
+PG_FUNCTION_INFO_V1(syncmaster_purge_task_results);
+
+static void
+require_argument(FunctionCallInfo fcinfo, int n, const char *name,
+				 const char *hint)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name), errhint("%s", hint)));
+}
+
+static void
+argument_out_of_range(const char *name, const char *hint)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("%s is out of range", name), errhint("%s", hint)));
+}
+
+/*
+ * Refuse to run where a batch cannot be committed, or where rows that others
+ * changed meanwhile could not be seen.
+ */
+static void
+require_own_transactions(FunctionCallInfo fcinfo, const char *procedure)
+{
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		((CallContext *) fcinfo->context)->atomic || IsSubTransaction())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("%s cannot run inside a transaction block, a function "
+						"or an exception block",
+						procedure),
+				 errhint("It commits after each batch. Run CALL as a command "
+						 "of its own, with autocommit on.")));
+	if (IsolationUsesXactSnapshot() ||
+		DefaultXactIsoLevel > XACT_READ_COMMITTED)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("%s needs the isolation level READ COMMITTED",
+							   procedure),
+						errhint("Run SET default_transaction_isolation = 'read "
+								"committed' before.")));
+}
+
+/*
+ * Read the options that both procedures have; first_optional is the number of
+ * batch_size, which is followed by dry_run.
+ */
+static void
+read_options(FunctionCallInfo fcinfo, PurgeOptions *options,
+			 const char *procedure, int first_optional)
+{
+	const char *age_hint = "Say how old rows must be to go, for example "
+						   "interval '90 days'.";
+	const char *size_hint = "Name a number of rows from 1 to "
+							"1000000; the default is 10000.";
+	Interval zero = {0};
+
+	options->procedure = procedure;
+	require_argument(fcinfo, 0, "older_than", age_hint);
+	options->older_than = *PG_GETARG_INTERVAL_P(0);
+	if (DatumGetBool(DirectFunctionCall2(
+			interval_lt, IntervalPGetDatum(&options->older_than),
+			IntervalPGetDatum(&zero))))
+		argument_out_of_range("older_than", age_hint);
+
+	require_argument(fcinfo, first_optional, "batch_size", size_hint);
+	options->batch_size = PG_GETARG_INT32(first_optional);
+	if (options->batch_size < 1 || options->batch_size > MAX_BATCH_SIZE)
+		argument_out_of_range("batch_size", size_hint);
+
+	require_argument(fcinfo, first_optional + 1, "dry_run",
+					 "Name true to see what would be deleted, false to "
+					 "delete.");
+	options->dry_run = PG_GETARG_BOOL(first_optional + 1);
+}
+
+static void
+begin_spi(void)
+{
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect_ext failed");
+}
+
+static void
+end_spi(void)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+}
+
+/*
+ * The row that a procedure with one INOUT parameter returns.
+ */
+static Datum
+return_count(FunctionCallInfo fcinfo, int64 count)
+{
+	TupleDesc desc;
+	Datum value = Int64GetDatum(count);
+	bool isnull = false;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "unexpected result type");
+	return HeapTupleGetDatum(
+		heap_form_tuple(BlessTupleDesc(desc), &value, &isnull));
+}
+
+/*
+ * syncmaster_purge_runs(older_than interval, keep_last integer,
+ *						 batch_size integer, dry_run boolean,
+ *						 INOUT deleted bigint)
+ *
+ * Deletes runs that were created so long ago, but no active run and none of
+ * the last ones of its transfer.
+ */
+Datum
+syncmaster_purge_runs(PG_FUNCTION_ARGS)
+{
+	const char *keep_hint = "Name how many runs of each transfer to keep "
+							"whatever their age; 0 keeps none.";
+	PurgeOptions options = {0};
+	int64 count;
+
+	read_options(fcinfo, &options, "syncmaster_purge_runs()", 2);
+	require_argument(fcinfo, 1, "keep_last", keep_hint);
+	options.keep_last = PG_GETARG_INT32(1);
+	if (options.keep_last < 0)
+		argument_out_of_range("keep_last", keep_hint);
+	require_own_transactions(fcinfo, options.procedure);
+
+	begin_spi();
+	count = syncmaster_purge_table(&options, &run_table);
+	end_spi();
+
+	return return_count(fcinfo, count);
+}
+
+/*
+ * syncmaster_purge_task_results(older_than interval, batch_size integer,
+ *								 dry_run boolean, INOUT deleted bigint)
+ *
+ * Deletes results of Celery's tasks, and of groups of tasks, that are so old.
+ */
+Datum
+syncmaster_purge_task_results(PG_FUNCTION_ARGS)
+{
+	PurgeOptions options = {0};
+	int64 count;
+
+	read_options(fcinfo, &options, "syncmaster_purge_task_results()", 1);
+	require_own_transactions(fcinfo, options.procedure);
+
+	begin_spi();
+	count = syncmaster_purge_table(&options, &taskmeta_table);
+	count += syncmaster_purge_table(&options, &tasksetmeta_table);
+	end_spi();
+
+	return return_count(fcinfo, count);
+}

@@ -1,0 +1,380 @@
+# Retention while the services run: a purge commits its batches one by one, can
+# be ended anywhere and goes on, waits for nobody, never takes a run that became
+# active, and gives no rights to the owner of the tables.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SampleDatabase;
+use Test::More;
+
+my $node = new_server('purge');
+create_roles($node);
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+
+sub query { return $node->safe_psql(@_); }
+
+# A database whose tables are of role app, with 1,000 old runs of ten transfers
+# and ten young ones.
+sub prepare
+{
+	my ($db) = @_;
+	create_database($node, $db);
+	query($db, q{
+		CREATE EXTENSION syncmaster;
+		SELECT syncmaster_set_owner('app');
+		INSERT INTO "user" (username, is_superuser, is_active)
+			VALUES ('u', false, true);
+		INSERT INTO "group" (name, description, owner_id) VALUES ('g', '', 1);
+		INSERT INTO queue (name, slug, group_id, description)
+			VALUES ('q', 'q', 1, '');
+		INSERT INTO connection (group_id, type, name, description, data)
+			VALUES (1, 'postgres', 'c', '', '{}');
+		INSERT INTO transfer (group_id, name, description,
+				source_connection_id, target_connection_id, strategy_params,
+				source_params, target_params, transformations, resources,
+				is_scheduled, schedule, queue_id)
+			SELECT 1, 'transfer ' || i, '', 1, 1, '{}', '{}', '{}', '[]', '{}',
+				false, '', 1
+			FROM generate_series(1, 10) i;
+		INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+			SELECT 1 + i % 10, 'FINISHED', 'MANUAL', '{}',
+				now() - CASE WHEN i <= 1000 THEN interval '1 year'
+						ELSE '1 hour' END
+			FROM generate_series(1, 1010) i;
+	});
+	return;
+}
+
+# Start psql on a script, and leave it running.
+sub start_psql
+{
+	my ($db, $sql) = @_;
+	my %session = (out => '', err => '');
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/script.sql';
+	append_to_file($file, $sql);
+	$session{run} = IPC::Run::start(
+		[
+			'psql', '-XAtq', '-v', 'VERBOSITY=verbose',
+			'-d', $node->connstr($db), '-f', $file
+		],
+		'>', \$session{out}, '2>', \$session{err});
+	return \%session;
+}
+
+my $purging = q{query LIKE 'CALL syncmaster_purge%'
+	OR query LIKE 'syncmaster_purge_runs()%'};
+
+# ---------------------------------------------------------------------------
+# Ended in the middle
+
+prepare('middle');
+query('middle', q{
+	CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM pg_catalog.pg_sleep(600);
+		RETURN OLD;
+	END $$;
+	CREATE TRIGGER wait BEFORE DELETE ON run FOR EACH ROW
+		WHEN (OLD.id = 555) EXECUTE FUNCTION wait();
+});
+my $purge = start_psql('middle',
+	"CALL syncmaster_purge_runs(interval '90 days', batch_size => 50);");
+ok($node->poll_query_until('middle',
+		"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE $purging"),
+	'the purge is in its twelfth batch');
+is(query('middle', 'SELECT count(*), min(id) FROM run'),
+	'460|551', 'eleven batches are committed, which others see');
+is( query('middle', qq{
+		SELECT query FROM pg_stat_activity WHERE $purging}),
+	'syncmaster_purge_runs(): table run, about 54 % done, 550 rows deleted',
+	'pg_stat_activity tells how far it is');
+is( query('middle', qq{
+		SELECT string_agg(DISTINCT mode, ' ' ORDER BY mode)
+		FROM pg_locks JOIN pg_stat_activity USING (pid)
+		WHERE locktype = 'relation' AND ($purging)}),
+	'AccessShareLock RowExclusiveLock',
+	'no lock on any relation is above ROW EXCLUSIVE');
+is( query('middle', qq{
+		SELECT xact_start > backend_start AND xact_start > query_start,
+			(SELECT count(*) FROM pg_locks WHERE locktype = 'relation'
+			 AND relation = 'run'::regclass AND mode = 'RowExclusiveLock')
+		FROM pg_stat_activity WHERE $purging}),
+	't|1',
+	'the transaction is younger than the command');
+query('middle', q{
+	INSERT INTO run (transfer_id, status, type, transfer_dump)
+		VALUES (1, 'CREATED', 'MANUAL', '{}');
+	UPDATE run SET status = 'STARTED' WHERE id = 700;
+	UPDATE run SET log_url = 'x' WHERE id = 1005;});
+pass('the services read and write meanwhile');
+query('middle',
+	"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE $purging");
+IPC::Run::finish($purge->{run});
+like($purge->{err}, qr/ERROR:  57014: canceling statement due to user request/,
+	'it can be cancelled');
+like($purge->{err},
+	qr/purge of table "run", 550 rows deleted in committed batches/,
+	'and tells what was committed');
+like($purge->{err}, qr/HINT:  Run the command again to go on\./, 'and what to do');
+is(query('middle', 'SELECT count(*) FROM run WHERE id <= 1010'),
+	'460', 'the batch that was cancelled is as it was');
+query('middle', 'DROP TRIGGER wait ON run');
+is(query('middle', "CALL syncmaster_purge_runs(interval '90 days')"),
+	'449', 'the next call goes on');
+is( query('middle', q{
+		SELECT string_agg(status, ' ' ORDER BY id) FROM run
+		WHERE id <= 1000 OR id > 1010}),
+	'STARTED CREATED',
+	'what became active meanwhile stayed');
+
+# ---------------------------------------------------------------------------
+# Rows and tables that others hold
+
+prepare('held');
+my $holder = start_psql('held', q{
+	BEGIN;
+	UPDATE run SET status = 'STARTED' WHERE id = 500;
+	SELECT id FROM run WHERE id = 501 FOR UPDATE;
+	SELECT pg_sleep(600);
+});
+ok($node->poll_query_until('held',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"),
+	'a session holds two runs');
+my ($rc, $out, $err) = $node->psql('held',
+	"CALL syncmaster_purge_runs(interval '90 days', 1)");
+is("$rc $out", '0 998', 'a purge passes them by');
+like($err,
+	qr/Rows that other sessions had locked were passed by\. The next call takes them/,
+	'and says so');
+query('held', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE wait_event = 'PgSleep'});
+eval { IPC::Run::finish($holder->{run}) };
+is(query('held', "CALL syncmaster_purge_runs(interval '90 days')"),
+	'2', 'the next call takes them when they are free');
+
+$holder = start_psql('held', q{
+	BEGIN;
+	SET application_name = 'reindexer';
+	LOCK TABLE run IN SHARE MODE;
+	SELECT pg_sleep(600);
+});
+ok($node->poll_query_until('held',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"),
+	'a session holds the table');
+($rc, $out, $err) = $node->psql('held', q{
+	SET syncmaster.lock_timeout = '200ms';
+	CALL syncmaster_purge_runs(interval '90 days');});
+like($err, qr/could not lock table "run" within 200 ms/,
+	'a purge waits for a table no longer than it may');
+like($err, qr/application "reindexer"/, 'and names who holds it');
+query('held', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE wait_event = 'PgSleep'});
+eval { IPC::Run::finish($holder->{run}) };
+
+# ---------------------------------------------------------------------------
+# Runs that are started anew in short transactions all the time
+
+prepare('busy');
+query('busy', q{
+	CREATE TABLE restarted (id bigint);
+	INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+		SELECT 1 + i % 10, 'FAILED', 'MANUAL', '{}', now() - interval '1 year'
+		FROM generate_series(1, 4000) i;
+});
+my @services = map {
+	start_psql('busy', qq{
+		DO \$\$
+		BEGIN
+			FOR i IN 1 .. 400 LOOP
+				WITH one AS (
+					UPDATE run SET status = 'STARTED'
+					WHERE id = ($_ + i * 7919) % 5000 + 1
+						AND id NOT BETWEEN 1001 AND 1010 RETURNING id)
+				INSERT INTO restarted SELECT id FROM one;
+				PERFORM pg_sleep(0.002);
+				COMMIT;
+			END LOOP;
+		END \$\$})
+} 1, 2;
+ok($node->poll_query_until('busy', 'SELECT count(*) > 20 FROM restarted'),
+	'services work');
+($rc, $out, $err) = $node->psql('busy',
+	"CALL syncmaster_purge_runs(interval '90 days', 1, 40)");
+is($rc, 0, 'a purge meanwhile succeeds') or diag $err;
+IPC::Run::finish($_->{run}) foreach @services;
+is($_->{err}, '', 'a service meets no error') foreach @services;
+is( query('busy', q{
+		SELECT count(*) FROM restarted s
+		WHERE NOT EXISTS (SELECT FROM run r WHERE r.id = s.id)}),
+	'0', 'no run that was started anew is deleted');
+query('busy', "CALL syncmaster_purge_runs(interval '90 days')");
+is( query('busy', q{
+		SELECT count(*) FROM run WHERE id NOT IN (SELECT id FROM restarted)}),
+	'10', 'all other old ones are in the end');
+
+# Two purges of the same table at once
+query('busy', q{UPDATE run SET status = 'STOPPED'});
+query('busy', q{
+	INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+		SELECT 1 + i % 10, 'FAILED', 'MANUAL', '{}', now() - interval '1 year'
+		FROM generate_series(1, 4000) i});
+my @purges = map {
+	start_psql('busy',
+		"CALL syncmaster_purge_runs(interval '90 days', 3, 25);")
+} 1 .. 2;
+IPC::Run::finish($_->{run}) foreach @purges;
+unlike($_->{err}, qr/ERROR/, 'purges do not hinder each other') foreach @purges;
+query('busy', "CALL syncmaster_purge_runs(interval '90 days', 3)");
+is( query('busy', q{
+		SELECT min(n), max(n) FROM (SELECT count(*) AS n FROM run
+			GROUP BY transfer_id) c}),
+	'3|3', 'and leave the last runs of each transfer');
+
+# ---------------------------------------------------------------------------
+# Code that the owner of the tables planted
+
+prepare('planted');
+query('planted', q{
+	GRANT CREATE ON DATABASE planted TO app;
+	SET ROLE app;
+	CREATE SCHEMA evil;
+	CREATE TABLE evil.ran (what text, who text, gained text);
+	CREATE FUNCTION evil.fire() RETURNS trigger LANGUAGE plpgsql AS $$
+	DECLARE
+		attempt text;
+		gained text := '';
+	BEGIN
+		FOREACH attempt IN ARRAY ARRAY['ALTER ROLE app SUPERUSER', 'RESET ROLE',
+			'SET SESSION AUTHORIZATION DEFAULT', 'COMMIT',
+			'COPY (SELECT 1) TO PROGRAM ''true''', 'CREATE TEMP TABLE t ()',
+			'DECLARE c CURSOR WITH HOLD FOR SELECT 1', 'LISTEN evil']
+		LOOP
+			BEGIN
+				EXECUTE attempt;
+				gained := gained || attempt;
+			EXCEPTION WHEN OTHERS THEN
+				NULL;
+			END;
+		END LOOP;
+		PERFORM pg_catalog.set_config('search_path', 'evil', false),
+			pg_catalog.set_config('default_transaction_isolation', 'serializable', false),
+			pg_catalog.set_config('evil.here', 'yes', false);
+		INSERT INTO evil.ran VALUES (TG_ARGV[0], current_user, gained);
+		RETURN OLD;
+	END $$;
+	CREATE TRIGGER a BEFORE DELETE ON run FOR EACH ROW
+		WHEN (OLD.id % 100 = 0) EXECUTE FUNCTION evil.fire('row');
+	CREATE TRIGGER b AFTER DELETE ON run
+		FOR EACH STATEMENT EXECUTE FUNCTION evil.fire('statement');
+	CREATE CONSTRAINT TRIGGER c AFTER DELETE ON run
+		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+		WHEN (OLD.id % 100 = 0) EXECUTE FUNCTION evil.fire('deferred');
+	CREATE FUNCTION evil.less(bigint, bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO evil.ran VALUES ('operator', current_user, '');
+		RETURN true;
+	END $$;
+	CREATE OPERATOR public.>= (PROCEDURE = evil.less,
+		LEFTARG = bigint, RIGHTARG = bigint);
+	CREATE FUNCTION evil.policy() RETURNS boolean LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO evil.ran VALUES ('policy', current_user, '');
+		RETURN true;
+	END $$;
+	ALTER TABLE run ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+	CREATE POLICY p ON run USING (evil.policy());
+});
+($rc, $out, $err) = $node->psql('planted', q{
+	SET client_min_messages = warning;
+	SELECT set_config('search_path', 'public', false) <> '';
+	CALL syncmaster_purge_runs(interval '90 days', 1, 300);
+	SELECT current_user, current_setting('search_path'),
+		current_setting('default_transaction_isolation'),
+		coalesce(current_setting('evil.here', true), '') = '';
+	SELECT count(*) FROM pg_listening_channels();});
+is("$rc $out", "0 t\n1000\n$superuser|public|read committed|t\n0",
+	'a superuser purges, and keeps the session as it was') or diag $err;
+is( query('planted', q{
+		SELECT string_agg(DISTINCT what || ' as ' || who || gained, ', ')
+		FROM evil.ran}),
+	'deferred as app, policy as app, row as app, statement as app',
+	'what was planted runs as its owner and gains nothing');
+is( query('planted', 'SELECT string_agg(rolname, NULL) FROM pg_roles WHERE rolsuper'),
+	$superuser, 'there is no new superuser');
+
+# a rule that keeps rows must not keep the purge
+query('planted', q{
+	INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+		SELECT 1, 'FINISHED', 'MANUAL', '{}', now() - interval '1 year'
+		FROM generate_series(1, 100);
+	CREATE RULE r AS ON DELETE TO run DO INSTEAD NOTHING});
+is(query('planted', "CALL syncmaster_purge_runs(interval '90 days', 0, 10)"),
+	'0', 'a rule keeps rows, and the purge ends');
+
+# ---------------------------------------------------------------------------
+# Not here
+
+query('postgres', 'CREATE DATABASE worker TEMPLATE planted');
+query('worker', q{
+	SET allow_system_table_mods = on;
+	CREATE TABLE pg_catalog.pg_dist_local_group (groupid int);
+	INSERT INTO pg_catalog.pg_dist_local_group VALUES (1);});
+($rc, $out, $err) = $node->psql('worker',
+	"CALL syncmaster_purge_runs(interval '90 days')");
+like($err, qr/cannot execute syncmaster_purge_runs\(\) on a Citus worker/,
+	'a Citus worker refuses');
+
+# ---------------------------------------------------------------------------
+# By the clock: the lines of doc/retention.md, with every minute instead of
+# every night
+
+SKIP:
+{
+	my $sharedir = run_simple('pg_config', '--sharedir');
+	skip 'pg_cron is not installed for this server', 3
+	  unless -e "$sharedir/extension/pg_cron.control";
+
+	my $doc = slurp_file("$FindBin::RealBin/../doc/retention.md");
+	my ($lines) = $doc =~ /^```sql\n((?:SELECT cron\.schedule.*\n(?:  .*\n)*)+)```/m;
+	my $count = () = $lines =~ /cron\.schedule\(/g;
+	is($count, 2, 'the documentation has two lines for pg_cron');
+	$lines =~ s/'\d+ \d+ \* \* \*'/'* * * * *'/g;
+
+	prepare('clock');
+	query('clock', q{
+		INSERT INTO celery_taskmeta (id, task_id, date_done)
+		SELECT i, i, now() - i * interval '100 days' FROM generate_series(0, 9) i});
+	$node->append_conf('postgresql.conf', join "\n",
+		"shared_preload_libraries = 'pg_cron'", "cron.database_name = 'clock'",
+		"cron.host = '" . $node->host . "'", '');
+	$node->restart;
+	query('clock', "CREATE EXTENSION pg_cron; $lines");
+	ok( $node->poll_query_until('clock', q{
+			SELECT count(*) = 2 FROM cron.job_run_details
+			WHERE status NOT IN ('starting', 'running')}),
+		'pg_cron runs both');
+	is( query('clock', q{
+			SELECT (SELECT count(*) FROM run), (SELECT count(*) FROM celery_taskmeta),
+				(SELECT string_agg(DISTINCT status, ' ') FROM cron.job_run_details)}),
+		'110|1|succeeded', 'old rows are gone, ten runs of each transfer are kept')
+	  or diag query('clock', 'TABLE cron.job_run_details');
+}
+
+$node->stop;
+done_testing();
+
+sub run_simple
+{
+	my @command = @_;
+	my $output = '';
+	IPC::Run::run(\@command, '>', \$output) or die "could not run @command";
+	chomp $output;
+	return $output;
+}
