@@ -57,16 +57,9 @@ CREATE TABLE ix_syncmaster__transfer_queue_id ();
 SELECT syncmaster_create_indexes();
 DROP TABLE ix_syncmaster__transfer_queue_id;
 
--- pg_trgm may be absent
+-- none of them stands in the way of Alembic, which drops pg_trgm
+SELECT count(*) FROM syncmaster_create_indexes();
 DROP EXTENSION pg_trgm;
-SELECT count(*) FROM syncmaster_create_indexes();
-SELECT count(*) FROM syncmaster_drop_indexes();
-
--- and may be in another schema
-CREATE SCHEMA elsewhere;
-CREATE EXTENSION pg_trgm SCHEMA elsewhere;
-SELECT count(*) FROM syncmaster_create_indexes();
-SELECT indexdef FROM pg_indexes WHERE indexname LIKE '%trgm';
 SELECT count(*) FROM syncmaster_drop_indexes();
 SET syncmaster.create_indexes = off;
 DROP FUNCTION extra_indexes();

@@ -197,9 +197,9 @@ add_column_problem(CheckContext *context, Severity severity,
 				   const char *problem)
 {
 	return syncmaster_add_difference(context, severity, "column",
-								  syncmaster_column_name(relation->name,
-														 column),
-								  problem);
+									 syncmaster_column_name(relation->name,
+															column),
+									 problem);
 }
 
 /*
@@ -315,9 +315,9 @@ check_unproved_not_null(CheckContext *context, const RelationInfo *relation,
 					 relid))
 	{
 		char **row = lfirst(lc);
-		Difference *problem = add_column_problem(context, SEVERITY_WARNING,
-											  relation, row[1],
-											  "has NOT NULL that is not valid");
+		Difference *problem =
+			add_column_problem(context, SEVERITY_WARNING, relation, row[1],
+							   "has NOT NULL that is not valid");
 
 		problem->expected = "NOT NULL";
 		problem->actual = "NOT NULL NOT VALID";
@@ -626,8 +626,8 @@ syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 	}
 	if (!in_order)
 		(void) syncmaster_add_difference(context, SEVERITY_INFO, "table",
-									  relation->name,
-									  "has its columns in another order");
+										 relation->name,
+										 "has its columns in another order");
 	check_unproved_not_null(context, relation, relid);
 	table_close(rel, AccessShareLock);
 }

@@ -147,9 +147,9 @@ check_state(CheckContext *context, const ExpectedConstraint *expected,
 	if (*rest == '\0' && !con->disabled)
 		return;
 	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "constraint",
-									 syncmaster_column_name(expected->table,
-															expected->name),
-									 NULL);
+										syncmaster_column_name(expected->table,
+															   expected->name),
+										NULL);
 	problem->expected = definition;
 	problem->actual = con->definition;
 	problem->fix = make_again(context, expected, definition, true);
@@ -199,8 +199,9 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 			check_state(context, expected, con, definition);
 			return;
 		}
-		problem = syncmaster_add_difference(context, SEVERITY_ERROR, "constraint",
-										 object, "is another one");
+		problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+											"constraint", object,
+											"is another one");
 		problem->actual = con->definition;
 		problem->fix = make_again(context, expected, definition, true);
 		if (con->type != expected->type)
@@ -223,8 +224,8 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 	}
 	else
 	{
-		problem = syncmaster_add_difference(context, SEVERITY_ERROR, "constraint",
-										 object, "is missing");
+		problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+											"constraint", object, "is missing");
 		problem->fix = make_again(context, expected, definition, false);
 	}
 	problem->expected = definition;
@@ -236,8 +237,8 @@ report_extra_constraint(CheckContext *context, const char *table,
 {
 	Difference *problem =
 		syncmaster_add_difference(context, SEVERITY_WARNING, "constraint",
-							   syncmaster_column_name(table, con->name),
-							   "is extra");
+								  syncmaster_column_name(table, con->name),
+								  "is extra");
 
 	problem->actual = con->definition;
 	problem->fix = psprintf("ALTER TABLE %s DROP CONSTRAINT %s",

@@ -79,9 +79,10 @@ check_persistence(CheckContext *context, const char *name, Oid relid)
 
 	if (get_rel_persistence(relid) == RELPERSISTENCE_PERMANENT)
 		return;
-	problem = syncmaster_add_difference(context, SEVERITY_ERROR,
-									 sequence ? "sequence" : "table", name,
-									 "is unlogged, so that a crash empties it");
+	problem =
+		syncmaster_add_difference(context, SEVERITY_ERROR,
+								  sequence ? "sequence" : "table", name,
+								  "is unlogged, so that a crash empties it");
 	problem->expected = "LOGGED";
 	problem->actual = "UNLOGGED";
 	problem->fix = psprintf("ALTER %s %s SET LOGGED",
@@ -98,9 +99,10 @@ check_owner(CheckContext *context, const char *name, Oid relid)
 
 	if (owner == context->owner)
 		return;
-	problem = syncmaster_add_difference(context, SEVERITY_WARNING,
-									 sequence ? "sequence" : "table", name,
-									 "has another owner than the other tables");
+	problem =
+		syncmaster_add_difference(context, SEVERITY_WARNING,
+								  sequence ? "sequence" : "table", name,
+								  "has another owner than the other tables");
 	problem->expected = GetUserNameFromId(context->owner, false);
 	problem->actual = GetUserNameFromId(owner, true);
 	problem->fix = psprintf("ALTER %s %s OWNER TO %s",
@@ -175,8 +177,8 @@ check_rules(CheckContext *context, const char *name, Oid relid)
 		char **row = lfirst(lc);
 		Difference *problem =
 			syncmaster_add_difference(context, SEVERITY_WARNING, "rule",
-								   syncmaster_column_name(name, row[0]),
-								   "is extra");
+									  syncmaster_column_name(name, row[0]),
+									  "is extra");
 
 		problem->actual = row[1];
 		problem->fix = psprintf("DROP RULE %s ON %s", quote_identifier(row[0]),
@@ -202,9 +204,9 @@ check_row_security(CheckContext *context, const char *name, Oid relid)
 		if (row[i][0] != 't')
 			continue;
 		problem = syncmaster_add_difference(context, SEVERITY_WARNING, "table",
-										 name,
-										 i == 0 ? "has row security enabled"
-												: "has row security forced");
+											name,
+											i == 0 ? "has row security enabled"
+												   : "has row security forced");
 		problem->fix = psprintf("ALTER TABLE %s %s ROW LEVEL SECURITY",
 								syncmaster_qualify(context, name),
 								i == 0 ? "DISABLE" : "NO FORCE");
@@ -215,8 +217,8 @@ check_row_security(CheckContext *context, const char *name, Oid relid)
 		char **policy = lfirst(lc);
 		Difference *problem =
 			syncmaster_add_difference(context, SEVERITY_WARNING, "policy",
-								   syncmaster_column_name(name, policy[0]),
-								   "is extra");
+									  syncmaster_column_name(name, policy[0]),
+									  "is extra");
 
 		problem->fix = psprintf("DROP POLICY %s ON %s",
 								quote_identifier(policy[0]),
@@ -241,10 +243,10 @@ check_inheritance(CheckContext *context, const char *name, Oid relid)
 		bool partitioned = row[2][0] == 't';
 		Difference *problem =
 			syncmaster_add_difference(context, SEVERITY_WARNING, "table", name,
-								   child ? "has a child table"
-								   : partitioned
-									   ? "is a partition of another table"
-									   : "inherits from another table");
+									  child ? "has a child table"
+									  : partitioned
+										  ? "is a partition of another table"
+										  : "inherits from another table");
 
 		problem->actual = row[0];
 		if (!child && partitioned)
@@ -266,9 +268,9 @@ check_grants(CheckContext *context, const char *name, Oid relid)
 	foreach (lc, syncmaster_query_oid(GRANTS_QUERY, relid))
 	{
 		char **row = lfirst(lc);
-		Difference *problem = syncmaster_add_difference(context, SEVERITY_INFO,
-												  "table", name,
-												  "is granted to another role");
+		Difference *problem =
+			syncmaster_add_difference(context, SEVERITY_INFO, "table", name,
+									  "is granted to another role");
 
 		problem->actual = psprintf("%s to %s", row[1], row[0]);
 		problem->fix = psprintf("REVOKE ALL ON %s FROM %s",
@@ -324,8 +326,8 @@ syncmaster_check_other_relations(CheckContext *context)
 
 		if (is_known_relation(row[0]))
 			continue;
-		problem = syncmaster_add_difference(context, SEVERITY_INFO, row[1], row[0],
-										 "is extra");
+		problem = syncmaster_add_difference(context, SEVERITY_INFO, row[1],
+											row[0], "is extra");
 		problem->left = LEFT_FOREIGN;
 	}
 }

@@ -108,7 +108,8 @@ report_invalid(CheckContext *context, const ActualIndex *index,
 			   Severity severity)
 {
 	Difference *problem = syncmaster_add_difference(context, severity, "index",
-											  index->name, "is not valid");
+													index->name,
+													"is not valid");
 
 	problem->actual = index->definition;
 	problem->fix = psprintf("REINDEX INDEX %s",
@@ -130,7 +131,7 @@ check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 		if (expected->revision > context->revision)
 			return;
 		problem = syncmaster_add_difference(context, severity, "index",
-										 expected->name, "is missing");
+											expected->name, "is missing");
 		problem->expected = definition;
 		problem->fix = definition;
 		if (OidIsValid(get_relname_relid(expected->name, context->namespace)))
@@ -147,7 +148,7 @@ check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 			return;
 		}
 		problem = syncmaster_add_difference(context, severity, "index",
-										 expected->name, "has another name");
+											expected->name, "has another name");
 		problem->expected = expected->name;
 		problem->actual = index->name;
 		problem->fix = psprintf("ALTER INDEX %s RENAME TO %s",
@@ -157,7 +158,7 @@ check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 	else if (strcmp(index->definition, definition) != 0)
 	{
 		problem = syncmaster_add_difference(context, severity, "index",
-										 expected->name, "is another one");
+											expected->name, "is another one");
 		problem->expected = definition;
 		problem->actual = index->definition;
 		problem->fix = psprintf("DROP INDEX %s; %s",

@@ -200,8 +200,9 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 	next = next_value(sequence);
 	if (next > highest)
 		return;
-	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "sequence", name,
-									 "is behind the highest id of its table");
+	problem =
+		syncmaster_add_difference(context, SEVERITY_ERROR, "sequence", name,
+								  "is behind the highest id of its table");
 	problem->expected = psprintf("> " INT64_FORMAT, highest);
 	problem->actual = psprintf(INT64_FORMAT, next);
 	problem->fix = syncmaster_set_value(context, name, get_rel_name(table),
@@ -219,8 +220,8 @@ check_parameters(CheckContext *context, const char *name, char **row)
 	{
 		problem =
 			syncmaster_add_difference(context,
-								   right ? SEVERITY_INFO : SEVERITY_WARNING,
-								   "sequence", name, "has other parameters");
+									  right ? SEVERITY_INFO : SEVERITY_WARNING,
+									  "sequence", name, "has other parameters");
 		problem->expected = EXPECTED_PARAMETERS;
 		problem->actual = psprintf("AS %s INCREMENT BY %s MINVALUE %s "
 								   "MAXVALUE %s %s",
@@ -232,7 +233,7 @@ check_parameters(CheckContext *context, const char *name, char **row)
 	if (strcmp(row[5], "1") != 0)
 	{
 		problem = syncmaster_add_difference(context, SEVERITY_INFO, "sequence",
-										 name, "has a cache");
+											name, "has a cache");
 		problem->expected = "CACHE 1";
 		problem->actual = psprintf("CACHE %s", row[5]);
 		problem->fix = psprintf("ALTER SEQUENCE %s CACHE 1",
@@ -255,9 +256,9 @@ check_ownership(CheckContext *context, const char *name, char **row, Oid table,
 		owner_column == get_attnum(table, column))
 		return;
 	problem = syncmaster_add_difference(context, SEVERITY_WARNING, "sequence",
-									 name,
-									 owned ? "is not owned by its column"
-										   : "is owned by a column");
+										name,
+										owned ? "is not owned by its column"
+											  : "is owned by a column");
 	problem->expected =
 		owned ? syncmaster_column_name(get_rel_name(table), column) : "none";
 	problem->actual = OidIsValid(owner_table)
@@ -337,9 +338,10 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 	if (get_attnum(relid, column->name) <= 0)
 		return; /* the column is missing, which says it all */
 
-	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "sequence", name,
-									 OidIsValid(sequence) ? "is no sequence"
-														  : "is missing");
+	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "sequence",
+										name,
+										OidIsValid(sequence) ? "is no sequence"
+															 : "is missing");
 	problem->expected = psprintf("owned by %s",
 								 syncmaster_column_name(relation->name,
 														column->name));

@@ -147,8 +147,8 @@ check_apparent_revision(CheckContext *context)
 		return;
 	context->unsettled = true;
 	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "revision",
-									 "alembic_version",
-									 "does not fit the tables");
+										"alembic_version",
+										"does not fit the tables");
 	problem->expected = syncmaster_revision_id(apparent);
 	problem->actual = syncmaster_revision_id(context->revision);
 	problem->fix =
@@ -277,26 +277,26 @@ check_row(CheckContext *context, const SchemaRevision *schema)
 			break;
 		case REVISION_BAD_TABLE:
 			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
-											 "revision", "alembic_version",
-											 "is not Alembic's table");
+												"revision", "alembic_version",
+												"is not Alembic's table");
 			break;
 		case REVISION_MANY_ROWS:
 			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
-											 "revision", "alembic_version",
-											 "has more than one row");
+												"revision", "alembic_version",
+												"has more than one row");
 			if (!empty)
 				guess_revision(context, schema, problem);
 			break;
 		case REVISION_LEGACY:
 			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
-											 "revision", "alembic_version",
-											 "is of SyncMaster 0.1.x");
+												"revision", "alembic_version",
+												"is of SyncMaster 0.1.x");
 			break;
 		case REVISION_UNKNOWN:
 		default:
 			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
-											 "revision", "alembic_version",
-											 "is no revision of SyncMaster");
+												"revision", "alembic_version",
+												"is no revision of SyncMaster");
 			break;
 	}
 	problem->actual = schema->id;
@@ -363,8 +363,9 @@ syncmaster_check_trgm(CheckContext *context)
 	{
 		if (context->revision < 10)
 			return;
-		problem = syncmaster_add_difference(context, SEVERITY_ERROR, "extension",
-										 "pg_trgm", "is missing");
+		problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+											"extension", "pg_trgm",
+											"is missing");
 		problem->fix = psprintf("CREATE EXTENSION pg_trgm SCHEMA %s",
 								quote_identifier(context->schema));
 		return;

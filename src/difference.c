@@ -19,8 +19,8 @@
  */
 Difference *
 syncmaster_add_difference(CheckContext *context, Severity severity,
-					   const char *object_type, const char *object_name,
-					   const char *problem)
+						  const char *object_type, const char *object_name,
+						  const char *problem)
 {
 	Difference *result = palloc0(sizeof(Difference));
 

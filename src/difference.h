@@ -52,10 +52,11 @@ typedef struct CheckContext
 extern void syncmaster_begin_check(CheckContext *context);
 extern void syncmaster_check_schema(CheckContext *context);
 
-extern Difference *syncmaster_add_difference(CheckContext *context, Severity severity,
-									   const char *object_type,
-									   const char *object_name,
-									   const char *problem);
+extern Difference *syncmaster_add_difference(CheckContext *context,
+											 Severity severity,
+											 const char *object_type,
+											 const char *object_name,
+											 const char *problem);
 extern char *syncmaster_qualify(const CheckContext *context, const char *name);
 extern char *syncmaster_column_name(const char *table, const char *column);
 

@@ -36,32 +36,31 @@ typedef struct ExtraIndex
 	const char *name;
 	const char *table;
 	const char *definition; /* from USING on, as pg_get_indexdef() writes it */
-	const char *opclass;	/* of pg_trgm, appended to the column; or NULL */
 } ExtraIndex;
 
+/*
+ * None of them needs pg_trgm: an index that does would stop Alembic's own
+ * downgrade, which drops that extension.
+ */
 static const ExtraIndex extra_indexes[] = {
 	/* the scheduler asks every few seconds for transfers changed since */
-	{INDEX_PREFIX "transfer_updated_at", "transfer", "btree (updated_at)",
-	 NULL},
+	{INDEX_PREFIX "transfer_updated_at", "transfer", "btree (updated_at)"},
 	/* transfers of a queue; deleting a queue, a group, a user */
-	{INDEX_PREFIX "transfer_queue_id", "transfer", "btree (queue_id)", NULL},
+	{INDEX_PREFIX "transfer_queue_id", "transfer", "btree (queue_id)"},
 	/* a group's list of transfers, by name */
 	{INDEX_PREFIX "transfer_group_id_name", "transfer",
-	 "btree (group_id, name)", NULL},
+	 "btree (group_id, name)"},
 	/* a group's list of connections, by name */
 	{INDEX_PREFIX "connection_group_id_name", "connection",
-	 "btree (group_id, name)", NULL},
+	 "btree (group_id, name)"},
 	/* runs of a transfer, newest first */
 	{INDEX_PREFIX "run_transfer_id_created_at", "run",
-	 "btree (transfer_id, created_at DESC)", NULL},
+	 "btree (transfer_id, created_at DESC)"},
 	/* list and count of users */
 	{INDEX_PREFIX "user_active_username", "user",
-	 "btree (username) WHERE (is_active IS TRUE)", NULL},
-	/* search for a user */
-	{INDEX_PREFIX "user_username_trgm", "user", "gin (username",
-	 "gin_trgm_ops"},
+	 "btree (username) WHERE (is_active IS TRUE)"},
 	/* search for a group */
-	{INDEX_PREFIX "group_search_vector", "group", "gin (search_vector)", NULL},
+	{INDEX_PREFIX "group_search_vector", "group", "gin (search_vector)"},
 };
 
 static const int nextra_indexes = lengthof(extra_indexes);
@@ -70,34 +69,17 @@ PG_FUNCTION_INFO_V1(syncmaster_create_indexes);
 PG_FUNCTION_INFO_V1(syncmaster_drop_indexes);
 
 /*
- * The index as pg_get_indexdef() writes it under the engine's search_path;
- * NULL if it needs pg_trgm and that is not there.  The migration, whose effects
- * are given, puts pg_trgm into the application's schema.
+ * The index as pg_get_indexdef() writes it under the engine's settings.
  */
 static char *
-index_definition(const ExtraIndex *index, const char *schema, List *earlier)
+index_definition(const ExtraIndex *index, const char *schema)
 {
 	int save_nestlevel = syncmaster_enter_safe_settings();
 	char *definition = psprintf("CREATE INDEX %s ON %s USING %s", index->name,
 								quote_qualified_identifier(schema,
 														   index->table),
 								index->definition);
-	ExtensionEntry trgm;
 
-	if (index->opclass != NULL)
-	{
-		bool found = syncmaster_find_extension("pg_trgm", &trgm);
-
-		if (!found && syncmaster_is_made(earlier, "pg_trgm"))
-		{
-			trgm.namespace_name = unconstify(char *, schema);
-			found = true;
-		}
-		definition = found ? psprintf("%s %s)", definition,
-									  quote_qualified_identifier(
-										  trgm.namespace_name, index->opclass))
-						   : NULL;
-	}
 	syncmaster_leave_safe_settings(save_nestlevel);
 
 	return definition;
@@ -161,8 +143,7 @@ syncmaster_extra_index(int i, Oid namespace, const char *schema,
 
 	*name = index->name;
 	*definition = index_definition(index, schema);
-	if (*definition == NULL ||
-		!OidIsValid(get_relname_relid(index->table, namespace)))
+	if (!OidIsValid(get_relname_relid(index->table, namespace)))
 		return EXTRA_INDEX_NOT_POSSIBLE;
 	if (!OidIsValid(indexid))
 		return EXTRA_INDEX_MISSING;
@@ -206,11 +187,10 @@ syncmaster_missing_indexes(const MigrationContext *context, List *earlier,
 	{
 		const ExtraIndex *index = &extra_indexes[i];
 		Oid indexid = get_relname_relid(index->name, context->namespace);
-		char *definition = index_definition(index, context->schema, earlier);
+		char *definition = index_definition(index, context->schema);
 
-		if (definition == NULL ||
-			(!OidIsValid(get_relname_relid(index->table, context->namespace)) &&
-			 !syncmaster_is_made(earlier, index->table)))
+		if (!OidIsValid(get_relname_relid(index->table, context->namespace)) &&
+			!syncmaster_is_made(earlier, index->table))
 			continue;
 		if (!OidIsValid(indexid) || syncmaster_is_dropped(earlier, indexid))
 			definitions = lappend(definitions, definition);
@@ -255,10 +235,9 @@ syncmaster_remove_indexes(const MigrationContext *context)
 	{
 		const ExtraIndex *index = &extra_indexes[i];
 		Oid indexid = get_relname_relid(index->name, context->namespace);
-		char *definition = index_definition(index, context->schema, NIL);
+		char *definition = index_definition(index, context->schema);
 
-		if (OidIsValid(indexid) && definition != NULL &&
-			index_fits(indexid, definition))
+		if (OidIsValid(indexid) && index_fits(indexid, definition))
 			syncmaster_run_statements(
 				context,
 				psprintf("DROP INDEX %s",

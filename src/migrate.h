@@ -12,24 +12,9 @@
 
 #include "nodes/pg_list.h"
 
+#include "context.h"
 #include "revision.h"
 
-/* For whom and where a migration runs. */
-typedef struct MigrationContext
-{
-	Oid caller;	   /* role that gave the command */
-	Oid namespace; /* schema of the application */
-	char *schema;  /* its name */
-	Oid owner;	   /* of the application's tables, present or to come */
-} MigrationContext;
-
-extern bool syncmaster_is_citus_worker(void);
-extern bool syncmaster_may_migrate(Oid caller, Oid owner);
-extern void syncmaster_fill_context(MigrationContext *context, Oid caller);
-extern List *syncmaster_caller_problems(const MigrationContext *context);
-extern void syncmaster_begin_migration(MigrationContext *context, Oid caller);
-extern void syncmaster_begin_command(MigrationContext *context,
-									 const char *command);
 extern void syncmaster_lock_version(const MigrationContext *context);
 extern void syncmaster_read_checked_revision(const MigrationContext *context,
 											 SchemaRevision *revision);

@@ -167,8 +167,9 @@ static const ColumnInfo apscheduler_columns[] = {
 	{"job_state", BYTEAOID, 0, true, DEFAULT_NONE},
 	END_OF_COLUMNS};
 
-static const ColumnInfo version_columns[] = {
-	{"version_num", VARCHAROID, 32, true, DEFAULT_NONE}, END_OF_COLUMNS};
+static const ColumnInfo version_columns[] = {{"version_num", VARCHAROID, 32,
+											  true, DEFAULT_NONE},
+											 END_OF_COLUMNS};
 
 /* Alembic's own table, which is there from the first revision on. */
 const RelationInfo syncmaster_version_relation = {

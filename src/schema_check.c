@@ -56,11 +56,10 @@ syncmaster_begin_check(CheckContext *context)
 static void
 report_missing_relation(CheckContext *context, const RelationInfo *relation)
 {
-	Difference *problem = syncmaster_add_difference(context, SEVERITY_ERROR,
-											  relation->kind == RELKIND_SEQUENCE
-												  ? "sequence"
-												  : "table",
-											  relation->name, "is missing");
+	Difference *problem = syncmaster_add_difference(
+		context, SEVERITY_ERROR,
+		relation->kind == RELKIND_SEQUENCE ? "sequence" : "table",
+		relation->name, "is missing");
 
 	problem->fix = syncmaster_make_relation(context, relation);
 	if (relation->kind == RELKIND_SEQUENCE)

@@ -1,0 +1,249 @@
+/*-------------------------------------------------------------------------
+ *
+ * context.c
+ *	  For whom and where a migration runs, and whether it may.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "context.h"
+#include "execute.h"
+#include "extension.h"
+#include "guard.h"
+#include "lock.h"
+#include "problem.h"
+#include "relation.h"
+#include "revision.h"
+#include "scan.h"
+
+/*
+ * Is this server a worker of a Citus cluster?  Citus repeats CREATE and ALTER
+ * EXTENSION on every worker; the tables get there by other ways.  Only a
+ * superuser can put a table into pg_catalog, so its name can be trusted.
+ */
+bool
+syncmaster_is_citus_worker(void)
+{
+	Oid relid = get_relname_relid("pg_dist_local_group", PG_CATALOG_NAMESPACE);
+	AttrNumber attnum;
+	Relation rel;
+	DirectScan scan;
+	bool result = false;
+
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+		return false;
+	attnum = get_attnum(relid, "groupid");
+	if (attnum <= 0 || get_atttype(relid, attnum) != INT4OID)
+		return false;
+
+	rel = table_open(relid, AccessShareLock);
+	syncmaster_begin_scan(&scan, rel);
+	if (syncmaster_next_row(&scan))
+	{
+		bool isnull;
+		Datum group = slot_getattr(scan.slot, attnum, &isnull);
+
+		result = !isnull && DatumGetInt32(group) != 0;
+	}
+	syncmaster_end_scan(&scan);
+	table_close(rel, AccessShareLock);
+
+	return result;
+}
+
+static Oid
+database_owner(void)
+{
+	HeapTuple tuple = SearchSysCache1(DATABASEOID,
+									  ObjectIdGetDatum(MyDatabaseId));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
+	ReleaseSysCache(tuple);
+
+	return owner;
+}
+
+/*
+ * Whose are the tables?  On an empty database they become the database
+ * owner's, if that role may make tables in the schema, else the schema
+ * owner's; of these only a role that the caller may act as.
+ */
+static Oid
+find_owner(Oid caller, Oid namespace)
+{
+	const RelationInfo *first = syncmaster_first_relation(namespace);
+	Oid relid = first != NULL ? syncmaster_relation_oid(first, namespace)
+							  : get_relname_relid("alembic_version", namespace);
+	Oid owner;
+
+	if (OidIsValid(relid))
+		return syncmaster_relation_owner(relid);
+
+	owner = database_owner();
+	if (has_privs_of_role(caller, owner) && has_schema_create(namespace, owner))
+		return owner;
+	owner = syncmaster_schema_owner(namespace);
+	return has_privs_of_role(caller, owner) ? owner : caller;
+}
+
+/*
+ * Say so when new tables do not become the database owner's.
+ */
+void
+syncmaster_warn_owner(const MigrationContext *context)
+{
+	Oid owner = database_owner();
+	char *name = GetUserNameFromId(owner, false);
+
+	if (owner == context->owner || !has_privs_of_role(context->caller, owner))
+		return;
+	ereport(WARNING,
+			(errmsg("the tables are made for role \"%s\", because the "
+					"database's owner \"%s\" lacks CREATE on schema \"%s\"",
+					GetUserNameFromId(context->owner, false), name,
+					context->schema),
+			 errhint("To give them to that role: GRANT CREATE ON SCHEMA %s TO "
+					 "%s; SELECT %s(%s);",
+					 quote_identifier(context->schema), quote_identifier(name),
+					 quote_qualified_identifier(context->schema,
+												"syncmaster_set_owner"),
+					 quote_literal_cstr(name))));
+}
+
+void
+syncmaster_fill_context(MigrationContext *context, Oid caller)
+{
+	ExtensionEntry extension;
+
+	syncmaster_get_extension(&extension);
+	context->caller = caller;
+	context->namespace = extension.namespace;
+	context->schema = extension.namespace_name;
+	context->owner = find_owner(caller, extension.namespace);
+}
+
+/*
+ * Has the caller business with what belongs to that role?
+ */
+bool
+syncmaster_may_migrate(Oid caller, Oid owner)
+{
+	return has_privs_of_role(caller, owner) ||
+		   has_privs_of_role(caller, database_owner());
+}
+
+static void
+rights_problem(List **problems, Oid caller, Oid owner)
+{
+	if (!syncmaster_may_migrate(caller, owner))
+		syncmaster_add_problem(
+			problems, ERRCODE_INSUFFICIENT_PRIVILEGE, "rights",
+			problem_message("role \"%s\" may not migrate the tables of role "
+							"\"%s\"",
+							GetUserNameFromId(caller, false),
+							GetUserNameFromId(owner, false)),
+			"Run the command as a superuser, as the owner of the database or "
+			"as the owner of the tables.");
+}
+
+/*
+ * Has the caller any business with the tables?  Each is asked for, as
+ * statements run as their owners.  Scripts of a trusted extension run with a
+ * superuser's rights even if the caller has few.
+ */
+List *
+syncmaster_caller_problems(const MigrationContext *context)
+{
+	List *problems = NIL;
+	Oid version_table = get_relname_relid("alembic_version",
+										  context->namespace);
+
+	rights_problem(&problems, context->caller, context->owner);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		Oid relid = syncmaster_relation_oid(&syncmaster_relations[i],
+											context->namespace);
+
+		if (OidIsValid(relid))
+			rights_problem(&problems, context->caller,
+						   syncmaster_relation_owner(relid));
+	}
+	if (OidIsValid(version_table))
+		rights_problem(&problems, context->caller,
+					   syncmaster_relation_owner(version_table));
+
+	return problems;
+}
+
+/*
+ * Fill the context, and refuse a caller who has no business with the tables.
+ * The first look at alembic_version waits for its lock no longer than any
+ * other statement.
+ */
+void
+syncmaster_begin_migration(MigrationContext *context, Oid caller)
+{
+	Oid version_table;
+
+	syncmaster_fill_context(context, caller);
+	syncmaster_raise_problems(syncmaster_caller_problems(context));
+
+	version_table = get_relname_relid("alembic_version", context->namespace);
+	if (OidIsValid(version_table))
+		syncmaster_lock_relation(version_table, AccessShareLock);
+}
+
+/*
+ * An older library than the extension's functions were made for does not know
+ * what they are about.
+ */
+static void
+require_library(void)
+{
+	ExtensionEntry extension;
+
+	syncmaster_get_extension(&extension);
+	if (syncmaster_version_revision(extension.version) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"syncmaster\" is at version %s, which "
+						"library version %s does not know",
+						extension.version, SYNCMASTER_VERSION),
+				 errhint("Install the package of syncmaster %s and reconnect, "
+						 "or run ALTER EXTENSION syncmaster UPDATE.",
+						 extension.version)));
+}
+
+/*
+ * The same for a function that is called directly.
+ */
+void
+syncmaster_begin_command(MigrationContext *context, const char *command)
+{
+	PreventCommandIfReadOnly(command);
+	PreventCommandDuringRecovery(command);
+	if (syncmaster_is_citus_worker())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cannot execute %s on a Citus worker", command),
+						errhint("Run it on the coordinator.")));
+	require_library();
+	syncmaster_begin_migration(context, GetUserId());
+}
