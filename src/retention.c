@@ -82,7 +82,7 @@ require_own_transactions(FunctionCallInfo fcinfo, const char *procedure)
 						 "of its own, with autocommit on.")));
 	if (IsolationUsesXactSnapshot() ||
 		DefaultXactIsoLevel > XACT_READ_COMMITTED)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 						errmsg("%s needs the isolation level READ COMMITTED",
 							   procedure),
 						errhint("Run SET default_transaction_isolation = 'read "
