@@ -37,6 +37,7 @@ SET quote_all_identifiers = on;
 SELECT syncmaster_create_indexes();
 SELECT count(*) FROM syncmaster_drop_indexes();
 SELECT count(*) FROM syncmaster_create_indexes();
+SELECT * FROM syncmaster_check() WHERE severity <> 'info';
 RESET quote_all_identifiers;
 
 -- one that was built beforehand is taken over, another one is not touched

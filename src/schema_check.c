@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "execute.h"
@@ -150,17 +151,9 @@ lock_tables(const CheckContext *context)
 	}
 }
 
-/*
- * Compare everything.  Parents come before children, so that mending in the
- * order of the problems works.
- */
-void
-syncmaster_check_schema(CheckContext *context)
+static void
+check_relations(CheckContext *context)
 {
-	lock_tables(context);
-	syncmaster_check_versions(context);
-	if (context->revision == REVISION_BASE)
-		return;
 	if (OidIsValid(syncmaster_relation_oid(&syncmaster_version_relation,
 										   context->namespace)))
 		check_relation(context, &syncmaster_version_relation);
@@ -173,6 +166,25 @@ syncmaster_check_schema(CheckContext *context)
 	syncmaster_check_search_path(context);
 	syncmaster_check_extra_indexes(context);
 	syncmaster_check_other_relations(context);
+}
+
+/*
+ * Compare everything.  Parents come before children, so that mending in the
+ * order of the problems works.
+ */
+void
+syncmaster_check_schema(CheckContext *context)
+{
+	int save_nestlevel = NewGUCNestLevel();
+
+	/* definitions are compared as texts */
+	(void) set_config_option("quote_all_identifiers", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	lock_tables(context);
+	syncmaster_check_versions(context);
+	if (context->revision != REVISION_BASE)
+		check_relations(context);
+	AtEOXact_GUC(false, save_nestlevel);
 }
 
 static const char *
