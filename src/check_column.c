@@ -158,8 +158,7 @@ generated_is(const RelationInfo *relation, Relation rel, Form_pg_attribute att,
  * cannot be told.
  */
 bool
-syncmaster_search_vector_is(const CheckContext *context,
-							const RelationInfo *relation, Oid relid,
+syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
 							int revision)
 {
 	Relation rel = table_open(relid, AccessShareLock);
@@ -553,7 +552,7 @@ report_missing_column(CheckContext *context, const RelationInfo *relation,
  */
 static void
 report_extra_column(CheckContext *context, const RelationInfo *relation,
-					Relation rel, Form_pg_attribute att)
+					Form_pg_attribute att)
 {
 	bool in_the_way = att->attnotnull && !att->atthasdef &&
 					  att->attidentity == '\0';
@@ -617,7 +616,7 @@ syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 			continue;
 		column = find_column(relation, NameStr(att->attname));
 		if (column == NULL)
-			report_extra_column(context, relation, rel, att);
+			report_extra_column(context, relation, att);
 		else
 		{
 			in_order = in_order && (last == NULL || column > last);

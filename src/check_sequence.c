@@ -190,7 +190,7 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 		return; /* a standby has nothing of them */
 	if (!may_read(context, sequence, table, attnum))
 	{
-		problem = syncmaster_add_difference(
+		(void) syncmaster_add_difference(
 			context, SEVERITY_INFO, "sequence", name,
 			"was not compared with the highest id, which you may not read");
 		return;
@@ -247,7 +247,9 @@ check_ownership(CheckContext *context, const char *name, char **row, Oid table,
 {
 	Oid owner_table = row[6] != NULL ? (Oid) strtoul(row[6], NULL, 10)
 									 : InvalidOid;
-	AttrNumber owner_column = row[7] != NULL ? atoi(row[7]) : 0;
+	AttrNumber owner_column = row[7] != NULL
+								  ? (AttrNumber) strtol(row[7], NULL, 10)
+								  : 0;
 	Difference *problem;
 
 	if (!owned && !OidIsValid(owner_table))

@@ -75,11 +75,9 @@ read_shape(const CheckContext *context, Shape *shape)
 		if (syncmaster_generated_expression(relation->name, REVISION_HEAD) ==
 			NULL)
 			continue;
-		if (syncmaster_search_vector_is(context, relation, relid,
-										REVISION_OLD_SEARCH))
+		if (syncmaster_search_vector_is(relation, relid, REVISION_OLD_SEARCH))
 			shape->old_vectors++;
-		if (syncmaster_search_vector_is(context, relation, relid,
-										REVISION_NEW_SEARCH))
+		if (syncmaster_search_vector_is(relation, relid, REVISION_NEW_SEARCH))
 			shape->new_vectors++;
 	}
 }

@@ -116,11 +116,17 @@ syncmaster_warn_owner(const MigrationContext *context)
 	if (owner == context->owner || !has_privs_of_role(context->caller, owner))
 		return;
 	ereport(WARNING,
-			(errmsg("the tables are made for role \"%s\", because the "
-					"database's owner \"%s\" lacks CREATE on schema \"%s\"",
-					GetUserNameFromId(context->owner, false), name,
-					context->schema),
-			 errhint("To give them to that role: GRANT CREATE ON SCHEMA %s TO "
+			(errmsg("the tables are made for role \"%s\", not for the "
+					"database's owner \"%s\"",
+					GetUserNameFromId(context->owner, false), name),
+			 OidIsValid(
+				 get_relname_relid("alembic_version", context->namespace))
+				 ? errdetail("Table \"alembic_version\" belongs to that role.")
+				 : errdetail("The database's owner lacks CREATE on schema "
+							 "\"%s\".",
+							 context->schema),
+			 errhint("To give them to the database's owner: GRANT CREATE ON "
+					 "SCHEMA %s TO "
 					 "%s; SELECT %s(%s);",
 					 quote_identifier(context->schema), quote_identifier(name),
 					 quote_qualified_identifier(context->schema,
@@ -212,27 +218,6 @@ syncmaster_begin_migration(MigrationContext *context, Oid caller)
 }
 
 /*
- * An older library than the extension's functions were made for does not know
- * what they are about.
- */
-static void
-require_library(void)
-{
-	ExtensionEntry extension;
-
-	syncmaster_get_extension(&extension);
-	if (syncmaster_version_revision(extension.version) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension \"syncmaster\" is at version %s, which "
-						"library version %s does not know",
-						extension.version, SYNCMASTER_VERSION),
-				 errhint("Install the package of syncmaster %s and reconnect, "
-						 "or run ALTER EXTENSION syncmaster UPDATE.",
-						 extension.version)));
-}
-
-/*
  * The same for a function that is called directly.
  */
 void
@@ -244,6 +229,6 @@ syncmaster_begin_command(MigrationContext *context, const char *command)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("cannot execute %s on a Citus worker", command),
 						errhint("Run it on the coordinator.")));
-	require_library();
+	syncmaster_require_library();
 	syncmaster_begin_migration(context, GetUserId());
 }

@@ -69,8 +69,7 @@ extern char *syncmaster_set_value(const CheckContext *context,
 /* One part of the comparison each. */
 extern void syncmaster_check_columns(CheckContext *context,
 									 const RelationInfo *relation, Oid relid);
-extern bool syncmaster_search_vector_is(const CheckContext *context,
-										const RelationInfo *relation, Oid relid,
+extern bool syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
 										int revision);
 extern void syncmaster_check_constraints(CheckContext *context,
 										 const RelationInfo *relation,

@@ -126,83 +126,91 @@ typedef struct GeneratedColumn
 	const char *expression;
 } GeneratedColumn;
 
-static const GeneratedColumn generated_columns[] =
-	{
-		{"group", 11, OLD_NAME},
-		{"group", INT_MAX, NEW_NAME},
-		{"queue", 11, OLD_NAME},
-		{"queue", INT_MAX, NEW_NAME},
-		{"connection", 11,
-		 "to_tsvector('english'::regconfig, name || ' ' || " OLD_PATH(
-			 "data", "host") " || ' ' || "
-							 "coalesce(translate(json_extract_path_text(data, "
-							 "'host'), '.', ' '), ''))"},
-		{"connection", INT_MAX,
-		 NEW_NAME " || " NEW_WORDS("data ->> 'host'") " || " NEW_PARTS(
-			 "data ->> 'host'")},
-		{"transfer", 11,
-		 "to_tsvector('english'::regconfig, name || ' ' || " OLD_PATH("sour"
-																	  "ce_"
-																	  "para"
-																	  "ms",
-																	  "tabl"
-																	  "e_"
-																	  "nam"
-																	  "e") " ||"
-																		   " ' "
-																		   "' "
-																		   "||"
-																		   " " OLD_PATH("target_params", "table_name") " || ' ' || " OLD_PATH("source_params", "directory_path") " || ' ' || " OLD_PATH("target_params", "directory_path") " || ' ' || "
-																																																										   "translate(name, './', '  ') || ' ' || " OLD_PARTS("source_params", "table_name") " || ' ' || " OLD_PARTS("target_params",
-																																																																																					 "table_name") " || ' ' || " OLD_PARTS("source_params",
-																																																																																														   "directory_path") " || ' ' || " OLD_PARTS("target_params",
-																																																																																																									 "directory_path") ")"},
-		{"transfer", INT_MAX,
-		 NEW_NAME " || " NEW_WORDS(
-			 "source_params ->> 'table_name'") " ||"
-											   " " NEW_WORDS(
-												   "t"
-												   "a"
-												   "r"
-												   "g"
-												   "e"
-												   "t"
-												   "_"
-												   "p"
-												   "a"
-												   "r"
-												   "a"
-												   "m"
-												   "s"
-												   " "
-												   "-"
-												   ">"
-												   ">"
-												   " "
-												   "'"
-												   "t"
-												   "a"
-												   "b"
-												   "l"
-												   "e"
-												   "_"
-												   "n"
-												   "a"
-												   "m"
-												   "e"
-												   "'") " || " NEW_PARTS("sourc"
-																		 "e_"
-																		 "param"
-																		 "s "
-																		 "->> "
-																		 "'tabl"
-																		 "e_"
-																		 "name"
-																		 "'") " || " NEW_PARTS("target_params ->> 'table_name'") " || " NEW_WORDS("source_params ->> 'directory_path'") " || " NEW_WORDS("target_"
-																																																		 "params "
-																																																		 "->> "
-																																																		 "'directory"
-																																																		 "_path'") " || " NEW_PARTS("source_params ->> 'directory_path'") " || " NEW_PARTS("target_params ->> 'directory_path'")},
+static const GeneratedColumn
+	generated_columns[] =
+		{
+			{"group", 11, OLD_NAME},
+			{"group", INT_MAX, NEW_NAME},
+			{"queue", 11, OLD_NAME},
+			{"queue", INT_MAX, NEW_NAME},
+			{"connection", 11,
+			 "to_tsvector('english'::regconfig, name || ' ' || " OLD_PATH(
+				 "data",
+				 "host") " || ' ' || "
+						 "coalesce(translate(json_extract_path_text(data, "
+						 "'host'), '.', ' '), ''))"},
+			{"connection", INT_MAX,
+			 NEW_NAME " || " NEW_WORDS("data ->> 'host'") " || " NEW_PARTS(
+				 "data ->> 'host'")},
+			{"transfer", 11,
+			 "to_tsvector('english'::regconfig, name || ' ' || " OLD_PATH(
+				 "sour"
+				 "ce_"
+				 "para"
+				 "ms",
+				 "tabl"
+				 "e_"
+				 "nam"
+				 "e") " ||"
+					  " ' "
+					  "' "
+					  "||"
+					  " " OLD_PATH("target_params", "table_name") " || ' ' "
+																  "||"
+																  " " OLD_PATH("source_params", "directory_path") " || ' ' || " OLD_PATH(
+																	  "target_"
+																	  "params",
+																	  "director"
+																	  "y_path") " || ' ' || "
+																				"translate(name, './', '  ') || ' ' || " OLD_PARTS("source_params", "table_name") " || ' ' || " OLD_PARTS(
+																					"target_params",
+																					"table_name") " || ' ' || " OLD_PARTS("source_params",
+																														  "directory_path") " || ' ' || " OLD_PARTS("target_params",
+																																									"directory_path") ")"},
+			{"transfer", INT_MAX,
+			 NEW_NAME " || " NEW_WORDS("source_params ->> 'table_name'") " ||"
+																		 " " NEW_WORDS("t"
+																					   "a"
+																					   "r"
+																					   "g"
+																					   "e"
+																					   "t"
+																					   "_"
+																					   "p"
+																					   "a"
+																					   "r"
+																					   "a"
+																					   "m"
+																					   "s"
+																					   " "
+																					   "-"
+																					   ">"
+																					   ">"
+																					   " "
+																					   "'"
+																					   "t"
+																					   "a"
+																					   "b"
+																					   "l"
+																					   "e"
+																					   "_"
+																					   "n"
+																					   "a"
+																					   "m"
+																					   "e"
+																					   "'") " || " NEW_PARTS("sourc"
+																											 "e_"
+																											 "param"
+																											 "s "
+																											 "->> "
+																											 "'tabl"
+																											 "e_"
+																											 "name"
+																											 "'") " || " NEW_PARTS("target_params ->> 'table_name'") " || " NEW_WORDS("source_params ->> 'directory_path'") " || " NEW_WORDS("target_"
+																																																											 "params "
+																																																											 "->> "
+																																																											 "'directory"
+																																																											 "_path'") " || " NEW_PARTS("source_params ->> 'directory_path'") " || " NEW_PARTS("target_params ->> 'directory_path'")},
 };
 
 /*

@@ -21,6 +21,7 @@ typedef struct ExtensionEntry
 
 extern bool syncmaster_find_extension(const char *name, ExtensionEntry *entry);
 extern void syncmaster_get_extension(ExtensionEntry *entry);
+extern void syncmaster_require_library(void);
 extern char *syncmaster_default_version(const char *extension);
 
 #endif /* SYNCMASTER_EXTENSION_H */

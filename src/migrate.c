@@ -428,8 +428,7 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	if (revision.number == REVISION_BASE)
 	{
 		warn_other_schema(&context);
-		if (revision.state == REVISION_NO_TABLE)
-			syncmaster_warn_owner(&context);
+		syncmaster_warn_owner(&context);
 	}
 
 	/* Others may have migrated while we waited for the lock. */

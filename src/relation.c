@@ -405,7 +405,9 @@ report_length(const RelationInfo *relation, Oid relid, const ColumnInfo *column)
 				 ? errhint("It is left as it is. To make it longer, which "
 						   "rewrites nothing: ALTER TABLE %s ALTER COLUMN %s "
 						   "TYPE %s.",
-						   quote_identifier(relation->name),
+						   quote_qualified_identifier(
+							   get_namespace_name(get_rel_namespace(relid)),
+							   relation->name),
 						   quote_identifier(column->name),
 						   format_type_with_typemod(VARCHAROID, expected))
 				 : errhint("It is left as it is, which does no harm.")));

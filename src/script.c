@@ -211,6 +211,22 @@ require_plain_name(const char *schema)
 }
 
 /*
+ * Is this the name of one of our scripts?  A copy that somebody left beside
+ * them is none.
+ */
+static bool
+is_script(const char *name)
+{
+	if (strncmp(name, SCRIPT_PREFIX, strlen(SCRIPT_PREFIX)) != 0)
+		return false;
+	name += strlen(SCRIPT_PREFIX);
+	name += strspn(name, "0123456789.-");
+
+	/* the suffix's own dot was taken for a version's */
+	return strcmp(name, SCRIPT_SUFFIX + 1) == 0 && name[-1] == '.';
+}
+
+/*
  * All steps of all scripts, with the schema's name filled in.
  */
 List *
@@ -227,12 +243,7 @@ syncmaster_read_steps(Oid namespace)
 	save_nestlevel = syncmaster_enter_safe_settings();
 	while ((entry = ReadDir(dir, directory)) != NULL)
 	{
-		size_t length = strlen(entry->d_name);
-
-		if (strncmp(entry->d_name, SCRIPT_PREFIX, strlen(SCRIPT_PREFIX)) != 0 ||
-			length < strlen(SCRIPT_SUFFIX) ||
-			strcmp(entry->d_name + length - strlen(SCRIPT_SUFFIX),
-				   SCRIPT_SUFFIX) != 0)
+		if (!is_script(entry->d_name))
 			continue;
 		steps = parse_script(steps, psprintf("%s/%s", directory, entry->d_name),
 							 schema);

@@ -575,8 +575,13 @@ run_effect(const MigrationContext *context, const StatementEffect *effect)
 
 	if (OidIsValid(effect->relid) &&
 		!syncmaster_may_migrate(context->caller, effect->role))
-		elog(ERROR, "role %u may not change \"%s\"", context->caller,
-			 effect->object);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not change \"%s\" of role \"%s\"",
+						GetUserNameFromId(context->caller, false),
+						effect->object, GetUserNameFromId(effect->role, false)),
+				 errhint("Give it to the role that owns the tables, or run the "
+						 "command as its owner.")));
 	syncmaster_effect_problems(&problems, context, effect);
 	syncmaster_raise_problems(problems);
 	foreach (lc, effect->locks)

@@ -158,9 +158,10 @@ require_allow_destroy(const MigrationContext *context, int current, int to)
 			!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
 			continue;
 		rows = count_rows(relid);
-		appendStringInfo(&tables, "%s%s (%s%d rows)",
-						 tables.len > 0 ? ", " : "", relation->name,
-						 rows == MAX_ROWS_COUNTED ? "at least " : "", rows);
+		appendStringInfo(&tables, "%s%s (%s%d %s)", tables.len > 0 ? ", " : "",
+						 relation->name,
+						 rows == MAX_ROWS_COUNTED ? "at least " : "", rows,
+						 rows == 1 ? "row" : "rows");
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -344,6 +344,18 @@ is( $stdout,
 	  . "sequence must have same owner as table it is linked to\n",
 	'... as far as the rights of its owner go');
 
+# The owner of the tables alone has no business with what belongs to others.
+$node->safe_psql('kept', q{
+	GRANT EXECUTE ON FUNCTION syncmaster_repair(bool) TO app;
+	ALTER SEQUENCE queue_id_seq INCREMENT 7});
+($rc, $stdout, $stderr) = run_sql($node, 'kept', 'app', q{
+	SELECT action, object_name, why FROM syncmaster_repair(false)
+	WHERE problem = 'has other parameters'});
+is( $stdout,
+	"left|queue_id_seq|"
+	  . qq(role "app" may not change "queue_id_seq" of role "stranger"\n),
+	'the owner of the tables repairs nothing of another role');
+
 # Somebody holds a lock.
 $node->safe_psql('broken', 'DROP INDEX ix__run__type');
 my $in = '';
