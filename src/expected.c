@@ -101,6 +101,11 @@ const ExpectedIndex syncmaster_indexes[] = {
 const int syncmaster_nindexes = lengthof(syncmaster_indexes);
 
 /*
+ * clang-format breaks strings made of several parts beyond reading.
+ */
+/* clang-format off */
+
+/*
  * Generated expressions of the columns search_vector.
  */
 #define OLD_NAME "to_tsvector('english'::regconfig, name)"
@@ -113,8 +118,8 @@ const int syncmaster_nindexes = lengthof(syncmaster_indexes);
 /* the text as it is, and split at punctuation */
 #define NEW_WORDS(value) "to_tsvector('simple', coalesce(" value ", ''))"
 #define NEW_PARTS(value) \
-	"to_tsvector('simple', translate(coalesce(" value \
-	", ''), './-_:\\', '      '))"
+	"to_tsvector('simple', translate(coalesce(" value ", ''), " \
+	"'./-_:\\', '      '))"
 #define NEW_NAME \
 	"to_tsvector('russian', coalesce(name, '')) || " NEW_WORDS( \
 		"name") " || " NEW_PARTS("name")
@@ -126,92 +131,43 @@ typedef struct GeneratedColumn
 	const char *expression;
 } GeneratedColumn;
 
-static const GeneratedColumn
-	generated_columns[] =
-		{
-			{"group", 11, OLD_NAME},
-			{"group", INT_MAX, NEW_NAME},
-			{"queue", 11, OLD_NAME},
-			{"queue", INT_MAX, NEW_NAME},
-			{"connection", 11,
-			 "to_tsvector('english'::regconfig, name || ' ' || " OLD_PATH(
-				 "data",
-				 "host") " || ' ' || "
-						 "coalesce(translate(json_extract_path_text(data, "
-						 "'host'), '.', ' '), ''))"},
-			{"connection", INT_MAX,
-			 NEW_NAME " || " NEW_WORDS("data ->> 'host'") " || " NEW_PARTS(
-				 "data ->> 'host'")},
-			{"transfer", 11,
-			 "to_tsvector('english'::regconfig, name || ' ' || " OLD_PATH(
-				 "sour"
-				 "ce_"
-				 "para"
-				 "ms",
-				 "tabl"
-				 "e_"
-				 "nam"
-				 "e") " ||"
-					  " ' "
-					  "' "
-					  "||"
-					  " " OLD_PATH("target_params", "table_name") " || ' ' "
-																  "||"
-																  " " OLD_PATH("source_params", "directory_path") " || ' ' || " OLD_PATH(
-																	  "target_"
-																	  "params",
-																	  "director"
-																	  "y_path") " || ' ' || "
-																				"translate(name, './', '  ') || ' ' || " OLD_PARTS("source_params", "table_name") " || ' ' || " OLD_PARTS(
-																					"target_params",
-																					"table_name") " || ' ' || " OLD_PARTS("source_params",
-																														  "directory_path") " || ' ' || " OLD_PARTS("target_params",
-																																									"directory_path") ")"},
-			{"transfer", INT_MAX,
-			 NEW_NAME " || " NEW_WORDS("source_params ->> 'table_name'") " ||"
-																		 " " NEW_WORDS("t"
-																					   "a"
-																					   "r"
-																					   "g"
-																					   "e"
-																					   "t"
-																					   "_"
-																					   "p"
-																					   "a"
-																					   "r"
-																					   "a"
-																					   "m"
-																					   "s"
-																					   " "
-																					   "-"
-																					   ">"
-																					   ">"
-																					   " "
-																					   "'"
-																					   "t"
-																					   "a"
-																					   "b"
-																					   "l"
-																					   "e"
-																					   "_"
-																					   "n"
-																					   "a"
-																					   "m"
-																					   "e"
-																					   "'") " || " NEW_PARTS("sourc"
-																											 "e_"
-																											 "param"
-																											 "s "
-																											 "->> "
-																											 "'tabl"
-																											 "e_"
-																											 "name"
-																											 "'") " || " NEW_PARTS("target_params ->> 'table_name'") " || " NEW_WORDS("source_params ->> 'directory_path'") " || " NEW_WORDS("target_"
-																																																											 "params "
-																																																											 "->> "
-																																																											 "'directory"
-																																																											 "_path'") " || " NEW_PARTS("source_params ->> 'directory_path'") " || " NEW_PARTS("target_params ->> 'directory_path'")},
+static const GeneratedColumn generated_columns[] = {
+	{"group", 11, OLD_NAME},
+	{"group", INT_MAX, NEW_NAME},
+	{"queue", 11, OLD_NAME},
+	{"queue", INT_MAX, NEW_NAME},
+	{"connection", 11,
+	 "to_tsvector('english'::regconfig, name || ' ' || "
+	 OLD_PATH("data", "host") " || ' ' || "
+	 "coalesce(translate(json_extract_path_text(data, 'host'), '.', ' '), ''))"},
+	{"connection", INT_MAX,
+	 NEW_NAME " || "
+	 NEW_WORDS("data ->> 'host'") " || "
+	 NEW_PARTS("data ->> 'host'")},
+	{"transfer", 11,
+	 "to_tsvector('english'::regconfig, name || ' ' || "
+	 OLD_PATH("source_params", "table_name") " || ' ' || "
+	 OLD_PATH("target_params", "table_name") " || ' ' || "
+	 OLD_PATH("source_params", "directory_path") " || ' ' || "
+	 OLD_PATH("target_params", "directory_path") " || ' ' || "
+	 "translate(name, './', '  ') || ' ' || "
+	 OLD_PARTS("source_params", "table_name") " || ' ' || "
+	 OLD_PARTS("target_params", "table_name") " || ' ' || "
+	 OLD_PARTS("source_params", "directory_path") " || ' ' || "
+	 OLD_PARTS("target_params", "directory_path") ")"},
+	{"transfer", INT_MAX,
+	 NEW_NAME " || "
+	 NEW_WORDS("source_params ->> 'table_name'") " || "
+	 NEW_WORDS("target_params ->> 'table_name'") " || "
+	 NEW_PARTS("source_params ->> 'table_name'") " || "
+	 NEW_PARTS("target_params ->> 'table_name'") " || "
+	 NEW_WORDS("source_params ->> 'directory_path'") " || "
+	 NEW_WORDS("target_params ->> 'directory_path'") " || "
+	 NEW_PARTS("source_params ->> 'directory_path'") " || "
+	 NEW_PARTS("target_params ->> 'directory_path'")},
 };
+
+/* clang-format on */
 
 /*
  * Expression of a table's search_vector at a revision, NULL if the table has
