@@ -15,6 +15,7 @@
 #error "syncmaster needs PostgreSQL 13 or later; set PG_CONFIG to its pg_config"
 #endif
 
+#include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
@@ -151,7 +152,39 @@ init_eval_plan_qual(EPQState *epq, EState *estate)
 #endif
 }
 
-/* Until 13 the executor's state knows the table that is updated. */
+/*
+ * Where AFTER triggers look for the table that is updated; what they do not
+ * find there they open.
+ */
+static inline void
+set_update_target(EState *estate, ResultRelInfo *target)
+{
+#if PG_VERSION_NUM >= 140000
+	estate->es_opened_result_relations =
+		lappend(estate->es_opened_result_relations, target);
+#else
+	estate->es_result_relations = target;
+	estate->es_num_result_relations = 1;
+	estate->es_result_relation_info = target;
+#endif
+}
+
+/*
+ * Close what AFTER triggers opened: the tables that foreign keys update.
+ */
+static inline void
+close_trigger_targets(EState *estate)
+{
+#if PG_VERSION_NUM >= 140000
+	ListCell *cell;
+
+	foreach (cell, estate->es_trig_target_relations)
+		table_close(((ResultRelInfo *) lfirst(cell))->ri_RelationDesc, NoLock);
+#else
+	ExecCleanUpTriggerState(estate);
+#endif
+}
+
 static inline void
 update_row(ResultRelInfo *target, EState *estate, EPQState *epq,
 		   TupleTableSlot *old_row, TupleTableSlot *new_row)
@@ -159,9 +192,7 @@ update_row(ResultRelInfo *target, EState *estate, EPQState *epq,
 #if PG_VERSION_NUM >= 140000
 	ExecSimpleRelationUpdate(target, estate, epq, old_row, new_row);
 #else
-	estate->es_result_relations = target;
-	estate->es_num_result_relations = 1;
-	estate->es_result_relation_info = target;
+	(void) target;
 	ExecSimpleRelationUpdate(estate, epq, old_row, new_row);
 #endif
 }

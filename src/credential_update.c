@@ -67,6 +67,7 @@ begin_update(Updater *updater, OwnedTable *table)
 	set_up_range_table(estate, table);
 	updater->target = makeNode(ResultRelInfo);
 	InitResultRelInfo(updater->target, table->relation, 1, NULL, 0);
+	set_update_target(estate, updater->target);
 	init_eval_plan_qual(&updater->epq, estate);
 
 	estate->es_snapshot = GetActiveSnapshot();
@@ -84,6 +85,7 @@ static void
 end_update(Updater *updater)
 {
 	AfterTriggerEndQuery(updater->estate);
+	close_trigger_targets(updater->estate);
 	EvalPlanQualEnd(&updater->epq);
 	ExecCloseIndices(updater->target);
 	ExecResetTupleTable(updater->estate->es_tupleTable, false);

@@ -87,6 +87,23 @@ foreach my $time ('BEFORE', 'AFTER')
 	put_back("$time trigger");
 }
 
+# An AFTER trigger leaves nothing open: the server would warn.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+	CREATE TRIGGER nothing AFTER UPDATE ON auth_data FOR EACH ROW EXECUTE FUNCTION nothing()});
+is((query($node, $rotate))[1], '', 'an AFTER trigger: no warning');
+$node->safe_psql('postgres', 'DROP FUNCTION nothing CASCADE');
+put_back('an AFTER trigger');
+$node->safe_psql('postgres', q{
+	CREATE UNIQUE INDEX planted ON auth_data (value);
+	CREATE TABLE copies (value text REFERENCES auth_data (value) ON UPDATE CASCADE);
+	INSERT INTO copies SELECT value FROM auth_data});
+is((query($node, $rotate))[1], '', 'a foreign key to the tokens: no warning');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM copies JOIN auth_data USING (value)'),
+	'5', 'the foreign key followed');
+$node->safe_psql('postgres', 'DROP TABLE copies; DROP INDEX planted');
+put_back('a foreign key to the tokens');
+
 # Triggers that suppress or change what is written.
 my %saboteurs = (
 	'suppressed' => [ 'BEFORE', 'RETURN NULL;' ],
