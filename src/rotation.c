@@ -35,6 +35,7 @@
 #include "compat.h"
 #include "credential_update.h"
 #include "credentials.h"
+#include "execute.h"
 
 /* How many connection_ids an error message names. */
 #define MAX_IDS_IN_MESSAGE 100
@@ -375,7 +376,10 @@ syncmaster_rotate_credentials(PG_FUNCTION_ARGS)
 							  write ? ShareRowExclusiveLock : AccessShareLock);
 	rotation->estimated_rows = table.relation->rd_rel->reltuples;
 	if (write)
+	{
+		syncmaster_refuse_triggers(RelationGetRelid(table.relation));
 		write_tokens(rotation, &table);
+	}
 	else
 		syncmaster_scan_table(&table, count_token, rotation);
 	syncmaster_close_owned_table(&table);

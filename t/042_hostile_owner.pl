@@ -104,6 +104,24 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM copies JOIN auth_data USIN
 $node->safe_psql('postgres', 'DROP TABLE copies; DROP INDEX planted');
 put_back('a foreign key to the tokens');
 
+# One who may make triggers, and does not own the table, would get the rights
+# of its owner.
+$node->safe_psql('postgres', q{
+	CREATE ROLE guest;
+	GRANT USAGE, CREATE ON SCHEMA app TO guest;
+	GRANT TRIGGER ON auth_data TO guest;
+	SET ROLE guest;
+	CREATE FUNCTION grab() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN EXECUTE 'GRANT SELECT ON app.auth_data TO guest'; RETURN NULL; END $$;
+	CREATE TRIGGER grab AFTER UPDATE ON auth_data FOR EACH ROW EXECUTE FUNCTION grab()});
+like((query($node, $rotate))[1],
+	qr/55000: trigger "grab" of table "auth_data" may run another role's code/,
+	"another role's trigger is refused");
+unchanged("another role's trigger");
+is($node->safe_psql('postgres', q{SELECT has_table_privilege('guest', 'auth_data', 'SELECT')}),
+	'f', 'and did not run');
+$node->safe_psql('postgres', 'DROP FUNCTION grab CASCADE; DROP OWNED BY guest; DROP ROLE guest');
+
 # Triggers that suppress or change what is written.
 my %saboteurs = (
 	'suppressed' => [ 'BEFORE', 'RETURN NULL;' ],
