@@ -28,15 +28,27 @@ PG_FUNCTION_INFO_V1(syncmaster_decrypt);
 static KeyRing *
 get_keys(FunctionCallInfo fcinfo)
 {
-	if (fcinfo->flinfo->fn_extra == NULL)
-	{
-		MemoryContext old_context = MemoryContextSwitchTo(
-			fcinfo->flinfo->fn_mcxt);
+	KeyRing *ring = (KeyRing *) fcinfo->flinfo->fn_extra;
+	MemoryContext context;
+	MemoryContext old_context;
 
-		fcinfo->flinfo->fn_extra = syncmaster_read_keys();
-		MemoryContextSwitchTo(old_context);
+	if (ring != NULL && syncmaster_keys_are_current(ring))
+		return ring;
+	if (ring != NULL)
+	{
+		fcinfo->flinfo->fn_extra = NULL;
+		MemoryContextDelete(GetMemoryChunkContext(ring));
 	}
-	return (KeyRing *) fcinfo->flinfo->fn_extra;
+
+	/* Until all keys are good, an error is to take the context with it. */
+	context = AllocSetContextCreate(CurrentMemoryContext, "syncmaster keys",
+									ALLOCSET_SMALL_SIZES);
+	old_context = MemoryContextSwitchTo(context);
+	ring = syncmaster_read_keys();
+	MemoryContextSwitchTo(old_context);
+	MemoryContextSetParent(context, fcinfo->flinfo->fn_mcxt);
+	fcinfo->flinfo->fn_extra = ring;
+	return ring;
 }
 
 /*

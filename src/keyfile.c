@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "storage/fd.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -234,6 +235,12 @@ add_key_file(KeyRing *ring, const char *path)
 						errmsg("key file \"%s\" has no key", path)));
 }
 
+static const char *
+previous_file_name(void)
+{
+	return previous_secret_key_file == NULL ? "" : previous_secret_key_file;
+}
+
 /*
  * Read all keys.  They live in the current memory context, and are wiped when
  * it is reset or deleted, be it by an error.
@@ -257,7 +264,23 @@ syncmaster_read_keys(void)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &ring->callback);
 
 	add_key_file(ring, secret_key_file);
-	if (previous_secret_key_file != NULL && *previous_secret_key_file != '\0')
-		add_key_file(ring, previous_secret_key_file);
+	if (*previous_file_name() != '\0')
+		add_key_file(ring, previous_file_name());
+	ring->file = pstrdup(secret_key_file);
+	ring->previous_file = pstrdup(previous_file_name());
+	ring->command_start = GetCurrentStatementStartTimestamp();
 	return ring;
+}
+
+/*
+ * May keys that were read before still be used?  A function in PL/pgSQL keeps
+ * its call sites until the end of the transaction, over many commands.
+ */
+bool
+syncmaster_keys_are_current(const KeyRing *ring)
+{
+	return ring->command_start == GetCurrentStatementStartTimestamp() &&
+		   secret_key_file != NULL &&
+		   strcmp(ring->file, secret_key_file) == 0 &&
+		   strcmp(ring->previous_file, previous_file_name()) == 0;
 }

@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "fernet.h"
 
 /* The keys in the order in which they are tried; the first is primary. */
@@ -19,10 +21,14 @@ typedef struct KeyRing
 	int size;
 	int last; /* the key that a token was last read under */
 	FernetKey **keys;
+	char *file; /* the settings, and the command, that it was read for */
+	char *previous_file;
+	TimestampTz command_start;
 	MemoryContextCallback callback;
 } KeyRing;
 
 extern void syncmaster_define_key_settings(void);
 extern KeyRing *syncmaster_read_keys(void);
+extern bool syncmaster_keys_are_current(const KeyRing *ring);
 
 #endif /* SYNCMASTER_KEYFILE_H */

@@ -63,6 +63,24 @@ fails(q{SELECT syncmaster_encrypt(('[' || repeat('9', 5000) || ']')::jsonb)},
 	'54000', qr/credentials hold an integer of more than 4300 digits/,
 	'a number that Python would not read');
 
+# PL/pgSQL keeps its call sites until the end of the transaction, but not the
+# keys of other settings, nor those of an earlier command.
+sql(q{CREATE FUNCTION seal(value jsonb) RETURNS text LANGUAGE plpgsql
+	AS $$ BEGIN RETURN app.syncmaster_encrypt(value); END $$});
+is(sql(q{BEGIN;
+	SELECT seal('{}') IS NOT NULL;
+	SET LOCAL syncmaster.secret_key_file = 'two.key';
+	SELECT syncmaster_decrypt(seal('{"n": 2}'));
+	COMMIT}), qq(t\n{"n": 2}), 'another key file in the same transaction');
+is(sql(q{BEGIN;
+	SET LOCAL syncmaster.secret_key_file = 'changing.key';
+	\! cp one.key changing.key
+	SELECT seal('{}') IS NOT NULL;
+	\! cp two.key changing.key
+	SELECT syncmaster_decrypt(seal('{"n": 2}'));
+	COMMIT} =~ s/(\S+\.key)(?= |$)/$node->data_dir . "\/$1"/egmr), qq(t\n{"n": 2}),
+	'the same file with another key in the same transaction');
+
 ### Bad tokens
 
 my $token = sql(q{SELECT syncmaster_encrypt('{"secret": "hush"}')});
