@@ -31,6 +31,14 @@ SELECT * FROM syncmaster_rotate_credentials(NULL);
 SET syncmaster.secret_key_file = 'cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=';
 SET syncmaster.previous_secret_key_file =
     'cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4';
+-- nor in the other alphabet, nor with blanks
+SET syncmaster.secret_key_file =
+    'cw/0x689RpI+jtRR7oE8h/eQsKImvJapLeSbXpwF4e4=';
+SET syncmaster.secret_key_file =
+    ' cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4= ';
+SHOW syncmaster.secret_key_file;
+-- a path as long as a key
+SET syncmaster.secret_key_file = 'etc/syncmaster/keys/000000000000primary/key';
 SHOW syncmaster.secret_key_file;
 RESET syncmaster.secret_key_file;
 

@@ -27,6 +27,8 @@
 /* Room for some hundred keys. */
 #define MAX_KEY_FILE_SIZE 16384
 
+#define BLANKS " \t\r\n"
+
 static char *secret_key_file = NULL;
 static char *previous_secret_key_file = NULL;
 
@@ -39,15 +41,21 @@ check_key_file(char **newval, void **extra, GucSource source)
 {
 	const char *value = *newval;
 	size_t length;
+	size_t rest;
 
 	(void) extra;
 	(void) source;
 	if (value == NULL)
 		return true;
+	value += strspn(value, BLANKS);
 	length = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-						   "abcdefghijklmnopqrstuvwxyz0123456789-_");
-	if (length != FERNET_KEY_LENGTH - 1 ||
-		strspn(value + length, "=") != strlen(value + length))
+						   "abcdefghijklmnopqrstuvwxyz0123456789-_+/");
+	rest = strspn(value + length, "=" BLANKS);
+	if (length != FERNET_KEY_LENGTH - 1 || value[length + rest] != '\0')
+		return true;
+
+	/* With slashes it may be a path, unless it is padded as no path is. */
+	if (value[length] != '=' && strcspn(value, "+/") < length)
 		return true;
 
 	GUC_check_errmsg("a secret key is no value for a setting that names a "
