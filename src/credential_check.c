@@ -49,6 +49,8 @@ check_token(void *state, int64 connection_id, struct varlena *value)
 		unsigned char *data = palloc(FERNET_DECODED_SIZE(length));
 
 		status = fernet_decode(VARDATA_ANY(value), length, data, &length);
+		if (length > MAX_SECRET_SIZE)
+			status = FERNET_MALFORMED;
 		if (status == FERNET_OK)
 			status = syncmaster_try_keys(check->ring, data, length,
 										 check->plaintext, &number);

@@ -128,6 +128,8 @@ rotate_token(void *state, int64 connection_id, struct varlena *value)
 		status = fernet_decode(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
 							   rotation->data, &length);
 	}
+	if (length > MAX_SECRET_SIZE)
+		status = FERNET_MALFORMED;
 	if (status == FERNET_OK)
 		status = syncmaster_try_keys(rotation->ring, rotation->data, length,
 									 rotation->plaintext, &number);

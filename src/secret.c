@@ -15,10 +15,6 @@
 
 #include "secret.h"
 
-/* A token of this size still is a text that PostgreSQL can hold. */
-#define MAX_SECRET_MB 256
-#define MAX_SECRET_SIZE ((Size) MAX_SECRET_MB * 1024 * 1024)
-
 static void
 wipe(void *argument)
 {

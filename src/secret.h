@@ -10,6 +10,10 @@
 
 #include "postgres.h"
 
+/* A token of this size still is a text that PostgreSQL can hold. */
+#define MAX_SECRET_MB 256
+#define MAX_SECRET_SIZE ((Size) MAX_SECRET_MB * 1024 * 1024)
+
 /* Bytes that grow; for what must not stay in memory afterwards. */
 typedef struct Secret
 {

@@ -278,6 +278,12 @@ sql(q{INSERT INTO auth_data SELECT g, 'bad' FROM generate_series(2001, 2300) g})
 fails('SELECT * FROM syncmaster_rotate_credentials()', '22000',
 	qr/credentials of 302 connections .*: 1000, 1001, 2001, .*, 2098 and 202 more\. Nothing/s, 'many unreadable tokens', $to_one);
 sql(q{DELETE FROM auth_data WHERE connection_id >= 1000;
+	INSERT INTO auth_data VALUES (3000, repeat('gAAA', 90 * 1024 * 1024 + 3))});
+is(sql("SELECT connection_ids FROM syncmaster_verify_credentials() WHERE status = 'unreadable'", $to_one),
+	'{3000}', 'what is too large is unreadable');
+fails('SELECT * FROM syncmaster_rotate_credentials()', '22000',
+	qr/connection_id: 3000\./, 'what is too large', $to_one);
+sql(q{DELETE FROM auth_data WHERE connection_id >= 1000;
 	ALTER TABLE auth_data ALTER COLUMN value SET NOT NULL;
 	ALTER TABLE auth_data ADD CONSTRAINT fk__auth_data__connection_id__connection
 		FOREIGN KEY (connection_id) REFERENCES connection ON DELETE CASCADE});
