@@ -110,6 +110,30 @@ write_string(Secret *out, const char *text, size_t length)
 }
 
 /*
+ * The next larger number of as many digits; "digits" as "%.*e" prints them.
+ * All nines stay as they are.
+ */
+static void
+increment_digits(char *digits)
+{
+	size_t last = strcspn(digits, "e");
+
+	if (strspn(digits, "9.") == last)
+		return;
+	while (last-- > 0)
+	{
+		if (digits[last] == '.')
+			continue;
+		if (digits[last] != '9')
+		{
+			digits[last]++;
+			return;
+		}
+		digits[last] = '0';
+	}
+}
+
+/*
  * A floating-point number as Python's repr() writes it: the fewest digits
  * that read back as the same number, an exponent below 1e-4 and from 1e16 on.
  */
@@ -126,11 +150,16 @@ format_float(double number, char *result)
 	 * One digit, a point, more digits, "e", exponent.  Fifteen digits tell
 	 * numbers apart, so that fewer are fifteen that end in zeros; the
 	 * smallest numbers have less precision, and any number of digits may do.
+	 * Powers of two have their neighbour above farther away than that below:
+	 * what rounds up may read back where the nearest, rounded down, does not.
 	 */
 	for (int precision = fabs(number) < DBL_MIN ? 0 : 14; precision <= 16;
 		 precision++)
 	{
 		snprintf(digits, sizeof(digits), "%.*e", precision, fabs(number));
+		if (strtod(digits, NULL) == fabs(number))
+			break;
+		increment_digits(digits);
 		if (strtod(digits, NULL) == fabs(number))
 			break;
 	}

@@ -23,6 +23,7 @@ PAYLOADS = [
     {"zero": 0, "negative": -5, "large": 10**40, "small": -(10**40)},
     {"f": [0.1, 1.5, -2.25, 1e-5, 1e-7, 1.5e-300, 123456.789, 3.141592653589793]},
     {"edges": [0.0001, 0.00012345, 1e-10, 5e-324, 2.2250738585072014e-308]},
+    {"powers of two": [2.0**exponent for exponent in range(-1074, 54)]},
     {"true": True, "false": False, "none": None},
     {"escapes": '"\\/\b\f\n\r\t\u0001\u001f\u007f\u2028\ufeff'},
     {"": "empty key", " ": "blank key", "B": 1, "a": 2, "aa": 3, "Z": 4, "é": 5},
