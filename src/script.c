@@ -223,7 +223,7 @@ is_script(const char *name)
 	name += strspn(name, "0123456789.-");
 
 	/* the suffix's own dot was taken for a version's */
-	return strcmp(name, SCRIPT_SUFFIX + 1) == 0 && name[-1] == '.';
+	return strcmp(name - 1, SCRIPT_SUFFIX) == 0;
 }
 
 /*
