@@ -362,7 +362,7 @@ foreach my $schema ('public', 'etl')
 			$database, qq(
 			SELECT count(*) FROM pg_indexes WHERE schemaname = '$schema'
 				AND indexname ~ '^ix_syncmaster__')),
-		8,
+		7,
 		"schema $schema: the extra indexes are there");
 	use_server("schema $schema", $database, $schema);
 }
