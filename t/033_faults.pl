@@ -5,6 +5,8 @@
 use strict;
 use warnings;
 
+use Time::HiRes qw(usleep);
+
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
@@ -25,6 +27,8 @@ $node->append_conf('postgresql.conf', q{
 	min_wal_size = 2MB
 	max_wal_size = 64MB
 	log_statement = none
+	# the comparison of rows must not write to a full disk
+	work_mem = '64MB'
 });
 $node->start;
 
@@ -111,11 +115,17 @@ sub waiting
 	return query('postgres', "SELECT pid FROM pg_stat_activity WHERE $condition");
 }
 
+# Ask without a statement: psql would end before it reads one from a server that
+# still recovers, and break the pipe.
 sub wait_for_server
 {
-	$node->poll_query_until('postgres', 'SELECT true', 't')
-	  or die 'the server does not come back';
-	return;
+	foreach my $try (1 .. 1800)
+	{
+		return
+		  if system('pg_isready', '-q', '-h', $node->host, '-p', $node->port) == 0;
+		usleep(100_000);
+	}
+	die 'the server does not come back';
 }
 
 # After a fault: as before, and then the same command gets through.
