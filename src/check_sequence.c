@@ -33,6 +33,7 @@
 #include "migrate.h"
 #include "difference.h"
 #include "query.h"
+#include "scan.h"
 
 #define SEQUENCE_QUERY \
 	"SELECT format_type(s.seqtypid, NULL), s.seqincrement, s.seqmin, " \
@@ -130,22 +131,20 @@ static int64
 next_value(Oid sequence)
 {
 	Relation rel = relation_open(sequence, AccessShareLock);
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	DirectScan scan;
 	int64 result = 0;
 
-	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	syncmaster_begin_scan(&scan, rel);
+	if (syncmaster_next_row(&scan))
 	{
 		bool isnull;
 
-		result = DatumGetInt64(slot_getattr(slot, SEQ_COL_LASTVAL, &isnull));
-		if (DatumGetBool(slot_getattr(slot, SEQ_COL_CALLED, &isnull)))
+		result = DatumGetInt64(
+			slot_getattr(scan.slot, SEQ_COL_LASTVAL, &isnull));
+		if (DatumGetBool(slot_getattr(scan.slot, SEQ_COL_CALLED, &isnull)))
 			result++;
 	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	UnregisterSnapshot(snapshot);
+	syncmaster_end_scan(&scan);
 	relation_close(rel, AccessShareLock);
 
 	return result;
