@@ -169,12 +169,28 @@ sub kill_backend
 	return;
 }
 
+# Whether a process has ended, and only its entry is left until somebody
+# collects it.
+sub is_zombie
+{
+	my ($pid) = @_;
+	open my $stat, '<', "/proc/$pid/stat" or return 0;
+	return <$stat> =~ /\) Z / ? 1 : 0;
+}
+
 # The orphaned processes need a moment to notice.
 sub kill_postmaster
 {
+	my $pid = $node->{_pid};
+	my @lock_files = ($node->data_dir . '/postmaster.pid',
+		sprintf('%s/.s.PGSQL.%d.lock', $node->host, $node->port));
+
 	$node->kill9;
 	foreach my $try (1 .. 100)
 	{
+		# Where no init process collects orphans, the next server takes the
+		# dead one for a live one.
+		unlink @lock_files if is_zombie($pid);
 		return if $node->start(fail_ok => 1);
 
 		# some majors take the file that the killed one left for its
