@@ -115,14 +115,16 @@ sub waiting
 	return query('postgres', "SELECT pid FROM pg_stat_activity WHERE $condition");
 }
 
-# Ask without a statement: psql would end before it reads one from a server that
-# still recovers, and break the pipe.
-sub wait_for_server
+# After a crash, as the log has it from a place on: at first a server that lost
+# a process still takes connections.
+sub wait_for_recovery
 {
+	my ($from) = @_;
 	foreach my $try (1 .. 1800)
 	{
 		return
-		  if system('pg_isready', '-q', '-h', $node->host, '-p', $node->port) == 0;
+		  if slurp_file($node->logfile, $from) =~
+		  /database system is ready to accept connections/;
 		usleep(100_000);
 	}
 	die 'the server does not come back';
@@ -206,12 +208,13 @@ sub kill_at
 	my $psql = start_psql($node, $db, "$quiet $setting $up{$db}",
 		name => 'victim');
 	my $pid = waiting('victim', $wait_event);
+	my $log_end = -s $node->logfile;
 	my ($rc, $out, $err);
 
 	$kill->($pid);
 	($rc, $out, $err) = finish_psql($psql);
 	isnt($rc, 0, "$name: killed");
-	wait_for_server();
+	wait_for_recovery($log_end);
 	unharmed($name, $db);
 	return;
 }
