@@ -110,6 +110,49 @@ REVOKE ALL ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.text)
 GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.text)
     TO @extowner@;
 
+-- Least rights ----------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.syncmaster_grant(
+        role pg_catalog.text, service pg_catalog.text)
+    RETURNS SETOF pg_catalog.text
+    AS 'MODULE_PATHNAME', 'syncmaster_grant'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_grant(
+        pg_catalog.text, pg_catalog.text) IS
+    'give a role what a service of SyncMaster needs, and return the commands';
+REVOKE ALL ON FUNCTION @extschema@.syncmaster_grant(
+        pg_catalog.text, pg_catalog.text)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_grant(
+        pg_catalog.text, pg_catalog.text)
+    TO @extowner@;
+
+CREATE FUNCTION @extschema@.syncmaster_revoke(
+        role pg_catalog.text, service pg_catalog.text)
+    RETURNS SETOF pg_catalog.text
+    AS 'MODULE_PATHNAME', 'syncmaster_revoke'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_revoke(
+        pg_catalog.text, pg_catalog.text) IS
+    'take from a role what only this service needs, and return the commands';
+REVOKE ALL ON FUNCTION @extschema@.syncmaster_revoke(
+        pg_catalog.text, pg_catalog.text)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_revoke(
+        pg_catalog.text, pg_catalog.text)
+    TO @extowner@;
+
+CREATE FUNCTION @extschema@.syncmaster_privileges(
+        OUT role pg_catalog.text, OUT service pg_catalog.text,
+        OUT object_type pg_catalog.text, OUT object_name pg_catalog.text,
+        OUT privilege pg_catalog.text, OUT state pg_catalog.text,
+        OUT reason pg_catalog.text, OUT fix pg_catalog.text)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_privileges'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.syncmaster_privileges() IS
+    'who has which service, and who has more or less than the services need';
+
 -- What an upgrade would do ---------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_upgrade_plan(

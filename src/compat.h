@@ -44,6 +44,18 @@
 #define ROLE_PG_READ_ALL_STATS DEFAULT_ROLE_READ_ALL_STATS
 #endif
 
+/* ACL_DAT() mixes signed and unsigned numbers, which -Wextra complains of. */
+static inline const AclItem *
+acl_items(const Acl *acl)
+{
+	return (const AclItem *) ((const char *) acl + ARR_OVERHEAD_NONULLS(1));
+}
+
+/* 17 adds a privilege. */
+#if PG_VERSION_NUM < 170000
+#define ACL_MAINTAIN 0
+#endif
+
 /* 18 searches control files and scripts along a path. */
 #if PG_VERSION_NUM >= 180000
 #define HAVE_EXTENSION_CONTROL_PATH
@@ -83,6 +95,17 @@ has_schema_create(Oid namespace, Oid role)
 		   ACLCHECK_OK;
 #else
 	return pg_namespace_aclcheck(namespace, role, ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
+static inline bool
+has_schema_usage(Oid namespace, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, namespace, role, ACL_USAGE) ==
+		   ACLCHECK_OK;
+#else
+	return pg_namespace_aclcheck(namespace, role, ACL_USAGE) == ACLCHECK_OK;
 #endif
 }
 

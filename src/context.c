@@ -218,10 +218,10 @@ syncmaster_begin_migration(MigrationContext *context, Oid caller)
 }
 
 /*
- * The same for a function that is called directly.
+ * Refuse a command that changes something where nothing can be changed.
  */
 void
-syncmaster_begin_command(MigrationContext *context, const char *command)
+syncmaster_require_writable(const char *command)
 {
 	PreventCommandIfReadOnly(command);
 	PreventCommandDuringRecovery(command);
@@ -230,5 +230,14 @@ syncmaster_begin_command(MigrationContext *context, const char *command)
 						errmsg("cannot execute %s on a Citus worker", command),
 						errhint("Run it on the coordinator.")));
 	syncmaster_require_library();
+}
+
+/*
+ * Begin a migration for a function that is called directly.
+ */
+void
+syncmaster_begin_command(MigrationContext *context, const char *command)
+{
+	syncmaster_require_writable(command);
 	syncmaster_begin_migration(context, GetUserId());
 }

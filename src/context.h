@@ -26,6 +26,7 @@ extern bool syncmaster_may_migrate(Oid caller, Oid owner);
 extern void syncmaster_fill_context(MigrationContext *context, Oid caller);
 extern List *syncmaster_caller_problems(const MigrationContext *context);
 extern void syncmaster_begin_migration(MigrationContext *context, Oid caller);
+extern void syncmaster_require_writable(const char *command);
 extern void syncmaster_begin_command(MigrationContext *context,
 									 const char *command);
 extern void syncmaster_warn_owner(const MigrationContext *context);

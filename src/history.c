@@ -75,36 +75,44 @@ is_history_table(Relation rel)
 }
 
 /*
+ * Make the schema unless it is there; its owner, invalid if nobody here may.
+ */
+Oid
+syncmaster_require_history_schema(const MigrationContext *context)
+{
+	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
+	Oid creator = GetUserId();
+	Oid owner;
+
+	if (OidIsValid(namespace))
+		return syncmaster_schema_owner(namespace);
+	if (!has_database_create(MyDatabaseId, creator))
+		return InvalidOid;
+
+	owner = can_act_as(creator, context->owner) ? context->owner : creator;
+	syncmaster_execute_as(
+		psprintf("CREATE SCHEMA " HISTORY_SCHEMA " AUTHORIZATION %s",
+				 quote_identifier(GetUserNameFromId(owner, false))),
+		creator);
+	CommandCounterIncrement();
+	syncmaster_execute_as("COMMENT ON SCHEMA " HISTORY_SCHEMA
+						  " IS 'record of SyncMaster''s migrations'",
+						  owner);
+	syncmaster_execute_as("GRANT USAGE ON SCHEMA " HISTORY_SCHEMA " TO PUBLIC",
+						  owner);
+	return owner;
+}
+
+/*
  * Make what is missing of schema and table.  False if nobody here may.
  */
 static bool
 create_history(const MigrationContext *context)
 {
-	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
-	Oid owner;
+	Oid owner = syncmaster_require_history_schema(context);
 
-	if (!OidIsValid(namespace))
-	{
-		Oid creator = GetUserId();
-
-		if (!has_database_create(MyDatabaseId, creator))
-			return false;
-		owner = can_act_as(creator, context->owner) ? context->owner : creator;
-		syncmaster_execute_as(
-			psprintf("CREATE SCHEMA " HISTORY_SCHEMA " AUTHORIZATION %s",
-					 quote_identifier(GetUserNameFromId(owner, false))),
-			creator);
-		CommandCounterIncrement();
-		syncmaster_execute_as("COMMENT ON SCHEMA " HISTORY_SCHEMA
-							  " IS 'record of SyncMaster''s migrations'",
-							  owner);
-		syncmaster_execute_as("GRANT USAGE ON SCHEMA " HISTORY_SCHEMA
-							  " TO PUBLIC",
-							  owner);
-	}
-	else
-		owner = syncmaster_schema_owner(namespace);
-
+	if (!OidIsValid(owner))
+		return false;
 	syncmaster_execute_as("CREATE TABLE " HISTORY_NAME " ("
 						  "applied_at timestamptz NOT NULL, "
 						  "schema_name name NOT NULL, "

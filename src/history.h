@@ -16,6 +16,7 @@
 #define HISTORY_NAME HISTORY_SCHEMA "." HISTORY_TABLE
 
 extern Oid syncmaster_find_history(void);
+extern Oid syncmaster_require_history_schema(const MigrationContext *context);
 extern void syncmaster_record_migration(const MigrationContext *context,
 										int from, int to, TimestampTz started);
 

@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "execute.h"
 #include "extension.h"
+#include "grant.h"
 #include "guard.h"
 #include "history.h"
 #include "indexes.h"
@@ -486,6 +487,7 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 	if (syncmaster_create_indexes_enabled &&
 		strcmp(version, SYNCMASTER_VERSION) == 0)
 		syncmaster_build_indexes(&context, WARNING);
+	syncmaster_extend_grants(&context);
 
 	PG_RETURN_VOID();
 }

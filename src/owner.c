@@ -22,6 +22,7 @@
 #include "migrate.h"
 #include "relation.h"
 #include "revision.h"
+#include "service.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(syncmaster_set_owner);
@@ -64,6 +65,7 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 	SchemaRevision revision;
 	Oid role;
 	Oid history;
+	Oid services;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -97,5 +99,10 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 		CommandCounterIncrement();
 		change_owner(&context, HISTORY_SCHEMA, HISTORY_TABLE, history, role);
 	}
+
+	/* after its schema, in which the new owner may need CREATE */
+	services = syncmaster_find_service_table();
+	if (OidIsValid(services))
+		change_owner(&context, HISTORY_SCHEMA, SERVICE_TABLE, services, role);
 	PG_RETURN_VOID();
 }

@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "utils/resowner.h"
 
+#include "grant.h"
 #include "migrate.h"
 #include "progress.h"
 #include "difference.h"
@@ -221,6 +222,7 @@ syncmaster_repair(PG_FUNCTION_ARGS)
 
 		syncmaster_begin_command(&migration, "syncmaster_repair()");
 		attempts = mend(result, &migration, &context);
+		syncmaster_extend_grants(&migration);
 	}
 
 	foreach (lc, context.problems)

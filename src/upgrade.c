@@ -24,6 +24,7 @@
 
 #include "execute.h"
 #include "extension.h"
+#include "grant.h"
 #include "indexes.h"
 #include "lock.h"
 #include "migrate.h"
@@ -110,6 +111,7 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 	current = current_revision(&context);
 	if (current == REVISION_HEAD && syncmaster_create_indexes_enabled)
 		syncmaster_build_indexes(&context, WARNING);
+	syncmaster_extend_grants(&context);
 	PG_RETURN_TEXT_P(cstring_to_text(syncmaster_revision_id(current)));
 }
 

@@ -1,0 +1,317 @@
+/*-------------------------------------------------------------------------
+ *
+ * grant.c
+ *	  Giving services their rights, and taking them away.
+ *
+ * Each command runs as the owner of what it is about, who thereby is the
+ * grantor: what another role granted would go when that role loses its own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "compat.h"
+#include "execute.h"
+#include "grant.h"
+#include "migrate.h"
+#include "privilege.h"
+#include "result.h"
+#include "service.h"
+
+/* What one call of our functions is about. */
+typedef struct GrantCall
+{
+	MigrationContext context;
+	Oid role;
+	int service;
+} GrantCall;
+
+PG_FUNCTION_INFO_V1(syncmaster_grant);
+PG_FUNCTION_INFO_V1(syncmaster_revoke);
+
+/*
+ * May that role hand out rights on an object?  The extension's own view shows
+ * what is in the tables, so their owner may.
+ */
+static bool
+may_grant(const MigrationContext *context, Oid grantor, const Securable *object)
+{
+	return has_privs_of_role(grantor, object->of_extension ? context->owner
+														   : object->owner);
+}
+
+static void
+require_grant_rights(const GrantCall *call, const Securable *object)
+{
+	if (may_grant(&call->context, call->context.caller, object))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("role \"%s\" may not hand out rights on %s \"%s\"",
+					GetUserNameFromId(call->context.caller, false),
+					object->type, object->name),
+			 errdetail("It belongs to role \"%s\".",
+					   GetUserNameFromId(object->owner, false)),
+			 errhint("Run the command as that role or as a superuser.")));
+}
+
+/*
+ * GRANT or REVOKE privileges on an object and its columns, which "list" names;
+ * returns the command.
+ */
+static char *
+change_privileges(const Securable *object, const char *list, Oid role,
+				  bool grant)
+{
+	char *sql = psprintf("%s %s ON %s %s %s", grant ? "GRANT" : "REVOKE", list,
+						 object->target, grant ? "TO" : "FROM",
+						 quote_identifier(GetUserNameFromId(role, false)));
+
+	syncmaster_execute_as(sql, object->owner);
+
+	return sql;
+}
+
+/*
+ * What the service needs on an object and the role lacks; nothing if others
+ * look after it.
+ */
+static AclMode
+privileges_to_grant(const GrantCall *call, const Securable *object)
+{
+	AclMode missing = syncmaster_needed(object, call->service) &
+					  ~syncmaster_held(object, call->role);
+
+	if (missing == 0)
+		return 0;
+
+	/* A schema's owner may have opened it to everybody. */
+	if (object->is_schema &&
+		!may_grant(&call->context, call->context.caller, object) &&
+		has_schema_usage(call->context.namespace, call->role))
+		return 0;
+	require_grant_rights(call, object);
+	return missing;
+}
+
+/*
+ * What the role has on an object for that service alone.
+ */
+static AclMode
+privileges_to_revoke(const GrantCall *call, const Securable *object,
+					 int other_services)
+{
+	AclMode extra = syncmaster_needed(object, call->service) &
+					~syncmaster_needed(object, other_services) &
+					syncmaster_held(object, call->role);
+
+	/* An owner's own rights are not for a service. */
+	if (extra == 0 || call->role == object->owner)
+		return 0;
+	if (object->is_schema &&
+		!may_grant(&call->context, call->context.caller, object))
+		return 0;
+	require_grant_rights(call, object);
+	return extra;
+}
+
+/*
+ * Grant what is missing, or revoke what is for this service alone; returns
+ * the commands.
+ */
+static List *
+change_all(const GrantCall *call, int other_services, bool grant)
+{
+	List *commands = NIL;
+	const Securable *table = NULL;
+	StringInfoData list;
+	ListCell *lc;
+
+	initStringInfo(&list);
+	foreach (lc, syncmaster_securables(call->context.namespace))
+	{
+		const Securable *object = lfirst(lc);
+		AclMode privileges = grant ? privileges_to_grant(call, object)
+								   : privileges_to_revoke(call, object,
+														  other_services);
+
+		/* a table's columns follow it */
+		if (table != NULL && object->column == NULL && list.len > 0)
+		{
+			commands = lappend(commands, change_privileges(table, list.data,
+														   call->role, grant));
+			resetStringInfo(&list);
+		}
+		if (object->column == NULL)
+			table = object;
+		syncmaster_append_privileges(&list, privileges, object->column, "");
+	}
+	if (list.len > 0)
+		commands = lappend(commands, change_privileges(table, list.data,
+													   call->role, grant));
+	CommandCounterIncrement();
+
+	return commands;
+}
+
+/*
+ * Read the arguments, and keep migrations and others like us away.
+ *
+ * They are text, although a role is meant: the owner of the tables may make
+ * functions in this schema, and a literal would rather be passed to one of
+ * this name with arguments of type text.
+ */
+static void
+begin_call(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("role and service must not be null"),
+				 errhint("Name a role, and one of the services \"server\", "
+						 "\"scheduler\", \"worker\" and \"monitor\".")));
+	call->service = syncmaster_parse_service(
+		text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	call->role = get_role_oid(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+
+	syncmaster_require_writable(command);
+	syncmaster_fill_context(&call->context, GetUserId());
+	if (!has_privs_of_role(call->context.caller, call->context.owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not hand out rights on the tables of "
+						"role \"%s\"",
+						GetUserNameFromId(call->context.caller, false),
+						GetUserNameFromId(call->context.owner, false)),
+				 errhint("Run the command as that role or as a superuser.")));
+	syncmaster_lock_version(&call->context);
+}
+
+static void
+put_command(ReturnSetInfo *result, const char *command)
+{
+	if (command != NULL)
+		syncmaster_put_texts(result, 1, &command);
+}
+
+static void
+put_commands(ReturnSetInfo *result, List *commands)
+{
+	ListCell *lc;
+
+	foreach (lc, commands)
+		put_command(result, lfirst(lc));
+}
+
+/*
+ * syncmaster_grant(role text, service text) returns the commands that it ran
+ */
+Datum
+syncmaster_grant(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	GrantCall call;
+
+	begin_call(&call, fcinfo, "syncmaster_grant()");
+	if (call.role == call.context.owner)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_GRANT_OPERATION),
+				 errmsg("role \"%s\" owns the tables and can do everything",
+						GetUserNameFromId(call.role, false)),
+				 errhint("Give the service a role of its own.")));
+	put_commands(result, change_all(&call, 0, true));
+	put_command(result, syncmaster_remember_service(&call.context, call.role,
+													call.service));
+	return (Datum) 0;
+}
+
+/*
+ * syncmaster_revoke(role text, service text) returns the commands that it ran
+ */
+Datum
+syncmaster_revoke(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	GrantCall call;
+	int others;
+
+	begin_call(&call, fcinfo, "syncmaster_revoke()");
+	others = syncmaster_services_of(syncmaster_service_roles(), call.role) &
+			 ~call.service;
+	put_commands(result, change_all(&call, others, false));
+	put_command(result, syncmaster_forget_service(&call.context, call.role,
+												  call.service));
+	return (Datum) 0;
+}
+
+/*
+ * Grant on one object what services of these roles need; false if whoever
+ * granted the services has no rights over it.
+ */
+static bool
+extend_object(const MigrationContext *context, const Securable *object,
+			  List *roles, Oid authority)
+{
+	ListCell *lc;
+
+	foreach (lc, roles)
+	{
+		const ServiceRole *entry = lfirst(lc);
+		AclMode missing = syncmaster_needed(object, entry->services) &
+						  ~syncmaster_held(object, entry->role);
+		StringInfoData list;
+
+		if (missing == 0 || entry->role == object->owner)
+			continue;
+		if (!may_grant(context, authority, object))
+			return object->is_schema;
+		initStringInfo(&list);
+		syncmaster_append_privileges(&list, missing, object->column, "");
+		change_privileges(object, list.data, entry->role, true);
+		CommandCounterIncrement();
+	}
+	return true;
+}
+
+/*
+ * Grant what services need on tables and columns that were not there when they
+ * were granted.  The caller of a migration need not be entitled to that: it
+ * counts for whom the table speaks in which the services are remembered.
+ */
+void
+syncmaster_extend_grants(const MigrationContext *context)
+{
+	List *roles = syncmaster_service_roles();
+	Oid authority;
+	ListCell *lc;
+
+	if (roles == NIL)
+		return;
+	authority = syncmaster_relation_owner(syncmaster_find_service_table());
+	foreach (lc, syncmaster_securables(context->namespace))
+	{
+		const Securable *object = lfirst(lc);
+
+		if (extend_object(context, object, roles, authority))
+			continue;
+		ereport(WARNING,
+				(errmsg("the services' rights on %s \"%s\" are left as they "
+						"are",
+						object->type, object->name),
+				 errdetail("It belongs to role \"%s\", but the services were "
+						   "granted by role \"%s\".",
+						   GetUserNameFromId(object->owner, false),
+						   GetUserNameFromId(authority, false)),
+				 errhint(
+					 "Give all tables to one role with "
+					 "syncmaster_set_owner(), and run the command again.")));
+		break;
+	}
+}

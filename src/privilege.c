@@ -1,0 +1,393 @@
+/*-------------------------------------------------------------------------
+ *
+ * privilege.c
+ *	  What each service needs, and what roles have.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "execute.h"
+#include "extension.h"
+#include "privilege.h"
+#include "relation.h"
+
+#define METRICS_VIEW "syncmaster_metrics"
+
+#define MAX_COLUMNS 5
+
+/* What services need on a relation. */
+typedef struct Need
+{
+	int services;
+	const char *relation;
+	AclMode privileges;
+	const char *updated[MAX_COLUMNS]; /* columns that they may update */
+} Need;
+
+/*
+ * What the services were seen to do, from SyncMaster 0.2.0 to 0.3.5; the tests
+ * run them with these rights and with each of them missing.
+ *
+ * Who inserts into a table with a serial id needs its sequence as well, and
+ * everybody needs USAGE on the schema.  Cascades and checks of foreign keys
+ * run as the tables' owner.  UPDATE is for single columns where the service
+ * may not delete: elsewhere it could write the row anew anyway.
+ *
+ * The server never updates a user: is_superuser is set from outside.
+ *
+ * apscheduler_jobs.job_state is unpickled by the scheduler and "result" of
+ * Celery's tables by the worker, which runs code: nobody else may write them.
+ */
+static const Need needs[] = {
+	{SERVICE_SERVER, "user", ACL_SELECT | ACL_INSERT, {NULL}},
+	{SERVICE_SERVER,
+	 "group",
+	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
+	 {NULL}},
+	{SERVICE_SERVER,
+	 "user_group",
+	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
+	 {NULL}},
+	{SERVICE_SERVER,
+	 "queue",
+	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
+	 {NULL}},
+	{SERVICE_SERVER,
+	 "connection",
+	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
+	 {NULL}},
+	{SERVICE_SERVER,
+	 "auth_data",
+	 ACL_SELECT | ACL_INSERT,
+	 {"value", "updated_at"}},
+	{SERVICE_SERVER,
+	 "transfer",
+	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
+	 {NULL}},
+	{SERVICE_SERVER, "run", ACL_SELECT | ACL_INSERT, {"status", "updated_at"}},
+
+	{SERVICE_SCHEDULER, "transfer", ACL_SELECT, {NULL}},
+	{SERVICE_SCHEDULER, "queue", ACL_SELECT, {NULL}},
+	{SERVICE_SCHEDULER, "connection", ACL_SELECT, {NULL}},
+	{SERVICE_SCHEDULER, "auth_data", ACL_SELECT, {NULL}},
+	{SERVICE_SCHEDULER,
+	 "run",
+	 ACL_SELECT | ACL_INSERT,
+	 {"status", "updated_at"}},
+	{SERVICE_SCHEDULER,
+	 "apscheduler_jobs",
+	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
+	 {NULL}},
+
+	{SERVICE_WORKER, "group", ACL_SELECT, {NULL}},
+	{SERVICE_WORKER, "connection", ACL_SELECT, {NULL}},
+	{SERVICE_WORKER, "auth_data", ACL_SELECT, {NULL}},
+	{SERVICE_WORKER, "transfer", ACL_SELECT, {NULL}},
+	{SERVICE_WORKER,
+	 "run",
+	 ACL_SELECT,
+	 {"status", "started_at", "ended_at", "log_url", "updated_at"}},
+	{SERVICE_WORKER, "task_id_sequence", ACL_USAGE, {NULL}},
+	{SERVICE_WORKER,
+	 "celery_taskmeta",
+	 ACL_SELECT | ACL_INSERT | ACL_UPDATE,
+	 {NULL}},
+
+	{SERVICE_MONITOR, METRICS_VIEW, ACL_SELECT, {NULL}},
+};
+
+/* whose content a service unpickles */
+static const char *const pickled_tables[] = {"apscheduler_jobs",
+											 "celery_taskmeta",
+											 "celery_tasksetmeta"};
+
+/* in PostgreSQL's order; a privilege that this major lacks is 0 */
+static const struct
+{
+	AclMode bit;
+	const char *name;
+} privilege_names[] = {
+	{ACL_SELECT, "SELECT"},		{ACL_INSERT, "INSERT"},
+	{ACL_UPDATE, "UPDATE"},		{ACL_DELETE, "DELETE"},
+	{ACL_TRUNCATE, "TRUNCATE"}, {ACL_REFERENCES, "REFERENCES"},
+	{ACL_TRIGGER, "TRIGGER"},	{ACL_MAINTAIN, "MAINTAIN"},
+	{ACL_USAGE, "USAGE"},		{ACL_CREATE, "CREATE"}};
+
+/*
+ * Append the names of privileges, with a comma before them if something is
+ * there: "SELECT (id), UPDATE (id)".
+ */
+void
+syncmaster_append_privileges(StringInfo text, AclMode privileges,
+							 const char *column, const char *suffix)
+{
+	for (int i = 0; i < (int) lengthof(privilege_names); i++)
+	{
+		if ((privileges & privilege_names[i].bit) == 0)
+			continue;
+		appendStringInfo(text, "%s%s", text->len > 0 ? ", " : "",
+						 privilege_names[i].name);
+		if (column != NULL)
+			appendStringInfo(text, " (%s)", column);
+		appendStringInfoString(text, suffix);
+	}
+}
+
+AclMode
+syncmaster_needed(const Securable *object, int services)
+{
+	AclMode privileges = 0;
+
+	for (int i = 0; i < NUM_SERVICES; i++)
+	{
+		if (services & (1 << i))
+			privileges |= object->needed[i];
+	}
+	return privileges;
+}
+
+/*
+ * What the owner himself granted to a role.  What others granted goes when
+ * they lose the right to, and so does not count.
+ */
+AclMode
+syncmaster_held(const Securable *object, Oid role)
+{
+	AclMode privileges = 0;
+
+	for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
+	{
+		const AclItem *item = &acl_items(object->acl)[i];
+
+		if (item->ai_grantee == role && item->ai_grantor == object->owner)
+			privileges |= ACLITEM_GET_PRIVS(*item);
+	}
+	return privileges;
+}
+
+/*
+ * Enter what services need on a relation, or on one of its columns.
+ */
+static void
+enter_needs(Securable *object, const char *relation, const char *column)
+{
+	for (int i = 0; i < (int) lengthof(needs); i++)
+	{
+		const Need *need = &needs[i];
+		AclMode privileges = column == NULL ? need->privileges : 0;
+
+		if (strcmp(need->relation, relation) != 0)
+			continue;
+		for (int j = 0; column != NULL && j < MAX_COLUMNS; j++)
+		{
+			if (need->updated[j] != NULL &&
+				strcmp(need->updated[j], column) == 0)
+				privileges = ACL_UPDATE;
+		}
+		for (int service = 0; service < NUM_SERVICES; service++)
+		{
+			if (need->services & (1 << service))
+				object->needed[service] |= privileges;
+		}
+	}
+}
+
+static Acl *
+copy_acl(int cache, HeapTuple tuple, AttrNumber attnum)
+{
+	bool isnull;
+	Datum datum = SysCacheGetAttr(cache, tuple, attnum, &isnull);
+
+	return isnull ? NULL : DatumGetAclPCopy(datum);
+}
+
+static Securable *
+make_securable(const char *type, const char *name, const char *target,
+			   Oid owner)
+{
+	Securable *object = palloc0(sizeof(Securable));
+
+	object->type = type;
+	object->name = name;
+	object->target = target;
+	object->owner = owner;
+
+	return object;
+}
+
+/*
+ * A relation, which is to be there.
+ */
+static Securable *
+make_relation(const char *type, const char *keyword, Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+	Securable *object;
+	char *name;
+	char *schema;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	name = pstrdup(NameStr(form->relname));
+	schema = get_namespace_name(form->relnamespace);
+	object = make_securable(type, name,
+							psprintf("%s %s", keyword,
+									 quote_qualified_identifier(schema, name)),
+							form->relowner);
+	object->acl = copy_acl(RELOID, tuple, Anum_pg_class_relacl);
+	ReleaseSysCache(tuple);
+	for (int i = 0; i < (int) lengthof(pickled_tables); i++)
+	{
+		if (strcmp(pickled_tables[i], name) == 0)
+			object->pickled = true;
+	}
+	enter_needs(object, name, NULL);
+
+	return object;
+}
+
+/*
+ * The columns of a table that somebody has rights on, or needs them.
+ */
+static void
+add_columns(List **objects, const Securable *table, Oid relid)
+{
+	HeapTuple tuple;
+
+	for (AttrNumber attnum = 1; HeapTupleIsValid(
+			 tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+									 Int16GetDatum(attnum)));
+		 attnum++)
+	{
+		Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT(tuple);
+		Securable *object;
+
+		if (!form->attisdropped)
+		{
+			char *column = pstrdup(NameStr(form->attname));
+
+			object = make_securable("column",
+									psprintf("%s.%s", table->name, column),
+									table->target, table->owner);
+			object->column = quote_identifier(column);
+			object->pickled = table->pickled;
+			object->acl = copy_acl(ATTNUM, tuple, Anum_pg_attribute_attacl);
+			enter_needs(object, table->name, column);
+			if (object->acl != NULL || syncmaster_needed(object, ~0) != 0)
+				*objects = lappend(*objects, object);
+		}
+		ReleaseSysCache(tuple);
+	}
+}
+
+/*
+ * A table, its columns, and the sequences that give its ids.
+ */
+static void
+add_table(List **objects, Oid relid)
+{
+	Securable *table = make_relation("table", "TABLE", relid);
+	ListCell *lc;
+
+	*objects = lappend(*objects, table);
+	add_columns(objects, table, relid);
+	foreach (lc, getOwnedSequences(relid))
+	{
+		Securable *sequence = make_relation("sequence", "SEQUENCE",
+											lfirst_oid(lc));
+
+		for (int i = 0; i < NUM_SERVICES; i++)
+		{
+			if (table->needed[i] & ACL_INSERT)
+				sequence->needed[i] = ACL_USAGE;
+		}
+		*objects = lappend(*objects, sequence);
+	}
+}
+
+static void
+add_schema(List **objects, Oid namespace)
+{
+	HeapTuple tuple = SearchSysCache1(NAMESPACEOID,
+									  ObjectIdGetDatum(namespace));
+	char *name = get_namespace_name(namespace);
+	Securable *object;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", namespace);
+	object = make_securable("schema", name,
+							psprintf("SCHEMA %s", quote_identifier(name)),
+							((Form_pg_namespace) GETSTRUCT(tuple))->nspowner);
+	object->acl = copy_acl(NAMESPACEOID, tuple, Anum_pg_namespace_nspacl);
+	ReleaseSysCache(tuple);
+	object->is_schema = true;
+	for (int i = 0; i < NUM_SERVICES; i++)
+		object->needed[i] = ACL_USAGE;
+	*objects = lappend(*objects, object);
+}
+
+/*
+ * The extension's own view.  Another one of its name is not trusted with
+ * whatever the extension's owner could grant on it.
+ */
+static void
+add_metrics_view(List **objects, Oid namespace)
+{
+	Oid relid = get_relname_relid(METRICS_VIEW, namespace);
+	ExtensionEntry extension;
+	Securable *object;
+
+	syncmaster_get_extension(&extension);
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW ||
+		getExtensionOfObject(RelationRelationId, relid) != extension.oid)
+		return;
+	object = make_relation("view", "TABLE", relid);
+	object->of_extension = true;
+	*objects = lappend(*objects, object);
+	add_columns(objects, object, relid);
+}
+
+/*
+ * All that is there now, as a list of Securable; columns follow their table.
+ */
+List *
+syncmaster_securables(Oid namespace)
+{
+	List *objects = NIL;
+	Oid version_table = syncmaster_relation_oid(&syncmaster_version_relation,
+												namespace);
+
+	add_schema(&objects, namespace);
+	if (OidIsValid(version_table) &&
+		get_rel_relkind(version_table) == RELKIND_RELATION)
+		add_table(&objects, version_table);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, namespace);
+
+		if (!OidIsValid(relid) || get_rel_relkind(relid) != relation->kind)
+			continue;
+		if (relation->kind == RELKIND_SEQUENCE)
+			objects = lappend(objects,
+							  make_relation("sequence", "SEQUENCE", relid));
+		else
+			add_table(&objects, relid);
+	}
+	add_metrics_view(&objects, namespace);
+
+	return objects;
+}

@@ -1,0 +1,379 @@
+/*-------------------------------------------------------------------------
+ *
+ * privilege_list.c
+ *	  syncmaster_privileges(): who has which service, and who has more or less
+ *	  than the services need.
+ *
+ * It reads catalogues only, so everybody may call it, on a standby too.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "compat.h"
+#include "privilege.h"
+#include "query.h"
+#include "result.h"
+#include "service.h"
+
+#define PRIVILEGES_NATTS 8
+
+/* with any of them one can put something into a table, at least by a trigger */
+#define WRITE_PRIVILEGES \
+	(ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE | ACL_TRIGGER)
+
+/* services that unpickle what they find */
+#define UNPICKLING_SERVICES (SERVICE_SCHEDULER | SERVICE_WORKER)
+
+#define UNPICKLED "a service unpickles what is in the table, which runs code"
+
+/* in the order in which they are listed */
+typedef enum PrivilegeState
+{
+	STATE_DANGEROUS,
+	STATE_MISSING,
+	STATE_EXCESS,
+	STATE_GRANTED
+} PrivilegeState;
+
+static const char *const state_names[] = {"dangerous", "missing", "excess",
+										  "granted"};
+
+typedef struct PrivilegeRow
+{
+	PrivilegeState state;
+	const char *texts[PRIVILEGES_NATTS];
+} PrivilegeRow;
+
+typedef struct PrivilegeList
+{
+	MigrationContext context;
+	List *roles; /* of ServiceRole */
+	List *objects;
+	List *rows;
+} PrivilegeList;
+
+/* A role whose members have more than a service needs. */
+typedef struct Power
+{
+	const char *role;
+	bool writes;
+	const char *reason;
+} Power;
+
+/* Those that are not there on older majors are passed over. */
+static const Power powers[] = {
+	{"pg_read_all_data", false, "it can read all tables"},
+	{"pg_write_all_data", true, "it can write all tables, and " UNPICKLED},
+	{"pg_read_server_files", false, "it can read all of the server's files"},
+	{"pg_write_server_files", true, "it can become a superuser"},
+	{"pg_execute_server_program", true, "it can become a superuser"},
+};
+
+PG_FUNCTION_INFO_V1(syncmaster_privileges);
+
+static const char *
+role_name(Oid role)
+{
+	return role == ACL_ID_PUBLIC ? "PUBLIC" : GetUserNameFromId(role, false);
+}
+
+static const char *
+quoted_role(Oid role)
+{
+	return role == ACL_ID_PUBLIC ? "PUBLIC" : quote_identifier(role_name(role));
+}
+
+static void
+add_row(PrivilegeList *list, PrivilegeState state, Oid role,
+		const char *object_type, const char *object_name, const char *privilege,
+		const char *reason, const char *fix)
+{
+	int services = syncmaster_services_of(list->roles, role);
+	PrivilegeRow *row = palloc(sizeof(PrivilegeRow));
+	const char *texts[PRIVILEGES_NATTS] = {
+		role_name(role), syncmaster_services_text(services),
+		object_type,	 object_name,
+		privilege,		 state_names[state],
+		reason,			 fix};
+
+	row->state = state;
+	memcpy(row->texts, texts, sizeof(texts));
+	list->rows = lappend(list->rows, row);
+}
+
+static char *
+privileges_text(AclMode privileges, const char *column, const char *suffix)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	syncmaster_append_privileges(&text, privileges, column, suffix);
+	return text.data;
+}
+
+/*
+ * What services need and were not granted.
+ */
+static void
+list_missing(PrivilegeList *list, const Securable *object)
+{
+	ListCell *lc;
+
+	foreach (lc, list->roles)
+	{
+		const ServiceRole *entry = lfirst(lc);
+		AclMode missing = syncmaster_needed(object, entry->services) &
+						  ~syncmaster_held(object, entry->role);
+
+		if (missing == 0 || entry->role == object->owner ||
+			(object->is_schema &&
+			 has_schema_usage(list->context.namespace, entry->role)))
+			continue;
+		add_row(list, STATE_MISSING, entry->role, object->type, object->name,
+				privileges_text(missing, NULL, ""), "the service needs it",
+				psprintf("GRANT %s ON %s TO %s",
+						 privileges_text(missing, object->column, ""),
+						 object->target, quoted_role(entry->role)));
+	}
+}
+
+/*
+ * REVOKE of what a role has too much on an object.  That of a privilege on a
+ * table takes it from the columns too, where it may be needed.
+ */
+static char *
+revoke_command(const PrivilegeList *list, const Securable *object,
+			   const AclItem *item, AclMode excess, int services)
+{
+	StringInfoData needed;
+	const char *role = quoted_role(item->ai_grantee);
+	char *sql =
+		psprintf("REVOKE %s ON %s FROM %s%s",
+				 privileges_text(excess, object->column, ""), object->target,
+				 role,
+				 (ACLITEM_GET_GOPTIONS(*item) & excess) != 0 ? " CASCADE" : "");
+	ListCell *lc;
+
+	initStringInfo(&needed);
+	foreach (lc, list->objects)
+	{
+		const Securable *other = lfirst(lc);
+
+		if (object->column == NULL && other->column != NULL &&
+			strcmp(object->target, other->target) == 0)
+			syncmaster_append_privileges(&needed,
+										 syncmaster_needed(other, services) &
+											 excess,
+										 other->column, "");
+	}
+	if (needed.len > 0)
+		sql = psprintf("%s; GRANT %s ON %s TO %s", sql, needed.data,
+					   object->target, role);
+	return sql;
+}
+
+/*
+ * What a role has on an object and does not need, or what it could hand on.
+ */
+static void
+list_excess(PrivilegeList *list, const Securable *object, const AclItem *item)
+{
+	int services = syncmaster_services_of(list->roles, item->ai_grantee);
+	bool by_owner = item->ai_grantor == object->owner;
+	AclMode privileges = ACLITEM_GET_PRIVS(*item);
+	AclMode excess = by_owner
+						 ? privileges & ~syncmaster_needed(object, services)
+						 : privileges;
+	AclMode options = ACLITEM_GET_GOPTIONS(*item) & ~excess;
+	bool dangerous;
+
+	/* whoever uses other tables in the schema needs that */
+	if (object->is_schema)
+		excess &= ACL_CREATE;
+	dangerous = object->pickled && (excess & WRITE_PRIVILEGES) != 0;
+
+	if (excess != 0)
+		add_row(list, dangerous ? STATE_DANGEROUS : STATE_EXCESS,
+				item->ai_grantee, object->type, object->name,
+				privileges_text(excess, NULL, ""),
+				dangerous			? UNPICKLED
+				: !by_owner			? psprintf("it was granted by role \"%s\"",
+											   role_name(item->ai_grantor))
+				: object->is_schema ? "what it makes there may be taken for "
+									  "what the services mean"
+				: services == 0		? "the role has no service"
+									: "the service does not need it",
+				by_owner
+					? revoke_command(list, object, item, excess, services)
+					: psprintf("REVOKE GRANT OPTION FOR %s ON %s FROM %s "
+							   "CASCADE",
+							   privileges_text(excess, object->column, ""),
+							   object->target, quoted_role(item->ai_grantor)));
+	if (options != 0 && !object->is_schema)
+		add_row(list, STATE_EXCESS, item->ai_grantee, object->type,
+				object->name,
+				privileges_text(options, NULL, " WITH GRANT OPTION"),
+				"it can hand on what it has",
+				psprintf("REVOKE GRANT OPTION FOR %s ON %s FROM %s CASCADE",
+						 privileges_text(options, object->column, ""),
+						 object->target, quoted_role(item->ai_grantee)));
+}
+
+static void
+list_object(PrivilegeList *list, const Securable *object)
+{
+	list_missing(list, object);
+	for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
+	{
+		const AclItem *item = &acl_items(object->acl)[i];
+
+		/* to these, a grant gives nothing */
+		if (item->ai_grantee != object->owner &&
+			item->ai_grantee != list->context.owner &&
+			(item->ai_grantee == ACL_ID_PUBLIC ||
+			 !superuser_arg(item->ai_grantee)))
+			list_excess(list, object, item);
+	}
+}
+
+static bool
+is_direct_member(Oid member, Oid role)
+{
+	Oid types[] = {OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(role), ObjectIdGetDatum(member)};
+
+	return syncmaster_query("SELECT roleid FROM pg_auth_members "
+							"WHERE roleid = $1 AND member = $2",
+							2, types, values) != NIL;
+}
+
+static void
+list_membership(PrivilegeList *list, Oid member, Oid role, bool dangerous,
+				const char *reason)
+{
+	if (!OidIsValid(role) || role == member ||
+		!is_member_of_role_nosuper(member, role))
+		return;
+	add_row(list, dangerous ? STATE_DANGEROUS : STATE_EXCESS, member, "role",
+			role_name(role), "MEMBER", reason,
+			is_direct_member(member, role)
+				? psprintf("REVOKE %s FROM %s", quoted_role(role),
+						   quoted_role(member))
+				: NULL);
+}
+
+/*
+ * What a role with services is beyond them.
+ */
+static void
+list_role(PrivilegeList *list, const ServiceRole *entry)
+{
+	Oid owner = list->context.owner;
+	ListCell *lc;
+
+	for (int service = 1; service < 1 << NUM_SERVICES; service <<= 1)
+	{
+		if (entry->services & service)
+			add_row(list, STATE_GRANTED, entry->role, "service",
+					syncmaster_services_text(service), NULL, NULL, NULL);
+	}
+	if (superuser_arg(entry->role))
+	{
+		add_row(list, STATE_DANGEROUS, entry->role, "role",
+				role_name(entry->role), "SUPERUSER", "it can do everything",
+				psprintf("ALTER ROLE %s NOSUPERUSER",
+						 quoted_role(entry->role)));
+		return;
+	}
+	if (entry->role == owner)
+		add_row(list, STATE_DANGEROUS, owner, "role", role_name(owner), "OWNER",
+				"it owns the tables and can do everything with them", NULL);
+
+	list_membership(list, entry->role, owner, true,
+					"it can do everything with the tables");
+	for (int i = 0; i < (int) lengthof(powers); i++)
+		list_membership(list, entry->role, get_role_oid(powers[i].role, true),
+						powers[i].writes, powers[i].reason);
+	foreach (lc, list->roles)
+	{
+		const ServiceRole *other = lfirst(lc);
+		int more = other->services & ~entry->services;
+
+		if (more != 0)
+			list_membership(list, entry->role, other->role,
+							(more & UNPICKLING_SERVICES) != 0,
+							psprintf("it has the rights of service %s as well",
+									 syncmaster_services_text(more)));
+	}
+}
+
+/*
+ * Roles without a service that can write all tables.
+ */
+static void
+list_writers(PrivilegeList *list)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query("SELECT DISTINCT m.member, m.roleid, "
+								  "    r.rolname "
+								  "FROM pg_auth_members m "
+								  "JOIN pg_roles r ON r.oid = m.member "
+								  "WHERE NOT r.rolsuper AND m.roleid = "
+								  "    (SELECT oid FROM pg_roles "
+								  "     WHERE rolname = 'pg_write_all_data') "
+								  "ORDER BY 3",
+								  0, NULL, NULL))
+	{
+		char **row = lfirst(lc);
+		Oid member = atooid(row[0]);
+
+		if (member != list->context.owner &&
+			syncmaster_services_of(list->roles, member) == 0)
+			list_membership(list, member, atooid(row[1]), true,
+							"it can write all tables, and " UNPICKLED);
+	}
+}
+
+/*
+ * syncmaster_privileges() returns the deviations, the gravest first, and then
+ * the services that roles have.
+ */
+Datum
+syncmaster_privileges(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	PrivilegeList list = {0};
+	ListCell *lc;
+
+	syncmaster_fill_context(&list.context, GetUserId());
+	list.roles = syncmaster_service_roles();
+	list.objects = syncmaster_securables(list.context.namespace);
+
+	foreach (lc, list.objects)
+		list_object(&list, lfirst(lc));
+	foreach (lc, list.roles)
+		list_role(&list, lfirst(lc));
+	list_writers(&list);
+
+	for (PrivilegeState state = STATE_DANGEROUS; state <= STATE_GRANTED;
+		 state++)
+	{
+		foreach (lc, list.rows)
+		{
+			const PrivilegeRow *row = lfirst(lc);
+
+			if (row->state == state)
+				syncmaster_put_texts(result, PRIVILEGES_NATTS, row->texts);
+		}
+	}
+	return (Datum) 0;
+}

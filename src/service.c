@@ -1,0 +1,269 @@
+/*-------------------------------------------------------------------------
+ *
+ * service.c
+ *	  SyncMaster's services, and which roles they log in with.
+ *
+ * A later revision may need rights on more tables, so it has to be known which
+ * role was granted which service.  An ACL is the one thing that follows a role
+ * when it is renamed, dropped, dumped or restored, and that can be kept
+ * without OIDs.  Those of the application's own tables will not do: they go
+ * with their tables in a downgrade, and what a DBA takes away by hand could not
+ * be told from what was never granted.
+ *
+ * So there is a table with no rows and a column for each service, beside the
+ * record of migrations, and a role has a service if it may select that column.
+ * PUBLIC may read the whole table, so that nobody's dump fails, and the
+ * privilege gives nothing to anybody.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "execute.h"
+#include "history.h"
+#include "service.h"
+
+#define SERVICE_NAME HISTORY_SCHEMA "." SERVICE_TABLE
+
+/* in the order of their bits */
+static const char *const service_names[NUM_SERVICES] = {"server", "scheduler",
+														"worker", "monitor"};
+
+/*
+ * The service of that name.
+ */
+int
+syncmaster_parse_service(const char *name)
+{
+	for (int i = 0; i < NUM_SERVICES; i++)
+	{
+		if (strcmp(service_names[i], name) == 0)
+			return 1 << i;
+	}
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("there is no service \"%s\"", name),
+					errhint("Services are \"server\", \"scheduler\", "
+							"\"worker\" and \"monitor\".")));
+}
+
+/*
+ * Their names; NULL if there are none.
+ */
+const char *
+syncmaster_services_text(int services)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < NUM_SERVICES; i++)
+	{
+		if (services & (1 << i))
+			appendStringInfo(&text, "%s%s", text.len > 0 ? ", " : "",
+							 service_names[i]);
+	}
+	return text.len > 0 ? text.data : NULL;
+}
+
+Oid
+syncmaster_find_service_table(void)
+{
+	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
+
+	return OidIsValid(namespace) ? get_relname_relid(SERVICE_TABLE, namespace)
+								 : InvalidOid;
+}
+
+static void
+add_service(List **roles, Oid role, int service)
+{
+	ServiceRole *entry;
+	ListCell *lc;
+
+	foreach (lc, *roles)
+	{
+		entry = lfirst(lc);
+		if (entry->role == role)
+		{
+			entry->services |= service;
+			return;
+		}
+	}
+	entry = palloc(sizeof(ServiceRole));
+	entry->role = role;
+	entry->services = service;
+	*roles = lappend(*roles, entry);
+}
+
+/*
+ * Who was granted services, as a list of ServiceRole.
+ */
+List *
+syncmaster_service_roles(void)
+{
+	Oid relid = syncmaster_find_service_table();
+	List *roles = NIL;
+	Oid owner;
+
+	if (!OidIsValid(relid))
+		return NIL;
+	owner = syncmaster_relation_owner(relid);
+
+	for (int i = 0; i < NUM_SERVICES; i++)
+	{
+		HeapTuple tuple = SearchSysCacheAttName(relid, service_names[i]);
+		Datum datum;
+		bool isnull;
+		Acl *acl;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		datum = SysCacheGetAttr(ATTNAME, tuple, Anum_pg_attribute_attacl,
+								&isnull);
+		if (!isnull)
+		{
+			acl = DatumGetAclP(datum);
+			for (int j = 0; j < ACL_NUM(acl); j++)
+			{
+				const AclItem *item = &acl_items(acl)[j];
+
+				if (item->ai_grantor == owner &&
+					item->ai_grantee != ACL_ID_PUBLIC &&
+					(ACLITEM_GET_PRIVS(*item) & ACL_SELECT) != 0)
+					add_service(&roles, item->ai_grantee, 1 << i);
+			}
+		}
+		ReleaseSysCache(tuple);
+	}
+	return roles;
+}
+
+int
+syncmaster_services_of(List *service_roles, Oid role)
+{
+	ListCell *lc;
+
+	foreach (lc, service_roles)
+	{
+		const ServiceRole *entry = lfirst(lc);
+
+		if (entry->role == role)
+			return entry->services;
+	}
+	return 0;
+}
+
+static void
+require_rights_of(Oid owner)
+{
+	if (has_privs_of_role(GetUserId(), owner))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("role \"%s\" may not write down who has which service",
+					GetUserNameFromId(GetUserId(), false)),
+			 errdetail("That is kept in schema \"%s\" by role \"%s\".",
+					   HISTORY_SCHEMA, GetUserNameFromId(owner, false)),
+			 errhint("Run the command as that role or as a superuser, or give "
+					 "all tables to one role with syncmaster_set_owner().")));
+}
+
+/*
+ * Make the table, or the column, unless it is there.
+ */
+static Oid
+require_service_table(const MigrationContext *context, const char *column)
+{
+	Oid relid = syncmaster_find_service_table();
+	Oid owner;
+
+	if (!OidIsValid(relid))
+	{
+		owner = syncmaster_require_history_schema(context);
+		if (!OidIsValid(owner))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("role \"%s\" may not create schema \"%s\"",
+							GetUserNameFromId(GetUserId(), false),
+							HISTORY_SCHEMA),
+					 errdetail("Which role has which service is kept there."),
+					 errhint("Run the command as a role that may create "
+							 "schemas in this database.")));
+		require_rights_of(owner);
+		syncmaster_execute_as("CREATE TABLE " SERVICE_NAME " ()", owner);
+		CommandCounterIncrement();
+		syncmaster_execute_as("COMMENT ON TABLE " SERVICE_NAME
+							  " IS 'has no rows; whoever may select one of "
+							  "its columns was granted that service'",
+							  owner);
+		syncmaster_execute_as("GRANT SELECT ON " SERVICE_NAME " TO PUBLIC",
+							  owner);
+		relid = syncmaster_find_service_table();
+	}
+	owner = syncmaster_relation_owner(relid);
+	require_rights_of(owner);
+	if (get_attnum(relid, column) == InvalidAttrNumber)
+	{
+		syncmaster_execute_as(psprintf("ALTER TABLE " SERVICE_NAME
+									   " ADD COLUMN %s boolean",
+									   column),
+							  owner);
+		CommandCounterIncrement();
+	}
+	return relid;
+}
+
+/*
+ * Grant or revoke the column; returns the command.
+ */
+static char *
+change_memory(const MigrationContext *context, Oid role, int service,
+			  bool grant)
+{
+	const char *column = syncmaster_services_text(service);
+	Oid relid = require_service_table(context, column);
+	char *sql = psprintf("%s SELECT (%s) ON TABLE " SERVICE_NAME " %s %s",
+						 grant ? "GRANT" : "REVOKE", column,
+						 grant ? "TO" : "FROM",
+						 quote_identifier(GetUserNameFromId(role, false)));
+
+	syncmaster_execute_as(sql, syncmaster_relation_owner(relid));
+	CommandCounterIncrement();
+
+	return sql;
+}
+
+/*
+ * Remember that a role has a service, or forget it.  NULL if there is nothing
+ * to do, else the command.
+ */
+char *
+syncmaster_remember_service(const MigrationContext *context, Oid role,
+							int service)
+{
+	int known = syncmaster_services_of(syncmaster_service_roles(), role);
+
+	return known & service ? NULL : change_memory(context, role, service, true);
+}
+
+char *
+syncmaster_forget_service(const MigrationContext *context, Oid role,
+						  int service)
+{
+	int known = syncmaster_services_of(syncmaster_service_roles(), role);
+
+	return known & service ? change_memory(context, role, service, false)
+						   : NULL;
+}
