@@ -153,6 +153,44 @@ CREATE FUNCTION @extschema@.syncmaster_privileges(
 COMMENT ON FUNCTION @extschema@.syncmaster_privileges() IS
     'who has which service, and who has more or less than the services need';
 
+-- SyncMaster's superusers ------------------------------------------------------
+
+CREATE FUNCTION @extschema@.syncmaster_add_superusers(
+        VARIADIC usernames pg_catalog._text,
+        OUT username pg_catalog.text, OUT action pg_catalog.text)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_add_superusers'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION
+    @extschema@.syncmaster_add_superusers(pg_catalog._text) IS
+    'make users superusers of SyncMaster, creating them if need be';
+REVOKE ALL ON FUNCTION
+    @extschema@.syncmaster_add_superusers(pg_catalog._text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    @extschema@.syncmaster_add_superusers(pg_catalog._text) TO @extowner@;
+
+CREATE FUNCTION @extschema@.syncmaster_remove_superusers(
+        VARIADIC usernames pg_catalog._text,
+        OUT username pg_catalog.text, OUT action pg_catalog.text)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_remove_superusers'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION
+    @extschema@.syncmaster_remove_superusers(pg_catalog._text) IS
+    'make users superusers of SyncMaster no longer; they stay users';
+REVOKE ALL ON FUNCTION
+    @extschema@.syncmaster_remove_superusers(pg_catalog._text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    @extschema@.syncmaster_remove_superusers(pg_catalog._text) TO @extowner@;
+
+CREATE FUNCTION @extschema@.syncmaster_superusers(
+        OUT username pg_catalog.text, OUT is_active pg_catalog.bool)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_superusers'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.syncmaster_superusers() IS
+    'the superusers of SyncMaster, and whether they can log in';
+
 -- What an upgrade would do ---------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_upgrade_plan(

@@ -41,8 +41,9 @@
 /*
  * The number of a column that has to be there.
  */
-static AttrNumber
-find_column(Relation relation, const char *name, Oid type, Oid other_type)
+AttrNumber
+syncmaster_find_column(Relation relation, const char *name, Oid type,
+					   Oid other_type)
 {
 	AttrNumber number = get_attnum(RelationGetRelid(relation), name);
 	Oid found;
@@ -111,8 +112,8 @@ is_distributed(Oid relid)
  * kept until the end of the transaction.  After an error, the end of the
  * (sub)transaction restores user and settings.
  */
-static void
-open_owned_table(OwnedTable *table, const char *name, LOCKMODE mode)
+void
+syncmaster_open_owned_table(OwnedTable *table, const char *name, LOCKMODE mode)
 {
 	ExtensionEntry extension;
 	Oid relid;
@@ -150,21 +151,22 @@ open_owned_table(OwnedTable *table, const char *name, LOCKMODE mode)
 void
 syncmaster_open_auth_data(OwnedTable *table, LOCKMODE mode)
 {
-	open_owned_table(table, "auth_data", mode);
+	syncmaster_open_owned_table(table, "auth_data", mode);
 	table->id_name = "connection_id";
-	table->id_column = find_column(table->relation, "connection_id", INT8OID,
-								   INT8OID);
+	table->id_column = syncmaster_find_column(table->relation, "connection_id",
+											  INT8OID, INT8OID);
 	table->value_name = "value";
-	table->value_column = find_column(table->relation, "value", VARCHAROID,
-									  TEXTOID);
+	table->value_column = syncmaster_find_column(table->relation, "value",
+												 VARCHAROID, TEXTOID);
 }
 
 void
 syncmaster_open_connection(OwnedTable *table, LOCKMODE mode)
 {
-	open_owned_table(table, "connection", mode);
+	syncmaster_open_owned_table(table, "connection", mode);
 	table->id_name = "id";
-	table->id_column = find_column(table->relation, "id", INT8OID, INT8OID);
+	table->id_column = syncmaster_find_column(table->relation, "id", INT8OID,
+											  INT8OID);
 	table->value_name = NULL;
 	table->value_column = InvalidAttrNumber;
 }

@@ -40,6 +40,10 @@ typedef struct IdList
 /* What is called for each row; "value" is NULL where the table has none. */
 typedef void (*RowReader)(void *state, int64 id, struct varlena *value);
 
+extern AttrNumber syncmaster_find_column(Relation relation, const char *name,
+										 Oid type, Oid other_type);
+extern void syncmaster_open_owned_table(OwnedTable *table, const char *name,
+										LOCKMODE mode);
 extern void syncmaster_open_auth_data(OwnedTable *table, LOCKMODE mode);
 extern void syncmaster_open_connection(OwnedTable *table, LOCKMODE mode);
 extern void syncmaster_close_owned_table(OwnedTable *table);

@@ -1,0 +1,439 @@
+/*-------------------------------------------------------------------------
+ *
+ * superuser.c
+ *	  SyncMaster's superusers, who are none of PostgreSQL's: rows of the table
+ *	  "user" with is_superuser set.
+ *
+ * The server never sets that; a new user's row is otherwise as the server
+ * writes it when somebody logs in for the first time.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/tuplestore.h"
+
+#include "auth_data.h"
+#include "compat.h"
+#include "context.h"
+#include "execute.h"
+#include "result.h"
+#include "settings.h"
+
+#define USER_TABLE "user"
+
+/* Somebody else may write the same user a few times between our statements. */
+#define MAX_ATTEMPTS 5
+
+/* One of the names that a command was given. */
+typedef struct Username
+{
+	text *value;
+	char *name;
+	int position; /* among the arguments */
+	const char *action;
+} Username;
+
+typedef enum UserState
+{
+	USER_MISSING,
+	USER_PLAIN,
+	USER_SUPER
+} UserState;
+
+/*
+ * Characters that one does not see, or sees as a blank: white space, controls,
+ * formats, variation selectors, tags.  A space within a name is none of them.
+ */
+static const struct
+{
+	pg_wchar first;
+	pg_wchar last;
+} invisible[] = {{0x0000, 0x001F},	{0x007F, 0x00A0}, {0x00AD, 0x00AD},
+				 {0x034F, 0x034F},	{0x061C, 0x061C}, {0x115F, 0x1160},
+				 {0x1680, 0x1680},	{0x17B4, 0x17B5}, {0x180B, 0x180F},
+				 {0x2000, 0x200F},	{0x2028, 0x202F}, {0x205F, 0x206F},
+				 {0x3000, 0x3000},	{0x3164, 0x3164}, {0xFE00, 0xFE0F},
+				 {0xFEFF, 0xFEFF},	{0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB},
+				 {0xE0000, 0xE0FFF}};
+
+PG_FUNCTION_INFO_V1(syncmaster_add_superusers);
+PG_FUNCTION_INFO_V1(syncmaster_remove_superusers);
+PG_FUNCTION_INFO_V1(syncmaster_superusers);
+
+static bool
+is_invisible(pg_wchar c)
+{
+	for (int i = 0; i < (int) lengthof(invisible); i++)
+	{
+		if (c >= invisible[i].first && c <= invisible[i].last)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Can one tell what a name is by looking at it?  In encodings other than
+ * UTF-8, only ASCII is looked at.
+ */
+static bool
+is_plain_name(const char *name)
+{
+	const char *end = name + strlen(name);
+
+	if (name[0] == ' ' || end[-1] == ' ')
+		return false;
+	for (const char *p = name; p < end; p += pg_mblen(p))
+	{
+		pg_wchar c = (unsigned char) *p;
+
+		if (IS_HIGHBIT_SET(*p))
+		{
+			if (GetDatabaseEncoding() != PG_UTF8)
+				continue;
+			c = utf8_to_unicode((const unsigned char *) p);
+		}
+		if (is_invisible(c))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * How many characters of a username the table takes; 0 for no limit.  The
+ * width is that of the table, which need not be today's.
+ */
+static int
+username_width(Relation rel)
+{
+	AttrNumber attnum = syncmaster_find_column(rel, "username", VARCHAROID,
+											   TEXTOID);
+	int32 typmod = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypmod;
+
+	return typmod > VARHDRSZ ? typmod - VARHDRSZ : 0;
+}
+
+static int
+compare_names(const void *left, const void *right)
+{
+	return strcmp(((const Username *) left)->name,
+				  ((const Username *) right)->name);
+}
+
+static int
+compare_positions(const void *left, const void *right)
+{
+	return ((const Username *) left)->position -
+		   ((const Username *) right)->position;
+}
+
+static void
+check_name(const Username *user, int width)
+{
+	int length = pg_mbstrlen(user->name);
+
+	if (length == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("username must not be empty"),
+						errhint("Name the user as he logs in to SyncMaster.")));
+	if (width > 0 && length > width)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("username is too long"),
+				 errdetail("It has %d characters, and column \"username\" "
+						   "takes %d: \"%s\".",
+						   length, width, user->name),
+				 errhint("Name the user as he logs in to SyncMaster.")));
+}
+
+/*
+ * The names, in their own order: everybody takes locks on rows in that one.
+ */
+static Username *
+parse_names(ArrayType *array, int width, int *count)
+{
+	Username *users;
+	Datum *values;
+	bool *nulls;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls,
+					  count);
+	users = palloc0(sizeof(Username) * Max(*count, 1));
+	for (int i = 0; i < *count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("username must not be null")));
+		users[i].value = DatumGetTextPP(values[i]);
+		users[i].name = text_to_cstring(users[i].value);
+		users[i].position = i;
+		check_name(&users[i], width);
+	}
+	qsort(users, *count, sizeof(Username), compare_names);
+	for (int i = 1; i < *count; i++)
+	{
+		if (strcmp(users[i].name, users[i - 1].name) == 0)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("user \"%s\" is named twice", users[i].name),
+							errhint("Name every user once.")));
+	}
+	return users;
+}
+
+/*
+ * The table's rows are read and written as its owner, past the caller's own
+ * rights; so these are asked for first.
+ */
+static void
+require_rights(Relation rel, Oid caller, AclMode rights)
+{
+	for (AclMode right = 1; right <= rights; right <<= 1)
+	{
+		AclResult result = ACLCHECK_OK;
+
+		if (rights & right)
+			result = pg_class_aclcheck(RelationGetRelid(rel), caller, right);
+		if (result != ACLCHECK_OK)
+			aclcheck_error(result, OBJECT_TABLE, RelationGetRelationName(rel));
+	}
+	(void) check_enable_rls(RelationGetRelid(rel), caller, false);
+}
+
+/*
+ * Open the table, and become its owner.
+ */
+static void
+open_user_table(OwnedTable *table, LOCKMODE mode, AclMode rights)
+{
+	syncmaster_open_owned_table(table, USER_TABLE, mode);
+	require_rights(table->relation, table->saved_user, rights);
+	(void) syncmaster_find_column(table->relation, "is_superuser", BOOLOID,
+								  BOOLOID);
+	(void) syncmaster_find_column(table->relation, "is_active", BOOLOID,
+								  BOOLOID);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+static void
+close_user_table(OwnedTable *table)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	syncmaster_close_owned_table(table);
+}
+
+/*
+ * Run a statement about one user; "%s" in it stands for the table, $1 for the
+ * name, $2 for what is_superuser is to be.
+ */
+static uint64
+execute(const OwnedTable *table, const char *format, const Username *user,
+		bool super)
+{
+	Oid types[] = {TEXTOID, BOOLOID};
+	Datum values[] = {PointerGetDatum(user->value), BoolGetDatum(super)};
+	StringInfoData sql;
+	int rc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, format, table->quoted_name);
+	rc = SPI_execute_with_args(sql.data, 2, types, values, NULL, false, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_with_args failed: %s",
+			 SPI_result_code_string(rc));
+	return SPI_processed;
+}
+
+static UserState
+look_up(const OwnedTable *table, const Username *user)
+{
+	bool isnull;
+	Datum super;
+
+	if (execute(table, "SELECT is_superuser, $2 FROM %s WHERE username = $1",
+				user, true) == 0)
+		return USER_MISSING;
+	super = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+						  &isnull);
+	return !isnull && DatumGetBool(super) ? USER_SUPER : USER_PLAIN;
+}
+
+/*
+ * To the server, names that differ in case are different users.
+ */
+static void
+warn_of_namesake(const OwnedTable *table, const Username *user)
+{
+	char *namesake;
+
+	if (execute(table,
+				"SELECT username, $2 FROM %s "
+				"WHERE lower(username) = lower($1) AND username <> $1 "
+				"ORDER BY 1 LIMIT 1",
+				user, true) == 0)
+		return;
+	namesake = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	ereport(WARNING,
+			(errmsg("user \"%s\" is created beside user \"%s\"", user->name,
+					namesake),
+			 errhint("If that is the same person, take the rights away again "
+					 "with syncmaster_remove_superusers().")));
+}
+
+static bool
+create_user(const OwnedTable *table, const Username *user)
+{
+	if (!is_plain_name(user->name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no user \"%s\", and none is created under "
+						"such a name",
+						user->name),
+				 errdetail("The name begins or ends with a space, or contains "
+						   "characters that one does not see."),
+				 errhint("If it is meant, let the user log in to SyncMaster "
+						 "once, and run the command again.")));
+	warn_of_namesake(table, user);
+
+	return execute(table,
+				   "INSERT INTO %s (username, is_superuser, is_active) "
+				   "VALUES ($1, $2, true) ON CONFLICT (username) DO NOTHING",
+				   user, true) > 0;
+}
+
+/*
+ * Make somebody a superuser, or none; returns what was done.  Nobody is locked
+ * out meanwhile, so what was read may have changed when it is written: the
+ * result is looked at, too, which tells of triggers that do as they like.
+ */
+static const char *
+set_superuser(const OwnedTable *table, const Username *user, bool super)
+{
+	const char *action = "unchanged";
+
+	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
+	{
+		UserState state = look_up(table, user);
+
+		CHECK_FOR_INTERRUPTS();
+		if (state == (super ? USER_SUPER : USER_PLAIN))
+			return action;
+		if (state != USER_MISSING)
+		{
+			(void) execute(table,
+						   "UPDATE %s SET is_superuser = $2, "
+						   "updated_at = now() "
+						   "WHERE username = $1 AND is_superuser <> $2",
+						   user, super);
+			action = super ? "promoted" : "demoted";
+		}
+		else if (!super)
+			return "not found";
+		else if (create_user(table, user))
+			action = "created";
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("user \"%s\" does not stay as it is written", user->name),
+			 errdetail("A trigger or a rule of table \"%s\" suppresses or "
+					   "changes what is written.",
+					   RelationGetRelationName(table->relation)),
+			 errhint("Disable it, and run the command again.")));
+}
+
+static Datum
+set_superusers(FunctionCallInfo fcinfo, const char *command, bool super)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	OwnedTable table;
+	Username *users;
+	int count;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("usernames must not be null"),
+						errhint("Name the users as they log in to "
+								"SyncMaster.")));
+	syncmaster_require_writable(command);
+
+	/* this lock keeps new triggers away, but not the server */
+	open_user_table(&table, RowExclusiveLock,
+					ACL_SELECT | ACL_UPDATE | (super ? ACL_INSERT : 0));
+	syncmaster_refuse_triggers(RelationGetRelid(table.relation));
+	if (syncmaster_guard != GUARD_OFF)
+		(void) set_config_option("lock_timeout",
+								 psprintf("%d", syncmaster_lock_timeout),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+	users = parse_names(PG_GETARG_ARRAYTYPE_P(0),
+						username_width(table.relation), &count);
+	for (int i = 0; i < count; i++)
+		users[i].action = set_superuser(&table, &users[i], super);
+
+	qsort(users, count, sizeof(Username), compare_positions);
+	for (int i = 0; i < count; i++)
+	{
+		const char *texts[] = {users[i].name, users[i].action};
+
+		syncmaster_put_texts(result, lengthof(texts), texts);
+	}
+	close_user_table(&table);
+
+	return (Datum) 0;
+}
+
+/*
+ * syncmaster_add_superusers(VARIADIC usernames text[]) returns, for each name,
+ * whether the user was created, promoted or left unchanged
+ */
+Datum
+syncmaster_add_superusers(PG_FUNCTION_ARGS)
+{
+	return set_superusers(fcinfo, "syncmaster_add_superusers()", true);
+}
+
+/*
+ * syncmaster_remove_superusers(VARIADIC usernames text[]) returns, for each
+ * name, whether the user was demoted, left unchanged or not found
+ */
+Datum
+syncmaster_remove_superusers(PG_FUNCTION_ARGS)
+{
+	return set_superusers(fcinfo, "syncmaster_remove_superusers()", false);
+}
+
+/*
+ * syncmaster_superusers() returns names, and whether they can log in
+ */
+Datum
+syncmaster_superusers(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	OwnedTable table;
+
+	open_user_table(&table, AccessShareLock, ACL_SELECT);
+	if (SPI_execute(psprintf("SELECT username::text, is_active FROM %s "
+							 "WHERE is_superuser ORDER BY username",
+							 table.quoted_name),
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read table \"user\"");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	close_user_table(&table);
+
+	return (Datum) 0;
+}
