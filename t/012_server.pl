@@ -8,19 +8,15 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
-use Cwd qw(getcwd);
-use HTTP::Tiny;
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use POSIX qw(_exit);
 use SyncMasterEnv;
+use SyncmasterServer;
 use Test::More;
-use Time::HiRes qw(usleep);
 use utf8;
 
 my $python = require_syncmaster();
-my $server_pid;
 
 my $node = PostgreSQL::Test::Cluster->new('server');
 $node->init;
@@ -28,93 +24,6 @@ $node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off");
 $node->start;
 $node->safe_psql('postgres',
 	'CREATE ROLE app LOGIN; CREATE ROLE dba LOGIN; GRANT app TO dba');
-
-# Start the server, in a folder of its own: it looks for files in the current one.
-sub start_server
-{
-	my ($database) = @_;
-	my $port = PostgreSQL::Test::Cluster::get_free_port();
-	my $broker_port = PostgreSQL::Test::Cluster::get_free_port();
-	my $log = "$PostgreSQL::Test::Utils::log_path/012_server_$database.log";
-	my $folder = PostgreSQL::Test::Utils::tempdir();
-
-	$server_pid = fork // die "could not fork: $!";
-	if ($server_pid == 0)
-	{
-		my %environment =
-		  syncmaster_environment($node, $database, 'app', $broker_port);
-		@ENV{ keys %environment } = values %environment;
-		if (chdir($folder)
-			&& open(STDOUT, '>', $log)
-			&& open(STDERR, '>&', \*STDOUT))
-		{
-			exec $python, '-m', 'syncmaster.server', '--host', '127.0.0.1',
-			  '--port', $port;
-		}
-		_exit(127);
-	}
-
-	my $http = HTTP::Tiny->new(timeout => 60, no_proxy => ['127.0.0.1']);
-	my $base = "http://127.0.0.1:$port";
-	foreach my $i (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		last if $http->get("$base/monitoring/ping")->{success};
-		if (waitpid($server_pid, 1) == $server_pid)
-		{
-			$server_pid = undef;
-			BAIL_OUT("the server did not start: " . slurp_file($log));
-		}
-		usleep(100_000);
-	}
-	return { http => $http, base => "$base/v1", log => $log };
-}
-
-sub stop_server
-{
-	return if !defined $server_pid;
-	kill 'TERM', $server_pid;
-	waitpid $server_pid, 0;
-	$server_pid = undef;
-	return;
-}
-
-END
-{
-	my $status = $?;
-	stop_server();
-	$? = $status;
-}
-
-# One request; returns its status and what the answer holds.
-sub request
-{
-	my ($server, $method, $path, $content) = @_;
-	my %options;
-
-	$options{headers}{Authorization} = "Bearer $server->{token}"
-	  if defined $server->{token};
-	if (defined $content)
-	{
-		$options{headers}{'Content-Type'} = 'application/json';
-		$options{content} = encode_json($content);
-	}
-	my $answer =
-	  $server->{http}->request($method, "$server->{base}$path", \%options);
-	my $body = $answer->{content};
-	return ($answer->{status},
-		$body =~ /^\s*[\[{]/ ? decode_json($body) : $body);
-}
-
-# The same as a test of its status.
-sub request_is
-{
-	my ($server, $status, $name, $method, $path, $content) = @_;
-	my ($got, $body) = request($server, $method, $path, $content);
-
-	is($got, $status, "$server->{name}: $name")
-	  or diag(ref $body ? encode_json($body) : $body);
-	return $body;
-}
 
 # What a search finds, as names.
 sub found_is
@@ -136,20 +45,10 @@ sub found_is
 sub use_server
 {
 	my ($name, $database, $schema) = @_;
-	my $server = start_server($database);
-	my $http = $server->{http};
+	my $server = start_server($node, $python, $database, 'app');
 	$server->{name} = $name;
 
-	# Log in.
-	my $login = $http->post_form(
-		"$server->{base}/auth/token",
-		{
-			grant_type => 'password',
-			username => 'developer',
-			password => 'any'
-		});
-	is($login->{status}, 200, "$name: log in") or diag($login->{content});
-	$server->{token} = decode_json($login->{content})->{access_token};
+	log_in($server, 'developer');
 	my $me = request_is($server, 200, 'read oneself', 'GET', '/users/me');
 	is($me->{username}, 'developer', "$name: is who logged in");
 
