@@ -113,7 +113,8 @@ privileges_to_revoke(const GrantCall *call, const Securable *object,
 					syncmaster_held(object, call->role);
 
 	/* An owner's own rights are not for a service. */
-	if (extra == 0 || call->role == object->owner)
+	if (extra == 0 || call->role == object->owner ||
+		call->role == call->context.owner)
 		return 0;
 	if (object->is_schema &&
 		!may_grant(&call->context, call->context.caller, object))

@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 
 #include "compat.h"
+#include "extension.h"
 #include "privilege.h"
 #include "query.h"
 #include "result.h"
@@ -55,6 +56,7 @@ typedef struct PrivilegeRow
 typedef struct PrivilegeList
 {
 	MigrationContext context;
+	Oid extension_owner;
 	List *roles; /* of ServiceRole */
 	List *objects;
 	List *rows;
@@ -235,9 +237,11 @@ list_object(PrivilegeList *list, const Securable *object)
 	{
 		const AclItem *item = &acl_items(object->acl)[i];
 
-		/* to these, a grant gives nothing */
+		/* these are entitled, or need no grant */
 		if (item->ai_grantee != object->owner &&
 			item->ai_grantee != list->context.owner &&
+			!(object->of_extension &&
+			  item->ai_grantee == list->extension_owner) &&
 			(item->ai_grantee == ACL_ID_PUBLIC ||
 			 !superuser_arg(item->ai_grantee)))
 			list_excess(list, object, item);
@@ -270,6 +274,26 @@ list_membership(PrivilegeList *list, Oid member, Oid role, bool dangerous,
 				: NULL);
 }
 
+static char *
+revoke_calls(const PrivilegeList *list, const ServiceRole *entry)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int service = 1; service < 1 << NUM_SERVICES; service <<= 1)
+	{
+		if (entry->services & service)
+			appendStringInfo(&sql, "%sSELECT %s(%s, %s)",
+							 sql.len > 0 ? "; " : "",
+							 quote_qualified_identifier(list->context.schema,
+														"syncmaster_revoke"),
+							 quote_literal_cstr(role_name(entry->role)),
+							 quote_literal_cstr(
+								 syncmaster_services_text(service)));
+	}
+	return sql.data;
+}
+
 /*
  * What a role with services is beyond them.
  */
@@ -295,7 +319,8 @@ list_role(PrivilegeList *list, const ServiceRole *entry)
 	}
 	if (entry->role == owner)
 		add_row(list, STATE_DANGEROUS, owner, "role", role_name(owner), "OWNER",
-				"it owns the tables and can do everything with them", NULL);
+				"it owns the tables and can do everything with them",
+				revoke_calls(list, entry));
 
 	list_membership(list, entry->role, owner, true,
 					"it can do everything with the tables");
@@ -352,9 +377,12 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
 	PrivilegeList list = {0};
+	ExtensionEntry extension;
 	ListCell *lc;
 
 	syncmaster_fill_context(&list.context, GetUserId());
+	syncmaster_get_extension(&extension);
+	list.extension_owner = extension.owner;
 	list.roles = syncmaster_service_roles();
 	list.objects = syncmaster_securables(list.context.namespace);
 

@@ -35,6 +35,9 @@
 
 #define USER_TABLE "user"
 
+/* Bytes that are shown of a name that is too long. */
+#define SHOWN_LENGTH 64
+
 /* Somebody else may write the same user a few times between our statements. */
 #define MAX_ATTEMPTS 5
 
@@ -154,8 +157,11 @@ check_name(const Username *user, int width)
 				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
 				 errmsg("username is too long"),
 				 errdetail("It has %d characters, and column \"username\" "
-						   "takes %d: \"%s\".",
-						   length, width, user->name),
+						   "takes %d: \"%.*s...\".",
+						   length, width,
+						   pg_mbcliplen(user->name, strlen(user->name),
+										SHOWN_LENGTH),
+						   user->name),
 				 errhint("Name the user as he logs in to SyncMaster.")));
 }
 
@@ -176,7 +182,9 @@ parse_names(ArrayType *array, int width, int *count)
 	{
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("username must not be null")));
+							errmsg("username must not be null"),
+							errhint("Name the user as he logs in to "
+									"SyncMaster.")));
 		users[i].value = DatumGetTextPP(values[i]);
 		users[i].name = text_to_cstring(users[i].value);
 		users[i].position = i;

@@ -57,8 +57,9 @@ is( $node->safe_psql(
 	'',
 	'nobody has more or less');
 
-# Run one of the Python programs of test/python as a service.
-sub run_session
+# Run one of the Python programs of test/python as a service; returns whether it
+# succeeded, and what it printed.
+sub try_session
 {
 	my ($service, $program, @arguments) = @_;
 	my ($stdout, $stderr) = ('', '');
@@ -68,10 +69,19 @@ sub run_session
 	local $ENV{SYNCMASTER__WORKER__LOG_URL_TEMPLATE} =
 	  'https://logs.example.com/?run_id={{ run.id }}';
 
-	ok( PostgreSQL::Test::Utils::run_log(
-			[ $python, "$FindBin::RealBin/../test/python/$program.py", @arguments ],
-			'>', \$stdout, '2>', \$stderr),
-		"$program @arguments") or diag($stderr);
+	my $ok = PostgreSQL::Test::Utils::run_log(
+		[ $python, "$FindBin::RealBin/../test/python/$program.py", @arguments ],
+		'>', \$stdout, '2>', \$stderr);
+	return ($ok, $stdout, $stderr);
+}
+
+# The same as a test that it succeeds.
+sub run_session
+{
+	my ($service, $program, @arguments) = @_;
+	my ($ok, $stdout, $stderr) = try_session($service, $program, @arguments);
+
+	ok($ok, "$program @arguments") or diag($stderr);
 	return $stdout;
 }
 
@@ -398,20 +408,13 @@ $transfer = id_of('a transfer', '/transfers', $data);
 without('server', "$seq.run_id_seq",
 	sub { request($server, 'POST', '/runs', { transfer_id => $transfer }) });
 without('scheduler', "$seq.run_id_seq",
-	sub { run_session('scheduler', 'scheduler_session', 'poll', 'due') });
+	sub { try_session('scheduler', 'scheduler_session', 'poll', 'due') });
 request_is($server, 503, 'start a run', 'POST', '/runs', { transfer_id => $transfer });
 my $run = $node->safe_psql(
 	'sm', q{UPDATE run SET status = 'CREATED'
 		WHERE id = (SELECT max(id) FROM run) RETURNING id});
 without('worker', "$seq.task_id_sequence",
-	sub {
-		my ($stdout, $stderr) = ('', '');
-		my %environment = syncmaster_environment($node, 'sm', $role_of{worker}, 1);
-		local @ENV{ keys %environment } = values %environment;
-		PostgreSQL::Test::Utils::run_log(
-			[ $python, "$FindBin::RealBin/../test/python/worker_session.py", $run ],
-			'>', \$stdout, '2>', \$stderr);
-	});
+	sub { try_session('worker', 'worker_session', $run) });
 stop_server();
 
 # Without USAGE on the schema nothing is found.

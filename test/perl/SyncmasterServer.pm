@@ -123,7 +123,7 @@ sub request
 	}
 	my $answer =
 	  $server->{http}->request($method, "$server->{base}$path", \%options);
-	my $body = $answer->{content};
+	my $body = $answer->{content} // '';
 	return ($answer->{status},
 		$body =~ /^\s*[\[{]/ ? decode_json($body) : $body);
 }

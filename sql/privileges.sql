@@ -1,0 +1,189 @@
+-- Least rights: who has which service, and who has more or less.
+-- a clean start
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
+DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+RESET client_min_messages;
+SET syncmaster.create_indexes = off;
+CREATE EXTENSION syncmaster;
+
+CREATE ROLE regress_server;
+CREATE ROLE regress_scheduler;
+CREATE ROLE regress_worker;
+CREATE ROLE regress_monitor;
+CREATE ROLE "regress Reader";
+CREATE ROLE regress_owner;
+GRANT USAGE, CREATE ON SCHEMA public TO regress_owner;
+SELECT syncmaster_set_owner('regress_owner');
+
+-- nobody has anything
+SELECT * FROM syncmaster_privileges();
+
+-- what each service gets
+SELECT syncmaster_grant('regress_server', 'server');
+SELECT syncmaster_grant('regress_scheduler', 'scheduler');
+SELECT syncmaster_grant('regress_worker', 'worker');
+SELECT syncmaster_grant('regress_monitor', 'monitor');
+SELECT role, service, object_type, object_name, privilege, state
+FROM syncmaster_privileges();
+
+-- again: nothing is left to do
+SELECT syncmaster_grant('regress_server', 'server');
+SELECT syncmaster_grant('regress_worker', 'worker');
+
+-- the owner is the grantor
+SELECT DISTINCT a.grantor::regrole
+FROM pg_class c, aclexplode(c.relacl) a
+WHERE c.relnamespace = 'public'::regnamespace
+    AND a.grantee = 'regress_server'::regrole;
+
+-- what only the scheduler may
+SELECT r AS role,
+    has_any_column_privilege(r, 'apscheduler_jobs', 'SELECT') AS reads_jobs,
+    has_any_column_privilege(r, 'apscheduler_jobs', 'INSERT')
+        OR has_any_column_privilege(r, 'apscheduler_jobs', 'UPDATE')
+        OR has_table_privilege(r, 'apscheduler_jobs',
+                               'DELETE, TRUNCATE, TRIGGER') AS writes_jobs,
+    has_any_column_privilege(r, 'auth_data', 'SELECT') AS reads_credentials,
+    has_any_column_privilege(r, 'auth_data', 'INSERT')
+        OR has_any_column_privilege(r, 'auth_data', 'UPDATE')
+        AS writes_credentials,
+    has_any_column_privilege(r, '"user"', 'UPDATE') AS makes_superusers
+FROM unnest(ARRAY['regress_server', 'regress_scheduler', 'regress_worker',
+                  'regress_monitor']) r;
+
+-- two services of one role; what both need stays with either
+SELECT syncmaster_grant('regress_worker', 'scheduler');
+SELECT role, service, object_name FROM syncmaster_privileges()
+WHERE role = 'regress_worker';
+SELECT syncmaster_revoke('regress_worker', 'worker');
+SELECT role, service, object_name, privilege, state
+FROM syncmaster_privileges() WHERE role = 'regress_worker';
+SELECT syncmaster_grant('regress_worker', 'worker');
+SELECT syncmaster_revoke('regress_worker', 'scheduler');
+SELECT syncmaster_revoke('regress_worker', 'scheduler');
+
+-- less
+REVOKE SELECT, INSERT ON run FROM regress_scheduler;
+REVOKE UPDATE (log_url) ON run FROM regress_worker;
+REVOKE USAGE ON SEQUENCE run_id_seq FROM regress_server;
+
+-- and more: PUBLIC, roles without a service, what others granted
+GRANT SELECT ON "user" TO PUBLIC;
+GRANT CREATE ON SCHEMA public TO PUBLIC;
+GRANT SELECT (job_state), UPDATE (job_state) ON apscheduler_jobs
+    TO regress_server;
+GRANT TRIGGER ON apscheduler_jobs TO regress_monitor;
+GRANT INSERT ON celery_taskmeta TO regress_scheduler;
+GRANT UPDATE ON run TO regress_worker;
+GRANT SELECT ON auth_data TO "regress Reader" WITH GRANT OPTION;
+SET ROLE "regress Reader";
+GRANT SELECT ON auth_data TO regress_monitor;
+RESET ROLE;
+GRANT SELECT ON "group" TO regress_server WITH GRANT OPTION;
+GRANT SELECT ON alembic_version TO "regress Reader";
+GRANT USAGE, UPDATE ON SEQUENCE queue_id_seq TO "regress Reader";
+
+-- and by membership
+GRANT regress_scheduler TO regress_server;
+GRANT regress_owner TO regress_monitor;
+CREATE ROLE regress_between;
+GRANT pg_read_server_files TO regress_between;
+GRANT regress_between TO regress_worker;
+SELECT role, service, object_type, object_name, privilege, state, reason
+FROM syncmaster_privileges();
+SELECT fix FROM syncmaster_privileges();
+
+-- a superuser can do everything, and grants to one are not listed
+ALTER ROLE regress_monitor SUPERUSER;
+SELECT role, object_type, object_name, privilege, state, reason, fix
+FROM syncmaster_privileges() WHERE role = 'regress_monitor';
+ALTER ROLE regress_monitor NOSUPERUSER;
+
+-- the fixes fix it
+SELECT fix FROM syncmaster_privileges() WHERE fix IS NOT NULL \gexec
+REVOKE regress_between FROM regress_worker;
+SELECT role, service, object_type, object_name, state
+FROM syncmaster_privileges();
+
+-- whoever owns the tables has no use for a service
+SELECT syncmaster_grant('regress_owner', 'server');
+SELECT syncmaster_set_owner('regress_worker');
+CREATE ROLE regress_creator;
+GRANT USAGE, CREATE ON SCHEMA public TO regress_worker;
+SELECT syncmaster_set_owner('regress_worker');
+SELECT role, service, object_type, object_name, privilege, state, fix
+FROM syncmaster_privileges() WHERE role = 'regress_worker';
+-- to take it back leaves the owner's own rights alone
+SELECT syncmaster_revoke('regress_worker', 'worker');
+SELECT has_table_privilege('regress_worker', 'run', 'SELECT');
+SELECT syncmaster_set_owner('regress_owner');
+SELECT role, service, object_name, state FROM syncmaster_privileges();
+
+-- a role is renamed, and dropped when nothing is left to it
+ALTER ROLE regress_monitor RENAME TO "regress Monitor";
+SELECT role, service, state FROM syncmaster_privileges()
+WHERE service = 'monitor';
+SELECT syncmaster_revoke('regress Monitor', 'monitor');
+DROP ROLE "regress Monitor";
+
+-- arguments
+SELECT syncmaster_grant('regress_server', 'Server');
+SELECT syncmaster_grant('nobody', 'server');
+SELECT syncmaster_grant('public', 'server');
+SELECT syncmaster_grant(NULL, 'server');
+SELECT syncmaster_revoke('regress_server', NULL);
+
+-- who may hand out rights: the owner of the tables
+GRANT EXECUTE ON FUNCTION syncmaster_grant, syncmaster_revoke
+    TO regress_owner, regress_creator;
+SET ROLE regress_creator;
+SELECT syncmaster_grant('regress_creator', 'server');
+SET ROLE regress_owner;
+SELECT syncmaster_grant('regress_creator', 'worker');
+SELECT syncmaster_revoke('regress_creator', 'worker');
+RESET ROLE;
+
+-- a table of another owner
+ALTER TABLE run OWNER TO regress_creator;
+SET ROLE regress_owner;
+SELECT syncmaster_grant('regress Reader', 'worker');
+RESET ROLE;
+ALTER TABLE run OWNER TO regress_owner;
+
+-- a schema of another owner that is not open
+ALTER SCHEMA public OWNER TO regress_creator;
+REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+SET ROLE regress_owner;
+SELECT syncmaster_grant('regress Reader', 'worker');
+RESET ROLE;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+
+-- what is remembered belongs to another role, or cannot be
+ALTER TABLE syncmaster_history.service OWNER TO regress_creator;
+SET ROLE regress_owner;
+SELECT syncmaster_grant('regress Reader', 'worker');
+RESET ROLE;
+SET client_min_messages = warning;
+DROP SCHEMA syncmaster_history CASCADE;
+RESET client_min_messages;
+SET ROLE regress_owner;
+SELECT syncmaster_grant('regress Reader', 'worker');
+RESET ROLE;
+
+-- a read-only transaction
+BEGIN READ ONLY;
+SELECT syncmaster_grant('regress_server', 'server');
+ROLLBACK;
+
+SET client_min_messages = warning;
+DROP EXTENSION syncmaster;
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+DROP OWNED BY regress_server, regress_scheduler, regress_worker,
+    "regress Reader", regress_owner, regress_creator, regress_between CASCADE;
+DROP ROLE regress_server, regress_scheduler, regress_worker,
+    "regress Reader", regress_owner, regress_creator, regress_between;

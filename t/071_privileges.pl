@@ -1,0 +1,314 @@
+# What becomes of services' rights in upgrades and downgrades, in a restore and
+# in DROP EXTENSION, and who can make them more than they should be.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SampleDatabase;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('privileges');
+$node->init(allows_streaming => 1);
+$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off");
+$node->start;
+my @services = qw(server scheduler worker monitor);
+$node->safe_psql('postgres',
+	join ';', 'CREATE ROLE app LOGIN; CREATE ROLE dba LOGIN; CREATE ROLE mallory LOGIN',
+	map { "CREATE ROLE sm_$_ LOGIN" } @services);
+
+# A database with tables of app's at a version; all services are granted.
+sub create
+{
+	my ($database, $version) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->safe_psql($database,
+		'REVOKE CREATE ON SCHEMA public FROM PUBLIC; '
+		  . 'GRANT USAGE, CREATE ON SCHEMA public TO app');
+	$node->safe_psql($database,
+		"CREATE EXTENSION syncmaster VERSION '$version'; "
+		  . "SELECT syncmaster_set_owner('app')");
+	$node->safe_psql($database,
+		join ';', map { "SELECT syncmaster_grant('sm_$_', '$_')" } @services);
+	return;
+}
+
+# Every right in the schema of those roles, and who granted it.
+sub rights
+{
+	my ($database) = @_;
+	return $node->safe_psql(
+		$database, q{
+		SELECT kind, name, attname, grantee::regrole, privilege_type,
+			is_grantable, grantor::regrole
+		FROM (
+			SELECT relkind::text AS kind, relname AS name, NULL AS attname, relacl AS acl
+			FROM pg_class WHERE relnamespace IN
+				('public'::regnamespace, 'syncmaster_history'::regnamespace)
+			UNION ALL
+			SELECT 'c', relname, attname, attacl FROM pg_attribute
+			JOIN pg_class c ON c.oid = attrelid WHERE relnamespace IN
+				('public'::regnamespace, 'syncmaster_history'::regnamespace)
+			UNION ALL
+			SELECT 'n', nspname, NULL, nspacl FROM pg_namespace
+			WHERE nspname = 'public') s, aclexplode(acl)
+		WHERE grantee::regrole::text ~ '^sm_' ORDER BY 1, 2, 3, 4, 5});
+}
+
+sub deviations
+{
+	my ($database, $columns) = @_;
+	$columns //= 'role, object_name, privilege, state';
+	return $node->safe_psql($database,
+		"SELECT $columns FROM syncmaster_privileges() "
+		  . q{WHERE state <> 'granted' ORDER BY 1, 2, 3});
+}
+
+my $granted = 'sm_monitor|monitor
+sm_scheduler|scheduler
+sm_server|server
+sm_worker|worker';
+
+sub granted_is
+{
+	my ($database, $name) = @_;
+	is( $node->safe_psql(
+			$database,
+			q{SELECT role, object_name FROM syncmaster_privileges()
+			WHERE state = 'granted' ORDER BY 1}),
+		$granted,
+		"$name: who has which service is known");
+	is(deviations($database), '', "$name: nobody has more or less");
+	return;
+}
+
+# Versions --------------------------------------------------------------------
+
+create('versions', '1.11');
+my $rights = rights('versions');
+granted_is('versions', 'at 0011');
+foreach my $version (qw(1.12 1.13 1.12 1.11 1.13))
+{
+	$node->safe_psql('versions', "ALTER EXTENSION syncmaster UPDATE TO '$version'");
+	is(rights('versions'), $rights, "update to $version: the rights are the same");
+	granted_is('versions', "update to $version");
+}
+$node->safe_psql('versions',
+	"SELECT syncmaster_downgrade('0011'); SELECT syncmaster_upgrade('head')");
+is(rights('versions'), $rights, 'down to 0011 and up: the rights are the same');
+
+# Tables that come with a revision.
+foreach my $revision (qw(0010 0008 0005 0001 base))
+{
+	$node->safe_psql('versions',
+		"SET syncmaster.allow_destroy = on; SELECT syncmaster_downgrade('$revision')");
+	granted_is('versions', "at $revision");
+	$node->safe_psql('versions', "SELECT syncmaster_upgrade('head')");
+	is(rights('versions'), $rights, "from $revision to head: the rights are there again");
+}
+
+# A service is granted where its tables are not there yet.
+$node->safe_psql('versions',
+	"SET syncmaster.allow_destroy = on; SELECT syncmaster_downgrade('0005'); "
+	  . "SELECT syncmaster_revoke('sm_worker', 'worker')");
+$node->safe_psql('versions', "SELECT syncmaster_grant('sm_worker', 'worker')");
+unlike(rights('versions'), qr/celery/, 'granted at 0005: nothing on tables to come');
+$node->safe_psql('versions', "SELECT syncmaster_upgrade('head')");
+is(rights('versions'), $rights, 'granted at 0005: all is there at head');
+
+# Others make a table anew.
+$node->safe_psql('versions', 'DROP TABLE celery_taskmeta; DROP TABLE apscheduler_jobs');
+$node->safe_psql('versions', 'SELECT syncmaster_repair(false)');
+is(rights('versions'), $rights, 'tables that repair makes have the rights');
+$node->safe_psql('versions', 'DROP TABLE apscheduler_jobs');
+$node->safe_psql('versions',
+	q{CREATE TABLE apscheduler_jobs (id varchar(191) PRIMARY KEY,
+		next_run_time double precision, job_state bytea NOT NULL);
+	ALTER TABLE apscheduler_jobs OWNER TO app});
+is(deviations('versions'),
+	'sm_scheduler|apscheduler_jobs|SELECT, INSERT, UPDATE, DELETE|missing',
+	'a table that others make has none');
+$node->safe_psql('versions', "SELECT syncmaster_upgrade('head')");
+granted_is('versions', 'an upgrade to where the schema is');
+is(rights('versions'), $rights, 'an upgrade to where the schema is gives the rights');
+
+# DROP EXTENSION leaves all of it, and CREATE EXTENSION finds it.
+$node->safe_psql('versions', 'DROP EXTENSION syncmaster');
+is(rights('versions'), $rights, 'without the extension: the rights are the same');
+$node->safe_psql('versions', 'DROP TABLE apscheduler_jobs; CREATE EXTENSION syncmaster');
+is(rights('versions'), $rights, 'the extension is back: the rights are there');
+granted_is('versions', 'the extension is back');
+
+# The view of the metrics, which is the extension's own: as good as any is one
+# that is made a member.
+$node->safe_psql(
+	'versions', q{
+	DO $$
+	BEGIN
+		IF to_regclass('syncmaster_metrics') IS NULL THEN
+			CREATE VIEW syncmaster_metrics AS SELECT 1 AS value;
+			ALTER EXTENSION syncmaster ADD VIEW syncmaster_metrics;
+		END IF;
+	END $$;
+	SELECT syncmaster_upgrade('head')});
+is($node->safe_psql('versions', 'SELECT count(*) > 0 FROM syncmaster_metrics',
+		extra_params => [ '-U', 'sm_monitor' ]),
+	't', 'the monitor reads the metrics');
+foreach my $relation (
+	split /\n/, $node->safe_psql(
+		'versions', q{SELECT oid::regclass FROM pg_class
+			WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')
+			AND relname NOT LIKE 'syncmaster_%'}))
+{
+	my ($rc, undef, $stderr) = $node->psql('versions', "SELECT FROM $relation",
+		extra_params => [ '-U', 'sm_monitor' ]);
+	like($stderr, qr/permission denied/, "the monitor does not read $relation");
+}
+$rights = rights('versions');
+
+# Roles are renamed and dropped; the owner changes.
+$node->safe_psql('versions', 'ALTER ROLE sm_worker RENAME TO sm_worker2');
+is(rights('versions') =~ s/sm_worker2/sm_worker/gr, $rights,
+	'a renamed role keeps its rights');
+$node->safe_psql('versions', 'DROP TABLE celery_taskmeta; SELECT syncmaster_repair(false)');
+is(deviations('versions'), '', 'a renamed role gets what comes');
+$node->safe_psql('versions', 'ALTER ROLE sm_worker2 RENAME TO sm_worker');
+my ($rc, undef, $stderr) = $node->psql('postgres', 'DROP ROLE sm_worker');
+like($stderr, qr/cannot be dropped because some objects depend on it/,
+	'a role with a service is not dropped by mistake');
+$node->safe_psql('versions',
+	'GRANT CREATE ON SCHEMA public TO dba; SELECT syncmaster_set_owner(\'dba\')');
+is(rights('versions'), $rights =~ s/\|app$/|dba/gmr,
+	'another owner of the tables has granted it all');
+$node->safe_psql('versions', 'REVOKE CREATE ON SCHEMA public FROM app');
+granted_is('versions', 'another owner');
+$node->safe_psql('versions',
+	'GRANT CREATE ON SCHEMA public TO app; SELECT syncmaster_set_owner(\'app\'); '
+	  . 'REVOKE CREATE ON SCHEMA public FROM dba');
+is(rights('versions'), $rights, 'and the first one again');
+
+# Dump and restore ------------------------------------------------------------
+
+create('source', '1.13');
+$rights = rights('source');
+foreach my $options ([], ['-Fc'])
+{
+	my $format = $options->[0] // 'SQL';
+	my $dump = dump_database($node, 'source', @$options);
+	my $target = 'restored_' . lc($format =~ s/\W//r);
+
+	$node->safe_psql('postgres', "CREATE DATABASE $target TEMPLATE template0");
+	restored_quietly($node, $dump, $target, "restore of $format");
+	is(rights($target), $rights, "restore of $format: the rights are the same");
+	granted_is($target, "restore of $format");
+	$node->safe_psql($target, 'DROP TABLE celery_taskmeta; SELECT syncmaster_repair(false)');
+	is(rights($target), $rights, "restore of $format: what comes gets them");
+}
+
+# A dump without rights: nobody has any, and nobody a service.
+my $dump = dump_database($node, 'source', '-x');
+$node->safe_psql('postgres', 'CREATE DATABASE without_acl TEMPLATE template0');
+restored_quietly($node, $dump, 'without_acl', 'restore without rights');
+is(rights('without_acl'), '', 'restore without rights: there are none');
+is( $node->safe_psql(
+		'without_acl',
+		q{SELECT * FROM syncmaster_privileges() WHERE role <> 'PUBLIC'}),
+	'',
+	'restore without rights: nor services');
+
+# A role that only owns the tables can dump them.
+($rc) = run_command_on($node, 'pg_dump', '-U', 'app', '-f',
+	PostgreSQL::Test::Utils::tempdir() . '/by_app.sql', 'source');
+is($rc, 0, 'the owner of the tables can dump the database');
+
+# Standby ---------------------------------------------------------------------
+
+$node->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->start;
+is( $standby->safe_psql(
+		'source',
+		q{SELECT role, object_name FROM syncmaster_privileges()
+			WHERE state = 'granted' ORDER BY 1}),
+	$granted,
+	'a standby lists the services');
+(undef, undef, $stderr) =
+  $standby->psql('source', "SELECT syncmaster_grant('mallory', 'monitor')");
+like($stderr, qr/cannot execute syncmaster_grant\(\) during recovery|read-only/,
+	'a standby grants nothing');
+$standby->stop;
+
+# Two at once -----------------------------------------------------------------
+
+my $session = $node->background_psql('source', on_error_stop => 0)
+  if $node->can('background_psql') && PostgreSQL::Test::Utils->can('pump_until');
+SKIP:
+{
+	skip 'needs a background session', 1 if !defined $session || !$session->can('query');
+	$session->query("BEGIN; SELECT syncmaster_grant('mallory', 'monitor')");
+	(undef, undef, $stderr) = $node->psql('source',
+		"SET syncmaster.lock_timeout = '100ms'; "
+		  . "SELECT syncmaster_grant('mallory', 'worker')");
+	like($stderr, qr/ERROR:  could not lock table "alembic_version"/,
+		'a second grant waits for the first, and not for ever');
+	$session->query('ROLLBACK');
+	$session->quit;
+}
+
+# Whose word counts -----------------------------------------------------------
+
+# Somebody who may make schemas is there first, and writes down what he likes.
+create('squatter', '1.13');
+$node->safe_psql('squatter', 'DROP SCHEMA syncmaster_history CASCADE');
+$node->safe_psql('postgres', 'GRANT CREATE ON DATABASE squatter TO mallory');
+$node->safe_psql(
+	'squatter', q{
+	CREATE SCHEMA syncmaster_history;
+	CREATE TABLE syncmaster_history.service (server bool, scheduler bool);
+	GRANT SELECT (server, scheduler) ON syncmaster_history.service TO mallory, sm_server},
+	extra_params => [ '-U', 'mallory' ]);
+($rc, undef, $stderr) =
+  $node->psql('squatter', "SELECT syncmaster_upgrade('head')");
+like(
+	$stderr,
+	qr/WARNING:  the services' rights on table "queue" are left as they are|WARNING:  the services' rights on table "\w+" are left as they are/,
+	'what a stranger wrote down is not granted');
+is( $node->safe_psql(
+		'squatter', q{SELECT bool_or(has_table_privilege('mallory', oid, 'SELECT'))
+			FROM pg_class WHERE relnamespace = 'public'::regnamespace
+			AND relkind = 'r'}),
+	'f',
+	'a stranger has nothing of it');
+
+# The owner of the database is not the owner of what is in the tables.
+$node->safe_psql('postgres', 'ALTER DATABASE source OWNER TO mallory');
+$node->safe_psql('source',
+	'GRANT EXECUTE ON FUNCTION syncmaster_grant TO mallory');
+(undef, undef, $stderr) = $node->psql('source',
+	"SELECT syncmaster_grant('mallory', 'server')",
+	extra_params => [ '-U', 'mallory' ]);
+like($stderr, qr/role "mallory" may not hand out rights on the tables of role "app"/,
+	'the owner of the database cannot grant himself what is in the tables');
+
+# Planted functions are not called, whatever the owner of the tables makes.
+$node->safe_psql(
+	'source', q{
+	CREATE FUNCTION public.has_table_privilege(text, text) RETURNS bool
+		LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $x$planted$x$; END';
+	CREATE FUNCTION public.aclexplode(aclitem[]) RETURNS SETOF text
+		LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $x$planted$x$; END'},
+	extra_params => [ '-U', 'app' ]);
+is( $node->safe_psql(
+		'source', q{SET search_path = public, pg_catalog;
+		SELECT count(*) FROM syncmaster_privileges() WHERE state = 'granted'}),
+	4,
+	'functions in the schema do not matter');
+
+$node->stop;
+
+done_testing();
