@@ -237,6 +237,28 @@ is( $node->safe_psql('sm', 'SELECT status FROM celery_taskmeta ORDER BY id'),
 	"SUCCESS\nFAILURE",
 	"worker: the results are in Celery's table");
 
+# Whoever writes these tables runs code ------------------------------------------
+
+# A pickle that, when it is read, runs a command: os.system('touch ...').
+sub pickle
+{
+	my ($file) = @_;
+	return "convert_to(E'cos\\nsystem\\n(S''touch $file''\\ntR.', 'UTF8')";
+}
+
+my $folder = PostgreSQL::Test::Utils::tempdir();
+$node->safe_psql('sm', "INSERT INTO apscheduler_jobs VALUES ('9', 0, "
+	  . pickle("$folder/by_scheduler") . ')');
+try_session('scheduler', 'scheduler_session', 'poll');
+ok(-e "$folder/by_scheduler", 'the scheduler runs what is in apscheduler_jobs');
+$node->safe_psql('sm',
+	'UPDATE celery_taskmeta SET result = ' . pickle("$folder/by_worker"));
+try_session('worker', 'worker_session', '--store',
+	$node->safe_psql('sm', 'SELECT min(task_id) FROM celery_taskmeta'));
+ok(-e "$folder/by_worker", 'the worker runs what is in celery_taskmeta');
+$node->safe_psql('sm', "DELETE FROM apscheduler_jobs WHERE id = '9'; "
+	  . 'UPDATE celery_taskmeta SET result = NULL');
+
 # The server again ------------------------------------------------------------
 
 $node->safe_psql('sm', "UPDATE run SET status = 'STARTED' WHERE id = $runs[0]");

@@ -2,7 +2,8 @@
 
 The arguments are ids of runs.  The task, Celery's worker around it and its
 result backend are the real ones; only the transfer of data itself, which needs
-Spark and two databases, is replaced: it fails for every second run.
+Spark and two databases, is replaced: it fails for every second run.  With
+--store, the arguments are ids of tasks instead, whose result is stored again.
 
 Runs with the Python of an environment in which data-syncmaster is installed.
 """
@@ -14,6 +15,10 @@ from celery.contrib.testing.worker import start_worker
 from syncmaster.worker.celery import app
 from syncmaster.worker.transfer import TransferController
 
+if sys.argv[1] == "--store":
+    for task in sys.argv[2:]:
+        app.backend.store_result(task, None, "SUCCESS")
+    sys.exit()
 runs = [int(argument) for argument in sys.argv[1:]]
 
 
