@@ -56,7 +56,9 @@ static const int nactive_statuses = lengthof(active_statuses);
 	"                  coalesce(a.xact_start, a.state_change))::text), " \
 	"       coalesce(a.xact_start IS NOT NULL, false), " \
 	"       EXISTS (SELECT 1 FROM unnest($1) t WHERE has_table_privilege(" \
-	"           a.usesysid, t, 'INSERT, UPDATE, DELETE, TRUNCATE')) " \
+	"           a.usesysid, t, 'INSERT, UPDATE, DELETE, TRUNCATE')), " \
+	"       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start) " \
+	"                * 1000, 0)::int8 " \
 	"FROM pg_stat_activity a " \
 	"WHERE a.datid = (SELECT oid FROM pg_database " \
 	"                 WHERE datname = current_database()) " \
@@ -115,6 +117,7 @@ syncmaster_other_sessions(Oid namespace)
 			SPI_getbinval(tuple, desc, 2, &isnull));
 		session->may_write = DatumGetBool(
 			SPI_getbinval(tuple, desc, 3, &isnull));
+		session->age = DatumGetInt64(SPI_getbinval(tuple, desc, 4, &isnull));
 		sessions = lappend(sessions, session);
 		MemoryContextSwitchTo(old_context);
 	}

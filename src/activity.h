@@ -16,6 +16,7 @@
 typedef struct OtherSession
 {
 	char *description;	 /* process, user, application, state */
+	int64 age;			 /* of its transaction, in ms; 0 if there is none */
 	bool in_transaction; /* as far as the caller may see */
 	bool may_write;		 /* some table of the application */
 } OtherSession;

@@ -3,11 +3,6 @@
  * check_column.c
  *	  The columns of a table against what its revision should have.
  *
- * Expressions are compared as trees, not as text: what the server makes of
- * the expected text for this very table, with only pg_catalog searched, must
- * equal what the catalogue holds.  So it does not matter how a major writes
- * an expression, and a function of the same name elsewhere does not pass.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -37,8 +32,8 @@
 /*
  * What the catalogue holds as a column's default or generated expression.
  */
-static Node *
-stored_expression(Relation rel, AttrNumber attnum)
+Node *
+syncmaster_stored_expression(Relation rel, AttrNumber attnum)
 {
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
 
@@ -50,8 +45,8 @@ stored_expression(Relation rel, AttrNumber attnum)
 	return NULL;
 }
 
-static char *
-expression_text(Relation rel, Node *expression)
+char *
+syncmaster_expression_text(Relation rel, Node *expression)
 {
 	int save_nestlevel = syncmaster_enter_safe_settings();
 	char *text =
@@ -62,34 +57,6 @@ expression_text(Relation rel, Node *expression)
 
 	syncmaster_leave_safe_settings(save_nestlevel);
 	return text;
-}
-
-/*
- * The tree that ALTER TABLE would store for that text.  The columns in it are
- * known to be of types of pg_catalog, so that nobody's casts come into play.
- */
-static Node *
-analyze_expression(Relation rel, Form_pg_attribute att, const char *text,
-				   char generated)
-{
-	int save_nestlevel = syncmaster_enter_safe_settings();
-	RawStmt *raw = linitial_node(RawStmt,
-								 pg_parse_query(psprintf("SELECT %s", text)));
-	SelectStmt *select = castNode(SelectStmt, raw->stmt);
-	ResTarget *target = linitial_node(ResTarget, select->targetList);
-	ParseState *pstate = make_parsestate(NULL);
-	Node *result;
-
-	addNSItemToQuery(pstate,
-					 addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
-												   NULL, false, true),
-					 true, true, true);
-	result = cookDefault(pstate, target->val, att->atttypid, att->atttypmod,
-						 NameStr(att->attname), generated);
-	free_parsestate(pstate);
-	syncmaster_leave_safe_settings(save_nestlevel);
-
-	return result;
 }
 
 static bool
@@ -119,63 +86,6 @@ sequence_of_default(Node *expression)
 	if (!IsA(argument, Const) || ((Const *) argument)->constisnull)
 		return InvalidOid;
 	return DatumGetObjectId(((Const *) argument)->constvalue);
-}
-
-/*
- * Have the columns that the generated expression reads the expected types?
- */
-static bool
-inputs_are_right(const RelationInfo *relation, Relation rel)
-{
-	for (const ColumnInfo *column = relation->columns; column->name != NULL;
-		 column++)
-	{
-		AttrNumber attnum = get_attnum(RelationGetRelid(rel), column->name);
-
-		if (syncmaster_generated_input(relation->name, column->name) &&
-			(attnum <= 0 ||
-			 get_atttype(RelationGetRelid(rel), attnum) != column->type))
-			return false;
-	}
-	return true;
-}
-
-static bool
-generated_is(const RelationInfo *relation, Relation rel, Form_pg_attribute att,
-			 int revision)
-{
-	Node *stored = stored_expression(rel, att->attnum);
-
-	return att->attgenerated == ATTRIBUTE_GENERATED_STORED && stored != NULL &&
-		   equal(stored, analyze_expression(rel, att,
-											syncmaster_generated_expression(
-												relation->name, revision),
-											ATTRIBUTE_GENERATED_STORED));
-}
-
-/*
- * Is the table's search_vector the one of that revision?  False too where it
- * cannot be told.
- */
-bool
-syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
-							int revision)
-{
-	Relation rel = table_open(relid, AccessShareLock);
-	AttrNumber attnum = get_attnum(relid, "search_vector");
-	bool result = false;
-
-	if (attnum > 0 && inputs_are_right(relation, rel))
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
-											  attnum - 1);
-
-		result = att->atttypid == TSVECTOROID &&
-				 generated_is(relation, rel, att, revision);
-	}
-	table_close(rel, AccessShareLock);
-
-	return result;
 }
 
 /*
@@ -334,7 +244,7 @@ static void
 check_plain(CheckContext *context, const RelationInfo *relation, Relation rel,
 			const ColumnInfo *column, Form_pg_attribute att)
 {
-	Node *stored = stored_expression(rel, att->attnum);
+	Node *stored = syncmaster_stored_expression(rel, att->attnum);
 	Difference *problem;
 
 	if (att->attgenerated != '\0')
@@ -370,17 +280,22 @@ check_plain(CheckContext *context, const RelationInfo *relation, Relation rel,
 	else
 		return;
 	if (stored != NULL)
-		problem->actual = expression_text(rel, stored);
+		problem->actual = syncmaster_expression_text(rel, stored);
 }
 
 static void
 check_now(CheckContext *context, const RelationInfo *relation, Relation rel,
 		  const ColumnInfo *column, Form_pg_attribute att)
 {
-	Node *stored = stored_expression(rel, att->attnum);
+	Node *stored = syncmaster_stored_expression(rel, att->attnum);
 	Difference *problem;
 
-	if (att->attgenerated == '\0' && is_call_of(stored, "now"))
+	/* a column of another type, which says it all, converts the value */
+	if (att->attgenerated == '\0' &&
+		is_call_of(att->atttypid == column->type && att->atttypmod < 0
+					   ? stored
+					   : strip_implicit_coercions(stored),
+				   "now"))
 		return;
 	problem = add_column_problem(
 		context, stored == NULL ? SEVERITY_ERROR : SEVERITY_WARNING, relation,
@@ -390,7 +305,7 @@ check_now(CheckContext *context, const RelationInfo *relation, Relation rel,
 	problem->fix = psprintf("%s SET DEFAULT now()",
 							alter_column(context, relation, column->name));
 	if (stored != NULL)
-		problem->actual = expression_text(rel, stored);
+		problem->actual = syncmaster_expression_text(rel, stored);
 	if (att->attgenerated != '\0')
 	{
 		problem->severity = SEVERITY_ERROR;
@@ -398,6 +313,44 @@ check_now(CheckContext *context, const RelationInfo *relation, Relation rel,
 		problem->fix = NULL;
 		problem->left = "the computed values would stay as they are";
 	}
+}
+
+static char *
+set_serial_default(const CheckContext *context, const RelationInfo *relation,
+				   const ColumnInfo *column, const char *sequence)
+{
+	return psprintf("%s SET DEFAULT pg_catalog.nextval(%s)",
+					alter_column(context, relation, column->name),
+					quote_literal_cstr(syncmaster_qualify(context, sequence)));
+}
+
+/*
+ * Statements that give an id its numbers from the sequence of a serial column,
+ * which may be there beside that of an identity.
+ */
+static char *
+make_default(const CheckContext *context, const RelationInfo *relation,
+			 const ColumnInfo *column, const char *name, Relation rel,
+			 Form_pg_attribute att)
+{
+	Oid types[3] = {OIDOID, OIDOID, INT4OID};
+	Datum values[3];
+
+	values[0] = ObjectIdGetDatum(get_relname_relid(name, context->namespace));
+	values[1] = ObjectIdGetDatum(RelationGetRelid(rel));
+	values[2] = Int32GetDatum(att->attnum);
+	if (syncmaster_query("SELECT FROM pg_class c WHERE c.oid = $1 "
+						 "AND c.relkind = 'S' AND NOT EXISTS "
+						 "    (SELECT FROM pg_depend d "
+						 "     WHERE d.classid = 'pg_class'::regclass "
+						 "     AND d.objid = c.oid AND d.deptype = 'i' "
+						 "     AND d.refobjid = $2 AND d.refobjsubid = $3)",
+						 3, types, values) == NIL)
+		return syncmaster_make_serial(context, relation, column, name);
+	return psprintf("%s; %s",
+					syncmaster_set_value(context, name, relation->name,
+										 column->name),
+					set_serial_default(context, relation, column, name));
 }
 
 /*
@@ -410,7 +363,7 @@ check_serial_default(CheckContext *context, const RelationInfo *relation,
 {
 	char *name = psprintf("%s_%s_seq", relation->name, column->name);
 	Oid sequence = get_relname_relid(name, context->namespace);
-	Node *stored = stored_expression(rel, att->attnum);
+	Node *stored = syncmaster_stored_expression(rel, att->attnum);
 	Difference *problem;
 
 	if (att->attidentity != '\0' || att->attgenerated != '\0')
@@ -422,13 +375,17 @@ check_serial_default(CheckContext *context, const RelationInfo *relation,
 			relation, column->name,
 			att->attidentity != '\0' ? "is an identity" : "is generated");
 		problem->expected = psprintf("nextval() of \"%s\"", name);
-		problem->left = "its numbers would start anew; make the sequence and "
-						"the default by hand";
+		if (att->attidentity != '\0')
+			problem->fix = psprintf(
+				"%s DROP IDENTITY; %s",
+				alter_column(context, relation, column->name),
+				make_default(context, relation, column, name, rel, att));
+		problem->left = "numbers of rows that are gone would be given again";
 		return;
 	}
 	if (OidIsValid(sequence) && sequence_of_default(stored) == sequence)
 		return;
-	if (!OidIsValid(sequence) && stored == NULL)
+	if (!OidIsValid(sequence) || get_rel_relkind(sequence) != RELKIND_SEQUENCE)
 		return; /* the missing sequence brings its default along */
 
 	problem = add_column_problem(context, SEVERITY_ERROR, relation,
@@ -438,72 +395,17 @@ check_serial_default(CheckContext *context, const RelationInfo *relation,
 	problem->expected = psprintf("nextval('%s'::regclass)",
 								 syncmaster_qualify(context, name));
 	if (stored != NULL)
-		problem->actual = expression_text(rel, stored);
-	problem->fix =
-		psprintf("%s SET DEFAULT pg_catalog.nextval(%s)",
-				 alter_column(context, relation, column->name),
-				 quote_literal_cstr(syncmaster_qualify(context, name)));
-}
-
-/*
- * Statements that compute the column anew.
- */
-static char *
-regenerate_column(const CheckContext *context, const RelationInfo *relation,
-				  const ColumnInfo *column)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "ALTER TABLE %s DROP COLUMN %s, ADD COLUMN %s",
-					 syncmaster_qualify(context, relation->name),
-					 quote_identifier(column->name),
-					 syncmaster_column_definition(relation, column,
-												  context->revision));
-	for (int i = 0; i < syncmaster_nindexes; i++)
-	{
-		const ExpectedIndex *index = &syncmaster_indexes[i];
-
-		if (strcmp(index->table, relation->name) == 0 &&
-			strcmp(index->method, "gin (search_vector)") == 0)
-			appendStringInfo(&sql, "; %s",
-							 syncmaster_index_definition(index, index->name,
-														 context->schema));
-	}
-	return sql.data;
-}
-
-static void
-check_generated(CheckContext *context, const RelationInfo *relation,
-				Relation rel, const ColumnInfo *column, Form_pg_attribute att)
-{
-	const char *text = syncmaster_generated_expression(relation->name,
-													   context->revision);
-	Node *stored = stored_expression(rel, att->attnum);
-	Difference *problem;
-
-	if (!inputs_are_right(relation, rel) || att->atttypid != column->type ||
-		generated_is(relation, rel, att, context->revision))
-		return;
-	problem =
-		add_column_problem(context, SEVERITY_ERROR, relation, column->name,
-						   att->attgenerated == '\0' ? "is not generated"
-						   : att->attgenerated != ATTRIBUTE_GENERATED_STORED
-							   ? "is not stored"
-							   : "has another expression");
-	problem->expected = expression_text(
-		rel, analyze_expression(rel, att, text, ATTRIBUTE_GENERATED_STORED));
-	if (stored != NULL)
-		problem->actual = expression_text(rel, stored);
-	problem->fix = regenerate_column(context, relation, column);
-	problem->left = "the table is rewritten, and indexes, views and grants on "
-					"the column go with it";
+		problem->actual = syncmaster_expression_text(rel, stored);
+	problem->fix = set_serial_default(context, relation, column, name);
 }
 
 static void
 check_column(CheckContext *context, const RelationInfo *relation, Relation rel,
 			 const ColumnInfo *column, Form_pg_attribute att)
 {
+	if (column->filled_by == DEFAULT_GENERATED &&
+		!syncmaster_check_generated(context, relation, rel, column, att))
+		return;
 	check_type(context, relation, column, att);
 	check_null(context, relation, column, att);
 	switch (column->filled_by)
@@ -518,7 +420,6 @@ check_column(CheckContext *context, const RelationInfo *relation, Relation rel,
 			check_now(context, relation, rel, column, att);
 			break;
 		case DEFAULT_GENERATED:
-			check_generated(context, relation, rel, column, att);
 			break;
 	}
 }
@@ -529,7 +430,8 @@ check_column(CheckContext *context, const RelationInfo *relation, Relation rel,
  */
 static void
 report_missing_column(CheckContext *context, const RelationInfo *relation,
-					  const ColumnInfo *column)
+					  const ColumnInfo *column,
+					  const FormData_pg_attribute *other)
 {
 	bool required = column - relation->columns <
 					syncmaster_columns_required(relation);
@@ -544,6 +446,15 @@ report_missing_column(CheckContext *context, const RelationInfo *relation,
 							syncmaster_qualify(context, relation->name),
 							syncmaster_column_definition(relation, column,
 														 context->revision));
+	if (other == NULL)
+		return;
+	problem->problem = "is missing, but seems to have another name";
+	problem->actual = pstrdup(NameStr(other->attname));
+	problem->fix = psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s",
+							syncmaster_qualify(context, relation->name),
+							quote_identifier(NameStr(other->attname)),
+							quote_identifier(column->name));
+	problem->left = "whether it is the same column is for you to say";
 }
 
 /*
@@ -587,12 +498,70 @@ find_column(const RelationInfo *relation, const char *name)
 	return NULL;
 }
 
+/*
+ * Is that column an expected one under another name?
+ */
+static bool
+may_be(const ColumnInfo *column, const FormData_pg_attribute *att)
+{
+	return att->atttypid == column->type &&
+		   att->atttypmod ==
+			   (column->length > 0 ? column->length + (int32) VARHDRSZ : -1) &&
+		   att->attnotnull == column->not_null;
+}
+
+/*
+ * If just one column is missing and just one is extra, and is made like it, it
+ * has been renamed.  Returns that, else NULL.
+ */
+static Form_pg_attribute
+find_renamed(const RelationInfo *relation, TupleDesc desc)
+{
+	const ColumnInfo *missing = NULL;
+	Form_pg_attribute extra = NULL;
+	int nmissing = 0;
+	int nextra = 0;
+
+	for (const ColumnInfo *column = relation->columns; column->name != NULL;
+		 column++)
+	{
+		bool found = false;
+
+		for (int i = 0; i < desc->natts; i++)
+		{
+			Form_pg_attribute att = TupleDescAttr(desc, i);
+
+			found |= !att->attisdropped &&
+					 strcmp(NameStr(att->attname), column->name) == 0;
+		}
+		if (!found)
+		{
+			missing = column;
+			nmissing++;
+		}
+	}
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped &&
+			find_column(relation, NameStr(att->attname)) == NULL)
+		{
+			extra = att;
+			nextra++;
+		}
+	}
+	return nmissing == 1 && nextra == 1 && may_be(missing, extra) ? extra
+																  : NULL;
+}
+
 void
 syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 						 Oid relid)
 {
 	Relation rel = table_open(relid, AccessShareLock);
 	TupleDesc desc = RelationGetDescr(rel);
+	Form_pg_attribute renamed = find_renamed(relation, desc);
 	const ColumnInfo *last = NULL;
 	bool in_order = true;
 
@@ -605,7 +574,7 @@ syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 			check_column(context, relation, rel, column,
 						 TupleDescAttr(desc, attnum - 1));
 		else
-			report_missing_column(context, relation, column);
+			report_missing_column(context, relation, column, renamed);
 	}
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -615,9 +584,9 @@ syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 		if (att->attisdropped)
 			continue;
 		column = find_column(relation, NameStr(att->attname));
-		if (column == NULL)
+		if (column == NULL && att != renamed)
 			report_extra_column(context, relation, att);
-		else
+		else if (column != NULL)
 		{
 			in_order = in_order && (last == NULL || column > last);
 			last = column;

@@ -12,6 +12,7 @@
 
 #include "catalog/pg_constraint.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "expected.h"
 #include "difference.h"
@@ -82,8 +83,8 @@ find_by_name(List *actual, const char *name)
 	return NULL;
 }
 
-static bool
-is_expected_name(const char *table, const char *name)
+bool
+syncmaster_is_constraint(const char *table, const char *name)
 {
 	for (int i = 0; i < syncmaster_nconstraints; i++)
 	{
@@ -109,7 +110,7 @@ find_by_definition(List *actual, const ExpectedConstraint *expected,
 
 		if (!con->expected && con->type == expected->type &&
 			starts_with(con->definition, definition) &&
-			!is_expected_name(expected->table, con->name))
+			!syncmaster_is_constraint(expected->table, con->name))
 			return con;
 	}
 	return NULL;
@@ -180,6 +181,44 @@ check_state(CheckContext *context, const ExpectedConstraint *expected,
 		problem->problem = "is another one";
 }
 
+/*
+ * The name of a key that is missing may belong to an index that can become the
+ * key's, or to something that has to give way first.
+ */
+static void
+use_name(const CheckContext *context, const ExpectedConstraint *expected,
+		 Difference *problem)
+{
+	Oid relid = get_relname_relid(expected->name, context->namespace);
+	char *definition = psprintf("CREATE UNIQUE INDEX %s ON %s USING btree (%s)",
+								expected->name,
+								syncmaster_qualify(context, expected->table),
+								expected->columns);
+	char **row;
+
+	if (expected->type == CONSTRAINT_FOREIGN || !OidIsValid(relid))
+		return;
+	row = linitial(syncmaster_query_oid(
+		"SELECT (SELECT pg_get_indexdef(indexrelid) FROM pg_index "
+		"        WHERE indexrelid = $1 AND indisvalid)",
+		relid));
+	if (row[0] != NULL && strcmp(row[0], definition) == 0)
+	{
+		problem->fix = psprintf(
+			"ALTER TABLE %s ADD CONSTRAINT %s %s USING "
+			"INDEX %s",
+			syncmaster_qualify(context, expected->table), expected->name,
+			expected->type == CONSTRAINT_PRIMARY ? "PRIMARY KEY" : "UNIQUE",
+			expected->name);
+		return;
+	}
+	problem->problem = "is missing, and its name is taken";
+	problem->fix = psprintf("%s%s",
+							syncmaster_free_name(context, expected->name),
+							problem->fix);
+	problem->left = LEFT_NAME;
+}
+
 static void
 check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 				 List *actual)
@@ -227,6 +266,7 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 		problem = syncmaster_add_difference(context, SEVERITY_ERROR,
 											"constraint", object, "is missing");
 		problem->fix = make_again(context, expected, definition, false);
+		use_name(context, expected, problem);
 	}
 	problem->expected = definition;
 }

@@ -24,7 +24,7 @@
 	"WHERE tgrelid = $1 AND NOT tgisinternal ORDER BY 1"
 
 #define RULES_QUERY \
-	"SELECT rulename, pg_get_ruledef(oid) FROM pg_rewrite " \
+	"SELECT rulename, pg_get_ruledef(oid), ev_enabled FROM pg_rewrite " \
 	"WHERE ev_class = $1 ORDER BY 1"
 
 #define POLICIES_QUERY \
@@ -42,6 +42,25 @@
 	"               ELSE i.inhparent END " \
 	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
 	"WHERE $1 IN (i.inhrelid, i.inhparent) ORDER BY 1"
+
+/* foreign keys of other tables; those of partitions come from their parent */
+#define REFERENCES_QUERY \
+	"SELECT c.relname, n.nspname, k.conname, pg_get_constraintdef(k.oid), " \
+	"    k.confdeltype IN ('a', 'r'), n.oid = r.relnamespace " \
+	"FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid " \
+	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
+	"JOIN pg_class r ON r.oid = k.confrelid " \
+	"WHERE k.confrelid = $1 AND k.contype = 'f' AND k.conparentid = 0 " \
+	"ORDER BY 2, 1, 3"
+
+/* whether an UPDATE can be published, and whether it is to be */
+#define REPLICA_QUERY \
+	"SELECT c.relreplident, EXISTS (SELECT FROM pg_publication_tables p " \
+	"    JOIN pg_publication USING (pubname) " \
+	"    WHERE p.schemaname = n.nspname AND p.tablename = c.relname " \
+	"    AND (pubupdate OR pubdelete)) " \
+	"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace " \
+	"WHERE c.oid = $1"
 
 #define GRANTS_QUERY \
 	"SELECT coalesce(quote_ident(r.rolname), 'PUBLIC'), " \
@@ -70,6 +89,24 @@
 	"    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid " \
 	"    AND (d.deptype = 'e' OR " \
 	"         (c.relkind = 'S' AND d.deptype IN ('a', 'i')))) ORDER BY 1"
+
+static bool
+is_known_relation(const char *name)
+{
+	if (strcmp(name, syncmaster_version_relation.name) == 0)
+		return true;
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+
+		if (strcmp(relation->name, name) == 0 ||
+			(relation->columns != NULL &&
+			 relation->columns[0].filled_by == DEFAULT_SERIAL &&
+			 strcmp(psprintf("%s_id_seq", relation->name), name) == 0))
+			return true;
+	}
+	return false;
+}
 
 static void
 check_persistence(CheckContext *context, const char *name, Oid relid)
@@ -123,6 +160,7 @@ syncmaster_check_relation(CheckContext *context, const char *name, Oid relid)
 
 	check_persistence(context, name, relid);
 	check_owner(context, name, relid);
+	syncmaster_check_rights(context, name, relid);
 	foreach (lc, syncmaster_query_oid(COMMENTS_QUERY, relid))
 	{
 		char **row = lfirst(lc);
@@ -175,10 +213,11 @@ check_rules(CheckContext *context, const char *name, Oid relid)
 	foreach (lc, syncmaster_query_oid(RULES_QUERY, relid))
 	{
 		char **row = lfirst(lc);
-		Difference *problem =
-			syncmaster_add_difference(context, SEVERITY_WARNING, "rule",
-									  syncmaster_column_name(name, row[0]),
-									  "is extra");
+		bool disabled = row[2][0] == 'D';
+		Difference *problem = syncmaster_add_difference(
+			context, disabled ? SEVERITY_INFO : SEVERITY_WARNING, "rule",
+			syncmaster_column_name(name, row[0]),
+			disabled ? "is extra, and disabled" : "is extra");
 
 		problem->actual = row[1];
 		problem->fix = psprintf("DROP RULE %s ON %s", quote_identifier(row[0]),
@@ -280,6 +319,58 @@ check_grants(CheckContext *context, const char *name, Oid relid)
 }
 
 /*
+ * Rows that others refer to cannot be deleted, or take others with them.
+ */
+static void
+check_references(CheckContext *context, const char *name, Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(REFERENCES_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		bool keeps = row[4][0] == 't';
+		const char *table = quote_qualified_identifier(row[1], row[0]);
+		Difference *problem;
+
+		if (row[5][0] == 't' && is_known_relation(row[0]))
+			continue;
+		problem = syncmaster_add_difference(
+			context, keeps ? SEVERITY_WARNING : SEVERITY_INFO, "constraint",
+			syncmaster_column_name(table, row[2]),
+			keeps ? psprintf("keeps rows of table \"%s\" from being deleted",
+							 name)
+				  : psprintf("refers to table \"%s\"", name));
+		problem->actual = row[3];
+		problem->fix = psprintf("ALTER TABLE %s DROP CONSTRAINT %s", table,
+								quote_identifier(row[2]));
+		problem->left = LEFT_FOREIGN;
+	}
+}
+
+/*
+ * What is published cannot be changed without a replica identity.
+ */
+static void
+check_replica_identity(CheckContext *context, const char *name, Oid relid)
+{
+	char **row = linitial(syncmaster_query_oid(REPLICA_QUERY, relid));
+	bool published = row[1][0] == 't';
+	Difference *problem;
+
+	if (row[0][0] != REPLICA_IDENTITY_NOTHING)
+		return;
+	problem = syncmaster_add_difference(
+		context, published ? SEVERITY_ERROR : SEVERITY_INFO, "table", name,
+		published ? "has no replica identity, so that its rows cannot change"
+				  : "has no replica identity");
+	problem->expected = "DEFAULT";
+	problem->actual = "NOTHING";
+	problem->fix = psprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT",
+							syncmaster_qualify(context, name));
+}
+
+/*
  * All that may hang on a table.
  */
 void
@@ -290,25 +381,9 @@ syncmaster_check_extras(CheckContext *context, const RelationInfo *relation,
 	check_rules(context, relation->name, relid);
 	check_row_security(context, relation->name, relid);
 	check_inheritance(context, relation->name, relid);
+	check_references(context, relation->name, relid);
+	check_replica_identity(context, relation->name, relid);
 	check_grants(context, relation->name, relid);
-}
-
-static bool
-is_known_relation(const char *name)
-{
-	if (strcmp(name, syncmaster_version_relation.name) == 0)
-		return true;
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		const RelationInfo *relation = &syncmaster_relations[i];
-
-		if (strcmp(relation->name, name) == 0 ||
-			(relation->columns != NULL &&
-			 relation->columns[0].filled_by == DEFAULT_SERIAL &&
-			 strcmp(psprintf("%s_id_seq", relation->name), name) == 0))
-			return true;
-	}
-	return false;
 }
 
 /*

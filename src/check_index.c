@@ -116,6 +116,22 @@ report_invalid(CheckContext *context, const ActualIndex *index,
 							syncmaster_qualify(context, index->name));
 }
 
+/*
+ * What has the index's name has to give way first.
+ */
+static void
+leave_taken_name(const CheckContext *context, const char *name,
+				 Difference *problem)
+{
+	char *rename = syncmaster_free_name(context, name);
+
+	if (*rename == '\0')
+		return;
+	problem->problem = psprintf("%s, and its name is taken", problem->problem);
+	problem->fix = psprintf("%s%s", rename, problem->fix);
+	problem->left = LEFT_NAME;
+}
+
 static void
 check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 {
@@ -134,8 +150,7 @@ check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 											expected->name, "is missing");
 		problem->expected = definition;
 		problem->fix = definition;
-		if (OidIsValid(get_relname_relid(expected->name, context->namespace)))
-			problem->problem = "is missing, and its name is taken";
+		leave_taken_name(context, expected->name, problem);
 		return;
 	}
 
@@ -154,6 +169,7 @@ check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 		problem->fix = psprintf("ALTER INDEX %s RENAME TO %s",
 								syncmaster_qualify(context, index->name),
 								quote_identifier(expected->name));
+		leave_taken_name(context, expected->name, problem);
 	}
 	else if (strcmp(index->definition, definition) != 0)
 	{
@@ -216,8 +232,10 @@ syncmaster_check_indexes(CheckContext *context, const RelationInfo *relation,
 	{
 		ActualIndex *index = lfirst(lc);
 
-		if (index->expected)
-			continue;
+		if (index->expected ||
+			(!index->of_constraint &&
+			 syncmaster_is_constraint(relation->name, index->name)))
+			continue; /* the missing constraint gets it */
 		if (!index->of_constraint)
 			report_extra_index(context, index);
 		else if (!index->valid)

@@ -14,14 +14,17 @@
 #include "access/tableam.h"
 #include "access/xlog.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "common/int.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
@@ -43,6 +46,13 @@
 	"    AND d.objid = s.seqrelid AND d.deptype IN ('a', 'i') " \
 	"    AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 " \
 	"WHERE s.seqrelid = $1"
+
+/* sequences that a column ($2) of a table ($1) owns, in a schema ($3) */
+#define OWNED_QUERY \
+	"SELECT c.relname FROM pg_depend d JOIN pg_class c ON c.oid = d.objid " \
+	"WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'a' " \
+	"AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 " \
+	"AND d.refobjsubid = $2 AND c.relkind = 'S' AND c.relnamespace = $3"
 
 #define EXPECTED_PARAMETERS \
 	"AS bigint INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 NO " \
@@ -125,24 +135,26 @@ highest_value(Oid relid, AttrNumber attnum, int64 *value)
 }
 
 /*
- * The number that the sequence gives next, if it counts up by one.
+ * The number that the sequence gives next, if it counts up by one; false if
+ * there is none.
  */
-static int64
-next_value(Oid sequence)
+static bool
+next_value(Oid sequence, int64 *next)
 {
 	Relation rel = relation_open(sequence, AccessShareLock);
 	DirectScan scan;
-	int64 result = 0;
+	bool result = true;
 
+	*next = 0;
 	syncmaster_begin_scan(&scan, rel);
 	if (syncmaster_next_row(&scan))
 	{
 		bool isnull;
 
-		result = DatumGetInt64(
+		*next = DatumGetInt64(
 			slot_getattr(scan.slot, SEQ_COL_LASTVAL, &isnull));
 		if (DatumGetBool(slot_getattr(scan.slot, SEQ_COL_CALLED, &isnull)))
-			result++;
+			result = !pg_add_s64_overflow(*next, 1, next);
 	}
 	syncmaster_end_scan(&scan);
 	relation_close(rel, AccessShareLock);
@@ -170,15 +182,20 @@ may_read(const CheckContext *context, Oid sequence, Oid table,
 		   check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
 }
 
+/*
+ * "parameters" are statements that must come before the sequence is set, or
+ * NULL; "maximum" is its limit.
+ */
 static void
 check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
-			const char *column)
+			const char *column, const char *parameters, int64 maximum)
 {
 	AttrNumber attnum = get_attnum(table, column);
 	Oid type = attnum > 0 ? get_atttype(table, attnum) : InvalidOid;
 	Difference *problem;
 	int64 highest;
 	int64 next;
+	bool has_next;
 
 	if (get_rel_relkind(table) != RELKIND_RELATION ||
 		(type != INT8OID && type != INT4OID))
@@ -196,23 +213,31 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 	}
 	if (!highest_value(table, attnum, &highest))
 		return;
-	next = next_value(sequence);
-	if (next > highest)
+	has_next = next_value(sequence, &next) && next <= maximum;
+	if (has_next && next > highest)
 		return;
 	problem =
 		syncmaster_add_difference(context, SEVERITY_ERROR, "sequence", name,
-								  "is behind the highest id of its table");
+								  has_next
+									  ? "is behind the highest id of its table"
+									  : "has no number left");
 	problem->expected = psprintf("> " INT64_FORMAT, highest);
-	problem->actual = psprintf(INT64_FORMAT, next);
+	problem->actual = has_next ? psprintf(INT64_FORMAT, next) : "none";
 	problem->fix = syncmaster_set_value(context, name, get_rel_name(table),
 										column);
+	if (parameters != NULL)
+		problem->fix = psprintf("%s; %s", parameters, problem->fix);
 }
 
-static void
+/*
+ * Returns the statement that sets right what matters, or NULL.
+ */
+static const char *
 check_parameters(CheckContext *context, const char *name, char **row)
 {
 	bool right = strcmp(row[0], "bigint") == 0 && strcmp(row[1], "1") == 0 &&
 				 strcmp(row[3], "9223372036854775807") == 0 && row[4][0] == 'f';
+	const char *fix = NULL;
 	Difference *problem;
 
 	if (!right || strcmp(row[2], "1") != 0)
@@ -226,8 +251,8 @@ check_parameters(CheckContext *context, const char *name, char **row)
 								   "MAXVALUE %s %s",
 								   row[0], row[1], row[2], row[3],
 								   row[4][0] == 't' ? "CYCLE" : "NO CYCLE");
-		problem->fix = psprintf("ALTER SEQUENCE %s " EXPECTED_PARAMETERS,
-								syncmaster_qualify(context, name));
+		problem->fix = fix = psprintf("ALTER SEQUENCE %s " EXPECTED_PARAMETERS,
+									  syncmaster_qualify(context, name));
 	}
 	if (strcmp(row[5], "1") != 0)
 	{
@@ -238,6 +263,7 @@ check_parameters(CheckContext *context, const char *name, char **row)
 		problem->fix = psprintf("ALTER SEQUENCE %s CACHE 1",
 								syncmaster_qualify(context, name));
 	}
+	return fix;
 }
 
 static void
@@ -284,23 +310,27 @@ syncmaster_check_sequence(CheckContext *context, const char *name, Oid table,
 {
 	Oid sequence = get_relname_relid(name, context->namespace);
 	List *rows = syncmaster_query_oid(SEQUENCE_QUERY, sequence);
+	const char *parameters;
 	char **row;
 
 	if (rows == NIL)
 		return; /* dropped meanwhile */
 	row = linitial(rows);
-	check_parameters(context, name, row);
+	parameters = check_parameters(context, name, row);
 	check_ownership(context, name, row, table, column, owned);
 	if (OidIsValid(table))
-		check_value(context, name, sequence, table, column);
+		check_value(context, name, sequence, table, column, parameters,
+					DatumGetInt64(
+						DirectFunctionCall1(int8in, CStringGetDatum(row[3]))));
 }
 
 /*
  * Statements that make what belongs to a bigserial column.
  */
-static char *
-make_serial(const CheckContext *context, const RelationInfo *relation,
-			const ColumnInfo *column, const char *name)
+char *
+syncmaster_make_serial(const CheckContext *context,
+					   const RelationInfo *relation, const ColumnInfo *column,
+					   const char *name)
 {
 	const RelationInfo sequence = {.name = name, .kind = RELKIND_SEQUENCE};
 	const char *table = syncmaster_qualify(context, relation->name);
@@ -317,6 +347,32 @@ make_serial(const CheckContext *context, const RelationInfo *relation,
 }
 
 /*
+ * Name of the one sequence in the schema that a column owns, if that is not
+ * the one that bigserial makes; NULL if there is none.
+ */
+char *
+syncmaster_other_sequence(const CheckContext *context, Oid relid,
+						  const char *column)
+{
+	Oid types[3] = {OIDOID, INT4OID, OIDOID};
+	Datum values[3];
+	List *rows;
+	char **row;
+
+	values[0] = ObjectIdGetDatum(relid);
+	values[1] = Int32GetDatum(get_attnum(relid, column));
+	values[2] = ObjectIdGetDatum(context->namespace);
+	rows = syncmaster_query(OWNED_QUERY, 3, types, values);
+	if (list_length(rows) != 1)
+		return NULL;
+	row = linitial(rows);
+	return strcmp(row[0], psprintf("%s_%s_seq", get_rel_name(relid), column)) ==
+				   0
+			   ? NULL
+			   : row[0];
+}
+
+/*
  * The sequence of a bigserial column, if the table has one.
  */
 void
@@ -327,6 +383,7 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 	char *name = psprintf("%s_%s_seq", relation->name, column->name);
 	Oid sequence = get_relname_relid(name, context->namespace);
 	Difference *problem;
+	char *other;
 
 	if (column->filled_by != DEFAULT_SERIAL)
 		return;
@@ -338,6 +395,22 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 	}
 	if (get_attnum(relid, column->name) <= 0)
 		return; /* the column is missing, which says it all */
+	other = syncmaster_other_sequence(context, relid, column->name);
+	if (other != NULL)
+	{
+		problem = syncmaster_add_difference(context, SEVERITY_WARNING,
+											"sequence", name,
+											"has another name");
+		problem->expected = name;
+		problem->actual = other;
+		problem->fix = psprintf("%sALTER SEQUENCE %s RENAME TO %s",
+								syncmaster_free_name(context, name),
+								syncmaster_qualify(context, other),
+								quote_identifier(name));
+		if (OidIsValid(sequence))
+			problem->left = LEFT_NAME;
+		return;
+	}
 
 	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "sequence",
 										name,
@@ -346,7 +419,9 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 	problem->expected = psprintf("owned by %s",
 								 syncmaster_column_name(relation->name,
 														column->name));
+	problem->fix = psprintf("%s%s", syncmaster_free_name(context, name),
+							syncmaster_make_serial(context, relation, column,
+												   name));
 	if (OidIsValid(sequence))
-		return;
-	problem->fix = make_serial(context, relation, column, name);
+		problem->left = LEFT_NAME;
 }

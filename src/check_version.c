@@ -396,8 +396,11 @@ syncmaster_check_search_path(CheckContext *context)
 	problem = syncmaster_add_difference(
 		context, SEVERITY_INFO, "schema", context->schema,
 		"is not searched by default by the tables' owner");
-	problem->fix = psprintf("ALTER DATABASE %s SET search_path = %s, public",
-							quote_identifier(get_database_name(MyDatabaseId)),
-							quote_identifier(context->schema));
-	problem->left = "a setting of the database concerns others as well";
+	problem->fix =
+		psprintf("ALTER ROLE %s IN DATABASE %s SET search_path = %s%s",
+				 quote_identifier(GetUserNameFromId(context->owner, false)),
+				 quote_identifier(get_database_name(MyDatabaseId)),
+				 quote_identifier(context->schema),
+				 strcmp(context->schema, "public") == 0 ? "" : ", public");
+	problem->left = "other applications of that role may rely on it";
 }

@@ -8,8 +8,10 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "expected.h"
 #include "difference.h"
@@ -64,6 +66,21 @@ syncmaster_make_relation(const CheckContext *context,
 					relation->kind == RELKIND_SEQUENCE ? "SEQUENCE" : "TABLE",
 					syncmaster_qualify(context, relation->name),
 					quote_identifier(GetUserNameFromId(context->owner, false)));
+}
+
+/*
+ * Statement, and what separates it from the next one, that gives whatever
+ * bears a name another one; empty if nothing does.
+ */
+char *
+syncmaster_free_name(const CheckContext *context, const char *name)
+{
+	if (!OidIsValid(get_relname_relid(name, context->namespace)))
+		return pstrdup("");
+	return psprintf("ALTER TABLE %s RENAME TO %s; ",
+					syncmaster_qualify(context, name),
+					quote_identifier(ChooseRelationName(
+						name, NULL, "other", context->namespace, false)));
 }
 
 /*

@@ -10,7 +10,9 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_attribute.h"
 #include "nodes/pg_list.h"
+#include "utils/relcache.h"
 
 #include "relation.h"
 
@@ -47,6 +49,8 @@ typedef struct CheckContext
 /* Why repair leaves problems of some kinds. */
 #define LEFT_FOREIGN \
 	"it was made by somebody who may still want it; drop it yourself if not"
+#define LEFT_NAME \
+	"its name belongs to something else, which you may want to name yourself"
 #define LEFT_TYPE "a conversion may lose data; look at the rows first"
 
 extern void syncmaster_begin_check(CheckContext *context);
@@ -62,6 +66,8 @@ extern char *syncmaster_column_name(const char *table, const char *column);
 
 extern char *syncmaster_make_relation(const CheckContext *context,
 									  const RelationInfo *relation);
+extern char *syncmaster_free_name(const CheckContext *context,
+								  const char *name);
 extern char *syncmaster_set_value(const CheckContext *context,
 								  const char *sequence, const char *table,
 								  const char *column);
@@ -69,25 +75,41 @@ extern char *syncmaster_set_value(const CheckContext *context,
 /* One part of the comparison each. */
 extern void syncmaster_check_columns(CheckContext *context,
 									 const RelationInfo *relation, Oid relid);
+extern Node *syncmaster_stored_expression(Relation rel, AttrNumber attnum);
+extern char *syncmaster_expression_text(Relation rel, Node *expression);
+extern bool syncmaster_check_generated(CheckContext *context,
+									   const RelationInfo *relation,
+									   Relation rel, const ColumnInfo *column,
+									   Form_pg_attribute att);
 extern bool syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
 										int revision);
 extern void syncmaster_check_constraints(CheckContext *context,
 										 const RelationInfo *relation,
 										 Oid relid);
+extern bool syncmaster_is_constraint(const char *table, const char *name);
 extern void syncmaster_check_indexes(CheckContext *context,
 									 const RelationInfo *relation, Oid relid);
 extern void syncmaster_check_extra_indexes(CheckContext *context);
 extern void syncmaster_check_serial(CheckContext *context,
 									const RelationInfo *relation, Oid relid);
+extern char *syncmaster_other_sequence(const CheckContext *context, Oid relid,
+									   const char *column);
+extern char *syncmaster_make_serial(const CheckContext *context,
+									const RelationInfo *relation,
+									const ColumnInfo *column, const char *name);
 extern void syncmaster_check_sequence(CheckContext *context, const char *name,
 									  Oid table, const char *column,
 									  bool owned);
 extern void syncmaster_check_relation(CheckContext *context, const char *name,
 									  Oid relid);
+extern void syncmaster_check_rights(CheckContext *context, const char *name,
+									Oid relid);
+extern void syncmaster_check_schema_usage(CheckContext *context);
 extern void syncmaster_check_extras(CheckContext *context,
 									const RelationInfo *relation, Oid relid);
 extern void syncmaster_check_other_relations(CheckContext *context);
 extern void syncmaster_check_versions(CheckContext *context);
+extern void syncmaster_check_extension_members(CheckContext *context);
 extern void syncmaster_check_trgm(CheckContext *context);
 extern void syncmaster_check_search_path(CheckContext *context);
 

@@ -75,6 +75,19 @@ is_history_table(Relation rel)
 }
 
 /*
+ * The same for a relation that the caller has locked.
+ */
+bool
+syncmaster_is_history(Oid relid)
+{
+	Relation rel = relation_open(relid, NoLock);
+	bool result = is_history_table(rel);
+
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
  * Make the schema unless it is there; its owner, invalid if nobody here may.
  */
 Oid

@@ -17,6 +17,7 @@
 
 extern Oid syncmaster_find_history(void);
 extern Oid syncmaster_require_history_schema(const MigrationContext *context);
+extern bool syncmaster_is_history(Oid relid);
 extern void syncmaster_record_migration(const MigrationContext *context,
 										int from, int to, TimestampTz started);
 

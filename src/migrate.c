@@ -215,9 +215,9 @@ static void
 repeat_step(const MigrationContext *context, int revision, const char *ddl)
 {
 	if (syncmaster_revision_info(revision)->repeatable)
-		syncmaster_run_statements(context, ddl,
-								  psprintf("syncmaster %s again",
-										   syncmaster_revision_id(revision)));
+		syncmaster_repeat_statements(
+			context, ddl,
+			psprintf("syncmaster %s again", syncmaster_revision_id(revision)));
 }
 
 /*

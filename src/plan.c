@@ -48,7 +48,7 @@ PG_FUNCTION_INFO_V1(syncmaster_upgrade_sql);
  */
 static void
 add_step(UpgradePlan *plan, const MigrationContext *context, const char *name,
-		 char *heading, List *ddl, char *stamp)
+		 char *heading, List *ddl, char *stamp, bool again)
 {
 	PlanStep *step = palloc0(sizeof(PlanStep));
 	ListCell *lc;
@@ -68,6 +68,9 @@ add_step(UpgradePlan *plan, const MigrationContext *context, const char *name,
 											  lfirst_node(RawStmt, statement),
 											  source, plan->effects);
 
+			/* a step that has been done is not undone by what is in its way */
+			if (effect->name_taken && again)
+				syncmaster_skip_effect(effect);
 			step->effects = lappend(step->effects, effect);
 			plan->effects = lappend(plan->effects, effect);
 		}
@@ -85,9 +88,10 @@ is_complete(const MigrationContext *context, const char *ddl)
 
 	foreach (lc, pg_parse_query(ddl))
 	{
-		if (!syncmaster_describe_statement(context, lfirst_node(RawStmt, lc),
-										   ddl, NIL)
-				 ->skipped)
+		StatementEffect *effect = syncmaster_describe_statement(
+			context, lfirst_node(RawStmt, lc), ddl, NIL);
+
+		if (!effect->skipped && !effect->name_taken)
 			return false;
 	}
 	return true;
@@ -109,7 +113,7 @@ syncmaster_make_plan(const MigrationContext *context,
 	if (!OidIsValid(plan->version_table))
 		add_step(plan, context, "base", "Alembic's table",
 				 list_make1(syncmaster_version_table_ddl(context->schema)),
-				 NULL);
+				 NULL, false);
 
 	for (int next = REVISION_BASE + 1; next <= target; next++)
 	{
@@ -123,12 +127,13 @@ syncmaster_make_plan(const MigrationContext *context,
 			add_step(plan, context, info->id,
 					 psprintf("Revision %s: %s", info->id, info->description),
 					 list_make1(ddl),
-					 syncmaster_stamp_sql(context->schema, next - 1, next));
+					 syncmaster_stamp_sql(context->schema, next - 1, next),
+					 false);
 		else if (!is_complete(context, ddl))
 			add_step(plan, context, info->id,
 					 psprintf("Revision %s again, for what is missing",
 							  info->id),
-					 list_make1(ddl), NULL);
+					 list_make1(ddl), NULL, true);
 	}
 
 	if (Max(target, revision->number) == REVISION_HEAD &&
@@ -139,7 +144,7 @@ syncmaster_make_plan(const MigrationContext *context,
 
 		if (definitions != NIL)
 			add_step(plan, context, "indexes", "Extra indexes", definitions,
-					 NULL);
+					 NULL, false);
 	}
 	syncmaster_leave_safe_settings(save_nestlevel);
 
@@ -327,7 +332,9 @@ put_effect(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
 		values[11] = sql == NULL ? (Datum) 0 : CStringGetTextDatum(sql);
 	}
 	put_row(result, position, step, effect->object_type, effect->object,
-			effect->skipped ? "none, it is there" : effect->action,
+			effect->name_taken ? "none, its name is taken"
+			: effect->skipped  ? "none, it is there"
+							   : effect->action,
 			effect->table, values, nulls);
 
 	foreach (lc, effect->locks)
@@ -460,10 +467,14 @@ append_step(StringInfo sql, const MigrationContext *context,
 	{
 		StatementEffect *effect = lfirst(lc);
 
-		if (effect->skipped)
+		if (effect->name_taken)
+			appendStringInfo(sql, "-- %s %s: its name is taken\n",
+							 effect->object_type,
+							 quote_identifier(effect->object));
+		else if (effect->skipped)
 			appendStringInfo(sql, "-- %s %s is there\n", effect->object_type,
 							 quote_identifier(effect->object));
-		else
+		if (!effect->skipped)
 			append_statement(sql, effect->sql, effect->role, role);
 	}
 	if (step->stamp != NULL)

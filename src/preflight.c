@@ -40,6 +40,9 @@
 
 #define PREFLIGHT_NATTS 4
 
+/* Age of a transaction, in ms, that is long where waits are not bounded. */
+#define LONG_TRANSACTION 60000
+
 PG_FUNCTION_INFO_V1(syncmaster_preflight);
 
 /*
@@ -184,6 +187,28 @@ check_rights(Preflight *preflight, const RevisionTarget *target)
 }
 
 /*
+ * A transaction that is older than the upgrade would wait for a lock has shown
+ * that it may well outlast it.
+ */
+static void
+check_age(Preflight *preflight, const OtherSession *session)
+{
+	bool bounded = syncmaster_guard != GUARD_OFF && syncmaster_lock_timeout > 0;
+
+	if (session->age <= (bounded ? syncmaster_lock_timeout : LONG_TRANSACTION))
+		return;
+	syncmaster_report(
+		preflight, PROBLEM_WARNING, "transaction",
+		psprintf("%s has had a transaction open for " INT64_FORMAT " s",
+				 session->description, session->age / 1000),
+		psprintf("If it uses SyncMaster's tables, the upgrade waits for %s: "
+				 "let it end, or end it with pg_terminate_backend().",
+				 bounded ? psprintf("at most %d ms, and then fails",
+									syncmaster_lock_timeout)
+						 : "it"));
+}
+
+/*
  * Who is at work?
  */
 static void
@@ -212,6 +237,7 @@ check_activity(Preflight *preflight)
 				  "pg_terminate_backend()."
 				: "If it is a service of SyncMaster's, stop that for the "
 				  "upgrade.");
+		check_age(preflight, session);
 	}
 
 	switch (syncmaster_active_runs(namespace, false, &runs))

@@ -315,26 +315,6 @@ check_dropped_columns(Preflight *preflight, const StatementEffect *effect)
 	}
 }
 
-/*
- * Is the name of an index that a statement makes taken?
- */
-static void
-check_name(Preflight *preflight, const StatementEffect *effect)
-{
-	Oid present = get_relname_relid(effect->object,
-									preflight->context.namespace);
-
-	if (IsA(effect->stmt, IndexStmt) && !effect->skipped &&
-		OidIsValid(present) &&
-		!syncmaster_is_dropped(preflight->plan->effects, present))
-		syncmaster_report(
-			preflight, PROBLEM_ERROR, "index",
-			psprintf("relation \"%s\" is there already, and not as the index "
-					 "that the upgrade makes",
-					 effect->object),
-			"Rename or drop it.");
-}
-
 void
 syncmaster_check_objects(Preflight *preflight)
 {
@@ -343,7 +323,6 @@ syncmaster_check_objects(Preflight *preflight)
 	foreach (lc, preflight->plan->effects)
 	{
 		check_dropped_columns(preflight, lfirst(lc));
-		check_name(preflight, lfirst(lc));
 	}
 	run_queries(preflight, object_queries, lengthof(object_queries));
 }

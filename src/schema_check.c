@@ -12,7 +12,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/index.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -54,6 +56,31 @@ syncmaster_begin_check(CheckContext *context)
 									   : extension.owner;
 }
 
+/*
+ * Another table of the schema that has the primary key, by name, of one that is
+ * missing; NULL if there is none.
+ */
+static char *
+find_renamed(const CheckContext *context, const RelationInfo *relation)
+{
+	for (int i = 0; i < syncmaster_nconstraints; i++)
+	{
+		const ExpectedConstraint *con = &syncmaster_constraints[i];
+		Oid indexid = get_relname_relid(con->name, context->namespace);
+		Oid relid;
+
+		if (con->type != CONSTRAINT_PRIMARY ||
+			strcmp(con->table, relation->name) != 0 || !OidIsValid(indexid) ||
+			get_rel_relkind(indexid) != RELKIND_INDEX)
+			continue;
+		relid = IndexGetRelation(indexid, true);
+		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_RELATION &&
+			get_rel_namespace(relid) == context->namespace)
+			return get_rel_name(relid);
+	}
+	return NULL;
+}
+
 static void
 report_missing_relation(CheckContext *context, const RelationInfo *relation)
 {
@@ -61,6 +88,7 @@ report_missing_relation(CheckContext *context, const RelationInfo *relation)
 		context, SEVERITY_ERROR,
 		relation->kind == RELKIND_SEQUENCE ? "sequence" : "table",
 		relation->name, "is missing");
+	char *other;
 
 	problem->fix = syncmaster_make_relation(context, relation);
 	if (relation->kind == RELKIND_SEQUENCE)
@@ -74,6 +102,16 @@ report_missing_relation(CheckContext *context, const RelationInfo *relation)
 	}
 	if (!relation->foreign_made)
 		problem->left = "its rows are gone; restore them from a backup";
+	other = find_renamed(context, relation);
+	if (other == NULL)
+		return;
+	problem->problem = "is missing, but seems to have another name";
+	problem->expected = relation->name;
+	problem->actual = other;
+	problem->fix = psprintf("ALTER TABLE %s RENAME TO %s",
+							syncmaster_qualify(context, other),
+							quote_identifier(relation->name));
+	problem->left = "whether it is the same table is for you to say";
 }
 
 static void
@@ -163,6 +201,7 @@ check_relations(CheckContext *context)
 		check_relation(context, &syncmaster_relations[i]);
 	}
 	syncmaster_check_trgm(context);
+	syncmaster_check_schema_usage(context);
 	syncmaster_check_search_path(context);
 	syncmaster_check_extra_indexes(context);
 	syncmaster_check_other_relations(context);
@@ -182,6 +221,7 @@ syncmaster_check_schema(CheckContext *context)
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	lock_tables(context);
 	syncmaster_check_versions(context);
+	syncmaster_check_extension_members(context);
 	if (context->revision != REVISION_BASE)
 		check_relations(context);
 	AtEOXact_GUC(false, save_nestlevel);

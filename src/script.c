@@ -227,6 +227,33 @@ is_script(const char *name)
 }
 
 /*
+ * Names of the functions and procedures that the base script makes, as a list
+ * of C strings.  All of them stay: an older version of the extension, and a
+ * dump of it, need each.
+ */
+List *
+syncmaster_script_functions(void)
+{
+	static const char *const commands[] = {"CREATE FUNCTION @extschema@.",
+										   "CREATE PROCEDURE @extschema@."};
+	char *path = psprintf("%s/" SCRIPT_PREFIX "%s" SCRIPT_SUFFIX,
+						  script_directory(),
+						  syncmaster_revision_version(REVISION_BASE_SCRIPT));
+	char *text = read_script(path);
+	List *names = NIL;
+
+	for (int i = 0; i < (int) lengthof(commands); i++)
+	{
+		for (const char *p = text; (p = strstr(p, commands[i])) != NULL;)
+		{
+			p += strlen(commands[i]);
+			names = lappend(names, pnstrdup(p, strcspn(p, "(")));
+		}
+	}
+	return names;
+}
+
+/*
  * All steps of all scripts, with the schema's name filled in.
  */
 List *

@@ -20,6 +20,7 @@ typedef struct MigrationStep
 	char *ddl;
 } MigrationStep;
 
+extern List *syncmaster_script_functions(void);
 extern List *syncmaster_read_steps(Oid namespace);
 extern MigrationStep *syncmaster_find_step(List *steps, int from, int to);
 

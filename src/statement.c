@@ -4,9 +4,8 @@
  *	  One DDL statement of a migration: what it locks, as whom it runs, and
  *	  whether there is anything left for it to do.
  *
- * The parse tree tells the table that a statement changes.  Its lock is taken
- * before, with a bounded wait, and the statement runs as that table's owner.
- * The plan of an upgrade is made of the same descriptions.
+ * The parse tree tells the table that a statement changes.  effect.c runs what
+ * is described here, and the plan of an upgrade is made of it.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,7 +14,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -31,16 +29,13 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "dependency.h"
 #include "execute.h"
 #include "extension.h"
-#include "guard.h"
-#include "lock.h"
 #include "problem.h"
-#include "progress.h"
+#include "same_index.h"
 #include "statement.h"
 
 static Oid
@@ -274,8 +269,11 @@ describe_create_index(const MigrationContext *context, StatementEffect *effect,
 	effect->builds_index = true;
 	effect->needs_create = true;
 	set_table(effect, stmt->relation, ShareLock, earlier);
-	effect->skipped = stmt->if_not_exists && OidIsValid(present) &&
-					  !syncmaster_is_dropped(earlier, present);
+	if (!OidIsValid(present) || syncmaster_is_dropped(earlier, present))
+		return;
+	effect->skipped = stmt->if_not_exists &&
+					  syncmaster_is_index(present, effect->relid, stmt);
+	effect->name_taken = !effect->skipped;
 }
 
 /*
@@ -300,6 +298,9 @@ describe_rename(StatementEffect *effect, RenameStmt *stmt)
 	if (stmt->renameType == OBJECT_INDEX)
 		describe_change(effect, "index", "rename index", stmt->relation,
 						ShareUpdateExclusiveLock);
+	else if (stmt->renameType == OBJECT_SEQUENCE)
+		describe_change(effect, "sequence", "rename sequence", stmt->relation,
+						AccessExclusiveLock);
 	else
 		describe_change(effect, "table", "rename a constraint of table",
 						stmt->relation, AccessExclusiveLock);
@@ -315,6 +316,33 @@ describe_reindex(StatementEffect *effect, ReindexStmt *stmt)
 	describe_change(effect, "index", "rebuild index", stmt->relation,
 					AccessExclusiveLock);
 	effect->builds_index = true;
+}
+
+/*
+ * Rights that an owner took from himself.
+ */
+static void
+describe_grant(StatementEffect *effect, GrantStmt *stmt)
+{
+	describe_change(effect,
+					stmt->objtype == OBJECT_SEQUENCE ? "sequence" : "table",
+					"grant rights on", linitial_node(RangeVar, stmt->objects),
+					NoLock);
+	effect->locks = NIL;
+}
+
+/*
+ * An extension lets go of a table.  That is for the extension's owner to do,
+ * who must own the table as well.
+ */
+static void
+describe_members(const MigrationContext *context, StatementEffect *effect,
+				 AlterExtensionContentsStmt *stmt)
+{
+	effect->object_type = "extension";
+	effect->object = stmt->extname;
+	effect->action = pstrdup("take a member from extension");
+	effect->role = context->caller;
 }
 
 /*
@@ -346,10 +374,6 @@ describe_create_extension(const MigrationContext *context,
 					  OidIsValid(get_extension_oid(stmt->extname, true));
 }
 
-/*
- * Drop a table, sequence or index, if it is there.  The scripts drop one
- * object at a time.
- */
 /*
  * Dropping a table drops the triggers of its foreign keys on the tables that
  * these refer to, and locks them.
@@ -386,6 +410,10 @@ add_parents(StatementEffect *effect, Oid relid)
 	}
 }
 
+/*
+ * Drop a table, sequence or index, if it is there.  The scripts drop one
+ * object at a time.
+ */
 static void
 describe_drop(StatementEffect *effect, DropStmt *stmt)
 {
@@ -435,6 +463,18 @@ describe_drop_extension(const MigrationContext *context,
 }
 
 /*
+ * What is not run needs no lock, no right and gives no notice.
+ */
+void
+syncmaster_skip_effect(StatementEffect *effect)
+{
+	effect->skipped = true;
+	effect->locks = NIL;
+	effect->rewrites = effect->builds_index = false;
+	effect->needs_create = false;
+}
+
+/*
  * Tell what a statement will do.  In a plan, it comes after statements that
  * will not have run yet.
  */
@@ -477,6 +517,13 @@ syncmaster_describe_statement(const MigrationContext *context,
 		case T_ReindexStmt:
 			describe_reindex(effect, (ReindexStmt *) stmt);
 			break;
+		case T_GrantStmt:
+			describe_grant(effect, (GrantStmt *) stmt);
+			break;
+		case T_AlterExtensionContentsStmt:
+			describe_members(context, effect,
+							 (AlterExtensionContentsStmt *) stmt);
+			break;
 		case T_SelectStmt:
 			describe_set_value(effect);
 			break;
@@ -494,136 +541,7 @@ syncmaster_describe_statement(const MigrationContext *context,
 			elog(ERROR, "unexpected statement in a migration: %s", effect->sql);
 	}
 
-	/* what is there already needs no lock, no right and gives no notice */
 	if (effect->skipped)
-	{
-		effect->locks = NIL;
-		effect->rewrites = effect->builds_index = false;
-		effect->needs_create = false;
-	}
+		syncmaster_skip_effect(effect);
 	return effect;
-}
-
-/*
- * Owners need CREATE on the schema to add a table or an index to it.
- */
-static void
-schema_create_problem(List **problems, const MigrationContext *context,
-					  Oid role)
-{
-	if (!has_schema_create(context->namespace, role))
-		syncmaster_add_problem(
-			problems, ERRCODE_INSUFFICIENT_PRIVILEGE, "rights",
-			problem_message("role \"%s\" lacks CREATE on schema \"%s\"",
-							GetUserNameFromId(role, false), context->schema),
-			psprintf("GRANT CREATE ON SCHEMA %s TO %s, and run the command "
-					 "again.",
-					 quote_identifier(context->schema),
-					 quote_identifier(GetUserNameFromId(role, false))))
-			->detail = pstrdup("The tables belong to that role, and so must "
-							   "what is added to them.");
-}
-
-void
-syncmaster_require_schema_create(const MigrationContext *context, Oid role)
-{
-	List *problems = NIL;
-
-	schema_create_problem(&problems, context, role);
-	syncmaster_raise_problems(problems);
-}
-
-/*
- * What a statement's own needs are that may not be met.
- */
-void
-syncmaster_effect_problems(List **problems, const MigrationContext *context,
-						   const StatementEffect *effect)
-{
-	if (effect->skipped)
-		return;
-	if (effect->needs_create)
-		schema_create_problem(problems, context, effect->role);
-	if (IsA(effect->stmt, CreateExtensionStmt) &&
-		syncmaster_default_version(effect->object) == NULL)
-		syncmaster_add_problem(
-			problems, ERRCODE_UNDEFINED_FILE, effect->object,
-			problem_message("extension \"%s\" is not available on this server",
-							effect->object),
-			"Install PostgreSQL's contrib modules (package "
-			"postgresql-contrib), and run the command again.")
-			->detail = pstrdup("SyncMaster's search for users needs it.");
-}
-
-/*
- * Run one statement that has something to do.
- */
-static void
-run_effect(const MigrationContext *context, const StatementEffect *effect)
-{
-	List *problems = NIL;
-	ListCell *lc;
-
-	if (!OidIsValid(effect->role))
-	{
-		ereport(WARNING,
-				(errmsg("extension \"%s\" stays, because it belongs to another "
-						"role",
-						effect->object)));
-		return;
-	}
-
-	if (OidIsValid(effect->relid) &&
-		!syncmaster_may_migrate(context->caller, effect->role))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" may not change \"%s\" of role \"%s\"",
-						GetUserNameFromId(context->caller, false),
-						effect->object, GetUserNameFromId(effect->role, false)),
-				 errhint("Give it to the role that owns the tables, or run the "
-						 "command as its owner.")));
-	syncmaster_effect_problems(&problems, context, effect);
-	syncmaster_raise_problems(problems);
-	foreach (lc, effect->locks)
-	{
-		TableLock *lock = lfirst(lc);
-
-		syncmaster_lock_relation(lock->relid, lock->mode);
-	}
-	syncmaster_execute_as(effect->sql, effect->role);
-}
-
-/*
- * Run all statements of a step, one at a time: Citus refuses several at once.
- */
-void
-syncmaster_run_statements(const MigrationContext *context, const char *ddl,
-						  const char *activity)
-{
-	int save_nestlevel = syncmaster_enter_safe_settings();
-	ListCell *lc;
-
-	foreach (lc, pg_parse_query(ddl))
-	{
-		StatementEffect *effect = syncmaster_describe_statement(
-			context, lfirst_node(RawStmt, lc), ddl, NIL);
-		TimestampTz started = GetCurrentTimestamp();
-
-		CHECK_FOR_INTERRUPTS();
-		if (effect->skipped)
-			continue;
-		syncmaster_enforce_guard(context);
-		syncmaster_show_activity(activity, effect->sql);
-		run_effect(context, effect);
-		CommandCounterIncrement();
-		if (IsA(effect->stmt, AlterTableStmt))
-			syncmaster_report_progress(started, "%s: alter table %s, %s",
-									   activity, effect->object,
-									   effect->action);
-		else
-			syncmaster_report_progress(started, "%s: %s %s", activity,
-									   effect->action, effect->object);
-	}
-	syncmaster_show_activity(NULL, NULL);
-	syncmaster_leave_safe_settings(save_nestlevel);
 }

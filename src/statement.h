@@ -45,12 +45,14 @@ typedef struct StatementEffect
 	Oid role;		   /* as whom it runs; invalid if nobody here may */
 	bool needs_create; /* that role needs CREATE on the schema */
 	bool skipped;	   /* there is nothing left for it to do */
+	bool name_taken;   /* something else has the name of what it makes */
 } StatementEffect;
 
 extern StatementEffect *
 syncmaster_describe_statement(const MigrationContext *context,
 							  const RawStmt *raw, const char *source,
 							  List *earlier);
+extern void syncmaster_skip_effect(StatementEffect *effect);
 extern bool syncmaster_is_made(List *effects, const char *object);
 extern bool syncmaster_is_dropped(List *effects, Oid indexid);
 extern void syncmaster_effect_problems(List **problems,
@@ -60,5 +62,7 @@ extern void syncmaster_require_schema_create(const MigrationContext *context,
 											 Oid role);
 extern void syncmaster_run_statements(const MigrationContext *context,
 									  const char *ddl, const char *activity);
+extern void syncmaster_repeat_statements(const MigrationContext *context,
+										 const char *ddl, const char *activity);
 
 #endif /* SYNCMASTER_STATEMENT_H */

@@ -4,64 +4,16 @@
 use strict;
 use warnings;
 
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use DamagedSchema;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('check');
-$node->init;
-$node->append_conf('postgresql.conf', 'wal_level = minimal');
-$node->append_conf('postgresql.conf', 'max_wal_senders = 0');
-$node->start;
+my ($node, $version) = damaged_server('check', 'wal_level = minimal',
+	'max_wal_senders = 0');
 
-my $version = $node->safe_psql('postgres',
-	q{SELECT current_setting('server_version_num')::int / 10000});
-
-# The tables are of a role that is no superuser.
-sub new_database
-{
-	my ($name, $sql) = @_;
-	$node->safe_psql('postgres', "CREATE DATABASE $name OWNER app");
-	$node->safe_psql($name, $sql);
-	return;
-}
-
-$node->safe_psql('postgres', 'CREATE ROLE app LOGIN; CREATE ROLE other');
-new_database('damaged', 'CREATE EXTENSION syncmaster');
-$node->safe_psql(
-	'damaged', q{
-	INSERT INTO "user" (username, is_superuser, is_active)
-		SELECT 'user' || n, false, true FROM generate_series(1, 5) n;
-	INSERT INTO "group" (name, description, owner_id)
-		SELECT 'group' || n, '', 1 FROM generate_series(1, 3) n;
-	INSERT INTO user_group (user_id, group_id, role) VALUES (1, 1, 'Owner');
-	INSERT INTO queue (name, slug, group_id, description)
-		VALUES ('queue', 'q-queue', 1, '');
-	INSERT INTO connection (group_id, type, name, description, data)
-		SELECT 1, 'postgres', 'conn' || n, '', '{"host": "db.example"}'
-		FROM generate_series(1, 2) n;
-	INSERT INTO auth_data (connection_id, value) VALUES (1, 'x');
-	INSERT INTO transfer (group_id, name, description, source_connection_id,
-		target_connection_id, strategy_params, source_params, target_params,
-		transformations, resources, is_scheduled, schedule, queue_id)
-		VALUES (1, 'transfer', '', 1, 2, '{}', '{"table_name": "a.b"}', '{}',
-			'[]', '{}', false, '', 1);
-	INSERT INTO run (transfer_id, status, type, transfer_dump)
-		SELECT 1, 'FINISHED', 'MANUAL', '{}' FROM generate_series(1, 4);
-	INSERT INTO celery_taskmeta (id, task_id)
-		SELECT nextval('task_id_sequence'), 'task' || n
-		FROM generate_series(1, 2) n});
-
-my $above_info = q{
-	SELECT severity, object_type, object_name, problem FROM syncmaster_check()
-	WHERE severity <> 'info'};
-
-is($node->safe_psql('damaged', $above_info), '', 'a right database is right');
-
-# What each damage does, what is to be found, and what mends it:
-#   repair	syncmaster_repair() and the fix
-#   fix		the fix, but repair leaves it, because something might be lost
-#   none	there is no SQL for it, or more than one thing to do
 my @damages = (
 	# tables
 	[ 'DROP TABLE run', 'error|table|run|is missing', 'fix' ],
@@ -184,7 +136,7 @@ my @damages = (
 		q{ALTER TABLE "group" DROP COLUMN search_vector,
 			ADD COLUMN search_vector tsvector NOT NULL GENERATED ALWAYS AS
 			(to_tsvector('simple', name)) STORED},
-		'error|column|group.search_vector|has another expression', 'fix'
+		'error|column|group.search_vector|has another expression', 'repair'
 	],
 	[
 		q{CREATE FUNCTION public.to_tsvector(regconfig, text) RETURNS tsvector
@@ -196,7 +148,7 @@ my @damages = (
 				|| pg_catalog.to_tsvector('simple',
 					translate(coalesce(name, ''), './-_:\', '      '))
 			) STORED},
-		'error|column|group.search_vector|has another expression', 'fix'
+		'error|column|group.search_vector|has another expression', 'repair'
 	],
 	[
 		'ALTER TABLE connection ALTER COLUMN search_vector DROP EXPRESSION',
@@ -473,50 +425,10 @@ if ($version >= 18)
 				|| to_tsvector('simple',
 					translate(coalesce(name, ''), './-_:\', '      '))
 			) VIRTUAL},
-		'error|column|queue.search_vector|is not stored', 'none'
+		'error|column|queue.search_vector|is not stored', 'repair'
 	  ];
 }
 
-# Mend, and give the problems that are left.
-sub after
-{
-	my ($damage, $mend) = @_;
-	my ($ret, $stdout, $stderr) =
-	  $node->psql('damaged', "BEGIN; $damage; $mend\n;$above_info; ROLLBACK",
-		on_error_stop => 1);
-
-	return $stderr if $ret != 0;
-	return join "\n", grep { /\|/ } split /\n/, $stdout;
-}
-
-my $repair = 'DO $$BEGIN PERFORM syncmaster_repair(false); END$$';
-
-foreach my $test (@damages)
-{
-	my ($damage, $problem, $mended_by) = @$test;
-	my $name = $damage =~ s/\s+/ /gr;
-	my ($severity, $type, $object, $text) = split /\|/, $problem;
-	my $found = after($damage, 'SELECT');
-
-	like($found, qr/^\Q$problem\E$/m, "found: $name");
-
-	my $fixes = q{SELECT fix FROM syncmaster_check()
-		WHERE severity <> 'info' AND fix IS NOT NULL \gexec
-};
-	is(after($damage, $fixes), '', "fix: $name") if $mended_by ne 'none';
-
-	my $left = after($damage, $repair);
-	if ($mended_by eq 'repair')
-	{
-		is($left, '', "repaired: $name");
-	}
-	else
-	{
-		like($left, qr/^\Q$problem\E$/m, "left: $name");
-	}
-}
-
-is($node->safe_psql('damaged', $above_info),
-	'', 'the tests have undone what they did');
+try_damages(@damages);
 
 done_testing();

@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use OpenSession;
+use OtherInstallation;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SampleDatabase;
@@ -86,9 +87,29 @@ foreach my $case (
 	[
 		'DROP INDEX idx_transfer_search_vector;
 		 CREATE INDEX idx_transfer_search_vector ON run (id)',
-		qr/^error\|index\|relation "idx_transfer_search_vector" is there already, and not as the index that the upgrade makes\|/m,
-		qr/relation "idx_transfer_search_vector" already exists/
+		qr/^error\|index\|relation "idx_transfer_search_vector" is there already, and is not the index that is to be made: To be made is: CREATE INDEX idx_transfer_search_vector\s/m,
+		qr/relation "idx_transfer_search_vector" is there already, and is not the index that is to be made/
 	],
+	# IF NOT EXISTS would be content with each of these
+	(
+		map {
+			[
+				$_,
+				qr/^error\|index\|relation "ix_celery_taskmeta_date_done" is there already, and is not the index that is to be made: [^|]*\|Drop it, or give it another name: ALTER TABLE public\.ix_celery_taskmeta_date_done RENAME TO ix_celery_taskmeta_date_done_other\.$/m,
+				qr/relation "ix_celery_taskmeta_date_done" is there already, and is not the index that is to be made\n.*HINT:  Drop it, or give it another name/s
+			]
+		} (
+			'CREATE TABLE ix_celery_taskmeta_date_done (id int)',
+			'CREATE INDEX ix_celery_taskmeta_date_done ON run (status)',
+			'CREATE INDEX ix_celery_taskmeta_date_done ON celery_taskmeta (date_done DESC)',
+			'CREATE INDEX ix_celery_taskmeta_date_done ON celery_taskmeta (date_done, id)',
+			'UPDATE celery_taskmeta SET date_done = NULL;
+			 CREATE UNIQUE INDEX ix_celery_taskmeta_date_done ON celery_taskmeta (date_done)',
+			'CREATE INDEX ix_celery_taskmeta_date_done ON celery_taskmeta (date_done) WHERE id > 1',
+			'CREATE INDEX ix_celery_taskmeta_date_done ON celery_taskmeta USING hash (date_done)',
+			'CREATE INDEX ix_celery_taskmeta_date_done ON celery_taskmeta (status)',
+		)
+	),
 	[
 		'ALTER TABLE run DROP COLUMN status',
 		qr/^error\|schema\|column "status" of table "public.run" is missing\|Add it with type character varying/m,
@@ -242,6 +263,29 @@ is( $node->safe_psql(
 	0,
 	'the index is gone, as foretold');
 
+# The same index with other storage, built before by somebody, is welcome.
+$db = new_database('CREATE INDEX ix_celery_taskmeta_date_done
+	ON celery_taskmeta (date_done) WITH (fillfactor = 70)');
+unlike(preflight($db), qr/^(?!info)/m, 'an index of 0013 is there before');
+is(upgrade($db), '', 'and it is taken');
+
+# A step that was done, by Alembic perhaps, is no reason to fail: one that a
+# DBA has to know of all the same.
+$db = new_database();
+is(upgrade($db), '', 'upgraded');
+$node->safe_psql($db, <<'SQL');
+DROP INDEX ix_celery_taskmeta_date_done, ix_celery_tasksetmeta_date_done;
+CREATE TABLE ix_celery_taskmeta_date_done ();
+SQL
+is(preflight($db), '', 'preflight: nothing is in the way');
+like(upgrade($db), qr/^(?:psql:\S+ )?WARNING:  relation "ix_celery_taskmeta_date_done" is there already/m,
+	'a name that is taken is told');
+is( $node->safe_psql($db, q{
+		SELECT to_regclass('ix_celery_tasksetmeta_date_done') IS NOT NULL,
+			string_agg(object_name, ' ')
+		FROM syncmaster_check() WHERE severity <> 'info'}),
+	't|ix_celery_taskmeta_date_done', 'the other one is made, and check tells');
+
 # pg_trgm elsewhere, and not at all.
 $db = new_database('CREATE SCHEMA ext; ALTER EXTENSION pg_trgm SET SCHEMA ext');
 like(
@@ -311,6 +355,19 @@ like(
 	preflight($db, set => 'SET syncmaster.guard = sessions;'),
 	qr/^error\|session\|process \d+ [^|]* idle in transaction since [^|]*\|It has a transaction open/m,
 	'an open transaction, with the guard');
+like(
+	preflight($db, set => 'SET syncmaster.lock_timeout = 1;'),
+	qr/^warning\|transaction\|process \d+ \(user "app", application "worker 3", idle in transaction since [^)]+\) has had a transaction open for \d+ s\|If it uses SyncMaster's tables, the upgrade waits for at most 1 ms, and then fails: /m,
+	'a transaction that is older than the upgrade would wait');
+unlike(
+	preflight($db, set => q{SET syncmaster.lock_timeout = '1h';}),
+	qr/^\w+\|transaction\|/m,
+	'a younger one is a session like others');
+unlike(
+	preflight($db, set => 'SET syncmaster.guard = off;
+		SET syncmaster.lock_timeout = 1;'),
+	qr/^\w+\|transaction\|/m,
+	'without a guard, it is one that is older than a minute');
 in_session($session, 'LOCK TABLE run IN ACCESS EXCLUSIVE MODE;');
 $out = preflight($db);
 like(
@@ -382,6 +439,38 @@ INSERT INTO pg_catalog.pg_dist_local_group VALUES (1);
 SQL
 like(preflight($db), qr/^error\|server\|this server is a Citus worker\|/m,
 	'a Citus worker');
+
+# An installation that lacks pg_trgm's files, and then one whose scripts are
+# another package's.
+{
+	my ($bindir, $scripts) =
+	  other_installation('other', qr/^(?:pg_trgm|syncmaster\.control)/);
+	chomp(my $sharedir = qx{pg_config --sharedir});
+	my $control = slurp_file("$sharedir/extension/syncmaster.control");
+	local $ENV{PATH} = "$bindir:$ENV{PATH}";
+	my $other = new_server('preflight_other');
+
+	append_to_file("$scripts/syncmaster.control", $control);
+	$other->safe_psql('postgres',
+		'SET syncmaster.restoring = on; CREATE EXTENSION syncmaster');
+	like(
+		preflight('postgres', node => $other),
+		qr/^error\|pg_trgm\|extension "pg_trgm" is not available on this server: SyncMaster's search for users needs it\.\|Install PostgreSQL's contrib modules/m,
+		'pg_trgm is not installed');
+	($rc, $out, $err) =
+	  run_sql($other, 'postgres', undef, q{SELECT syncmaster_upgrade('head')});
+	like($err, qr/extension "pg_trgm" is not available on this server/,
+		'and that makes the upgrade fail');
+
+	unlink "$scripts/syncmaster.control";
+	append_to_file("$scripts/syncmaster.control",
+		$control =~ s/^default_version.*$/default_version = '1.14'/mr);
+	like(
+		preflight('postgres', node => $other),
+		qr/^error\|library\|the loaded library is 1\.13, but the installed scripts make 1\.14\|Reconnect, or restart the server/m,
+		'library and scripts are of different packages');
+	$other->stop;
+}
 
 # Targets.
 ($rc, $out, $err) = run_sql($node, $db, undef,

@@ -1,0 +1,182 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_function.c
+ *	  What belongs to the extension itself: its functions, and the record of
+ *	  migrations.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "difference.h"
+#include "extension.h"
+#include "history.h"
+#include "lock.h"
+#include "query.h"
+#include "script.h"
+
+/* Functions of the extension, and others of the same names. */
+#define FUNCTIONS_QUERY \
+	"SELECT p.proname, format('%s %s', " \
+	"           CASE p.prokind WHEN 'p' THEN 'PROCEDURE' " \
+	"           WHEN 'a' THEN 'AGGREGATE' ELSE 'FUNCTION' END, " \
+	"           format('%I.%I(%s)', n.nspname, p.proname, " \
+	"                  pg_get_function_identity_arguments(p.oid))), " \
+	"       EXISTS (SELECT FROM pg_depend d " \
+	"           JOIN pg_extension e ON e.oid = d.refobjid " \
+	"           WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid " \
+	"           AND d.refclassid = 'pg_extension'::regclass " \
+	"           AND d.deptype = 'e' AND e.extname = 'syncmaster'), " \
+	"       l.lanname = 'c' AND p.probin LIKE '%/syncmaster' " \
+	"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace " \
+	"JOIN pg_language l ON l.oid = p.prolang " \
+	"WHERE p.pronamespace = $1 AND p.proname LIKE 'syncmaster\\_%' " \
+	"ORDER BY 1, 2"
+
+typedef struct ActualFunction
+{
+	const char *name;
+	const char *signature; /* as DROP takes it */
+	bool member;
+	bool ours; /* a function of the library */
+} ActualFunction;
+
+static List *
+read_functions(Oid namespace)
+{
+	List *result = NIL;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(FUNCTIONS_QUERY, namespace))
+	{
+		char **row = lfirst(lc);
+		ActualFunction *function = palloc(sizeof(ActualFunction));
+
+		function->name = row[0];
+		function->signature = row[1];
+		function->member = row[2][0] == 't';
+		function->ours = row[3] != NULL && row[3][0] == 't';
+		result = lappend(result, function);
+	}
+	return result;
+}
+
+/*
+ * Statements that make all functions anew.
+ */
+static char *
+recreate(const CheckContext *context)
+{
+	ExtensionEntry extension;
+
+	syncmaster_get_extension(&extension);
+	return psprintf("DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster "
+					"SCHEMA %s VERSION %s",
+					quote_identifier(context->schema),
+					quote_literal_cstr(extension.version));
+}
+
+/*
+ * A function that a script makes must be there.  The data do not depend on the
+ * extension, so that it may be dropped and created again.
+ */
+static void
+check_expected(CheckContext *context, const char *name, List *actual)
+{
+	const ActualFunction *stray = NULL;
+	Difference *problem;
+	ListCell *lc;
+
+	foreach (lc, actual)
+	{
+		const ActualFunction *function = lfirst(lc);
+
+		if (strcmp(function->name, name) != 0)
+			continue;
+		if (function->member && function->ours)
+			return;
+		if (function->member || function->ours)
+			stray = function;
+	}
+	problem = syncmaster_add_difference(context, SEVERITY_WARNING, "function",
+										name,
+										stray == NULL	? "is missing"
+										: stray->member ? "was replaced"
+														: "is not a member of "
+														  "the extension");
+	problem->fix = stray == NULL || stray->member
+					   ? recreate(context)
+					   : psprintf("ALTER EXTENSION syncmaster ADD %s",
+								  stray->signature);
+	problem->left = "the extension is its owner's to change";
+}
+
+/*
+ * Others of the same name may be called by mistake, with the rights of whoever
+ * calls.
+ */
+static void
+report_namesakes(CheckContext *context, List *names, List *actual)
+{
+	ListCell *lc;
+
+	foreach (lc, actual)
+	{
+		const ActualFunction *function = lfirst(lc);
+		bool namesake = false;
+		Difference *problem;
+		ListCell *other;
+
+		if (function->member || function->ours)
+			continue;
+		foreach (other, names)
+		{
+			namesake |= strcmp(lfirst(other), function->name) == 0;
+		}
+		if (!namesake)
+			continue;
+		problem = syncmaster_add_difference(
+			context, SEVERITY_WARNING, "function",
+			strchr(function->signature, ' ') + 1,
+			"has the name of a function of the extension");
+		problem->fix = psprintf("DROP %s", function->signature);
+		problem->left = LEFT_FOREIGN;
+	}
+}
+
+static void
+check_history(CheckContext *context)
+{
+	Oid relid = syncmaster_find_history();
+	Difference *problem;
+
+	if (!OidIsValid(relid))
+		return; /* the next migration makes it */
+	syncmaster_lock_relation(relid, AccessShareLock);
+	if (syncmaster_is_history(relid))
+		return;
+	problem = syncmaster_add_difference(context, SEVERITY_WARNING, "table",
+										HISTORY_NAME,
+										"is not the record of migrations, so "
+										"that none can be run");
+	problem->fix = psprintf("ALTER TABLE %s RENAME TO %s", HISTORY_NAME,
+							HISTORY_TABLE "_other");
+	problem->left = LEFT_NAME;
+}
+
+void
+syncmaster_check_extension_members(CheckContext *context)
+{
+	List *names = syncmaster_script_functions();
+	List *actual = read_functions(context->namespace);
+	ListCell *lc;
+
+	foreach (lc, names)
+	{
+		check_expected(context, lfirst(lc), actual);
+	}
+	report_namesakes(context, names, actual);
+	check_history(context);
+}

@@ -1,0 +1,113 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_rights.c
+ *	  What the owner of a relation must be able to do with it, and what may
+ *	  take it away from him.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "difference.h"
+#include "execute.h"
+#include "query.h"
+
+/* What foreign keys need, which are checked as the owner, and the services. */
+#define TABLE_RIGHTS (ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE)
+
+#define MEMBERSHIP_QUERY \
+	"SELECT e.extname FROM pg_depend d " \
+	"JOIN pg_extension e ON e.oid = d.refobjid " \
+	"WHERE d.classid = 'pg_class'::regclass AND d.objid = $1 " \
+	"AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'"
+
+/*
+ * An owner who revoked something from himself, or PUBLIC's default rights with
+ * that, can still grant it.
+ */
+static void
+check_owner_rights(CheckContext *context, const char *name, Oid relid)
+{
+	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
+	AclMode needed = sequence ? ACL_USAGE : TABLE_RIGHTS;
+	Oid owner = syncmaster_relation_owner(relid);
+	Difference *problem;
+
+	if (pg_class_aclmask(relid, owner, needed, ACLMASK_ALL) == needed)
+		return;
+	problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+										sequence ? "sequence" : "table", name,
+										"may not be used by its owner");
+	problem->expected = sequence ? "USAGE" : "SELECT, INSERT, UPDATE, DELETE";
+	problem->fix = psprintf("GRANT ALL ON %s %s TO %s",
+							sequence ? "SEQUENCE" : "TABLE",
+							syncmaster_qualify(context, name),
+							quote_identifier(GetUserNameFromId(owner, false)));
+}
+
+/*
+ * A member is dropped with its extension, and left out of dumps with its rows.
+ */
+static void
+check_membership(CheckContext *context, const char *name, Oid relid)
+{
+	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(MEMBERSHIP_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		Difference *problem = syncmaster_add_difference(
+			context, SEVERITY_ERROR, sequence ? "sequence" : "table", name,
+			"is a member of an extension, and dropped with it");
+
+		problem->actual = row[0];
+		problem->fix = psprintf("ALTER EXTENSION %s DROP %s %s",
+								quote_identifier(row[0]),
+								sequence ? "SEQUENCE" : "TABLE",
+								syncmaster_qualify(context, name));
+	}
+}
+
+void
+syncmaster_check_rights(CheckContext *context, const char *name, Oid relid)
+{
+	check_owner_rights(context, name, relid);
+	check_membership(context, name, relid);
+}
+
+/*
+ * Who may not use the schema finds none of the tables, whosever they are.
+ */
+void
+syncmaster_check_schema_usage(CheckContext *context)
+{
+	Oid types[2] = {OIDOID, OIDOID};
+	Datum values[2];
+	char **row;
+	Difference *problem;
+
+	values[0] = ObjectIdGetDatum(context->owner);
+	values[1] = ObjectIdGetDatum(context->namespace);
+	row = linitial(syncmaster_query("SELECT has_schema_privilege($1, $2, "
+									"'USAGE')",
+									2, types, values));
+	if (row[0] != NULL && row[0][0] == 't')
+		return;
+	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "schema",
+										context->schema,
+										"may not be used by the tables' owner");
+	problem->expected = "USAGE";
+	problem->fix =
+		psprintf("GRANT USAGE ON SCHEMA %s TO %s",
+				 quote_identifier(context->schema),
+				 quote_identifier(GetUserNameFromId(context->owner, false)));
+	problem->left = "who may use the schema is for its owner to say";
+}

@@ -1,0 +1,208 @@
+/*-------------------------------------------------------------------------
+ *
+ * effect.c
+ *	  The statements of a migration, run one by one as described.
+ *
+ * A statement's locks are taken before it, with a bounded wait, and it runs as
+ * the owner of the table that it changes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "execute.h"
+#include "extension.h"
+#include "guard.h"
+#include "lock.h"
+#include "problem.h"
+#include "progress.h"
+#include "statement.h"
+
+/*
+ * Owners need CREATE on the schema to add a table or an index to it.
+ */
+static void
+schema_create_problem(List **problems, const MigrationContext *context,
+					  Oid role)
+{
+	if (!has_schema_create(context->namespace, role))
+		syncmaster_add_problem(
+			problems, ERRCODE_INSUFFICIENT_PRIVILEGE, "rights",
+			problem_message("role \"%s\" lacks CREATE on schema \"%s\"",
+							GetUserNameFromId(role, false), context->schema),
+			psprintf("GRANT CREATE ON SCHEMA %s TO %s, and run the command "
+					 "again.",
+					 quote_identifier(context->schema),
+					 quote_identifier(GetUserNameFromId(role, false))))
+			->detail = pstrdup("The tables belong to that role, and so must "
+							   "what is added to them.");
+}
+
+void
+syncmaster_require_schema_create(const MigrationContext *context, Oid role)
+{
+	List *problems = NIL;
+
+	schema_create_problem(&problems, context, role);
+	syncmaster_raise_problems(problems);
+}
+
+/*
+ * What a statement's own needs are that may not be met.
+ */
+void
+syncmaster_effect_problems(List **problems, const MigrationContext *context,
+						   const StatementEffect *effect)
+{
+	if (effect->skipped)
+		return;
+	if (effect->needs_create)
+		schema_create_problem(problems, context, effect->role);
+	if (IsA(effect->stmt, CreateExtensionStmt) &&
+		syncmaster_default_version(effect->object) == NULL)
+		syncmaster_add_problem(
+			problems, ERRCODE_UNDEFINED_FILE, effect->object,
+			problem_message("extension \"%s\" is not available on this server",
+							effect->object),
+			"Install PostgreSQL's contrib modules (package "
+			"postgresql-contrib), and run the command again.")
+			->detail = pstrdup("SyncMaster's search for users needs it.");
+	if (effect->name_taken)
+		syncmaster_add_problem(
+			problems, ERRCODE_DUPLICATE_TABLE, "index",
+			problem_message("relation \"%s\" is there already, and is not the "
+							"index that is to be made",
+							effect->object),
+			psprintf("Drop it, or give it another name: ALTER TABLE %s RENAME "
+					 "TO %s.",
+					 quote_qualified_identifier(context->schema,
+												effect->object),
+					 quote_identifier(psprintf("%s_other", effect->object))))
+			->detail = psprintf("To be made is: %s", effect->sql);
+}
+
+/*
+ * Run one statement that has something to do.
+ */
+static void
+run_effect(const MigrationContext *context, const StatementEffect *effect)
+{
+	List *problems = NIL;
+	ListCell *lc;
+
+	if (!OidIsValid(effect->role))
+	{
+		ereport(WARNING,
+				(errmsg("extension \"%s\" stays, because it belongs to another "
+						"role",
+						effect->object)));
+		return;
+	}
+
+	if (OidIsValid(effect->relid) &&
+		!syncmaster_may_migrate(context->caller, effect->role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not change \"%s\" of role \"%s\"",
+						GetUserNameFromId(context->caller, false),
+						effect->object, GetUserNameFromId(effect->role, false)),
+				 errhint("Give it to the role that owns the tables, or run the "
+						 "command as its owner.")));
+	syncmaster_effect_problems(&problems, context, effect);
+	syncmaster_raise_problems(problems);
+	foreach (lc, effect->locks)
+	{
+		TableLock *lock = lfirst(lc);
+
+		syncmaster_lock_relation(lock->relid, lock->mode);
+	}
+	syncmaster_execute_as(effect->sql, effect->role);
+}
+
+/*
+ * Say what is in the way of a statement that need not run now.
+ */
+static void
+warn_taken(const MigrationContext *context, const StatementEffect *effect)
+{
+	List *problems = NIL;
+	ListCell *lc;
+
+	syncmaster_effect_problems(&problems, context, effect);
+	foreach (lc, problems)
+	{
+		Problem *problem = lfirst(lc);
+
+		ereport(WARNING, (errcode(problem->sqlerrcode),
+						  errmsg_internal("%s", problem->message),
+						  problem->detail != NULL
+							  ? errdetail_internal("%s", problem->detail)
+							  : 0,
+						  errhint("%s", problem->hint)));
+	}
+}
+
+/*
+ * Run all statements of a step, one at a time: Citus refuses several at once.
+ */
+static void
+run_statements(const MigrationContext *context, const char *ddl,
+			   const char *activity, bool again)
+{
+	int save_nestlevel = syncmaster_enter_safe_settings();
+	ListCell *lc;
+
+	foreach (lc, pg_parse_query(ddl))
+	{
+		StatementEffect *effect = syncmaster_describe_statement(
+			context, lfirst_node(RawStmt, lc), ddl, NIL);
+		TimestampTz started = GetCurrentTimestamp();
+
+		CHECK_FOR_INTERRUPTS();
+		if (effect->skipped)
+			continue;
+		if (effect->name_taken && again)
+		{
+			warn_taken(context, effect);
+			continue;
+		}
+		syncmaster_enforce_guard(context);
+		syncmaster_show_activity(activity, effect->sql);
+		run_effect(context, effect);
+		CommandCounterIncrement();
+		if (IsA(effect->stmt, AlterTableStmt))
+			syncmaster_report_progress(started, "%s: alter table %s, %s",
+									   activity, effect->object,
+									   effect->action);
+		else
+			syncmaster_report_progress(started, "%s: %s %s", activity,
+									   effect->action, effect->object);
+	}
+	syncmaster_show_activity(NULL, NULL);
+	syncmaster_leave_safe_settings(save_nestlevel);
+}
+
+void
+syncmaster_run_statements(const MigrationContext *context, const char *ddl,
+						  const char *activity)
+{
+	run_statements(context, ddl, activity, false);
+}
+
+/*
+ * The same for a step that has been done.  What others have put in the place of
+ * one of its objects is a matter for syncmaster_check(), and no reason to fail.
+ */
+void
+syncmaster_repeat_statements(const MigrationContext *context, const char *ddl,
+							 const char *activity)
+{
+	run_statements(context, ddl, activity, true);
+}
