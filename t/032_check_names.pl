@@ -415,7 +415,7 @@ like( $node->safe_psql('damaged', q{
 	CREATE INDEX mine ON "group" USING gist (search_vector);
 	GRANT SELECT (search_vector) ON "group" TO other;
 	SELECT action, why FROM syncmaster_repair() WHERE object_type = 'column';
-	ROLLBACK}), 
+	ROLLBACK}),
 	qr/^left\|with the column would go: index (?:public\.)?mine, what is granted on it$/,
 	'repair says what keeps a column');
 
