@@ -13,6 +13,7 @@ use lib "$FindBin::RealBin/../test/perl";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SchemaState;
+use SmallDisk;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('faults');
@@ -222,7 +223,7 @@ sub kill_at
 my %steps = (
 	empty => [ map { sprintf '%04d', $_ } 1 .. 13 ],
 	at11 => [ '0012', '0013' ],
-	at13 => [ '0012', '0011', '0008', '0005', 'base' ]);
+	at13 => [ (map { sprintf '%04d', $_ } reverse 1 .. 12), 'base' ]);
 foreach my $db (qw(empty at11 at13))
 {
 	my $copy = copy_of($db);
@@ -232,7 +233,7 @@ foreach my $db (qw(empty at11 at13))
 	  foreach @{ $steps{$db} };
 	kill_at($copy, "$db, postmaster killed at $_", 'advisory',
 		"SET gate.at = '$_';", sub { kill_postmaster() })
-	  foreach $db eq 'empty' ? qw(0006 0013) : $steps{$db}[0];
+	  foreach @{ $steps{$db} };
 	unblock($copy);
 	next_try("$db, after kills", $copy);
 }
@@ -609,15 +610,17 @@ SKIP:
 # ---------------------------------------------------------------------------
 # A full disk: files may not grow past a limit, which the rewritten table needs
 
+my $many_rows = q{
+	INSERT INTO connection (group_id, type, name, description, data)
+	SELECT 1, 'postgres', 'big_' || i, '',
+		   json_build_object('host', (
+				SELECT string_agg(md5((i * 100 + j)::text), '.')
+				FROM generate_series(1, 25) j))
+	FROM generate_series(1, 1200) i};
+
 {
 	query('postgres', 'CREATE DATABASE big TEMPLATE at11');
-	query('big', q{
-		INSERT INTO connection (group_id, type, name, description, data)
-		SELECT 1, 'postgres', 'big_' || i, '',
-			   json_build_object('host', (
-					SELECT string_agg(md5((i * 100 + j)::text), '.')
-					FROM generate_series(1, 25) j))
-		FROM generate_series(1, 1200) i});
+	query('big', $many_rows);
 	$before{big} = state_of($node, 'big');
 	my $size = query('big', q{
 		SELECT max(pg_relation_size(oid)) / 512 FROM pg_class
@@ -649,6 +652,37 @@ SKIP:
 	$node->start;
 	$up{big} = $up{at11};
 	next_try('after a full disk', 'big');
+}
+
+# A full disk: a tablespace without room for the rewritten table
+
+SKIP:
+{
+	my $disk = small_disk('faults');
+	skip '$SMALL_DISKS does not name a folder of small disks', 5
+	  unless defined $disk;
+
+	mkdir "$disk/tables" or die "could not make $disk/tables: $!";
+	query('postgres', "CREATE TABLESPACE small LOCATION '$disk/tables'");
+	query('postgres', 'CREATE DATABASE crowded TEMPLATE at11');
+	query('crowded', $many_rows);
+	query('crowded', 'ALTER TABLE connection SET TABLESPACE small');
+	query('crowded', 'CHECKPOINT');
+	$before{crowded} = state_of($node, 'crowded');
+	query('postgres', 'CREATE DATABASE clean TEMPLATE crowded');
+	query('clean', "$quiet $up{at11}");
+	$after{crowded} = state_of($node, 'clean');
+	query('postgres', 'DROP DATABASE clean');
+	$up{crowded} = $up{at11};
+
+	leave_free($disk, query('crowded', q{SELECT pg_table_size('connection') / 2}));
+	my ($rc, $out, $err) = $node->psql('crowded', "$quiet $up{crowded}");
+	like($err, qr/could not (?:extend|write)[^\n]*: (?:No space left on device|wrote only)/,
+		'full tablespace: error');
+	unharmed('full tablespace', 'crowded');
+	cmp_ok(free_bytes($disk), '>', 0, 'full tablespace: what was written is gone');
+	leave_free($disk);
+	next_try('after a full tablespace', 'crowded');
 }
 
 is( query('postgres', 'SELECT count(*) FROM pg_prepared_xacts'),

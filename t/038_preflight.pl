@@ -12,6 +12,7 @@ use OtherInstallation;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SampleDatabase;
+use SmallDisk;
 use Test::More;
 
 my $node = new_server('preflight', allows_streaming => 'logical');
@@ -470,6 +471,82 @@ like(preflight($db), qr/^error\|server\|this server is a Citus worker\|/m,
 		qr/^error\|library\|the loaded library is 1\.13, but the installed scripts make 1\.14\|Reconnect, or restart the server/m,
 		'library and scripts are of different packages');
 	$other->stop;
+}
+
+# Disks that are too small, for the tables and for the WAL.
+SKIP:
+{
+	my $disk = small_disk('preflight');
+	skip '$SMALL_DISKS does not name a folder of small disks', 20
+	  unless defined $disk;
+
+	# the WAL in small segments, so that it leaves room for the tables
+	my $small = PostgreSQL::Test::Cluster->new('preflight_disk');
+	$small->init(extra => [
+		'--encoding=UTF8', '--no-locale', '--wal-segsize=1',
+		"--waldir=$disk/wal" ]);
+	$small->append_conf('postgresql.conf', "autovacuum = off\n"
+		. "min_wal_size = 2MB\nmax_wal_size = 4MB\nwal_keep_size = 0\n");
+	$small->start;
+	mkdir "$disk/tables" or die "could not make $disk/tables: $!";
+	$small->safe_psql('postgres', "CREATE TABLESPACE small LOCATION '$disk/tables'");
+	create_roles($small);
+	create_database($small, 'elsewhere', 'app');
+	$small->safe_psql('elsewhere', 'ALTER SCHEMA public OWNER TO app;
+		SET ROLE app; CREATE EXTENSION syncmaster VERSION $$1.11$$');
+	fill_tables($small, 'elsewhere');
+	$small->safe_psql('elsewhere', q{
+		UPDATE run SET status = 'FINISHED';
+		INSERT INTO connection (group_id, type, name, description, data)
+		SELECT 1, 'postgres', 'big_' || i, '',
+			json_build_object('host', (SELECT string_agg(md5((i * 100 + j)::text), '.')
+				FROM generate_series(1, 40) j))
+		FROM generate_series(1, 350) i});
+	$small->safe_psql('postgres', 'CREATE DATABASE here TEMPLATE elsewhere');
+	$small->safe_psql('here', $_) foreach (
+		'ALTER TABLE connection SET TABLESPACE small',
+		'ALTER INDEX idx_connection_search_vector SET TABLESPACE small');
+	$small->safe_psql('postgres', 'CHECKPOINT');
+	my $here = $small->safe_psql('here', q{SELECT pg_total_relation_size('connection')});
+	my $all = $small->safe_psql('here', q{
+		SELECT sum(pg_total_relation_size(c)) FROM unnest(
+			'{connection,transfer,queue,"group"}'::regclass[]) c});
+	cmp_ok($here, '>', 2 << 20, 'the table is of some size');
+
+	# The WAL alone, on a file system of its own.
+	leave_free($disk, $all + (1 << 20));
+	unlike(preflight('elsewhere', node => $small), qr/^(?!info)/m,
+		'there is room for the WAL');
+	like(preflight('elsewhere', node => $small),
+		qr/^info\|disk\|rewritten tables in the WAL take about \d+ [kM]B until the upgrade ends; \d+ [kM]B are free\|Nothing is to be done/m,
+		'and how much');
+	leave_free($disk, $all - (1 << 20));
+	like(preflight('elsewhere', node => $small),
+		qr/^warning\|disk\|rewritten tables in the WAL take about \d+ [kM]B until the upgrade ends; \d+ [kM]B are free\|Free or add disk space/m,
+		'there is too little room for the WAL');
+	like(preflight('elsewhere', node => $small),
+		qr/^info\|disk\|rewritten tables in tablespace "pg_default" take/m,
+		'but enough for the tables');
+
+	# Tables and WAL on one.
+	leave_free($disk, $here + $all + (1 << 20));
+	unlike(preflight('here', node => $small), qr/^(?!info)/m,
+		'there is room for both');
+	leave_free($disk, $here + $all - (1 << 20));
+	like(preflight('here', node => $small),
+		qr/^warning\|disk\|rewritten tables in tablespace "small", and WAL, take about \d+ [kM]B until the upgrade ends; \d+ [kM]B are free\|Free or add/m,
+		'there is too little room for both');
+	leave_free($disk, $here - (1 << 20));
+	like(preflight('here', node => $small),
+		qr/^error\|disk\|rewritten tables in tablespace "small" take about \d+ [kM]B until the upgrade ends; \d+ [kM]B are free\|Free or add/m,
+		'there is too little room for the tables');
+	like(preflight('here', node => $small, role => 'stranger'),
+		qr/^error\|disk\|rewritten tables in tablespace "small" take about \d+ [kM]B until the upgrade ends; less may be free\|Free or add/m,
+		'which everybody may know, but not how much there is');
+	leave_free($disk);
+	unlike(preflight('here', node => $small), qr/^(?!info)/m,
+		'there is room again');
+	$small->stop;
 }
 
 # Targets.
