@@ -154,7 +154,7 @@ change_all(const GrantCall *call, int other_services, bool grant)
 			table = object;
 		syncmaster_append_privileges(&list, privileges, object->column, "");
 	}
-	if (list.len > 0)
+	if (table != NULL && list.len > 0)
 		commands = lappend(commands, change_privileges(table, list.data,
 													   call->role, grant));
 	CommandCounterIncrement();

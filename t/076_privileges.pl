@@ -39,7 +39,8 @@ sub create
 	return;
 }
 
-# Every right in the schema of those roles, and who granted it.
+# Every right of those roles, but on views, which are the extension's, and who
+# granted it.
 sub rights
 {
 	my ($database) = @_;
@@ -51,6 +52,7 @@ sub rights
 			SELECT relkind::text AS kind, relname AS name, NULL AS attname, relacl AS acl
 			FROM pg_class WHERE relnamespace IN
 				('public'::regnamespace, 'syncmaster_history'::regnamespace)
+				AND relkind <> 'v'
 			UNION ALL
 			SELECT 'c', relname, attname, attacl FROM pg_attribute
 			JOIN pg_class c ON c.oid = attrelid WHERE relnamespace IN
@@ -291,6 +293,14 @@ $node->safe_psql('source',
 	extra_params => [ '-U', 'mallory' ]);
 like($stderr, qr/role "mallory" may not hand out rights on the tables of role "app"/,
 	'the owner of the database cannot grant himself what is in the tables');
+
+# DROP OWNED BY leaves neither rights nor a service.
+$node->safe_psql('restored_sql', 'DROP OWNED BY sm_server');
+is( $node->safe_psql(
+		'restored_sql',
+		q{SELECT role, object_name FROM syncmaster_privileges() ORDER BY 1}),
+	$granted =~ s/sm_server.*\n//r,
+	'DROP OWNED BY takes the service, too');
 
 # Planted functions are not called, whatever the owner of the tables makes.
 $node->safe_psql(
