@@ -24,6 +24,7 @@
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 
 /* 16 moved VARDATA_ANY and its like out of postgres.h. */
 #if PG_VERSION_NUM >= 160000
