@@ -317,6 +317,40 @@ GRANT EXECUTE ON PROCEDURE @extschema@.syncmaster_purge_task_results(
         pg_catalog.int8)
     TO @extowner@;
 
+-- Health and metrics ---------------------------------------------------------
+
+CREATE FUNCTION @extschema@.syncmaster_health(
+        OUT severity pg_catalog.text, OUT check_name pg_catalog.text,
+        OUT subject pg_catalog.text, OUT detail pg_catalog.text,
+        OUT hint pg_catalog.text)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_health'
+    LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_health() IS
+    'what a person should look at: runs, schedules, credentials, growth, schema';
+REVOKE ALL ON FUNCTION @extschema@.syncmaster_health() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_health() TO @extowner@;
+
+-- Functions in a view run as whoever reads it, so everybody may execute this
+-- one; it answers only those who may read the view.
+
+CREATE FUNCTION @extschema@.syncmaster_read_metrics(
+        OUT name pg_catalog.text, OUT labels pg_catalog.jsonb,
+        OUT value pg_catalog.float8)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_read_metrics'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.syncmaster_read_metrics() IS
+    'the rows of the view syncmaster_metrics, for those who may read it';
+
+CREATE VIEW @extschema@.syncmaster_metrics AS
+    SELECT m.name, m.labels, m.value
+    FROM @extschema@.syncmaster_read_metrics() m;
+COMMENT ON VIEW @extschema@.syncmaster_metrics IS
+    'numbers for exporters, in the naming of Prometheus';
+REVOKE ALL ON @extschema@.syncmaster_metrics FROM PUBLIC;
+GRANT SELECT ON @extschema@.syncmaster_metrics TO @extowner@;
+
 -- Search ---------------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_tsquery(pg_catalog.text)

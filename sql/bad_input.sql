@@ -25,6 +25,8 @@ CREATE FUNCTION relations(schema text) RETURNS text LANGUAGE sql AS $$
                       ORDER BY relname COLLATE "C")
     FROM pg_class
     WHERE relnamespace = schema::regnamespace AND relkind IN ('r', 'v', 'p', 'S')
+        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = pg_class.oid
+            AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')
 $$;
 
 -- the library without the extension

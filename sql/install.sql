@@ -15,7 +15,7 @@ FROM pg_class c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'S')
 ORDER BY c.relname COLLATE "C";
 SELECT count(*) AS member_relations
-FROM pg_depend d
+FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind <> 'v'
 WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e'
     AND d.refclassid = 'pg_extension'::regclass
     AND d.refobjid = (SELECT oid FROM pg_extension

@@ -7,42 +7,27 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/skey.h"
-#include "access/table.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_index.h"
-#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
-#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
+#include "active_run.h"
 #include "activity.h"
 #include "execute.h"
+#include "ordered_scan.h"
 #include "relation.h"
-#include "scan.h"
 
 /* Runs of one status past this many are not counted. */
 #define MAX_RUNS_COUNTED 1000
 
 /* A table without a fitting index is read from end to end up to this size. */
 #define MAX_BLOCKS_READ 10000
-
-/* Statuses of a run that a service is at work on, or will be. */
-static const char *const active_statuses[] = {"CREATED", "STARTED",
-											  "SEND_STOP_SIGNAL"};
-static const int nactive_statuses = lengthof(active_statuses);
 
 /*
  * pg_stat_activity hides the state, and what kind of process it is, from
@@ -126,90 +111,13 @@ syncmaster_other_sessions(Oid namespace)
 	return sessions;
 }
 
-/*
- * A B-tree whose first column is the given one, complete and in the usual
- * order, so that it can be searched for a text.  Nothing here looks into a
- * predicate, which might run a function of the table's owner.
- */
-static Oid
-find_index(Relation rel, AttrNumber attnum)
+/* RunReader: count. */
+static bool
+count_run(void *state, int status, const AppTable *runs, TupleTableSlot *slot)
 {
-	List *indexes = RelationGetIndexList(rel);
-	ListCell *lc;
+	int *counts = (int *) state;
 
-	foreach (lc, indexes)
-	{
-		Oid indexid = lfirst_oid(lc);
-		Relation index = index_open(indexid, AccessShareLock);
-		bool fits = index->rd_rel->relam == BTREE_AM_OID &&
-					index->rd_index->indisvalid &&
-					index->rd_index->indkey.values[0] == attnum &&
-					index->rd_opfamily[0] == TEXT_BTREE_FAM_OID &&
-					index->rd_indcollation[0] ==
-						TupleDescAttr(RelationGetDescr(rel), attnum - 1)
-							->attcollation &&
-					heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred,
-								   NULL);
-
-		index_close(index, AccessShareLock);
-		if (fits)
-			return indexid;
-	}
-	return InvalidOid;
-}
-
-/*
- * Count the rows of one status, by an index.
- */
-static int
-count_by_index(Relation rel, Oid indexid, AttrNumber attnum, const char *status)
-{
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-	ScanKeyData key[1];
-	SysScanDesc scan;
-	int count = 0;
-
-	ScanKeyEntryInitialize(&key[0], 0, attnum, BTEqualStrategyNumber, TEXTOID,
-						   att->attcollation, F_TEXTEQ,
-						   CStringGetTextDatum(status));
-	scan = systable_beginscan(rel, indexid, true, GetActiveSnapshot(), 1, key);
-	while (count < MAX_RUNS_COUNTED && HeapTupleIsValid(systable_getnext(scan)))
-	{
-		CHECK_FOR_INTERRUPTS();
-		count++;
-	}
-	systable_endscan(scan);
-
-	return count;
-}
-
-/*
- * Count all of them in one pass.
- */
-static void
-count_by_reading(Relation rel, AttrNumber attnum, int *counts)
-{
-	DirectScan scan;
-
-	syncmaster_begin_scan(&scan, rel);
-	while (syncmaster_next_row(&scan))
-	{
-		bool isnull;
-		Datum value = slot_getattr(scan.slot, attnum, &isnull);
-		char *status;
-
-		if (isnull)
-			continue;
-		status = TextDatumGetCString(value);
-		for (int i = 0; i < nactive_statuses; i++)
-		{
-			if (counts[i] < MAX_RUNS_COUNTED &&
-				strcmp(status, active_statuses[i]) == 0)
-				counts[i]++;
-		}
-		pfree(status);
-	}
-	syncmaster_end_scan(&scan);
+	return ++counts[status] < MAX_RUNS_COUNTED;
 }
 
 /*
@@ -220,48 +128,38 @@ count_by_reading(Relation rel, AttrNumber attnum, int *counts)
 ActiveRuns
 syncmaster_active_runs(Oid namespace, bool at_any_cost, char **description)
 {
-	Oid relid = get_relname_relid("run", namespace);
-	int counts[lengthof(active_statuses)] = {0};
+	int counts[NACTIVE_STATUSES] = {0};
 	StringInfoData text;
-	AttrNumber attnum;
-	Relation rel;
-	Oid indexid;
+	AppTable runs;
+	bool counted;
 
 	*description = NULL;
-	if (!OidIsValid(relid))
-		return RUNS_NONE;
-	if (get_rel_relkind(relid) != RELKIND_RELATION ||
-		(attnum = get_attnum(relid, "status")) <= 0 ||
-		get_atttype(relid, attnum) != VARCHAROID)
-		return RUNS_UNREADABLE;
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
-		return RUNS_LOCKED;
-
-	rel = table_open(relid, NoLock);
-	indexid = find_index(rel, attnum);
-	if (!OidIsValid(indexid) && !at_any_cost &&
-		RelationGetNumberOfBlocks(rel) > MAX_BLOCKS_READ)
+	switch (syncmaster_open_runs(&runs, namespace))
 	{
-		table_close(rel, AccessShareLock);
+		case APP_TABLE_OPEN:
+			break;
+		case APP_TABLE_MISSING:
+			return RUNS_NONE;
+		case APP_TABLE_LOCKED:
+			return RUNS_LOCKED;
+		case APP_TABLE_UNREADABLE:
+			return RUNS_UNREADABLE;
+	}
+	counted = syncmaster_read_active_runs(&runs, NO_ENTRY_LIMIT,
+										  at_any_cost ? MaxBlockNumber
+													  : MAX_BLOCKS_READ,
+										  count_run, counts);
+	syncmaster_close_app_table(&runs);
+	if (!counted)
 		return RUNS_EXPENSIVE;
-	}
-	if (!OidIsValid(indexid))
-		count_by_reading(rel, attnum, counts);
-	else
-	{
-		for (int i = 0; i < nactive_statuses; i++)
-			counts[i] = count_by_index(rel, indexid, attnum,
-									   active_statuses[i]);
-	}
-	table_close(rel, AccessShareLock);
 
 	initStringInfo(&text);
-	for (int i = 0; i < nactive_statuses; i++)
+	for (int i = 0; i < NACTIVE_STATUSES; i++)
 	{
 		if (counts[i] > 0)
 			appendStringInfo(&text, "%s%s%d %s", text.len > 0 ? ", " : "",
 							 counts[i] == MAX_RUNS_COUNTED ? "at least " : "",
-							 counts[i], active_statuses[i]);
+							 counts[i], syncmaster_active_statuses[i]);
 	}
 	*description = text.data;
 	return text.len > 0 ? RUNS_ACTIVE : RUNS_NONE;

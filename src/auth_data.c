@@ -86,8 +86,8 @@ check_relation_kind(Relation relation)
  * Has Citus taken the rows elsewhere?  What is left then is an empty shell
  * under the table's name.
  */
-static bool
-is_distributed(Oid relid)
+bool
+syncmaster_is_distributed(Oid relid)
 {
 	Oid argument_types[] = {OIDOID};
 	Datum arguments[] = {ObjectIdGetDatum(relid)};
@@ -145,7 +145,7 @@ syncmaster_open_owned_table(OwnedTable *table, const char *name, LOCKMODE mode)
 	/* Where SQL is needed, a policy is to be an error, not hide rows. */
 	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
-	table->distributed = is_distributed(relid);
+	table->distributed = syncmaster_is_distributed(relid);
 }
 
 void

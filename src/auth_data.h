@@ -44,6 +44,7 @@ extern AttrNumber syncmaster_find_column(Relation relation, const char *name,
 										 Oid type, Oid other_type);
 extern void syncmaster_open_owned_table(OwnedTable *table, const char *name,
 										LOCKMODE mode);
+extern bool syncmaster_is_distributed(Oid relid);
 extern void syncmaster_open_auth_data(OwnedTable *table, LOCKMODE mode);
 extern void syncmaster_open_connection(OwnedTable *table, LOCKMODE mode);
 extern void syncmaster_close_owned_table(OwnedTable *table);

@@ -7,16 +7,11 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xlog.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_index.h"
-#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "common/int.h"
@@ -28,13 +23,13 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
 #include "expected.h"
 #include "migrate.h"
 #include "difference.h"
+#include "ordered_scan.h"
 #include "query.h"
 #include "scan.h"
 
@@ -59,75 +54,34 @@
 	"CYCLE"
 
 /*
- * An ordinary btree index whose first column is that one, so that its end is
- * the highest value.  Its operator class is the server's own for integers.
- */
-static Oid
-find_ordered_index(Relation rel, AttrNumber attnum)
-{
-	Oid result = InvalidOid;
-	ListCell *lc;
-
-	foreach (lc, RelationGetIndexList(rel))
-	{
-		Oid indexid = lfirst_oid(lc);
-		Relation index = index_open(indexid, AccessShareLock);
-		Form_pg_index form = index->rd_index;
-
-		if (form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
-			form->indkey.values[0] == attnum &&
-			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
-			heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs,
-						   NULL) &&
-			index->rd_opfamily[0] == INTEGER_BTREE_FAM_OID &&
-			(index->rd_indoption[0] & INDOPTION_DESC) == 0)
-			result = indexid;
-		index_close(index, AccessShareLock);
-		if (OidIsValid(result))
-			break;
-	}
-	return result;
-}
-
-/*
  * Highest value in an integer column; false if the table is empty or there is
  * no index to find it by.
- *
- * The index is read directly.  A query would be planned, and planning runs
- * functions that the table's owner put into other indexes.
  */
 static bool
 highest_value(Oid relid, AttrNumber attnum, int64 *value)
 {
 	Relation rel = table_open(relid, AccessShareLock);
-	Oid indexid = find_ordered_index(rel, attnum);
+	Oid type = get_atttype(relid, attnum);
 	bool found = false;
+	OrderedScan scan;
 
-	if (OidIsValid(indexid))
+	if ((type == INT8OID || type == INT4OID) &&
+		syncmaster_begin_ordered_scan(&scan, rel, attnum, NULL,
+									  BackwardScanDirection, NO_ENTRY_LIMIT))
 	{
-		Relation index = index_open(indexid, AccessShareLock);
-		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-		SysScanDesc scan = systable_beginscan_ordered(rel, index, snapshot, 0,
-													  NULL);
-		HeapTuple tuple = systable_getnext_ordered(scan, BackwardScanDirection);
-
-		if (HeapTupleIsValid(tuple))
+		if (syncmaster_next_ordered(&scan))
 		{
 			bool isnull;
-			Datum datum = heap_getattr(tuple, attnum, RelationGetDescr(rel),
-									   &isnull);
+			Datum datum = slot_getattr(scan.slot, attnum, &isnull);
 
 			if (!isnull)
 			{
-				*value = get_atttype(relid, attnum) == INT8OID
-							 ? DatumGetInt64(datum)
-							 : DatumGetInt32(datum);
+				*value = type == INT8OID ? DatumGetInt64(datum)
+										 : DatumGetInt32(datum);
 				found = true;
 			}
 		}
-		systable_endscan_ordered(scan);
-		UnregisterSnapshot(snapshot);
-		index_close(index, AccessShareLock);
+		syncmaster_end_ordered_scan(&scan);
 	}
 	table_close(rel, AccessShareLock);
 

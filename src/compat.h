@@ -15,11 +15,13 @@
 #error "syncmaster needs PostgreSQL 13 or later; set PG_CONFIG to its pg_config"
 #endif
 
+#include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
@@ -73,6 +75,19 @@ begin_table_scan(Relation rel, Snapshot snapshot)
 #endif
 }
 
+/* 18 counts an index scan's searches; 19 lets the caller choose its options. */
+static inline IndexScanDesc
+begin_index_scan(Relation rel, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 190000
+	return index_beginscan(rel, index, snapshot, NULL, nkeys, 0, 0);
+#elif PG_VERSION_NUM >= 180000
+	return index_beginscan(rel, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(rel, index, snapshot, nkeys, 0);
+#endif
+}
+
 /* 15 keeps a string constant of the parse tree in a union of its own. */
 static inline const char *
 const_string(const A_Const *con)
@@ -118,6 +133,17 @@ has_database_create(Oid database, Oid role)
 		   ACLCHECK_OK;
 #else
 	return pg_database_aclcheck(database, role, ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
+static inline bool
+may_execute(Oid function, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) ==
+		   ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
 #endif
 }
 

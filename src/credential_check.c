@@ -14,23 +14,14 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-#include "auth_data.h"
 #include "compat.h"
+#include "credential_check.h"
 #include "credentials.h"
 #include "result.h"
 
 PG_FUNCTION_INFO_V1(syncmaster_verify_credentials);
 
 #define VERIFY_COLUMNS 4
-
-typedef struct CredentialCheck
-{
-	KeyRing *ring;
-	int64 *tokens;
-	IdList all;
-	IdList unreadable;
-	Secret *plaintext;
-} CredentialCheck;
 
 /*
  * RowReader: a token counts for a key only if it decrypts under it.
@@ -86,8 +77,7 @@ add_row(ReturnSetInfo *result, const char *status, const char *key, int64 count,
 }
 
 static void
-add_result(ReturnSetInfo *result, CredentialCheck *check, IdList *missing,
-		   IdList *orphaned)
+add_result(ReturnSetInfo *result, CredentialCheck *check)
 {
 	for (int i = 0; i < check->ring->count; i++)
 		add_row(result, i == 0 ? "primary key" : "previous key",
@@ -95,10 +85,38 @@ add_result(ReturnSetInfo *result, CredentialCheck *check, IdList *missing,
 				NULL);
 	add_row(result, "unreadable", NULL, check->unreadable.count,
 			&check->unreadable);
-	add_row(result, "connection without credentials", NULL, missing->count,
-			missing);
-	add_row(result, "credentials without connection", NULL, orphaned->count,
-			orphaned);
+	add_row(result, "connection without credentials", NULL,
+			check->missing.count, &check->missing);
+	add_row(result, "credentials without connection", NULL,
+			check->orphaned.count, &check->orphaned);
+}
+
+/*
+ * Check all of them, in the current memory context.
+ */
+void
+syncmaster_check_credentials(CredentialCheck *check)
+{
+	OwnedTable table;
+	IdList connections;
+
+	check->ring = syncmaster_read_keys();
+	check->tokens = palloc0(check->ring->count * sizeof(int64));
+	check->plaintext = syncmaster_make_secret(1024);
+	syncmaster_init_ids(&check->all);
+	syncmaster_init_ids(&check->unreadable);
+	syncmaster_init_ids(&connections);
+	syncmaster_init_ids(&check->missing);
+	syncmaster_init_ids(&check->orphaned);
+
+	syncmaster_open_auth_data(&table, AccessShareLock);
+	syncmaster_scan_table(&table, check_token, check);
+	syncmaster_close_owned_table(&table);
+	syncmaster_open_connection(&table, AccessShareLock);
+	syncmaster_scan_table(&table, add_connection, &connections);
+	syncmaster_close_owned_table(&table);
+	syncmaster_compare_ids(&connections, &check->all, &check->missing,
+						   &check->orphaned);
 }
 
 Datum
@@ -106,10 +124,6 @@ syncmaster_verify_credentials(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
 	CredentialCheck check;
-	OwnedTable table;
-	IdList connections;
-	IdList missing;
-	IdList orphaned;
 	MemoryContext scratch;
 	MemoryContext old_context;
 
@@ -117,25 +131,8 @@ syncmaster_verify_credentials(PG_FUNCTION_ARGS)
 									"syncmaster credential check",
 									ALLOCSET_DEFAULT_SIZES);
 	old_context = MemoryContextSwitchTo(scratch);
-
-	check.ring = syncmaster_read_keys();
-	check.tokens = palloc0(check.ring->count * sizeof(int64));
-	check.plaintext = syncmaster_make_secret(1024);
-	syncmaster_init_ids(&check.all);
-	syncmaster_init_ids(&check.unreadable);
-	syncmaster_init_ids(&connections);
-	syncmaster_init_ids(&missing);
-	syncmaster_init_ids(&orphaned);
-
-	syncmaster_open_auth_data(&table, AccessShareLock);
-	syncmaster_scan_table(&table, check_token, &check);
-	syncmaster_close_owned_table(&table);
-	syncmaster_open_connection(&table, AccessShareLock);
-	syncmaster_scan_table(&table, add_connection, &connections);
-	syncmaster_close_owned_table(&table);
-	syncmaster_compare_ids(&connections, &check.all, &missing, &orphaned);
-	add_result(result, &check, &missing, &orphaned);
-
+	syncmaster_check_credentials(&check);
+	add_result(result, &check);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(scratch);
 	return (Datum) 0;

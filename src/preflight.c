@@ -353,7 +353,6 @@ check_plan(Preflight *preflight)
 static void
 put_problems(ReturnSetInfo *result, List *problems, ProblemSeverity severity)
 {
-	static const char *const names[] = {"info", "warning", "error"};
 	ListCell *lc;
 
 	foreach (lc, problems)
@@ -364,7 +363,7 @@ put_problems(ReturnSetInfo *result, List *problems, ProblemSeverity severity)
 
 		if (problem->severity != severity)
 			continue;
-		values[0] = CStringGetTextDatum(names[severity]);
+		values[0] = CStringGetTextDatum(syncmaster_severity_name(severity));
 		values[1] = CStringGetTextDatum(problem->subject);
 		values[2] = CStringGetTextDatum(
 			problem->detail == NULL

@@ -31,6 +31,14 @@ syncmaster_add_problem(List **problems, int sqlerrcode, const char *subject,
 	return problem;
 }
 
+const char *
+syncmaster_severity_name(ProblemSeverity severity)
+{
+	static const char *const names[] = {"info", "warning", "error"};
+
+	return names[severity];
+}
+
 /*
  * Raise the first error of a list, if there is one.
  */

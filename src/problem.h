@@ -35,6 +35,7 @@ typedef struct Problem
 extern Problem *syncmaster_add_problem(List **problems, int sqlerrcode,
 									   const char *subject, const char *message,
 									   const char *hint);
+extern const char *syncmaster_severity_name(ProblemSeverity severity);
 extern void syncmaster_raise_problems(List *problems);
 
 #endif /* SYNCMASTER_PROBLEM_H */

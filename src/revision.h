@@ -76,6 +76,9 @@ extern char *syncmaster_version_table_ddl(const char *schema);
 extern char *syncmaster_stamp_sql(const char *schema, int from, int to);
 extern void syncmaster_stamp_revision(Oid namespace, int from, int to);
 
+extern bool syncmaster_is_in_step(const ExtensionEntry *extension,
+								  const SchemaRevision *revision);
+
 extern char *syncmaster_target_argument(FunctionCallInfo fcinfo);
 extern void syncmaster_parse_target(const char *target, bool upgrade,
 									int current, RevisionTarget *result);

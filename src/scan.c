@@ -22,17 +22,23 @@
 #include "scan.h"
 
 /*
+ * The newest snapshot: a migration reads after it waited for a lock.  In a
+ * parallel query, where nobody migrates, there is none but the query's.
+ */
+Snapshot
+syncmaster_scan_snapshot(void)
+{
+	return IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot();
+}
+
+/*
  * Begin to read a table that the caller has opened.
- *
- * The snapshot is the newest: a migration reads after it waited for a lock.
- * In a parallel query, where nobody migrates, there is none but the query's.
  */
 void
 syncmaster_begin_scan(DirectScan *scan, Relation rel)
 {
 	scan->rel = rel;
-	scan->snapshot = RegisterSnapshot(IsInParallelMode() ? GetActiveSnapshot()
-														 : GetLatestSnapshot());
+	scan->snapshot = RegisterSnapshot(syncmaster_scan_snapshot());
 	scan->slot = table_slot_create(rel, NULL);
 	scan->scan = begin_table_scan(rel, scan->snapshot);
 }

@@ -23,6 +23,7 @@ typedef struct DirectScan
 	TableScanDesc scan;
 } DirectScan;
 
+extern Snapshot syncmaster_scan_snapshot(void);
 extern void syncmaster_begin_scan(DirectScan *scan, Relation rel);
 extern bool syncmaster_next_row(DirectScan *scan);
 extern void syncmaster_end_scan(DirectScan *scan);

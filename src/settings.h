@@ -31,10 +31,14 @@ typedef enum ProgressSetting
 	PROGRESS_OFF
 } ProgressSetting;
 
-extern int syncmaster_lock_timeout; /* milliseconds */
-extern int syncmaster_restoring;	/* RestoringSetting */
-extern int syncmaster_guard;		/* GuardSetting */
-extern int syncmaster_progress;		/* ProgressSetting */
+extern int syncmaster_lock_timeout;	  /* milliseconds */
+extern int syncmaster_restoring;	  /* RestoringSetting */
+extern int syncmaster_guard;		  /* GuardSetting */
+extern int syncmaster_progress;		  /* ProgressSetting */
+extern int syncmaster_health_started; /* seconds, as the next ones; */
+extern int syncmaster_health_waiting; /* 0 stands for no limit */
+extern int syncmaster_health_queue_idle;
+extern int syncmaster_health_retention;
 extern bool syncmaster_create_indexes_enabled;
 extern bool syncmaster_allow_destroy;
 

@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "keyfile.h"
@@ -23,6 +24,10 @@ int syncmaster_lock_timeout;
 int syncmaster_restoring;
 int syncmaster_guard;
 int syncmaster_progress;
+int syncmaster_health_started;
+int syncmaster_health_waiting;
+int syncmaster_health_queue_idle;
+int syncmaster_health_retention;
 bool syncmaster_create_indexes_enabled;
 bool syncmaster_allow_destroy;
 
@@ -45,6 +50,36 @@ static const struct config_enum_entry progress_options[] = {
 	{"false", PROGRESS_OFF, true},	{"yes", PROGRESS_ON, true},
 	{"no", PROGRESS_OFF, true},		{"1", PROGRESS_ON, true},
 	{"0", PROGRESS_OFF, true},		{NULL, 0, false}};
+
+/*
+ * How long is too long, for syncmaster_health().
+ */
+static void
+define_health_settings(void)
+{
+	DefineCustomIntVariable(
+		"syncmaster.health_started",
+		"Time after which a run that is still STARTED is reported.",
+		"0 reports none.", &syncmaster_health_started, SECS_PER_DAY, 0, INT_MAX,
+		PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"syncmaster.health_waiting",
+		"Time after which what waits for a worker or the scheduler is "
+		"reported.",
+		"0 reports none.", &syncmaster_health_waiting, SECS_PER_HOUR, 0,
+		INT_MAX, PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"syncmaster.health_queue_idle",
+		"Time after which queues with transfers and without a run are "
+		"reported.",
+		"0 reports none.", &syncmaster_health_queue_idle, 35 * SECS_PER_DAY, 0,
+		INT_MAX, PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"syncmaster.health_retention",
+		"Age after which runs and task results should have been deleted.",
+		"0 reports none.", &syncmaster_health_retention, 0, 0, INT_MAX,
+		PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+}
 
 void _PG_init(void);
 
@@ -91,6 +126,7 @@ _PG_init(void)
 		"Whether syncmaster_downgrade() may drop tables with their rows.", NULL,
 		&syncmaster_allow_destroy, false, PGC_USERSET, 0, NULL, NULL, NULL);
 
+	define_health_settings();
 	syncmaster_define_key_settings();
 
 	MarkGUCPrefixReserved("syncmaster");

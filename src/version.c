@@ -130,6 +130,17 @@ describe_disagreement(StringInfo line, const ExtensionEntry *extension,
 	}
 }
 
+bool
+syncmaster_is_in_step(const ExtensionEntry *extension,
+					  const SchemaRevision *revision)
+{
+	StringInfoData line;
+
+	initStringInfo(&line);
+	describe_disagreement(&line, extension, revision);
+	return line.len == 0;
+}
+
 /*
  * All of it in one line.
  */

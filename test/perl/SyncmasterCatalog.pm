@@ -63,6 +63,10 @@ WITH rel AS (
 	SELECT c.*
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE n.nspname = $literal
+		-- the extension's own view is a member, as its functions are
+		AND NOT (c.relkind = 'v' AND EXISTS (SELECT FROM pg_depend d
+			WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+				AND d.deptype = 'e'))
 ), entries (path, value) AS (
 	SELECT format('relation %s', relname),
 		json_build_array(relkind, relpersistence, reloptions, relrowsecurity,

@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ *
+ * active_run.c
+ *	  Runs that a service is at work on, or will be.
+ *
+ * SyncMaster's own index on the status leads to them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+
+#include "active_run.h"
+#include "compat.h"
+#include "ordered_scan.h"
+#include "scan.h"
+
+const char *const syncmaster_active_statuses[NACTIVE_STATUSES] = {
+	"CREATED", "STARTED", "SEND_STOP_SIGNAL"};
+
+AppTableState
+syncmaster_open_runs(AppTable *runs, Oid namespace)
+{
+	static const char *const columns[] = {"status",		"id",
+										  "created_at", "started_at",
+										  "updated_at", NULL};
+
+	return syncmaster_open_app_table(runs, namespace, "run", columns);
+}
+
+/*
+ * Those of one status, by an index.  Among equals, the entries of later pages
+ * come first: that is where new rows are, unless a purge made room before.
+ */
+static bool
+read_by_index(const AppTable *runs, int status, int64 max_entries,
+			  RunReader reader, void *state)
+{
+	Datum equal = CStringGetTextDatum(syncmaster_active_statuses[status]);
+	OrderedScan scan;
+
+	if (!syncmaster_begin_ordered_scan(&scan, runs->rel,
+									   runs->columns[RUN_STATUS], &equal,
+									   BackwardScanDirection, max_entries))
+		return false;
+	while (syncmaster_next_ordered(&scan))
+	{
+		if (!reader(state, status, runs, scan.slot))
+			break;
+	}
+	syncmaster_end_ordered_scan(&scan);
+
+	return true;
+}
+
+/*
+ * All of them in one pass.
+ */
+static void
+read_by_scan(const AppTable *runs, RunReader reader, void *state)
+{
+	bool enough[NACTIVE_STATUSES] = {false};
+	DirectScan scan;
+
+	syncmaster_begin_scan(&scan, runs->rel);
+	while (syncmaster_next_row(&scan))
+	{
+		bool isnull;
+		Datum value = slot_getattr(scan.slot, runs->columns[RUN_STATUS],
+								   &isnull);
+		char *name;
+
+		if (isnull)
+			continue;
+		name = TextDatumGetCString(value);
+		for (int i = 0; i < NACTIVE_STATUSES; i++)
+		{
+			if (!enough[i] && strcmp(name, syncmaster_active_statuses[i]) == 0)
+				enough[i] = !reader(state, i, runs, scan.slot);
+		}
+		pfree(name);
+	}
+	syncmaster_end_scan(&scan);
+}
+
+/*
+ * Call "reader" for each active run.  No more than "max_entries" of an index
+ * are visited for each status; without an index, a table of at most
+ * "max_blocks" is read from end to end, and a larger one not at all: false.
+ */
+bool
+syncmaster_read_active_runs(const AppTable *runs, int64 max_entries,
+							BlockNumber max_blocks, RunReader reader,
+							void *state)
+{
+	for (int i = 0; i < NACTIVE_STATUSES; i++)
+	{
+		if (read_by_index(runs, i, max_entries, reader, state))
+			continue;
+		if (i > 0) /* the index was there a moment ago */
+			return false;
+		if (RelationGetNumberOfBlocks(runs->rel) > max_blocks)
+			return false;
+		read_by_scan(runs, reader, state);
+		break;
+	}
+	return true;
+}

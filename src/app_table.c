@@ -1,0 +1,96 @@
+/*-------------------------------------------------------------------------
+ *
+ * app_table.c
+ *	  A table of the application, opened by those who only look.
+ *
+ * They neither wait nor fail: a table that an upgrade has locked, that is not
+ * there yet or is of another make is passed by.  What they read of it is theirs
+ * to choose; opening asks for no rights and runs nobody's code.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+
+#include "app_table.h"
+#include "auth_data.h"
+#include "compat.h"
+#include "relation.h"
+
+/*
+ * What a column should be; its type, or InvalidOid.
+ */
+static Oid
+expected_type(const char *table, const char *column)
+{
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const ColumnInfo *info = syncmaster_relations[i].columns;
+
+		if (info == NULL || strcmp(syncmaster_relations[i].name, table) != 0)
+			continue;
+		for (; info->name != NULL; info++)
+		{
+			if (strcmp(info->name, column) == 0)
+				return info->type;
+		}
+	}
+	return InvalidOid;
+}
+
+static bool
+find_columns(AppTable *table, const char *name, const char *const *columns)
+{
+	Oid relid = RelationGetRelid(table->rel);
+
+	for (int i = 0; columns[i] != NULL; i++)
+	{
+		AttrNumber attnum = get_attnum(relid, columns[i]);
+
+		Assert(i < MAX_APP_COLUMNS);
+		if (attnum <= 0 ||
+			get_atttype(relid, attnum) != expected_type(name, columns[i]))
+			return false;
+		table->columns[i] = attnum;
+	}
+	return true;
+}
+
+/*
+ * Open a table, with the numbers of some of its columns; "columns" ends with
+ * NULL.  Only an open one is to be closed.
+ */
+AppTableState
+syncmaster_open_app_table(AppTable *table, Oid namespace, const char *name,
+						  const char *const *columns)
+{
+	Oid relid = get_relname_relid(name, namespace);
+
+	if (!OidIsValid(relid))
+		return APP_TABLE_MISSING;
+	if (get_rel_relkind(relid) != RELKIND_RELATION)
+		return APP_TABLE_UNREADABLE;
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return APP_TABLE_LOCKED;
+
+	/* it may just have been dropped or renamed */
+	if (get_relname_relid(name, namespace) != relid)
+	{
+		UnlockRelationOid(relid, AccessShareLock);
+		return APP_TABLE_MISSING;
+	}
+	table->rel = table_open(relid, NoLock);
+	if (find_columns(table, name, columns) && !syncmaster_is_distributed(relid))
+		return APP_TABLE_OPEN;
+	syncmaster_close_app_table(table);
+	return APP_TABLE_UNREADABLE;
+}
+
+void
+syncmaster_close_app_table(AppTable *table)
+{
+	table_close(table->rel, AccessShareLock);
+}

@@ -1,0 +1,288 @@
+/*-------------------------------------------------------------------------
+ *
+ * health.c
+ *	  syncmaster_health(): what a person should look at.
+ *
+ * It reads the tables directly and runs nobody's code.  What is locked, or not
+ * there yet, is passed by and named.  How long is too long, settings say: an
+ * argument would invite a function of somebody else's that fits it better.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "fmgr.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "difference.h"
+#include "health.h"
+#include "indexes.h"
+#include "relation.h"
+#include "result.h"
+#include "settings.h"
+
+#define HEALTH_NATTS 5
+
+/* Of a longer list of ids, the first ones are named. */
+#define MAX_IDS_LISTED 10
+
+PG_FUNCTION_INFO_V1(syncmaster_health);
+
+void
+syncmaster_add_finding(Health *health, ProblemSeverity severity,
+					   const char *check_name, const char *subject,
+					   const char *detail, const char *hint)
+{
+	Finding *finding = palloc(sizeof(Finding));
+
+	finding->severity = severity;
+	finding->check_name = check_name;
+	finding->subject = subject;
+	finding->detail = detail;
+	finding->hint = hint;
+	health->findings = lappend(health->findings, finding);
+}
+
+/*
+ * A table that is not there: does a later revision make it, or is it lost?
+ */
+static void
+report_missing(Health *health, const char *check_name, const char *table)
+{
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		int revision = syncmaster_relations[i].revision;
+
+		if (strcmp(syncmaster_relations[i].name, table) != 0 ||
+			revision <= health->revision.number)
+			continue;
+		syncmaster_add_finding(
+			health, PROBLEM_INFO, check_name, table,
+			psprintf("was not looked at: table \"%s\" comes with revision %s",
+					 table, syncmaster_revision_id(revision)),
+			"SELECT syncmaster_upgrade('head') makes it.");
+		return;
+	}
+	syncmaster_add_finding(
+		health, PROBLEM_WARNING, check_name, table,
+		psprintf("was not looked at: table \"%s\" is missing", table),
+		"SELECT * FROM syncmaster_check() says what can be done.");
+}
+
+/*
+ * Was a table opened?  If not, say why a check is left out.
+ */
+bool
+syncmaster_may_look(Health *health, const char *check_name, const char *table,
+					AppTableState state)
+{
+	switch (state)
+	{
+		case APP_TABLE_OPEN:
+			return true;
+		case APP_TABLE_MISSING:
+			report_missing(health, check_name, table);
+			break;
+		case APP_TABLE_LOCKED:
+			syncmaster_add_finding(
+				health, PROBLEM_WARNING, check_name, table,
+				psprintf("was not looked at: table \"%s\" is locked", table),
+				"Ask again later.");
+			break;
+		case APP_TABLE_UNREADABLE:
+			syncmaster_add_finding(
+				health, PROBLEM_WARNING, check_name, table,
+				psprintf("was not looked at: table \"%s\" is not as it "
+						 "should be, or is distributed",
+						 table),
+				"SELECT * FROM syncmaster_check() says what differs.");
+			break;
+	}
+	return false;
+}
+
+TimestampTz
+syncmaster_ago(const Health *health, int seconds)
+{
+	return health->now - (int64) seconds * USECS_PER_SEC;
+}
+
+/*
+ * The value of a setting, as a person would write it, and its name.
+ */
+const char *
+syncmaster_limit_text(const char *setting)
+{
+	return psprintf("%s (%s)", GetConfigOptionByName(setting, NULL, false),
+					setting);
+}
+
+char *
+syncmaster_count(int64 count, const char *one, const char *many)
+{
+	return psprintf("%lld %s", (long long) count, count == 1 ? one : many);
+}
+
+char *
+syncmaster_list_ids(IdList *ids)
+{
+	StringInfoData list;
+
+	syncmaster_sort_ids(ids);
+	initStringInfo(&list);
+	for (int64 i = 0; i < Min(ids->count, MAX_IDS_LISTED); i++)
+		appendStringInfo(&list, "%s" INT64_FORMAT, i > 0 ? ", " : "",
+						 ids->ids[i]);
+	if (ids->count > MAX_IDS_LISTED)
+		appendStringInfoString(&list, ", ...");
+	return list.data;
+}
+
+/*
+ * Lock a table as the comparison of the schema does, but do not wait for it.
+ */
+static bool
+try_lock(Health *health, const RelationInfo *relation)
+{
+	Oid relid = syncmaster_relation_oid(relation, health->extension.namespace);
+
+	return !OidIsValid(relid) ||
+		   ConditionalLockRelationOid(relid, AccessShareLock) ||
+		   syncmaster_may_look(health, "schema", relation->name,
+							   APP_TABLE_LOCKED);
+}
+
+/*
+ * Missing extra indexes are a choice while the setting says so.
+ */
+static void
+report_indexes(Health *health, List *names)
+{
+	StringInfoData list;
+	ListCell *lc;
+
+	if (names == NIL)
+		return;
+	initStringInfo(&list);
+	foreach (lc, names)
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
+						 (const char *) lfirst(lc));
+	syncmaster_add_finding(
+		health,
+		syncmaster_create_indexes_enabled ? PROBLEM_WARNING : PROBLEM_INFO,
+		"indexes", "extra indexes",
+		psprintf("%s: %s",
+				 syncmaster_count(list_length(names),
+								  "is missing or not as it should be",
+								  "are missing or not as they should be"),
+				 list.data),
+		"SELECT * FROM syncmaster_create_indexes() builds them.");
+}
+
+/*
+ * Schema, extension and library out of step, in short.
+ */
+static void
+check_schema(Health *health)
+{
+	CheckContext context;
+	Difference *first = NULL;
+	List *indexes = NIL;
+	int errors = 0;
+	int warnings = 0;
+	ListCell *lc;
+
+	/* if that is locked, all tables are taken to be due */
+	health->revision.number = REVISION_HEAD;
+	if (!try_lock(health, &syncmaster_version_relation))
+		return;
+	syncmaster_read_revision(health->extension.namespace, &health->revision);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		if (!try_lock(health, &syncmaster_relations[i]))
+			return;
+	}
+
+	syncmaster_begin_check(&context);
+	syncmaster_check_schema(&context);
+	foreach (lc, context.problems)
+	{
+		Difference *difference = lfirst(lc);
+
+		if (syncmaster_is_extra_index(difference->object_name))
+		{
+			indexes = lappend(indexes, (char *) difference->object_name);
+			continue;
+		}
+		if (difference->severity == SEVERITY_INFO)
+			continue;
+		if (first == NULL || difference->severity < first->severity)
+			first = difference;
+		if (difference->severity == SEVERITY_ERROR)
+			errors++;
+		else
+			warnings++;
+	}
+	if (first != NULL)
+		syncmaster_add_finding(
+			health, errors > 0 ? PROBLEM_ERROR : PROBLEM_WARNING, "schema",
+			context.schema,
+			psprintf("is not as its revision says: %s, %s; first, %s \"%s\" %s",
+					 syncmaster_count(errors, "error", "errors"),
+					 syncmaster_count(warnings, "warning", "warnings"),
+					 first->object_type, first->object_name, first->problem),
+			"SELECT * FROM syncmaster_check() lists them, with SQL that mends "
+			"them.");
+	report_indexes(health, indexes);
+}
+
+static void
+put_findings(ReturnSetInfo *result, List *findings, ProblemSeverity severity)
+{
+	ListCell *lc;
+
+	foreach (lc, findings)
+	{
+		Finding *finding = lfirst(lc);
+		const char *texts[HEALTH_NATTS] = {syncmaster_severity_name(severity),
+										   finding->check_name,
+										   finding->subject, finding->detail,
+										   finding->hint};
+
+		if (finding->severity == severity)
+			syncmaster_put_texts(result, HEALTH_NATTS, texts);
+	}
+}
+
+/*
+ * syncmaster_health()
+ *
+ * The worst first.  No row, or nothing above info, means that all is well.
+ */
+Datum
+syncmaster_health(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	Health health = {0};
+
+	syncmaster_get_extension(&health.extension);
+	health.now = GetCurrentTimestamp();
+	check_schema(&health);
+	if (syncmaster_first_relation(health.extension.namespace) != NULL)
+	{
+		syncmaster_check_runs(&health);
+		syncmaster_check_schedules(&health);
+		syncmaster_check_stored_credentials(&health);
+		syncmaster_check_growth(&health);
+	}
+
+	put_findings(result, health.findings, PROBLEM_ERROR);
+	put_findings(result, health.findings, PROBLEM_WARNING);
+	put_findings(result, health.findings, PROBLEM_INFO);
+
+	return (Datum) 0;
+}

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * health.h
+ *	  What a person should look at.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNCMASTER_HEALTH_H
+#define SYNCMASTER_HEALTH_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+#include "app_table.h"
+#include "auth_data.h"
+#include "extension.h"
+#include "problem.h"
+#include "revision.h"
+
+typedef struct Health
+{
+	ExtensionEntry extension;
+	SchemaRevision revision;
+	TimestampTz now;
+	List *findings; /* of Finding */
+} Health;
+
+typedef struct Finding
+{
+	ProblemSeverity severity;
+	const char *check_name;
+	const char *subject;
+	const char *detail;
+	const char *hint;
+} Finding;
+
+extern void syncmaster_add_finding(Health *health, ProblemSeverity severity,
+								   const char *check_name, const char *subject,
+								   const char *detail, const char *hint);
+extern bool syncmaster_may_look(Health *health, const char *check_name,
+								const char *table, AppTableState state);
+extern TimestampTz syncmaster_ago(const Health *health, int seconds);
+extern const char *syncmaster_limit_text(const char *setting);
+extern char *syncmaster_count(int64 count, const char *one, const char *many);
+extern char *syncmaster_list_ids(IdList *ids);
+
+/* One check, or a few that read the same tables. */
+extern void syncmaster_check_runs(Health *health);
+extern void syncmaster_check_growth(Health *health);
+extern void syncmaster_check_schedules(Health *health);
+extern void syncmaster_check_stored_credentials(Health *health);
+
+#endif /* SYNCMASTER_HEALTH_H */

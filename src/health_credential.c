@@ -1,0 +1,175 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_credential.c
+ *	  Stored credentials that the services cannot read.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "credential_check.h"
+#include "health.h"
+
+#define VERIFY "syncmaster_verify_credentials"
+
+/*
+ * What the check tells is what that function tells: only to those who may call
+ * it.
+ */
+static bool
+may_verify(const Health *health)
+{
+	oidvector *no_arguments = buildoidvector(NULL, 0);
+	Oid function =
+		GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						CStringGetDatum(VERIFY), PointerGetDatum(no_arguments),
+						ObjectIdGetDatum(health->extension.namespace));
+
+	return OidIsValid(function) && may_execute(function, GetUserId());
+}
+
+/*
+ * Check them in a subtransaction: a key file that cannot be read is a finding,
+ * not the end of the others.  NULL if it went well.
+ */
+static ErrorData *
+try_check(CredentialCheck *check, MemoryContext scratch)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	ResourceOwner caller_owner = CurrentResourceOwner;
+	ErrorData *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(scratch);
+		syncmaster_check_credentials(check);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller_context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller_context);
+	CurrentResourceOwner = caller_owner;
+
+	if (error != NULL && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	return error;
+}
+
+static void
+report_credentials(Health *health, CredentialCheck *check)
+{
+	int64 previous = 0;
+
+	for (int i = 1; i < check->ring->count; i++)
+		previous += check->tokens[i];
+
+	if (check->unreadable.count > 0)
+		syncmaster_add_finding(
+			health, PROBLEM_ERROR, "credentials", "auth_data",
+			psprintf("the credentials of %s be read with any key: %s",
+					 syncmaster_count(check->unreadable.count,
+									  "connection cannot",
+									  "connections cannot"),
+					 syncmaster_list_ids(&check->unreadable)),
+			"Add the key that they were written under to the key file, or "
+			"enter them anew.");
+	if (previous > 0)
+		syncmaster_add_finding(
+			health, PROBLEM_WARNING, "credentials", "auth_data",
+			psprintf("the credentials of %s under a previous key, which the "
+					 "services do not know",
+					 syncmaster_count(previous, "connection are",
+									  "connections are")),
+			"SELECT * FROM syncmaster_rotate_credentials() puts them under the "
+			"primary key, if the services have that.");
+	if (check->missing.count > 0)
+		syncmaster_add_finding(
+			health, PROBLEM_WARNING, "credentials", "connection",
+			psprintf("%s no credentials: %s",
+					 syncmaster_count(check->missing.count, "connection has",
+									  "connections have"),
+					 syncmaster_list_ids(&check->missing)),
+			"Runs of their transfers fail. Enter credentials.");
+}
+
+/*
+ * The check waits for these tables; see first that it need not.
+ */
+static bool
+may_look_at_tables(Health *health)
+{
+	static const char *const tables[] = {"auth_data", "connection"};
+	static const char *const no_columns[] = {NULL};
+
+	for (int i = 0; i < (int) lengthof(tables); i++)
+	{
+		AppTable table;
+		AppTableState state = syncmaster_open_app_table(
+			&table, health->extension.namespace, tables[i], no_columns);
+
+		if (state == APP_TABLE_OPEN)
+			syncmaster_close_app_table(&table);
+		if (!syncmaster_may_look(health, "credentials", tables[i], state))
+			return false;
+	}
+	return true;
+}
+
+void
+syncmaster_check_stored_credentials(Health *health)
+{
+	const char *file = GetConfigOption("syncmaster.secret_key_file", false,
+									   false);
+	MemoryContext scratch;
+	CredentialCheck check;
+	ErrorData *error;
+
+	if (file == NULL || file[0] == '\0')
+	{
+		syncmaster_add_finding(health, PROBLEM_INFO, "credentials", "auth_data",
+							   "was not looked at: no key file is set",
+							   "Setting syncmaster.secret_key_file names it.");
+		return;
+	}
+	if (!may_verify(health))
+	{
+		syncmaster_add_finding(
+			health, PROBLEM_INFO, "credentials", "auth_data",
+			"was not looked at: that is for those who may call " VERIFY "()",
+			"GRANT EXECUTE ON FUNCTION " VERIFY "() to the role.");
+		return;
+	}
+	if (!may_look_at_tables(health))
+		return;
+
+	scratch = AllocSetContextCreate(CurrentMemoryContext,
+									"syncmaster credentials",
+									ALLOCSET_DEFAULT_SIZES);
+	error = try_check(&check, scratch);
+	if (error == NULL)
+		report_credentials(health, &check);
+	else
+		syncmaster_add_finding(
+			health, PROBLEM_ERROR, "credentials", "auth_data",
+			psprintf("were not looked at: %s", error->message),
+			error->hint != NULL ? error->hint
+								: "SELECT * FROM " VERIFY "() says more.");
+	MemoryContextDelete(scratch);
+}

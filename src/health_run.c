@@ -1,0 +1,172 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_run.c
+ *	  Runs that do not come to an end, and tables that only grow.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "active_run.h"
+#include "growth.h"
+#include "health.h"
+#include "ordered_scan.h"
+#include "plan.h"
+#include "settings.h"
+
+/* Without an index on the status, a table of this size is read nevertheless. */
+#define MAX_BLOCKS_READ 10000
+
+/* What is too long for runs of one status. */
+typedef struct RunLimit
+{
+	RunColumn since; /* when it got the status */
+	const char *setting;
+	const int *seconds;
+	const char *hint;
+} RunLimit;
+
+/* In the order of syncmaster_active_statuses. */
+static const RunLimit limits[NACTIVE_STATUSES] = {
+	{RUN_CREATED_AT, "syncmaster.health_waiting", &syncmaster_health_waiting,
+	 "Is a worker at work on the queues of their transfers? Runs that the "
+	 "broker lost can be marked as FAILED."},
+	{RUN_STARTED_AT, "syncmaster.health_started", &syncmaster_health_started,
+	 "Their logs (log_url) say more. Those that no worker is at work on any "
+	 "more can be marked as FAILED."},
+	{RUN_UPDATED_AT, "syncmaster.health_waiting", &syncmaster_health_waiting,
+	 "Workers do not look at runs that were stopped before they began: those "
+	 "can be marked as STOPPED."},
+};
+
+typedef struct LateRuns
+{
+	const Health *health;
+	IdList ids[NACTIVE_STATUSES];
+	TimestampTz oldest[NACTIVE_STATUSES];
+} LateRuns;
+
+/* RunReader: remember those that are late. */
+static bool
+add_late_run(void *state, int status, const AppTable *runs,
+			 TupleTableSlot *slot)
+{
+	LateRuns *late = (LateRuns *) state;
+	const RunLimit *limit = &limits[status];
+	bool isnull;
+	Datum since = slot_getattr(slot, runs->columns[limit->since], &isnull);
+	Datum id;
+
+	if (*limit->seconds == 0)
+		return false;
+	if (isnull)
+		since = slot_getattr(slot, runs->columns[RUN_CREATED_AT], &isnull);
+	if (isnull || DatumGetTimestampTz(since) >=
+					  syncmaster_ago(late->health, *limit->seconds))
+		return true;
+	id = slot_getattr(slot, runs->columns[RUN_ID], &isnull);
+	if (!isnull)
+		syncmaster_add_id(&late->ids[status], DatumGetInt64(id));
+	late->oldest[status] = Min(late->oldest[status],
+							   DatumGetTimestampTz(since));
+	return true;
+}
+
+void
+syncmaster_check_runs(Health *health)
+{
+	LateRuns late = {.health = health};
+	AppTable runs;
+	bool counted;
+
+	if (!syncmaster_may_look(health, "runs", "run",
+							 syncmaster_open_runs(&runs,
+												  health->extension.namespace)))
+		return;
+	for (int i = 0; i < NACTIVE_STATUSES; i++)
+	{
+		syncmaster_init_ids(&late.ids[i]);
+		late.oldest[i] = DT_NOEND;
+	}
+	counted = syncmaster_read_active_runs(&runs, NO_ENTRY_LIMIT,
+										  MAX_BLOCKS_READ, add_late_run, &late);
+	syncmaster_close_app_table(&runs);
+	if (!counted)
+		syncmaster_add_finding(
+			health, PROBLEM_WARNING, "runs", "run",
+			"was not looked at: no index on status of table \"run\" helps",
+			"CREATE INDEX CONCURRENTLY ix__run__status ON run (status), and "
+			"ask again.");
+
+	for (int i = 0; i < NACTIVE_STATUSES; i++)
+	{
+		if (late.ids[i].count == 0)
+			continue;
+		syncmaster_add_finding(
+			health, PROBLEM_WARNING, "runs", "run",
+			psprintf("%s %s for longer than %s, the first since %s: %s",
+					 syncmaster_count(late.ids[i].count, "run is", "runs are"),
+					 syncmaster_active_statuses[i],
+					 syncmaster_limit_text(limits[i].setting),
+					 timestamptz_to_str(late.oldest[i]),
+					 syncmaster_list_ids(&late.ids[i])),
+			limits[i].hint);
+	}
+}
+
+/*
+ * How large and how old is a table that grows?  Too old is what the DBA
+ * declares to be so.
+ */
+static void
+report_growth(Health *health, const GrowingTable *growing,
+			  const AppTable *table, Timestamp oldest)
+{
+	double rows = syncmaster_estimate_rows(table->rel);
+	int64 bytes = syncmaster_relation_bytes(RelationGetRelid(table->rel));
+	const char *size = TextDatumGetCString(
+		DirectFunctionCall1(pg_size_pretty, Int64GetDatum(bytes)));
+	const char *about = psprintf("has %s in %s, the oldest of %s",
+								 rows < 0 ? "rows"
+										  : psprintf("about %.0f rows", rows),
+								 size, timestamptz_to_str(oldest));
+	const char *limit = "syncmaster.health_retention";
+
+	if (syncmaster_health_retention == 0)
+		syncmaster_add_finding(
+			health, PROBLEM_INFO, "growth", growing->name, about,
+			psprintf("Procedure %s() deletes old rows. With %s set, those "
+					 "that are older become a warning.",
+					 growing->purge, limit));
+	else if (oldest < syncmaster_ago(health, syncmaster_health_retention))
+		syncmaster_add_finding(
+			health, PROBLEM_WARNING, "growth", growing->name,
+			psprintf("%s, which is longer ago than %s", about,
+					 syncmaster_limit_text(limit)),
+			psprintf("CALL %s(interval '%s') deletes them.", growing->purge,
+					 GetConfigOptionByName(limit, NULL, false)));
+}
+
+void
+syncmaster_check_growth(Health *health)
+{
+	for (int i = 0; i < NGROWING_TABLES; i++)
+	{
+		const GrowingTable *growing = &syncmaster_growing_tables[i];
+		AppTable table;
+		Timestamp oldest;
+
+		if (!syncmaster_may_look(health, "growth", growing->name,
+								 syncmaster_open_growing(
+									 i, &table, health->extension.namespace)))
+			continue;
+		if (syncmaster_oldest_row(&table, &oldest))
+			report_growth(health, growing, &table, oldest);
+		syncmaster_close_app_table(&table);
+	}
+}

@@ -1,0 +1,416 @@
+/*-------------------------------------------------------------------------
+ *
+ * metrics.c
+ *	  Numbers for exporters: what the view syncmaster_metrics shows.
+ *
+ * They are asked for every few seconds, on databases of any size.  So nothing
+ * is read from end to end: there are the sizes of files, the estimates of
+ * VACUUM, the server's own counters, and a bounded number of entries of indexes
+ * that SyncMaster's migrations make.  Nothing waits for a lock, either: what
+ * cannot be read now is left out, and one number says so.
+ *
+ * Functions in a view run as whoever reads the view.  Everybody may execute
+ * this one, which gives its result only to those who may read the view.  It
+ * reads the tables directly, as that role may have no rights on them; only
+ * numbers come out, and no column that holds a secret is looked at.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relation.h"
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "active_run.h"
+#include "compat.h"
+#include "extension.h"
+#include "growth.h"
+#include "ordered_scan.h"
+#include "relation.h"
+#include "result.h"
+#include "revision.h"
+
+#define VIEW "syncmaster_metrics"
+#define METRICS_NATTS 3
+
+/* Entries of the index on the status, for each status of active runs. */
+#define MAX_ACTIVE_ENTRIES 10000
+
+/* Without that index a small table is read from end to end. */
+#define MAX_BLOCKS_READ 100
+
+/* Of the newest runs so many are looked at, and those of the last hour count. */
+#define MAX_RECENT_ENTRIES 1000
+#define RECENT_USECS (SECS_PER_HOUR * USECS_PER_SEC)
+
+/* Entries that a search for the first job may visit. */
+#define MAX_FIRST_ENTRIES 1000
+
+PG_FUNCTION_INFO_V1(syncmaster_read_metrics);
+
+/*
+ * Add one number; the labels are pairs of name and value, and NULL.
+ */
+static void
+put_metric(ReturnSetInfo *result, const char *name, double number, ...)
+{
+	Datum values[METRICS_NATTS];
+	bool nulls[METRICS_NATTS] = {false};
+	StringInfoData labels;
+	const char *label;
+	va_list args;
+
+	initStringInfo(&labels);
+	appendStringInfoChar(&labels, '{');
+	va_start(args, number);
+	while ((label = va_arg(args, const char *)) != NULL)
+	{
+		if (labels.len > 1)
+			appendStringInfoChar(&labels, ',');
+		escape_json(&labels, label);
+		appendStringInfoChar(&labels, ':');
+		escape_json(&labels, va_arg(args, const char *));
+	}
+	va_end(args);
+	appendStringInfoChar(&labels, '}');
+
+	values[0] = CStringGetTextDatum(name);
+	values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(labels.data));
+	values[2] = Float8GetDatum(number);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	pfree(labels.data);
+}
+
+/*
+ * Seconds since 1970, as exporters want a time.
+ */
+static double
+unix_seconds(Timestamp time)
+{
+	return (double) time / USECS_PER_SEC +
+		   (double) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
+}
+
+/*
+ * Versions and the revision.  A table alembic_version that is locked says
+ * nothing.
+ */
+static void
+put_schema(ReturnSetInfo *result, const ExtensionEntry *extension,
+		   SchemaRevision *revision)
+{
+	Oid relid = get_relname_relid(syncmaster_version_relation.name,
+								  extension->namespace);
+
+	if (OidIsValid(relid) &&
+		!ConditionalLockRelationOid(relid, AccessShareLock))
+		return;
+	syncmaster_read_revision(extension->namespace, revision);
+	if (OidIsValid(relid))
+		UnlockRelationOid(relid, AccessShareLock);
+
+	put_metric(result, "syncmaster_schema_info", 1, "schema",
+			   extension->namespace_name, "revision",
+			   revision->id != NULL ? revision->id : "", "extension_version",
+			   extension->version, "library_version", SYNCMASTER_VERSION, NULL);
+	put_metric(result, "syncmaster_schema_in_step",
+			   syncmaster_is_in_step(extension, revision) ? 1 : 0, NULL);
+}
+
+/*
+ * Add the blocks of a relation's indexes, or of a TOAST table with its own.
+ * False if one of them is locked.
+ */
+static bool
+add_blocks(Oid relid, double *blocks)
+{
+	Relation rel;
+	bool complete = true;
+	ListCell *lc;
+
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return false;
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+	{
+		/* dropped just before */
+		UnlockRelationOid(relid, AccessShareLock);
+		return true;
+	}
+	*blocks += RelationGetNumberOfBlocks(rel);
+	if (rel->rd_rel->relkind != RELKIND_INDEX)
+	{
+		foreach (lc, RelationGetIndexList(rel))
+			complete = complete && add_blocks(lfirst_oid(lc), blocks);
+	}
+	if (OidIsValid(rel->rd_rel->reltoastrelid))
+		complete = complete && add_blocks(rel->rd_rel->reltoastrelid, blocks);
+	relation_close(rel, AccessShareLock);
+
+	return complete;
+}
+
+/*
+ * Size of each table.
+ */
+static void
+put_tables(ReturnSetInfo *result, Oid namespace, int revision)
+{
+	static const char *const no_columns[] = {NULL};
+
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		AppTable table;
+		AppTableState state;
+		double rows;
+		double blocks = 0;
+
+		if (relation->kind != RELKIND_RELATION)
+			continue;
+		state = syncmaster_open_app_table(&table, namespace, relation->name,
+										  no_columns);
+		if (state == APP_TABLE_MISSING && relation->revision > revision)
+			continue;
+		put_metric(result, "syncmaster_table_readable",
+				   state == APP_TABLE_OPEN ? 1 : 0, "table", relation->name,
+				   NULL);
+		if (state != APP_TABLE_OPEN)
+			continue;
+		rows = syncmaster_estimate_rows(table.rel);
+		if (rows >= 0)
+			put_metric(result, "syncmaster_table_rows", rows, "table",
+					   relation->name, NULL);
+		if (add_blocks(RelationGetRelid(table.rel), &blocks))
+			put_metric(result, "syncmaster_table_size_bytes", blocks * BLCKSZ,
+					   "table", relation->name, NULL);
+		syncmaster_close_app_table(&table);
+	}
+}
+
+/*
+ * Growth of the tables that grow.  A standby counts no rows.
+ */
+static void
+put_growth(ReturnSetInfo *result, Oid namespace)
+{
+	for (int i = 0; i < NGROWING_TABLES; i++)
+	{
+		const char *name = syncmaster_growing_tables[i].name;
+		AppTable table;
+		Timestamp oldest;
+		Datum relid;
+
+		if (syncmaster_open_growing(i, &table, namespace) != APP_TABLE_OPEN)
+			continue;
+		relid = ObjectIdGetDatum(RelationGetRelid(table.rel));
+		if (syncmaster_oldest_row(&table, &oldest))
+			put_metric(result, "syncmaster_table_oldest_row_timestamp_seconds",
+					   unix_seconds(oldest), "table", name, NULL);
+		if (!RecoveryInProgress())
+		{
+			put_metric(result, "syncmaster_table_rows_inserted_total",
+					   (double) DatumGetInt64(DirectFunctionCall1(
+						   pg_stat_get_tuples_inserted, relid)),
+					   "table", name, NULL);
+			put_metric(result, "syncmaster_table_rows_deleted_total",
+					   (double) DatumGetInt64(DirectFunctionCall1(
+						   pg_stat_get_tuples_deleted, relid)),
+					   "table", name, NULL);
+		}
+		syncmaster_close_app_table(&table);
+	}
+}
+
+typedef struct ActiveRunMetrics
+{
+	int64 counts[NACTIVE_STATUSES];
+	TimestampTz oldest[NACTIVE_STATUSES];
+} ActiveRunMetrics;
+
+/* RunReader: count, and remember the oldest. */
+static bool
+add_run(void *state, int status, const AppTable *runs, TupleTableSlot *slot)
+{
+	ActiveRunMetrics *metrics = (ActiveRunMetrics *) state;
+	bool isnull;
+	Datum time = slot_getattr(slot, runs->columns[RUN_CREATED_AT], &isnull);
+
+	metrics->counts[status]++;
+	if (!isnull && DatumGetTimestampTz(time) < metrics->oldest[status])
+		metrics->oldest[status] = DatumGetTimestampTz(time);
+	return true;
+}
+
+static void
+put_active_runs(ReturnSetInfo *result, const AppTable *runs)
+{
+	ActiveRunMetrics metrics = {0};
+
+	for (int i = 0; i < NACTIVE_STATUSES; i++)
+		metrics.oldest[i] = DT_NOEND;
+	if (!syncmaster_read_active_runs(runs, MAX_ACTIVE_ENTRIES, MAX_BLOCKS_READ,
+									 add_run, &metrics))
+		return;
+	for (int i = 0; i < NACTIVE_STATUSES; i++)
+	{
+		put_metric(result, "syncmaster_active_runs", (double) metrics.counts[i],
+				   "status", syncmaster_active_statuses[i], NULL);
+		if (!TIMESTAMP_NOT_FINITE(metrics.oldest[i]))
+			put_metric(result,
+					   "syncmaster_active_runs_oldest_timestamp_seconds",
+					   unix_seconds(metrics.oldest[i]), "status",
+					   syncmaster_active_statuses[i], NULL);
+	}
+}
+
+/*
+ * What became of the newest runs.
+ */
+static void
+put_recent_runs(ReturnSetInfo *result, const AppTable *runs)
+{
+	static const char *const statuses[] = {"CREATED",		   "STARTED",
+										   "SEND_STOP_SIGNAL", "FAILED",
+										   "STOPPED",		   "FINISHED"};
+	int64 counts[lengthof(statuses)] = {0};
+	TimestampTz since = GetCurrentTimestamp() - RECENT_USECS;
+	TimestampTz newest = DT_NOBEGIN;
+	OrderedScan scan;
+
+	if (!syncmaster_begin_ordered_scan(&scan, runs->rel, runs->columns[RUN_ID],
+									   NULL, BackwardScanDirection,
+									   MAX_RECENT_ENTRIES))
+		return;
+	while (syncmaster_next_ordered(&scan))
+	{
+		bool isnull;
+		Datum value = slot_getattr(scan.slot, runs->columns[RUN_CREATED_AT],
+								   &isnull);
+		TimestampTz created_at;
+		char *status;
+
+		if (isnull || TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)))
+			continue;
+		created_at = DatumGetTimestampTz(value);
+		newest = Max(newest, created_at);
+		if (created_at < since)
+			continue;
+		value = slot_getattr(scan.slot, runs->columns[RUN_STATUS], &isnull);
+		if (isnull)
+			continue;
+		status = TextDatumGetCString(value);
+		for (int i = 0; i < (int) lengthof(statuses); i++)
+		{
+			if (strcmp(status, statuses[i]) == 0)
+				counts[i]++;
+		}
+		pfree(status);
+	}
+	syncmaster_end_ordered_scan(&scan);
+
+	for (int i = 0; i < (int) lengthof(statuses); i++)
+		put_metric(result, "syncmaster_recent_runs", (double) counts[i],
+				   "status", statuses[i], NULL);
+	if (!TIMESTAMP_NOT_FINITE(newest))
+		put_metric(result, "syncmaster_newest_run_timestamp_seconds",
+				   unix_seconds(newest), NULL);
+}
+
+static void
+put_runs(ReturnSetInfo *result, Oid namespace)
+{
+	AppTable runs;
+
+	if (syncmaster_open_runs(&runs, namespace) != APP_TABLE_OPEN)
+		return;
+	put_active_runs(result, &runs);
+	put_recent_runs(result, &runs);
+	syncmaster_close_app_table(&runs);
+}
+
+/*
+ * When is the scheduler to act next?  A time that has passed says that it does
+ * not.
+ */
+static void
+put_jobs(ReturnSetInfo *result, Oid namespace)
+{
+	static const char *const columns[] = {"next_run_time", NULL};
+	AppTable jobs;
+	OrderedScan scan;
+
+	if (syncmaster_open_app_table(&jobs, namespace, "apscheduler_jobs",
+								  columns) != APP_TABLE_OPEN)
+		return;
+	if (syncmaster_begin_ordered_scan(&scan, jobs.rel, jobs.columns[0], NULL,
+									  ForwardScanDirection, MAX_FIRST_ENTRIES))
+	{
+		bool isnull;
+		double next;
+
+		/* paused jobs, which have no time, come last */
+		if (syncmaster_next_ordered(&scan))
+		{
+			next = DatumGetFloat8(
+				slot_getattr(scan.slot, jobs.columns[0], &isnull));
+			if (!isnull && isfinite(next))
+				put_metric(result, "syncmaster_next_job_timestamp_seconds",
+						   next, NULL);
+		}
+		syncmaster_end_ordered_scan(&scan);
+	}
+	syncmaster_close_app_table(&jobs);
+}
+
+/*
+ * Whoever may read the view may have its rows.
+ */
+static void
+check_rights(const ExtensionEntry *extension)
+{
+	Oid view = get_relname_relid(VIEW, extension->namespace);
+
+	if (!OidIsValid(view) ||
+		pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, VIEW);
+}
+
+/*
+ * syncmaster_read_metrics()
+ *
+ * The rows of the view.
+ */
+Datum
+syncmaster_read_metrics(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	ExtensionEntry extension;
+	SchemaRevision revision = {0};
+
+	syncmaster_get_extension(&extension);
+	check_rights(&extension);
+	put_schema(result, &extension, &revision);
+	put_tables(result, extension.namespace, revision.number);
+	put_growth(result, extension.namespace);
+	put_runs(result, extension.namespace);
+	put_jobs(result, extension.namespace);
+
+	return (Datum) 0;
+}
