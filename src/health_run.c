@@ -131,10 +131,12 @@ report_growth(Health *health, const GrowingTable *growing,
 	int64 bytes = syncmaster_relation_bytes(RelationGetRelid(table->rel));
 	const char *size = TextDatumGetCString(
 		DirectFunctionCall1(pg_size_pretty, Int64GetDatum(bytes)));
-	const char *about = psprintf("has %s in %s, the oldest of %s",
-								 rows < 0 ? "rows"
-										  : psprintf("about %.0f rows", rows),
-								 size, timestamptz_to_str(oldest));
+	const char *count = rows < 0
+							? "rows"
+							: syncmaster_count((int64) rows, "row", "rows");
+	const char *about = psprintf("has %s%s in %s, the oldest of %s",
+								 rows < 0 ? "" : "about ", count, size,
+								 timestamptz_to_str(oldest));
 	const char *limit = "syncmaster.health_retention";
 
 	if (syncmaster_health_retention == 0)

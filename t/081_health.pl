@@ -1,0 +1,184 @@
+# syncmaster_health() beside others: a locked table is named and not waited for,
+# nobody's planted code runs, a standby answers as well, credentials are looked at
+# with the key files, in a schema of its own.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use Credentials;
+use OpenSession;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = start_node('health', "autovacuum = off\nwal_level = replica\n"
+	  . "max_wal_senders = 5\nhot_standby = on");
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+
+# What is above info, "check_name: detail" each.
+sub health
+{
+	my ($before, $server) = @_;
+	return ($server // $node)->safe_psql(
+		'postgres', ($before // '') . q{;
+		SELECT severity || ', ' || check_name || ': ' || detail
+		FROM syncmaster_health() WHERE severity <> 'info'});
+}
+
+# ---------------------------------------------------------------------------
+# Credentials
+
+write_keys($node, 'one', $KEY{one});
+write_keys($node, 'two', $KEY{two});
+my $keys = use_keys('one');
+is(health($keys), '', 'no credentials, nothing to say');
+is( $node->safe_psql('postgres', "$keys SELECT count(*) FROM syncmaster_health()"),
+	0, '... not even for information');
+
+$node->safe_psql('postgres', $keys . q{
+	INSERT INTO "user" (username, is_superuser, is_active)
+		VALUES ('u', false, true);
+	INSERT INTO "group" (name, description, owner_id) VALUES ('g', '', 1);
+	INSERT INTO connection (group_id, type, name, description, data)
+		SELECT 1, 'postgres', 'c' || i, '', '{}' FROM generate_series(1, 5) i;
+	INSERT INTO auth_data (connection_id, value)
+		SELECT i, syncmaster_encrypt('{"password": "x"}')
+		FROM generate_series(1, 5) i;
+});
+is(health($keys), '', 'all credentials can be read');
+$node->safe_psql('postgres', q{
+	UPDATE auth_data SET value = 'x' || value WHERE connection_id IN (2, 4);
+	DELETE FROM auth_data WHERE connection_id = 5});
+is( health($keys),
+	"error, credentials: the credentials of 2 connections cannot be read with any key: 2, 4\n"
+	  . 'warning, credentials: 1 connection has no credentials: 5',
+	'credentials that cannot be read, and that are missing');
+is( health(use_keys('two', 'one')),
+	"error, credentials: the credentials of 2 connections cannot be read with any key: 2, 4\n"
+	  . "warning, credentials: the credentials of 2 connections are under a previous key, which the services do not know\n"
+	  . 'warning, credentials: 1 connection has no credentials: 5',
+	'credentials under a previous key');
+is(health(), '', 'without a key nothing is known');
+chmod 0644, $node->data_dir . '/one';
+like(health($keys),
+	qr/^error, credentials: were not looked at: key file "one" is accessible to others$/m,
+	'a key file that is refused');
+is( $node->safe_psql('postgres', "$keys BEGIN; SELECT count(*) FROM syncmaster_health(); SELECT 1; COMMIT"),
+	"1\n1", '... does not end the transaction');
+chmod 0600, $node->data_dir . '/one';
+$node->safe_psql('postgres', 'DELETE FROM connection');
+
+# ---------------------------------------------------------------------------
+# Locked tables
+
+sub locked
+{
+	my ($tables) = @_;
+	my $session = begin_session($node, 'postgres', $superuser,
+		"BEGIN; LOCK TABLE $tables IN ACCESS EXCLUSIVE MODE;");
+	my $found = health("$keys SET lock_timeout = '1ms'");
+
+	end_session($session);
+	return $found;
+}
+
+sub not_looked_at
+{
+	my (@rows) = @_;
+	return join "\n", map {
+		my ($check, $table) = split / /;
+		qq{warning, $check: was not looked at: table "$table" is locked}
+	} @rows;
+}
+
+is(locked('run'),
+	not_looked_at('schema run', 'runs run', 'growth run'), 'run is locked');
+is( locked('transfer'),
+	not_looked_at('schema transfer', 'schedules transfer'),
+	'transfer is locked');
+is( locked('apscheduler_jobs, auth_data, celery_tasksetmeta'),
+	not_looked_at('schema auth_data', 'schedules apscheduler_jobs',
+		'credentials auth_data', 'growth celery_tasksetmeta'),
+	'others are locked');
+is(locked('alembic_version'),
+	not_looked_at('schema alembic_version'), 'alembic_version is locked');
+
+# ---------------------------------------------------------------------------
+# A hostile owner of the tables
+
+$node->safe_psql('postgres', q{
+	INSERT INTO queue (name, slug, group_id, description)
+		VALUES ('q', 'q', 1, '');
+	INSERT INTO connection (group_id, type, name, description, data)
+		VALUES (1, 'postgres', 'c', '', '{}');
+	INSERT INTO transfer (group_id, name, description, source_connection_id,
+			target_connection_id, strategy_params, source_params, target_params,
+			transformations, resources, is_scheduled, schedule, queue_id,
+			updated_at)
+		SELECT 1, 't' || i, '', c.id, c.id, '{}', '{}', '{}', '[]', '{}', true,
+			'* * * * *', 1, '2020-01-01'
+		FROM connection c, generate_series(1, 3) i;
+	INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+		VALUES (1, 'CREATED', 'MANUAL', '{}', '2020-01-01');
+	INSERT INTO celery_taskmeta (id, date_done)
+		VALUES (nextval('task_id_sequence'), '2020-01-01');
+	GRANT USAGE ON SCHEMA app TO PUBLIC;
+});
+
+# The plants themselves are differences of the schema, and take room.
+sub planted_apart
+{
+	return join "\n", grep { !/schema/ }
+	  map { s/has .*, the oldest/the oldest/r } split /\n/, $_[0];
+}
+
+my $faults = health("SET syncmaster.health_retention = '1d'");
+is(scalar(split /\n/, $faults), 5, 'five findings') or diag($faults);
+$node->safe_psql('postgres', q{
+	SET ROLE app;
+	CREATE FUNCTION planted(anyelement) RETURNS anyelement IMMUTABLE
+	LANGUAGE plpgsql AS 'BEGIN RAISE WARNING ''planted code ran''; RETURN $1; END';
+	SET client_min_messages = error;
+	CREATE INDEX planted_run ON run (planted(id)) WHERE planted(id) > 0;
+	CREATE INDEX planted_transfer ON run (transfer_id) WHERE planted(id) > 0;
+	CREATE INDEX planted_job ON apscheduler_jobs (planted(id));
+	CREATE POLICY planted ON run USING (planted(true));
+	CREATE POLICY planted ON transfer USING (planted(true));
+	ALTER TABLE run ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+	ALTER TABLE transfer ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+});
+my $log_end = -s $node->logfile;
+is(planted_apart(health("SET syncmaster.health_retention = '1d'")),
+	planted_apart($faults),
+	'planted code and policies hide nothing');
+unlike(slurp_file($node->logfile, $log_end), qr/planted code ran/,
+	'planted code does not run');
+$node->safe_psql('postgres', q{
+	DROP FUNCTION planted CASCADE;
+	ALTER TABLE run DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+	ALTER TABLE transfer DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY});
+
+# ---------------------------------------------------------------------------
+# A standby, and a read-only transaction
+
+$node->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('health_standby');
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+my $settings = "$keys SET syncmaster.health_retention = '1d'";
+my $want = health($settings);
+is(scalar(split /\n/, $want), 6, 'six findings') or diag($want);
+chmod 0600, $standby->data_dir . '/one';
+is(health($settings, $standby), $want, 'a standby says the same');
+is(health("$settings; BEGIN READ ONLY"), $want, 'a read-only transaction, too');
+chmod 0644, $standby->data_dir . '/one';
+like(health($settings, $standby), qr/key file "one" is accessible to others/,
+	'a standby looks at key files of its own');
+
+$standby->stop;
+$node->stop;
+done_testing();
