@@ -5,7 +5,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).
 MODULE_big = syncmaster
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA = $(sort $(wildcard migrations/*.sql))
-DOCS = README.md $(sort $(wildcard doc/*.md))
+DOCS = README.md $(sort $(wildcard doc/*.md monitoring/*.yml))
 
 REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
 REGRESS_OPTS = --inputdir=. --outputdir=$(or $(TEST_OUTPUT),.)
