@@ -169,8 +169,10 @@ report_indexes(Health *health, List *names)
 		return;
 	initStringInfo(&list);
 	foreach (lc, names)
+	{
 		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
 						 (const char *) lfirst(lc));
+	}
 	syncmaster_add_finding(
 		health,
 		syncmaster_create_indexes_enabled ? PROBLEM_WARNING : PROBLEM_INFO,

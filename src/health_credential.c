@@ -138,7 +138,7 @@ syncmaster_check_stored_credentials(Health *health)
 	const char *file = GetConfigOption("syncmaster.secret_key_file", false,
 									   false);
 	MemoryContext scratch;
-	CredentialCheck check;
+	CredentialCheck check = {0};
 	ErrorData *error;
 
 	if (file == NULL || file[0] == '\0')

@@ -50,7 +50,7 @@
 #define METRICS_NATTS 3
 
 /* Entries of the index on the status, for each status of active runs. */
-#define MAX_ACTIVE_ENTRIES 10000
+#define MAX_ACTIVE_ENTRIES 5000
 
 /* Without that index a small table is read from end to end. */
 #define MAX_BLOCKS_READ 100
@@ -134,36 +134,67 @@ put_schema(ReturnSetInfo *result, const ExtensionEntry *extension,
 }
 
 /*
- * Add the blocks of a relation's indexes, or of a TOAST table with its own.
- * False if one of them is locked.
+ * Open a relation that belongs to a table, unless it is locked; *locked says so.
+ * NULL without that means that it was dropped just before.
  */
-static bool
-add_blocks(Oid relid, double *blocks)
+static Relation
+open_part(Oid relid, bool *locked)
 {
 	Relation rel;
-	bool complete = true;
-	ListCell *lc;
 
 	if (!ConditionalLockRelationOid(relid, AccessShareLock))
-		return false;
+	{
+		*locked = true;
+		return NULL;
+	}
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
-	{
-		/* dropped just before */
 		UnlockRelationOid(relid, AccessShareLock);
-		return true;
-	}
-	*blocks += RelationGetNumberOfBlocks(rel);
-	if (rel->rd_rel->relkind != RELKIND_INDEX)
-	{
-		foreach (lc, RelationGetIndexList(rel))
-			complete = complete && add_blocks(lfirst_oid(lc), blocks);
-	}
-	if (OidIsValid(rel->rd_rel->reltoastrelid))
-		complete = complete && add_blocks(rel->rd_rel->reltoastrelid, blocks);
-	relation_close(rel, AccessShareLock);
+	return rel;
+}
 
-	return complete;
+/*
+ * Blocks of a table, or of its TOAST table, and of the indexes.
+ */
+static double
+count_blocks(Relation table, bool *locked)
+{
+	double blocks = RelationGetNumberOfBlocks(table);
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(table))
+	{
+		Relation index = open_part(lfirst_oid(lc), locked);
+
+		if (index == NULL)
+			continue;
+		blocks += RelationGetNumberOfBlocks(index);
+		relation_close(index, AccessShareLock);
+	}
+	return blocks;
+}
+
+/*
+ * Bytes of a table with all that belongs to it; false if some of it is locked.
+ */
+static bool
+table_bytes(Relation table, double *bytes)
+{
+	bool locked = false;
+	double blocks = count_blocks(table, &locked);
+
+	if (OidIsValid(table->rd_rel->reltoastrelid))
+	{
+		Relation toast = open_part(table->rd_rel->reltoastrelid, &locked);
+
+		if (toast != NULL)
+		{
+			blocks += count_blocks(toast, &locked);
+			relation_close(toast, AccessShareLock);
+		}
+	}
+	*bytes = blocks * BLCKSZ;
+	return !locked;
 }
 
 /*
@@ -180,7 +211,7 @@ put_tables(ReturnSetInfo *result, Oid namespace, int revision)
 		AppTable table;
 		AppTableState state;
 		double rows;
-		double blocks = 0;
+		double bytes;
 
 		if (relation->kind != RELKIND_RELATION)
 			continue;
@@ -197,9 +228,9 @@ put_tables(ReturnSetInfo *result, Oid namespace, int revision)
 		if (rows >= 0)
 			put_metric(result, "syncmaster_table_rows", rows, "table",
 					   relation->name, NULL);
-		if (add_blocks(RelationGetRelid(table.rel), &blocks))
-			put_metric(result, "syncmaster_table_size_bytes", blocks * BLCKSZ,
-					   "table", relation->name, NULL);
+		if (table_bytes(table.rel, &bytes))
+			put_metric(result, "syncmaster_table_size_bytes", bytes, "table",
+					   relation->name, NULL);
 		syncmaster_close_app_table(&table);
 	}
 }

@@ -200,7 +200,7 @@ foreach my $setting (split /\n/, $node->safe_psql(
 				(SELECT string_agg('`' || v || '`', ', ' ORDER BY n)
 				 FROM unnest(enumvals) WITH ORDINALITY u (v, n))
 			ELSE vartype || coalesce(' in ' || CASE unit WHEN 'ms'
-					THEN 'milliseconds' ELSE unit END, '') END
+					THEN 'milliseconds' WHEN 's' THEN 'seconds' ELSE unit END, '') END
 			|| coalesce(', ' || min_val || ' to ' || max_val, ''),
 			coalesce('`' || nullif(boot_val, '') || '`', 'unset'),
 			CASE context WHEN 'user' THEN 'everybody' ELSE context || 's' END
