@@ -51,8 +51,8 @@ INSERT INTO run (transfer_id, status, type, transfer_dump, created_at,
          now() - interval '1 minute', now(), now()),
         (1, 'STARTED', 'MANUAL', '{}', now() - interval '23 hours',
          now() - interval '23 hours', NULL, now() - interval '23 hours'),
-        (1, 'CREATED', 'MANUAL', '{}', now() - interval '59 minutes',
-         NULL, NULL, now() - interval '59 minutes');
+        (1, 'CREATED', 'MANUAL', '{}', now() - interval '50 minutes',
+         NULL, NULL, now() - interval '50 minutes');
 ANALYZE run;
 SELECT * FROM health WHERE severity <> 'info';
 
@@ -66,7 +66,7 @@ INSERT INTO run (transfer_id, status, type, transfer_dump, created_at,
          now() - interval '2 days', NULL, now()),
         (2, 'STARTED', 'MANUAL', '{}', now() - interval '4 days', NULL, NULL,
          now()),
-        (2, 'CREATED', 'MANUAL', '{}', now() - interval '61 minutes', NULL,
+        (2, 'CREATED', 'MANUAL', '{}', now() - interval '70 minutes', NULL,
          NULL, now()),
         (2, 'SEND_STOP_SIGNAL', 'MANUAL', '{}', now() - interval '3 days',
          NULL, NULL, now()),
@@ -170,9 +170,9 @@ SET syncmaster.health_retention = '1199h';
 SELECT * FROM health WHERE check_name = 'growth';
 RESET timezone;
 RESET syncmaster.health_retention;
-SELECT round(extract(epoch FROM now()) - metric(
+SELECT round((extract(epoch FROM now()) - metric(
         'syncmaster_table_oldest_row_timestamp_seconds',
-        '{"table": "celery_taskmeta"}')) / 86400 AS days,
+        '{"table": "celery_taskmeta"}')) / 86400) AS days,
     to_timestamp(metric('syncmaster_table_oldest_row_timestamp_seconds',
                         '{"table": "run"}')) = created_at AS oldest,
     metric('syncmaster_table_rows', '{"table": "run"}') AS rows
