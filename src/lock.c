@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -17,12 +16,12 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "execute.h"
 #include "lock.h"
 #include "settings.h"
+#include "subtransaction.h"
 
 /*
  * Who holds a lock on the relation that conflicts with the mode, or waits for
@@ -115,6 +114,26 @@ report_blockers(Oid relation, const char *name, LOCKMODE mode)
 					 "syncmaster.lock_timeout, and run the command again.")));
 }
 
+typedef struct LockWait
+{
+	Oid relation;
+	LOCKMODE mode;
+} LockWait;
+
+static void
+wait_for_lock(void *argument)
+{
+	const LockWait *wait = argument;
+	int save_nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("lock_timeout",
+							 psprintf("%d", syncmaster_lock_timeout),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+							 0, false);
+	LockRelationOid(wait->relation, wait->mode);
+	AtEOXact_GUC(false, save_nestlevel);
+}
+
 /*
  * Lock a relation until the end of the transaction, waiting no longer than
  * syncmaster.lock_timeout, unless the guard is off.
@@ -126,10 +145,9 @@ report_blockers(Oid relation, const char *name, LOCKMODE mode)
 void
 syncmaster_lock_relation(Oid relation, LOCKMODE mode)
 {
-	MemoryContext caller_context = CurrentMemoryContext;
-	ResourceOwner caller_owner = CurrentResourceOwner;
-	volatile bool timed_out = false;
 	char *name = get_rel_name(relation);
+	LockWait wait;
+	ErrorData *error;
 
 	if (name == NULL)
 		elog(ERROR, "cache lookup failed for relation %u", relation);
@@ -141,43 +159,16 @@ syncmaster_lock_relation(Oid relation, LOCKMODE mode)
 	if (ConditionalLockRelationOid(relation, mode))
 		return;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller_context);
-	PG_TRY();
+	wait.relation = relation;
+	wait.mode = mode;
+	error = syncmaster_try(wait_for_lock, &wait);
+	if (error != NULL)
 	{
-		int save_nestlevel = NewGUCNestLevel();
-
-		(void) set_config_option("lock_timeout",
-								 psprintf("%d", syncmaster_lock_timeout),
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
-		LockRelationOid(relation, mode);
-		AtEOXact_GUC(false, save_nestlevel);
-
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller_context);
-		CurrentResourceOwner = caller_owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(caller_context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller_context);
-		CurrentResourceOwner = caller_owner;
-
 		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 			ReThrowError(error);
 		FreeErrorData(error);
-		timed_out = true;
-	}
-	PG_END_TRY();
-
-	if (timed_out)
 		report_blockers(relation, name, mode);
+	}
 
 	/* who held the lock may have dropped the table */
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))

@@ -20,6 +20,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -31,6 +32,7 @@
 #include "compat.h"
 #include "execute.h"
 #include "extension.h"
+#include "history.h"
 #include "lock.h"
 #include "preflight.h"
 #include "relation.h"
@@ -107,6 +109,7 @@ check_versions(Preflight *preflight)
 {
 	Oid namespace = preflight->context.namespace;
 	char *version = syncmaster_default_version("syncmaster");
+	ExtensionEntry extension;
 
 	if (version == NULL || strcmp(version, SYNCMASTER_VERSION) != 0)
 		syncmaster_report(preflight, PROBLEM_ERROR, "library",
@@ -117,6 +120,16 @@ check_versions(Preflight *preflight)
 						  "Reconnect, or restart the server if "
 						  "shared_preload_libraries names the library; if "
 						  "that does not help, install the package again.");
+
+	syncmaster_get_extension(&extension);
+	if (syncmaster_version_revision(extension.version) < 0)
+		syncmaster_report(preflight, PROBLEM_ERROR, "library",
+						  psprintf("extension \"syncmaster\" is at version %s, "
+								   "which library version %s does not know",
+								   extension.version, SYNCMASTER_VERSION),
+						  psprintf("Install the package of syncmaster %s, and "
+								   "reconnect.",
+								   extension.version));
 
 	preflight->problems = list_concat(
 		preflight->problems,
@@ -332,6 +345,27 @@ check_locks(Preflight *preflight)
 	}
 }
 
+/*
+ * Can a step be recorded?  A relation that somebody has locked is not looked
+ * into.
+ */
+static void
+check_history(Preflight *preflight)
+{
+	Oid relid = syncmaster_find_history();
+
+	if (!OidIsValid(relid) ||
+		!ConditionalLockRelationOid(relid, AccessShareLock))
+		return;
+	if (!syncmaster_is_history(relid))
+		syncmaster_report(preflight, PROBLEM_ERROR, "history",
+						  "relation \"" HISTORY_NAME
+						  "\" is not the history table of extension "
+						  "\"syncmaster\"",
+						  "Rename or drop it.");
+	UnlockRelationOid(relid, AccessShareLock);
+}
+
 static void
 check_plan(Preflight *preflight)
 {
@@ -346,6 +380,7 @@ check_plan(Preflight *preflight)
 	preflight->problems = list_concat(preflight->problems,
 									  preflight->plan->problems);
 	check_locks(preflight);
+	check_history(preflight);
 	syncmaster_check_disk(preflight);
 	syncmaster_check_objects(preflight);
 }

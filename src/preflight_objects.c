@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 
 #include "execute.h"
+#include "history.h"
 #include "preflight.h"
 #include "relation.h"
 #include "statement.h"
@@ -73,12 +74,38 @@ static const char *const object_queries[] = {
 	"AND NOT a.attisdropped AND a.attname <> 'search_vector' "
 	"ORDER BY c.relname, a.attnum",
 
-	"SELECT 'warning', 'child table', "
+	/* the record of migrations is written as well */
+	"SELECT 'error', 'trigger', "
+	"       format('trigger \"%s\" of table \"%s\" may run another role''s "
+	"code', t.tgname, c.relname), "
+	"       'Drop or disable it: the upgrade refuses to write that table.' "
+	"FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+	"JOIN pg_proc p ON p.oid = t.tgfoid "
+	"WHERE ((t.tgrelid = ANY ($2) AND c.relname = 'alembic_version') "
+	"       OR t.tgrelid = to_regclass('" HISTORY_NAME "')) "
+	"AND NOT t.tgisinternal AND t.tgenabled <> 'D' "
+	"AND (t.tgqual IS NOT NULL "
+	"     OR NOT pg_has_role(p.proowner, c.relowner, 'USAGE')) "
+	"ORDER BY c.relname, t.tgname",
+
+	"SELECT 'error', 'rights', "
+	"       format('role \"%s\" lacks USAGE on schema \"%s\"', "
+	"              pg_get_userbyid(o.owner), n.nspname), "
+	"       format('GRANT USAGE ON SCHEMA %I TO %I.', n.nspname, "
+	"              pg_get_userbyid(o.owner)) "
+	"FROM (SELECT DISTINCT relowner FROM pg_class WHERE oid = ANY ($2)) "
+	"     o(owner), pg_namespace n "
+	"WHERE n.oid = $1 AND NOT has_schema_privilege(o.owner, n.oid, 'USAGE') "
+	"ORDER BY 3",
+
+	"SELECT CASE WHEN pg_has_role(c.relowner, k.relowner, 'USAGE') "
+	"       THEN 'warning' ELSE 'error' END, 'child table', "
 	"       format('table %s inherits from table \"%s\"', "
 	"              i.inhrelid::regclass, c.relname), "
 	"       'It is locked and changed along with its parent; its owner must "
 	"be the parent''s.' "
 	"FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent "
+	"JOIN pg_class k ON k.oid = i.inhrelid "
 	"WHERE i.inhparent = ANY ($2) ORDER BY c.relname, i.inhrelid",
 
 	"SELECT 'warning', 'event trigger', "
@@ -196,6 +223,32 @@ static const char *const replication_queries[] = {
 	"GROUP BY d.classid, d.objid, d.objsubid, a.attname, c.relname " \
 	"ORDER BY 3"
 
+/* A column of a parent cannot be dropped from the child alone. */
+#define INHERITED_QUERY \
+	"SELECT 'error', 'dependency', " \
+	"       format('column \"%s\" of table \"%s\" is inherited from table " \
+	"%s', a.attname, c.relname, i.inhparent::regclass), " \
+	"       format('ALTER TABLE %s NO INHERIT %s.', c.oid::regclass, " \
+	"              i.inhparent::regclass) " \
+	"FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid " \
+	"JOIN pg_inherits i ON i.inhrelid = c.oid " \
+	"JOIN pg_attribute p ON p.attrelid = i.inhparent " \
+	"     AND p.attname = a.attname AND NOT p.attisdropped " \
+	"WHERE a.attrelid = $1 AND a.attnum = $2 AND $3 IS NOT NULL ORDER BY 3"
+
+/* A table whose row type has been stored elsewhere cannot be rewritten. */
+#define ROW_TYPE_QUERY \
+	"SELECT 'error', 'dependency', " \
+	"       format('column \"%s\" of table %s is of the row type of table " \
+	"\"%s\"', a.attname, a.attrelid::regclass, c.relname), " \
+	"       'Drop that column before the upgrade, which rewrites the table.' " \
+	"FROM pg_class c JOIN pg_type t ON t.oid = c.reltype " \
+	"JOIN pg_attribute a ON a.atttypid IN (t.oid, t.typarray) " \
+	"JOIN pg_class u ON u.oid = a.attrelid " \
+	"WHERE c.oid = $1 AND $2 > 0 AND $3 IS NOT NULL " \
+	"AND a.attnum > 0 AND NOT a.attisdropped " \
+	"AND u.relkind IN ('r', 'm', 'p') ORDER BY 3"
+
 static ProblemSeverity
 severity_number(const char *name)
 {
@@ -312,6 +365,8 @@ check_dropped_columns(Preflight *preflight, const StatementEffect *effect)
 		values[1] = Int32GetDatum(get_attnum(effect->relid, command->name));
 		values[2] = planned_indexes(preflight->plan);
 		run_query(preflight, DEPENDENTS_QUERY, 3, types, values);
+		run_query(preflight, INHERITED_QUERY, 3, types, values);
+		run_query(preflight, ROW_TYPE_QUERY, 3, types, values);
 	}
 }
 

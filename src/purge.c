@@ -28,7 +28,6 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "compat.h"
 #include "execute.h"
@@ -37,6 +36,7 @@
 #include "migrate.h"
 #include "purge.h"
 #include "settings.h"
+#include "subtransaction.h"
 
 /*
  * How long a batch waits for a row that another session has locked, in
@@ -256,6 +256,24 @@ find_batch_end(Purge *purge, int64 from)
 	return isnull ? purge->last : through;
 }
 
+typedef struct Delete
+{
+	const char *sql;
+	int nargs;
+	Oid *types;
+	Datum *values;
+	int64 count;
+} Delete;
+
+static void
+run_delete(void *argument)
+{
+	Delete *delete = argument;
+
+	delete->count = execute(delete->sql, delete->nargs, delete->types,
+							delete->values);
+}
+
 /*
  * Run a DELETE as long as it need not wait for others; false if it would.
  */
@@ -263,41 +281,18 @@ static bool
 delete_without_waiting(const char *sql, int nargs, Oid *types, Datum *values,
 					   int64 *deleted)
 {
-	MemoryContext caller_context = CurrentMemoryContext;
-	ResourceOwner caller_owner = CurrentResourceOwner;
-	volatile bool done = true;
+	Delete delete = {sql, nargs, types, values, 0};
+	ErrorData *error;
 
 	set_locally("lock_timeout", ROW_LOCK_TIMEOUT);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller_context);
-	PG_TRY();
-	{
-		*deleted = execute(sql, nargs, types, values);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller_context);
-		CurrentResourceOwner = caller_owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(caller_context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller_context);
-		CurrentResourceOwner = caller_owner;
-
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
-			error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
-			ReThrowError(error);
-		FreeErrorData(error);
-		done = false;
-	}
-	PG_END_TRY();
+	error = syncmaster_try(run_delete, &delete);
+	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+		ReThrowError(error);
 	set_lock_timeout(syncmaster_lock_timeout);
+	*deleted = delete.count;
 
-	return done;
+	return error == NULL;
 }
 
 /*

@@ -15,7 +15,6 @@
 #include "access/xact.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/resowner.h"
 
 #include "grant.h"
 #include "migrate.h"
@@ -23,6 +22,7 @@
 #include "difference.h"
 #include "result.h"
 #include "statement.h"
+#include "subtransaction.h"
 
 #define REPAIR_NATTS 6
 
@@ -87,47 +87,38 @@ is_refusal(int sqlerrcode)
 	}
 }
 
+typedef struct Fix
+{
+	const MigrationContext *migration;
+	const char *sql;
+} Fix;
+
+static void
+run_fix(void *argument)
+{
+	const Fix *fix = argument;
+
+	syncmaster_run_statements(fix->migration, fix->sql, "syncmaster repair");
+}
+
 /*
- * Run the statements that mend a problem, in a subtransaction; NULL if they
- * succeeded, else why not.
+ * Run the statements that mend a problem; NULL if they succeeded, else why
+ * not.
  */
 static const char *
 try_fix(const MigrationContext *migration, const Difference *problem)
 {
-	MemoryContext caller_context = CurrentMemoryContext;
-	ResourceOwner caller_owner = CurrentResourceOwner;
-	const char *volatile failure = NULL;
+	Fix fix = {migration, problem->fix};
+	ErrorData *error = syncmaster_try(run_fix, &fix);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller_context);
-	PG_TRY();
-	{
-		syncmaster_run_statements(migration, problem->fix, "syncmaster repair");
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller_context);
-		CurrentResourceOwner = caller_owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(caller_context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller_context);
-		CurrentResourceOwner = caller_owner;
-		syncmaster_show_activity(NULL, NULL);
-
-		if (!is_refusal(error->sqlerrcode))
-			ReThrowError(error);
-		failure = error->detail == NULL
-					  ? error->message
-					  : psprintf("%s: %s", error->message, error->detail);
-	}
-	PG_END_TRY();
-
-	return failure;
+	if (error == NULL)
+		return NULL;
+	syncmaster_show_activity(NULL, NULL);
+	if (!is_refusal(error->sqlerrcode))
+		ReThrowError(error);
+	return error->detail == NULL
+			   ? error->message
+			   : psprintf("%s: %s", error->message, error->detail);
 }
 
 static const Attempt *

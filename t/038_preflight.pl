@@ -91,6 +91,57 @@ foreach my $case (
 		qr/^error\|index\|relation "idx_transfer_search_vector" is there already, and is not the index that is to be made: To be made is: CREATE INDEX idx_transfer_search_vector\s/m,
 		qr/relation "idx_transfer_search_vector" is there already, and is not the index that is to be made/
 	],
+	[
+		'CREATE TABLE parent (search_vector tsvector NOT NULL);
+		 ALTER TABLE queue INHERIT parent',
+		qr/^error\|dependency\|column "search_vector" of table "queue" is inherited from table public\.parent\|ALTER TABLE public\.queue NO INHERIT public\.parent\.$/m,
+		qr/cannot drop inherited column "search_vector"/
+	],
+	[
+		'CREATE TABLE snapshots (taken connection[])',
+		qr/^error\|dependency\|column "taken" of table public\.snapshots is of the row type of table "connection"\|Drop that column/m,
+		qr/cannot alter table "connection" because column "snapshots.taken" uses its row type/
+	],
+	[
+		'ALTER TABLE queue DROP COLUMN search_vector',
+		qr/^error\|schema\|column "search_vector" of table "public.queue" is missing\|/m,
+		qr/column "search_vector" of table "public.queue" is missing/
+	],
+	[
+		'ALTER SCHEMA public OWNER TO CURRENT_USER;
+		 GRANT CREATE ON SCHEMA public TO app;
+		 REVOKE USAGE ON SCHEMA public FROM app, PUBLIC',
+		qr/^error\|rights\|role "app" lacks USAGE on schema "public"\|GRANT USAGE ON SCHEMA public TO app\.$/m,
+		qr/permission denied for schema public/
+	],
+	[
+		'DROP TABLE syncmaster_history.migration;
+		 CREATE TABLE syncmaster_history.migration (note text)',
+		qr/^error\|history\|relation "syncmaster_history\.migration" is not the history table of extension "syncmaster"\|/m,
+		qr/relation "syncmaster_history\.migration" is not the history table/
+	],
+	[
+		'CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql
+			AS $$BEGIN RETURN NEW; END$$;
+		 ALTER FUNCTION f() OWNER TO writer;
+		 CREATE TRIGGER t BEFORE INSERT ON syncmaster_history.migration
+			FOR EACH ROW EXECUTE FUNCTION f()',
+		qr/^error\|trigger\|trigger "t" of table "migration" may run another role's code\|/m,
+		qr/trigger "t" of table "migration" may run another role's code/
+	],
+	[
+		'CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql
+			AS $$BEGIN RETURN NEW; END$$;
+		 CREATE TRIGGER t BEFORE UPDATE ON alembic_version FOR EACH ROW
+			WHEN (NEW.version_num <> OLD.version_num) EXECUTE FUNCTION f()',
+		qr/^error\|trigger\|trigger "t" of table "alembic_version" may run another role's code\|/m,
+		qr/trigger "t" of table "alembic_version" may run another role's code/
+	],
+	[
+		"UPDATE pg_extension SET extversion = '1.99' WHERE extname = 'syncmaster'",
+		qr/^error\|library\|extension "syncmaster" is at version 1\.99, which library version 1\.13 does not know\|Install the package of syncmaster 1\.99/m,
+		qr/extension "syncmaster" is at version 1\.99, which library version 1\.13 does not know/
+	],
 	# IF NOT EXISTS would be content with each of these
 	(
 		map {
@@ -158,7 +209,7 @@ foreach my $case (
 	[
 		'CREATE TABLE child () INHERITS (connection);
 		 ALTER TABLE child OWNER TO writer',
-		qr/^warning\|child table\|table public\.child inherits from table "connection"\|It is locked/m,
+		qr/^error\|child table\|table public\.child inherits from table "connection"\|It is locked/m,
 		qr/must be owner of table child/
 	],
 	[
