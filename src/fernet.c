@@ -15,9 +15,10 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+
+#include "base64.h"
 
 #define VERSION 0x80
 #define TIMESTAMP_OFFSET 1
@@ -35,7 +36,7 @@
 #define MAX_KEY_TEXT ((size_t) 1024)
 
 /* Drawing random bytes costs more by the call than by the byte. */
-#define IV_POOL_BYTES ((size_t) 64 * FERNET_IV_BYTES)
+#define POOL_BYTES ((size_t) 64 * BLOCK_BYTES)
 
 /*
  * A key with its contexts, set up once and used for any number of tokens.
@@ -46,8 +47,11 @@
  * OpenSSL 3.0, and copying a context of the digest-sign interface sets up the
  * key again, at four times the cost of the HMAC itself.
  *
- * The pool of IVs must not be shared by two processes: make a key after
- * fork(), not before.
+ * The ciphers' contexts do no padding and are never finished, so that they can
+ * go on with the next token as they are: see fernet_decrypt().
+ *
+ * The pool of random bytes must not be shared by two processes: make a key
+ * after fork(), not before.
  */
 struct FernetKey
 {
@@ -56,152 +60,10 @@ struct FernetKey
 	EVP_MD_CTX *inner;
 	EVP_MD_CTX *outer;
 	EVP_MD_CTX *work;
-	size_t iv_left;
-	unsigned char iv_pool[IV_POOL_BYTES];
+	size_t pool_left;
+	unsigned char pool[POOL_BYTES];
 	char fingerprint[FERNET_FINGERPRINT_LENGTH + 1];
 };
-
-static const char base64url[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/* The value of anything but the 64 characters. */
-#define NOT_BASE64 0xff
-
-/* Like Python's, the decoder takes both alphabets: "-_" and "+/". */
-#define XX NOT_BASE64
-/* clang-format off */
-static const unsigned char base64_values[256] = {
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, 62, XX, 62, XX, 63,
-	52, 53, 54, 55, 56, 57, 58, 59, 60, 61, XX, XX, XX, XX, XX, XX,
-	XX,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
-	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, XX, XX, XX, XX, 63,
-	XX, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
-	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, XX, XX, XX, XX, XX,
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
-	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX
-};
-/* clang-format on */
-#undef XX
-
-/*
- * Bytes to padded base64url; returns the number of characters.  No zero is
- * appended.
- */
-size_t
-fernet_encode(const unsigned char *data, size_t length, char *text)
-{
-	char *start = text;
-
-	while (length >= 3)
-	{
-		uint32_t group = (uint32_t) data[0] << 16 | data[1] << 8 | data[2];
-
-		*text++ = base64url[group >> 18];
-		*text++ = base64url[group >> 12 & 63];
-		*text++ = base64url[group >> 6 & 63];
-		*text++ = base64url[group & 63];
-		data += 3;
-		length -= 3;
-	}
-	if (length > 0)
-	{
-		uint32_t group = (uint32_t) data[0] << 16;
-
-		if (length == 2)
-			group |= data[1] << 8;
-		*text++ = base64url[group >> 18];
-		*text++ = base64url[group >> 12 & 63];
-		*text++ = length == 2 ? base64url[group >> 6 & 63] : '=';
-		*text++ = '=';
-	}
-	return text - start;
-}
-
-/*
- * Text to bytes, exactly as Python's urlsafe_b64decode() does for a str:
- * characters outside the alphabet are skipped, padding ends the text when it
- * completes a group of four and is skipped elsewhere, an incomplete last
- * group is an error, and so is any character that is not ASCII.
- */
-static bool
-decode_base64(const char *text, size_t length, unsigned char *data,
-			  size_t *data_length)
-{
-	const unsigned char *in = (const unsigned char *) text;
-	const unsigned char *end = in + length;
-	unsigned char *out = data;
-	unsigned char group[4];
-	int position = 0;
-	int padding = 0;
-	unsigned char all = 0;
-	bool complete = false;
-
-	while (in < end)
-	{
-		unsigned char value;
-
-		/* The usual case, four good characters at a time. */
-		if (position == 0 && end - in >= 4)
-		{
-			unsigned int a = base64_values[in[0]];
-			unsigned int b = base64_values[in[1]];
-			unsigned int c = base64_values[in[2]];
-			unsigned int d = base64_values[in[3]];
-
-			if (((a | b | c | d) & 0x80) == 0)
-			{
-				out[0] = a << 2 | b >> 4;
-				out[1] = b << 4 | c >> 2;
-				out[2] = c << 6 | d;
-				out += 3;
-				in += 4;
-				padding = 0;
-				continue;
-			}
-		}
-
-		all |= *in;
-		value = base64_values[*in];
-		if (*in++ == '=')
-		{
-			if (position >= 2 && position + ++padding >= 4)
-			{
-				complete = true;
-				break;
-			}
-			continue;
-		}
-		if (value == NOT_BASE64)
-			continue;
-
-		padding = 0;
-		group[position++] = value;
-		if (position == 2)
-			*out++ = group[0] << 2 | group[1] >> 4;
-		else if (position == 3)
-			*out++ = group[1] << 4 | group[2] >> 2;
-		else if (position == 4)
-		{
-			*out++ = group[2] << 6 | group[3];
-			position = 0;
-		}
-	}
-
-	while (in < end)
-		all |= *in++;
-	OPENSSL_cleanse(group, sizeof(group));
-
-	*data_length = out - data;
-	return (all & 0x80) == 0 && (complete || position == 0);
-}
 
 /*
  * A new key, as FERNET_KEY_LENGTH characters and a zero.
@@ -213,7 +75,7 @@ fernet_generate_key(char *text)
 	bool ok = RAND_priv_bytes(bytes, sizeof(bytes)) == 1;
 
 	if (ok)
-		text[fernet_encode(bytes, sizeof(bytes), text)] = '\0';
+		text[syncmaster_encode_base64(bytes, sizeof(bytes), text)] = '\0';
 	OPENSSL_cleanse(bytes, sizeof(bytes));
 
 	return ok ? FERNET_OK : FERNET_FAILED;
@@ -270,6 +132,7 @@ make_fingerprint(const unsigned char *bytes, char *fingerprint)
 static bool
 set_up_key(FernetKey *key, const unsigned char *bytes)
 {
+	static const unsigned char zeros[FERNET_IV_BYTES];
 	const unsigned char *encryption_key = bytes + HALF_KEY_BYTES;
 
 	key->inner = make_hmac_half(bytes, 0x36);
@@ -281,9 +144,11 @@ set_up_key(FernetKey *key, const unsigned char *bytes)
 	return key->inner != NULL && key->outer != NULL && key->work != NULL &&
 		   key->encryptor != NULL && key->decryptor != NULL &&
 		   EVP_EncryptInit_ex(key->encryptor, EVP_aes_128_cbc(), NULL,
-							  encryption_key, NULL) == 1 &&
+							  encryption_key, zeros) == 1 &&
 		   EVP_DecryptInit_ex(key->decryptor, EVP_aes_128_cbc(), NULL,
-							  encryption_key, NULL) == 1 &&
+							  encryption_key, zeros) == 1 &&
+		   EVP_CIPHER_CTX_set_padding(key->encryptor, 0) == 1 &&
+		   EVP_CIPHER_CTX_set_padding(key->decryptor, 0) == 1 &&
 		   make_fingerprint(bytes, key->fingerprint);
 }
 
@@ -300,7 +165,7 @@ fernet_key_create(const char *text, size_t length, FernetKey **key)
 
 	*key = NULL;
 	if (length <= MAX_KEY_TEXT &&
-		decode_base64(text, length, bytes, &bytes_length) &&
+		syncmaster_decode_base64(text, length, bytes, &bytes_length) &&
 		bytes_length == FERNET_KEY_BYTES)
 	{
 		*key = OPENSSL_zalloc(sizeof(FernetKey));
@@ -351,6 +216,15 @@ compute_hmac(FernetKey *key, const unsigned char *data, size_t length,
 }
 
 /*
+ * The text form of a token; returns its length.  No zero is appended.
+ */
+size_t
+fernet_encode(const unsigned char *data, size_t length, char *text)
+{
+	return syncmaster_encode_base64(data, length, text);
+}
+
+/*
  * The binary form of a token, which may be shorter than any real one if it
  * has a version and a timestamp; "data" has FERNET_DECODED_SIZE(length) bytes.
  */
@@ -360,7 +234,7 @@ fernet_decode(const char *text, size_t length, unsigned char *data,
 {
 	*data_length = 0;
 	if (length > FERNET_MAX_TEXT ||
-		!decode_base64(text, length, data, data_length) ||
+		!syncmaster_decode_base64(text, length, data, data_length) ||
 		*data_length < IV_OFFSET || data[0] != VERSION)
 		return FERNET_MALFORMED;
 	return FERNET_OK;
@@ -422,60 +296,87 @@ fernet_verify(FernetKey *key, const unsigned char *data, size_t length)
 }
 
 /*
+ * How many bytes of padding the last block has; 0 if it is none of PKCS #7.
+ * What is padded was signed, so how long this takes tells nobody anything.
+ */
+static size_t
+padding_length(const unsigned char *block)
+{
+	size_t padding = block[BLOCK_BYTES - 1];
+
+	if (padding > BLOCK_BYTES)
+		return 0;
+	for (size_t i = BLOCK_BYTES - padding; i < BLOCK_BYTES; i++)
+	{
+		if (block[i] != padding)
+			return 0;
+	}
+	return padding;
+}
+
+/*
  * Verify a token, then decrypt it into "plaintext", which has as many bytes
  * as the token.  Unless FERNET_OK is returned, nothing is left there.
+ *
+ * The token's IV is decrypted as if it were the first block of ciphertext.
+ * What comes of it, which depends on what the context did before, is thrown
+ * away; it puts the context into the state that the IV is for.  Setting the
+ * IV by EVP_DecryptInit_ex() takes longer than decrypting a usual token.
  */
 FernetStatus
 fernet_decrypt(FernetKey *key, const unsigned char *data, size_t length,
 			   unsigned char *plaintext, size_t *plaintext_length)
 {
 	FernetStatus status;
-	int body = 0;
-	int tail = 0;
-	size_t ciphertext_length;
+	int size = 0;
+	size_t padding = 0;
 
 	*plaintext_length = 0;
 	status = fernet_verify(key, data, length);
 	if (status != FERNET_OK)
 		return status;
 
-	ciphertext_length = length - FERNET_OVERHEAD;
-	if (EVP_DecryptInit_ex(key->decryptor, NULL, NULL, NULL,
-						   data + IV_OFFSET) != 1 ||
-		EVP_DecryptUpdate(key->decryptor, plaintext, &body,
-						  data + CIPHERTEXT_OFFSET,
-						  (int) ciphertext_length) != 1)
+	length -= IV_OFFSET + HMAC_BYTES;
+	if (EVP_DecryptUpdate(key->decryptor, plaintext, &size, data + IV_OFFSET,
+						  (int) length) != 1 ||
+		(size_t) size != length)
 		status = FERNET_FAILED;
-	else if (EVP_DecryptFinal_ex(key->decryptor, plaintext + body, &tail) != 1)
+	else if ((padding = padding_length(plaintext + length - BLOCK_BYTES)) == 0)
 		status = FERNET_MALFORMED;
 
 	if (status != FERNET_OK)
 	{
-		OPENSSL_cleanse(plaintext, ciphertext_length);
-		ERR_clear_error();
+		OPENSSL_cleanse(plaintext, length);
 		return status;
 	}
-	*plaintext_length = (size_t) body + tail;
+	*plaintext_length = length - BLOCK_BYTES - padding;
+	memmove(plaintext, plaintext + BLOCK_BYTES, *plaintext_length);
+	OPENSSL_cleanse(plaintext + *plaintext_length, BLOCK_BYTES + padding);
 	return FERNET_OK;
 }
 
 static const unsigned char *
-next_iv(FernetKey *key)
+next_random_block(FernetKey *key)
 {
-	if (key->iv_left == 0)
+	if (key->pool_left == 0)
 	{
-		if (RAND_bytes(key->iv_pool, (int) IV_POOL_BYTES) != 1)
+		if (RAND_bytes(key->pool, (int) POOL_BYTES) != 1)
 			return NULL;
-		key->iv_left = IV_POOL_BYTES;
+		key->pool_left = POOL_BYTES;
 	}
-	key->iv_left -= FERNET_IV_BYTES;
-	return key->iv_pool + key->iv_left;
+	key->pool_left -= BLOCK_BYTES;
+	return key->pool + key->pool_left;
 }
 
 /*
  * Make the binary form of a token, FERNET_SEALED_SIZE(plaintext_length) bytes
  * at "data".  A caller other than a test passes NULL for the IV and gets a
  * random one.
+ *
+ * A random IV is not set, which would take longer than encrypting a usual
+ * token, but comes of encrypting a random block before the plaintext.  As all
+ * random blocks are equally likely, so are all IVs, whatever the context did
+ * before.
  */
 FernetStatus
 fernet_encrypt(FernetKey *key, const unsigned char *plaintext,
@@ -483,14 +384,18 @@ fernet_encrypt(FernetKey *key, const unsigned char *plaintext,
 			   const unsigned char *iv, unsigned char *data)
 {
 	unsigned char *ciphertext = data + CIPHERTEXT_OFFSET;
-	int body = 0;
-	int tail = 0;
+	unsigned char *start = data + IV_OFFSET;
+	const unsigned char *first_block = iv;
 	size_t length;
+	size_t padding;
+	int size = 0;
 
 	if (plaintext_length > FERNET_MAX_PLAINTEXT)
 		return FERNET_FAILED;
-	if (iv == NULL && (iv = next_iv(key)) == NULL)
+	if (iv == NULL && (first_block = next_random_block(key)) == NULL)
 		return FERNET_FAILED;
+	length = FERNET_SEALED_SIZE(plaintext_length) - HMAC_BYTES;
+	padding = length - CIPHERTEXT_OFFSET - plaintext_length;
 
 	data[0] = VERSION;
 	for (int i = IV_OFFSET - 1; i >= TIMESTAMP_OFFSET; i--)
@@ -498,15 +403,23 @@ fernet_encrypt(FernetKey *key, const unsigned char *plaintext,
 		data[i] = timestamp & 0xff;
 		timestamp >>= 8;
 	}
-	memcpy(data + IV_OFFSET, iv, FERNET_IV_BYTES);
+	memcpy(data + IV_OFFSET, first_block, FERNET_IV_BYTES);
+	memcpy(ciphertext, plaintext, plaintext_length);
+	memset(ciphertext + plaintext_length, (int) padding, padding);
 
-	if (EVP_EncryptInit_ex(key->encryptor, NULL, NULL, NULL, iv) != 1 ||
-		EVP_EncryptUpdate(key->encryptor, ciphertext, &body, plaintext,
-						  (int) plaintext_length) != 1 ||
-		EVP_EncryptFinal_ex(key->encryptor, ciphertext + body, &tail) != 1)
+	if (iv != NULL)
+	{
+		if (EVP_EncryptInit_ex(key->encryptor, NULL, NULL, NULL, iv) != 1)
+			return FERNET_FAILED;
+		start = ciphertext;
+	}
+	if (EVP_EncryptUpdate(key->encryptor, start, &size, start,
+						  (int) (data + length - start)) != 1 ||
+		start + size != data + length ||
+		!compute_hmac(key, data, length, data + length))
+	{
+		OPENSSL_cleanse(ciphertext, plaintext_length);
 		return FERNET_FAILED;
-
-	length = CIPHERTEXT_OFFSET + (size_t) body + tail;
-	return compute_hmac(key, data, length, data + length) ? FERNET_OK
-														  : FERNET_FAILED;
+	}
+	return FERNET_OK;
 }

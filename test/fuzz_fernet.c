@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_fernet.c
- *	  libFuzzer target for src/fernet.c.
+ *	  libFuzzer target for src/fernet.c and src/base64.c.
  *
  * The first byte of the input chooses what the rest is taken for.  Random
  * bytes practically never carry a valid HMAC, so one choice signs them: that
@@ -11,6 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "../src/base64.h"
 #include "../src/fernet.h"
 
 #include <stdio.h>
@@ -22,6 +23,7 @@
 
 #define SIGNING_KEY_BYTES 16
 #define HMAC_BYTES 32
+#define IV_OFFSET 9
 #define CIPHERTEXT_OFFSET 25
 
 static const unsigned char key_bytes[FERNET_KEY_BYTES] = "the signing key.the crypto key..";
@@ -108,6 +110,103 @@ open_token(const unsigned char *data, size_t length)
 	return status;
 }
 
+/*
+ * The decoder again, without tables and in no hurry, after CPython's
+ * binascii.a2b_base64().
+ */
+static int
+decode_slowly(const uint8_t *text, size_t length, unsigned char *data,
+			  size_t *data_length)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+								   "abcdefghijklmnopqrstuvwxyz0123456789";
+	int quad_position = 0;
+	int pads = 0;
+	unsigned int left = 0;
+
+	*data_length = 0;
+	for (size_t i = 0; i < length; i++)
+	{
+		if (text[i] >= 0x80)
+			return 0;
+	}
+	for (size_t i = 0; i < length; i++)
+	{
+		const char *found;
+		unsigned int value;
+
+		if (text[i] == '=')
+		{
+			if (quad_position >= 2 && quad_position + ++pads >= 4)
+				return 1;
+			continue;
+		}
+		if (text[i] == '-' || text[i] == '+')
+			value = 62;
+		else if (text[i] == '_' || text[i] == '/')
+			value = 63;
+		else if (text[i] != 0 && (found = strchr(alphabet, text[i])) != NULL)
+			value = found - alphabet;
+		else
+			continue;
+
+		pads = 0;
+		if (quad_position > 0)
+			data[(*data_length)++] = left << (2 * quad_position) |
+									 value >> (6 - 2 * quad_position);
+		left = value & ((1 << (6 - 2 * quad_position)) - 1);
+		quad_position = (quad_position + 1) % 4;
+	}
+	return quad_position == 0;
+}
+
+static void
+compare_decoders(const uint8_t *text, size_t size)
+{
+	unsigned char *fast = allocate(FERNET_DECODED_SIZE(size));
+	unsigned char *slow = allocate(FERNET_DECODED_SIZE(size));
+	size_t fast_length;
+	size_t slow_length;
+	int good = decode_slowly(text, size, slow, &slow_length);
+
+	require(syncmaster_decode_base64((const char *) text, size, fast,
+									 &fast_length) == good,
+			"both decoders accept the same");
+	require(!good || (fast_length == slow_length &&
+					  memcmp(fast, slow, fast_length) == 0),
+			"both decoders give the same");
+	free(slow);
+	free(fast);
+}
+
+/*
+ * Decrypt what is known to be a token, with a context of its own.
+ */
+static void
+require_plaintext(const unsigned char *data, size_t length,
+				  const uint8_t *plaintext, size_t size)
+{
+	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+	unsigned char *result = allocate(length);
+	int body = 0;
+	int tail = 0;
+
+	require(context != NULL &&
+				EVP_DecryptInit_ex(context, EVP_aes_128_cbc(), NULL,
+								   key_bytes + SIGNING_KEY_BYTES,
+								   data + IV_OFFSET) == 1 &&
+				EVP_DecryptUpdate(context, result, &body,
+								  data + CIPHERTEXT_OFFSET,
+								  (int) (length - FERNET_OVERHEAD)) == 1 &&
+				EVP_DecryptFinal_ex(context, result + body, &tail) == 1,
+			"OpenSSL decrypts the token");
+	require((size_t) body + tail == size &&
+				(size == 0 || memcmp(result, plaintext, size) == 0),
+			"and finds the plaintext");
+	EVP_CIPHER_CTX_free(context);
+	free(result);
+}
+
 /* The input is a token in text form. */
 static void
 fuzz_text(const uint8_t *input, size_t size)
@@ -115,6 +214,7 @@ fuzz_text(const uint8_t *input, size_t size)
 	unsigned char *data = allocate(FERNET_DECODED_SIZE(size));
 	size_t length;
 
+	compare_decoders(input, size);
 	if (fernet_decode((const char *) input, size, data, &length) == FERNET_OK)
 	{
 		char *text = allocate(FERNET_ENCODED_SIZE(length));
@@ -159,10 +259,20 @@ fuzz_plaintext(const uint8_t *input, size_t size)
 	unsigned char *plaintext = allocate(length);
 	size_t plaintext_length;
 	size_t flip = size > 0 ? input[size - 1] : 0;
+	unsigned char iv[FERNET_IV_BYTES];
+
+	/* A given IV is used, and does not show in the token after it. */
+	memset(iv, (int) flip, sizeof(iv));
+	require(fernet_encrypt(fuzz_key, input, size, 0, iv, data) == FERNET_OK &&
+				memcmp(data + IV_OFFSET, iv, sizeof(iv)) == 0,
+			"encrypt with an IV");
+	require_plaintext(data, length, input, size);
 
 	require(fernet_encrypt(fuzz_key, input, size, UINT64_MAX - size, NULL,
 						   data) == FERNET_OK,
 			"encrypt");
+	require(memcmp(data + IV_OFFSET, iv, sizeof(iv)) != 0, "a fresh IV");
+	require_plaintext(data, length, input, size);
 	require(fernet_timestamp(data) == UINT64_MAX - size, "timestamp");
 	require(fernet_decrypt(fuzz_key, data, length, plaintext,
 						   &plaintext_length) == FERNET_OK &&
