@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -35,6 +36,7 @@
 #include "execute.h"
 #include "extension.h"
 #include "lock.h"
+#include "settings.h"
 
 #define ROWS_PER_FETCH 1000
 
@@ -107,6 +109,13 @@ syncmaster_is_distributed(Oid relid)
 	return found;
 }
 
+static void
+set_locally(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
 /*
  * Open a table in the extension's schema and become its owner.  The lock is
  * kept until the end of the transaction.  After an error, the end of the
@@ -143,8 +152,11 @@ syncmaster_open_owned_table(OwnedTable *table, const char *name, LOCKMODE mode)
 	table->settings_level = syncmaster_enter_safe_settings();
 
 	/* Where SQL is needed, a policy is to be an error, not hide rows. */
-	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	set_locally("row_security", "off");
+
+	/* Whatever code of the owner's waits for, it must not wait for ever. */
+	if (syncmaster_guard != GUARD_OFF)
+		set_locally("lock_timeout", psprintf("%d", syncmaster_lock_timeout));
 	table->distributed = syncmaster_is_distributed(relid);
 }
 
@@ -189,10 +201,11 @@ static void
 read_row(RowReader reader, void *state, Datum id, bool id_isnull, Datum value,
 		 bool value_isnull)
 {
+	int64 number = id_isnull ? 0 : DatumGetInt64(id);
+
 	CHECK_FOR_INTERRUPTS();
-	if (!id_isnull)
-		reader(state, DatumGetInt64(id),
-			   value_isnull ? NULL : PG_DETOAST_DATUM_PACKED(value));
+	reader(state, id_isnull ? NULL : &number,
+		   value_isnull ? NULL : PG_DETOAST_DATUM_PACKED(value));
 }
 
 /*
@@ -295,20 +308,28 @@ void
 syncmaster_init_ids(IdList *list)
 {
 	list->count = 0;
+	list->nulls = 0;
 	list->size = 64;
 	list->context = CurrentMemoryContext;
 	list->ids = palloc(list->size * sizeof(int64));
 }
 
 void
-syncmaster_add_id(IdList *list, int64 id)
+syncmaster_add_id(IdList *list, const int64 *id)
 {
-	if (list->count == list->size)
+	int64 place = list->count++ - list->nulls;
+
+	if (id == NULL)
+	{
+		list->nulls++;
+		return;
+	}
+	if (place == list->size)
 	{
 		list->size *= 2;
 		list->ids = repalloc_huge(list->ids, list->size * sizeof(int64));
 	}
-	list->ids[list->count++] = id;
+	list->ids[place] = *id;
 }
 
 static int
@@ -320,10 +341,41 @@ compare_id(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-void
-syncmaster_sort_ids(IdList *list)
+/*
+ * Sort the ids; the number of those that are not null.
+ */
+static int64
+sort_ids(IdList *list)
 {
-	qsort(list->ids, list->count, sizeof(int64), compare_id);
+	int64 count = list->count - list->nulls;
+
+	qsort(list->ids, count, sizeof(int64), compare_id);
+	return count;
+}
+
+/*
+ * The first ids, sorted, for a message.
+ */
+char *
+syncmaster_ids_to_text(IdList *list, int64 most)
+{
+	int64 count = sort_ids(list);
+	int64 shown = Min(list->count, most);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int64 i = 0; i < shown; i++)
+	{
+		appendStringInfoString(&text, i > 0 ? ", " : "");
+		if (i < count)
+			appendStringInfo(&text, INT64_FORMAT, list->ids[i]);
+		else
+			appendStringInfoString(&text, "null");
+	}
+	if (shown < list->count)
+		appendStringInfo(&text, " and " INT64_FORMAT " more",
+						 list->count - shown);
+	return text.data;
 }
 
 /*
@@ -332,40 +384,53 @@ syncmaster_sort_ids(IdList *list)
 Datum
 syncmaster_ids_to_array(IdList *list)
 {
+	int64 count = sort_ids(list);
+	Size room = Max(list->count, 1);
 	Datum *datums = MemoryContextAllocHuge(CurrentMemoryContext,
-										   Max(list->count, 1) * sizeof(Datum));
+										   room * sizeof(Datum));
+	bool *nulls = MemoryContextAllocHuge(CurrentMemoryContext,
+										 room * sizeof(bool));
+	int dimension = list->count;
+	int lower_bound = 1;
 
-	syncmaster_sort_ids(list);
 	for (int64 i = 0; i < list->count; i++)
-		datums[i] = Int64GetDatum(list->ids[i]);
-	return PointerGetDatum(construct_array(datums, list->count, INT8OID,
-										   sizeof(int64), FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
+	{
+		nulls[i] = i >= count;
+		datums[i] = nulls[i] ? (Datum) 0 : Int64GetDatum(list->ids[i]);
+	}
+	return PointerGetDatum(
+		construct_md_array(datums, nulls, dimension > 0 ? 1 : 0, &dimension,
+						   &lower_bound, INT8OID, sizeof(int64),
+						   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 /*
- * Which ids are in one list only.  Sorts both.
+ * Which ids are in one list only, nulls among them.
  */
 void
 syncmaster_compare_ids(IdList *left, IdList *right, IdList *only_left,
 					   IdList *only_right)
 {
+	int64 left_count = sort_ids(left);
+	int64 right_count = sort_ids(right);
 	int64 l = 0;
 	int64 r = 0;
 
-	syncmaster_sort_ids(left);
-	syncmaster_sort_ids(right);
-	while (l < left->count || r < right->count)
+	while (l < left_count || r < right_count)
 	{
-		if (r == right->count ||
-			(l < left->count && left->ids[l] < right->ids[r]))
-			syncmaster_add_id(only_left, left->ids[l++]);
-		else if (l == left->count || right->ids[r] < left->ids[l])
-			syncmaster_add_id(only_right, right->ids[r++]);
+		if (r == right_count ||
+			(l < left_count && left->ids[l] < right->ids[r]))
+			syncmaster_add_id(only_left, &left->ids[l++]);
+		else if (l == left_count || right->ids[r] < left->ids[l])
+			syncmaster_add_id(only_right, &right->ids[r++]);
 		else
 		{
 			l++;
 			r++;
 		}
 	}
+	for (l = 0; l < left->nulls; l++)
+		syncmaster_add_id(only_left, NULL);
+	for (r = 0; r < right->nulls; r++)
+		syncmaster_add_id(only_right, NULL);
 }

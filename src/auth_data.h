@@ -31,14 +31,18 @@ typedef struct OwnedTable
 /* A list of connection_ids. */
 typedef struct IdList
 {
-	int64 count;
+	int64 count; /* nulls included */
+	int64 nulls;
 	int64 size;
-	int64 *ids;
+	int64 *ids; /* the others */
 	MemoryContext context;
 } IdList;
 
-/* What is called for each row; "value" is NULL where the table has none. */
-typedef void (*RowReader)(void *state, int64 id, struct varlena *value);
+/*
+ * What is called for each row; "value" is NULL where the table has none, and
+ * so is "id", which can happen only without the table's primary key.
+ */
+typedef void (*RowReader)(void *state, const int64 *id, struct varlena *value);
 
 extern AttrNumber syncmaster_find_column(Relation relation, const char *name,
 										 Oid type, Oid other_type);
@@ -52,8 +56,8 @@ extern void syncmaster_scan_table(OwnedTable *table, RowReader reader,
 								  void *state);
 
 extern void syncmaster_init_ids(IdList *list);
-extern void syncmaster_add_id(IdList *list, int64 id);
-extern void syncmaster_sort_ids(IdList *list);
+extern void syncmaster_add_id(IdList *list, const int64 *id);
+extern char *syncmaster_ids_to_text(IdList *list, int64 most);
 extern Datum syncmaster_ids_to_array(IdList *list);
 extern void syncmaster_compare_ids(IdList *left, IdList *right,
 								   IdList *only_left, IdList *only_right);

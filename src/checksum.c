@@ -3,10 +3,18 @@
  * checksum.c
  *	  A checksum over a set of credentials, in whatever order they come.
  *
- * It is the number of rows and the sum of 64-bit hashes of all rows, so it
- * needs no memory, however large the table is.  The hashes depend on a random
- * seed that never leaves this process: nobody can aim at two sets of rows
- * with the same sum, and the odds that they occur are one in 2^64.
+ * It is the number of rows and the sum of 64-bit hashes of all rows, each of
+ * connection_id and token, so it needs no memory, however large the table is.
+ * Two sets of rows that differ, be it that a token was lost, changed, doubled
+ * or given to another connection, have the same checksum with odds of one in
+ * 2^64.
+ *
+ * That is as good against accident as anything longer.  The hash is no
+ * cryptographic one, but its seed is random and never leaves this process, so
+ * that nobody can try out what collides.  And there is nothing to be gained by
+ * it: whoever can have a trigger run here can as well change the rows a moment
+ * later.  The checksum says that the table holds what was written; that this
+ * can be decrypted is the matter of fernet.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,11 +35,11 @@ syncmaster_make_checksum_seed(void)
 }
 
 void
-syncmaster_add_to_checksum(Checksum *checksum, uint64 seed, int64 id,
+syncmaster_add_to_checksum(Checksum *checksum, uint64 seed, const int64 *id,
 						   const char *token, Size length)
 {
-	uint64 row_seed = hash_bytes_extended((const unsigned char *) &id,
-										  sizeof(id), seed);
+	uint64 row_seed = hash_bytes_extended((const unsigned char *) id,
+										  id == NULL ? 0 : sizeof(*id), seed);
 
 	checksum->sum += hash_bytes_extended((const unsigned char *) token,
 										 (int) length, row_seed);

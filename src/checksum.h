@@ -18,7 +18,7 @@ typedef struct Checksum
 
 extern uint64 syncmaster_make_checksum_seed(void);
 extern void syncmaster_add_to_checksum(Checksum *checksum, uint64 seed,
-									   int64 id, const char *token,
+									   const int64 *id, const char *token,
 									   Size length);
 
 #endif /* SYNCMASTER_CHECKSUM_H */

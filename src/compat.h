@@ -247,4 +247,37 @@ update_row(ResultRelInfo *target, EState *estate, EPQState *epq,
 #endif
 }
 
+/*
+ * The part of that which stays when a table has neither triggers nor
+ * constraints to be heeded.
+ *
+ * Indexes are not told that their keys stay the same, as 14 and later could
+ * be.  They would look for versions to remove whenever a page is full, in vain
+ * as those are what this transaction has only just replaced.
+ */
+static inline void
+update_plain_row(ResultRelInfo *target, EState *estate, TupleTableSlot *old_row,
+				 TupleTableSlot *new_row)
+{
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes update_indexes;
+#else
+	bool update_indexes;
+#endif
+
+	simple_table_tuple_update(target->ri_RelationDesc, &old_row->tts_tid,
+							  new_row, estate->es_snapshot, &update_indexes);
+#if PG_VERSION_NUM >= 160000
+	if (update_indexes != TU_None)
+		ExecInsertIndexTuples(target, new_row, estate, false, false, NULL, NIL,
+							  update_indexes == TU_Summarizing);
+#elif PG_VERSION_NUM >= 140000
+	if (update_indexes)
+		ExecInsertIndexTuples(target, new_row, estate, false, false, NULL, NIL);
+#else
+	if (update_indexes)
+		ExecInsertIndexTuples(new_row, estate, false, NULL, NIL);
+#endif
+}
+
 #endif /* SYNCMASTER_COMPAT_H */

@@ -27,34 +27,20 @@ PG_FUNCTION_INFO_V1(syncmaster_verify_credentials);
  * RowReader: a token counts for a key only if it decrypts under it.
  */
 static void
-check_token(void *state, int64 connection_id, struct varlena *value)
+check_token(void *state, const int64 *connection_id, struct varlena *value)
 {
 	CredentialCheck *check = (CredentialCheck *) state;
-	FernetStatus status = FERNET_MALFORMED;
-	int number = 0;
 
 	syncmaster_add_id(&check->all, connection_id);
-	if (value != NULL)
-	{
-		size_t length = VARSIZE_ANY_EXHDR(value);
-		unsigned char *data = palloc(FERNET_DECODED_SIZE(length));
-
-		status = fernet_decode(VARDATA_ANY(value), length, data, &length);
-		if (length > MAX_SECRET_SIZE)
-			status = FERNET_MALFORMED;
-		if (status == FERNET_OK)
-			status = syncmaster_try_keys(check->ring, data, length,
-										 check->plaintext, &number);
-	}
-	if (status == FERNET_OK)
-		check->tokens[number]++;
+	if (syncmaster_read_token(check->reader, value))
+		check->tokens[check->reader->key]++;
 	else
 		syncmaster_add_id(&check->unreadable, connection_id);
 }
 
 /* RowReader of connection. */
 static void
-add_connection(void *state, int64 id, struct varlena *value)
+add_connection(void *state, const int64 *id, struct varlena *value)
 {
 	(void) value;
 	syncmaster_add_id((IdList *) state, id);
@@ -79,10 +65,11 @@ add_row(ReturnSetInfo *result, const char *status, const char *key, int64 count,
 static void
 add_result(ReturnSetInfo *result, CredentialCheck *check)
 {
-	for (int i = 0; i < check->ring->count; i++)
+	KeyRing *ring = check->reader->ring;
+
+	for (int i = 0; i < ring->count; i++)
 		add_row(result, i == 0 ? "primary key" : "previous key",
-				fernet_key_fingerprint(check->ring->keys[i]), check->tokens[i],
-				NULL);
+				fernet_key_fingerprint(ring->keys[i]), check->tokens[i], NULL);
 	add_row(result, "unreadable", NULL, check->unreadable.count,
 			&check->unreadable);
 	add_row(result, "connection without credentials", NULL,
@@ -100,9 +87,8 @@ syncmaster_check_credentials(CredentialCheck *check)
 	OwnedTable table;
 	IdList connections;
 
-	check->ring = syncmaster_read_keys();
-	check->tokens = palloc0(check->ring->count * sizeof(int64));
-	check->plaintext = syncmaster_make_secret(1024);
+	check->reader = syncmaster_make_token_reader();
+	check->tokens = palloc0(check->reader->ring->count * sizeof(int64));
 	syncmaster_init_ids(&check->all);
 	syncmaster_init_ids(&check->unreadable);
 	syncmaster_init_ids(&connections);

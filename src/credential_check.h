@@ -11,18 +11,16 @@
 #include "postgres.h"
 
 #include "auth_data.h"
-#include "keyfile.h"
-#include "secret.h"
+#include "credentials.h"
 
 typedef struct CredentialCheck
 {
-	KeyRing *ring;
+	TokenReader *reader;
 	int64 *tokens; /* how many are under which key */
 	IdList all;
 	IdList unreadable;
 	IdList missing;	 /* connections without credentials */
 	IdList orphaned; /* credentials without a connection */
-	Secret *plaintext;
 } CredentialCheck;
 
 extern void syncmaster_check_credentials(CredentialCheck *check);

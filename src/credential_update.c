@@ -6,8 +6,9 @@
  * An ordinary table is updated as logical replication does it: one scan, and
  * for each row what an UPDATE does (row triggers, constraints, generated
  * columns, indexes), but without an UPDATE's plan, rules, policies and
- * statement triggers.  That makes up for much of the time that cryptography
- * takes.
+ * statement triggers.  Where a table is as SyncMaster made it, nothing is left
+ * of that but the row and its entries in the indexes.  That makes up for much
+ * of the time that cryptography takes.
  *
  * The caller has the table locked against other writers, and is its owner.
  *
@@ -18,6 +19,7 @@
 #include "access/sysattr.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -36,6 +38,7 @@ typedef struct Updater
 	EState *estate;
 	EPQState epq;
 	ResultRelInfo *target;
+	bool plain; /* no code of others' is involved */
 	TupleTableSlot *old_row;
 	TupleTableSlot *new_row;
 } Updater;
@@ -54,8 +57,77 @@ set_up_range_table(EState *estate, OwnedTable *table)
 	entry->rtekind = RTE_RELATION;
 	entry->relid = RelationGetRelid(table->relation);
 	entry->relkind = RELKIND_RELATION;
-	entry->rellockmode = ShareRowExclusiveLock;
+	entry->rellockmode = ExclusiveLock;
 	init_range_table(estate, entry, updated);
+}
+
+/*
+ * Is a trigger none that this update would have to fire?  The server skips
+ * checks of foreign keys whose columns do not change, after it has read the
+ * old row once more for each of them.  One that is deferrable may have to be
+ * checked all the same.
+ */
+static bool
+is_idle_trigger(const Trigger *trigger)
+{
+	return trigger->tgenabled == TRIGGER_DISABLED ||
+		   !TRIGGER_FOR_ROW(trigger->tgtype) ||
+		   !TRIGGER_FOR_UPDATE(trigger->tgtype) ||
+		   (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_FK &&
+			!trigger->tgdeferrable);
+}
+
+/*
+ * Does the table have nothing that runs, or depends on the value, when rows
+ * are updated?
+ */
+static bool
+is_plain_table(Relation relation, AttrNumber value_column)
+{
+	TupleDesc descriptor = RelationGetDescr(relation);
+	TriggerDesc *triggers = relation->trigdesc;
+	ListCell *cell;
+
+	if (descriptor->constr != NULL && descriptor->constr->num_check > 0)
+		return false;
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		if (TupleDescAttr(descriptor, i)->attgenerated != '\0')
+			return false;
+	}
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		if (!is_idle_trigger(&triggers->triggers[i]))
+			return false;
+	}
+	foreach (cell, RelationGetFKeyList(relation))
+	{
+		ForeignKeyCacheInfo *key = (ForeignKeyCacheInfo *) lfirst(cell);
+
+		for (int i = 0; i < key->nkeys; i++)
+		{
+			if (key->conkey[i] == value_column)
+				return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * Is there an index whose definition calls functions?
+ */
+static bool
+has_computed_index(ResultRelInfo *target)
+{
+	for (int i = 0; i < target->ri_NumIndices; i++)
+	{
+		IndexInfo *index = target->ri_IndexRelationInfo[i];
+
+		if (index->ii_Expressions != NIL || index->ii_Predicate != NIL ||
+			index->ii_ExclusionOps != NULL)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -78,6 +150,10 @@ begin_update(Updater *updater, OwnedTable *table)
 											  RelationGetDescr(table->relation),
 											  &TTSOpsVirtual);
 	ExecOpenIndices(updater->target, false);
+	updater->plain = is_plain_table(table->relation, table->value_column) &&
+					 !has_computed_index(updater->target);
+	if (updater->plain)
+		CheckCmdReplicaIdentity(table->relation, CMD_UPDATE);
 	AfterTriggerBeginQuery();
 }
 
@@ -90,6 +166,19 @@ end_update(Updater *updater)
 	ExecCloseIndices(updater->target);
 	ExecResetTupleTable(updater->estate->es_tupleTable, false);
 	FreeExecutorState(updater->estate);
+}
+
+/*
+ * A row that this transaction inserted may still have to be checked against
+ * its foreign keys, which would pass by a version that is not the last.
+ */
+static bool
+is_own_row(TupleTableSlot *row)
+{
+	bool isnull;
+	Datum xmin = slot_getsysattr(row, MinTransactionIdAttributeNumber, &isnull);
+
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
 }
 
 static void
@@ -106,17 +195,22 @@ replace_value(Updater *updater, AttrNumber column, text *value)
 	new_row->tts_values[column - 1] = PointerGetDatum(value);
 	new_row->tts_isnull[column - 1] = false;
 	ExecStoreVirtualTuple(new_row);
-	update_row(updater->target, updater->estate, &updater->epq, old_row,
-			   new_row);
+	if (updater->plain && !is_own_row(old_row))
+		update_plain_row(updater->target, updater->estate, old_row, new_row);
+	else
+		update_row(updater->target, updater->estate, &updater->epq, old_row,
+				   new_row);
 }
 
 static void
-update_directly(OwnedTable *table, RowRewriter rewriter, void *state)
+update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
+				bool *alone)
 {
 	Updater updater;
 	TableScanDesc scan;
 
 	begin_update(&updater, table);
+	*alone = updater.plain;
 	scan = begin_table_scan(table->relation, GetActiveSnapshot());
 	while (table_scan_getnextslot(scan, ForwardScanDirection, updater.old_row))
 	{
@@ -125,12 +219,13 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state)
 		bool id_isnull;
 		bool value_isnull;
 		Datum id = slot_getattr(updater.old_row, table->id_column, &id_isnull);
+		int64 number = id_isnull ? 0 : DatumGetInt64(id);
 		Datum value = slot_getattr(updater.old_row, table->value_column,
 								   &value_isnull);
 		text *replacement;
 
 		CHECK_FOR_INTERRUPTS();
-		replacement = rewriter(state, DatumGetInt64(id),
+		replacement = rewriter(state, id_isnull ? NULL : &number,
 							   value_isnull ? NULL
 											: PG_DETOAST_DATUM_PACKED(value));
 		MemoryContextSwitchTo(old_context);
@@ -151,7 +246,7 @@ typedef struct SqlUpdater
 } SqlUpdater;
 
 static void
-update_row_by_sql(void *argument, int64 id, struct varlena *value)
+update_row_by_sql(void *argument, const int64 *id, struct varlena *value)
 {
 	SqlUpdater *updater = (SqlUpdater *) argument;
 	text *replacement = updater->rewriter(updater->state, id, value);
@@ -159,10 +254,11 @@ update_row_by_sql(void *argument, int64 id, struct varlena *value)
 
 	if (replacement == NULL)
 		return;
-	arguments[0] = Int64GetDatum(id);
+	arguments[0] = id == NULL ? (Datum) 0 : Int64GetDatum(*id);
 	arguments[1] = PointerGetDatum(replacement);
 	/* What a rule makes of it shows when the result is compared. */
-	if (SPI_execute_plan(updater->plan, arguments, NULL, false, 0) < 0)
+	if (SPI_execute_plan(updater->plan, arguments, id == NULL ? "n " : NULL,
+						 false, 0) < 0)
 		elog(ERROR, "could not update a row of auth_data");
 }
 
@@ -187,13 +283,17 @@ update_by_sql(OwnedTable *table, RowRewriter rewriter, void *state)
 /*
  * Ask "rewriter" about each row, and write what it says.  It is called in a
  * memory context that is reset after the row.
+ *
+ * *alone is set before the first row: can nothing else have a hand in what
+ * gets into the table?  Then it need not be compared with what was written.
  */
 void
 syncmaster_update_credentials(OwnedTable *table, RowRewriter rewriter,
-							  void *state)
+							  void *state, bool *alone)
 {
+	*alone = false;
 	if (table->distributed)
 		update_by_sql(table, rewriter, state);
 	else
-		update_directly(table, rewriter, state);
+		update_directly(table, rewriter, state, alone);
 }

@@ -13,9 +13,11 @@
 #include "auth_data.h"
 
 /* Says what is to be in the place of "value"; NULL leaves the row alone. */
-typedef text *(*RowRewriter)(void *state, int64 id, struct varlena *value);
+typedef text *(*RowRewriter)(void *state, const int64 *id,
+							 struct varlena *value);
 
 extern void syncmaster_update_credentials(OwnedTable *table,
-										  RowRewriter rewriter, void *state);
+										  RowRewriter rewriter, void *state,
+										  bool *alone);
 
 #endif /* SYNCMASTER_CREDENTIAL_UPDATE_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * credentials.c
- *	  Single tokens: generate a key, encrypt, decrypt.
+ *	  Single tokens: generate a key, encrypt, decrypt, read what is stored.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,6 +11,7 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -82,32 +83,102 @@ syncmaster_make_token_text(const unsigned char *data, size_t length,
 }
 
 /*
+ * Can a service read what was decrypted, at least as text?  Under a key whose
+ * signing half is right and whose other half is not, a token in 256 decrypts
+ * to noise.
+ */
+static bool
+is_text(const Secret *plaintext)
+{
+	return pg_verify_mbstr(PG_UTF8, (const char *) plaintext->data,
+						   (int) plaintext->length, true);
+}
+
+static FernetStatus
+try_key(KeyRing *ring, int number, const unsigned char *data, size_t length,
+		Secret *plaintext)
+{
+	size_t plaintext_length;
+	FernetStatus status;
+
+	syncmaster_wipe_secret(plaintext);
+	status = fernet_decrypt(ring->keys[number], data, length, plaintext->data,
+							&plaintext_length);
+	if (status == FERNET_FAILED)
+		elog(ERROR, "OpenSSL failed");
+	plaintext->length = plaintext_length;
+	return status;
+}
+
+/*
  * Decrypt the binary form of a token under whichever key can: sets *number to
  * its place in the ring.  The key that served last is tried first, since
  * tokens under one key come in crowds.
+ *
+ * That a token was signed under a key does not end the search, for another
+ * one may share its signing half.
  */
-FernetStatus
-syncmaster_try_keys(KeyRing *ring, const unsigned char *data, size_t length,
-					Secret *plaintext, int *number)
+static FernetStatus
+try_keys(KeyRing *ring, const unsigned char *data, size_t length,
+		 Secret *plaintext, int *number)
 {
 	FernetStatus status = FERNET_OTHER_KEY;
 	int start = ring->last;
+	int signer = -1;
 
-	syncmaster_wipe_secret(plaintext);
 	syncmaster_reserve_secret(plaintext, length);
-	for (int i = 0; i < ring->count && status == FERNET_OTHER_KEY; i++)
+	for (int i = 0; i < ring->count; i++)
 	{
-		size_t plaintext_length;
-
 		ring->last = (start + i) % ring->count;
-		status = fernet_decrypt(ring->keys[ring->last], data, length,
-								plaintext->data, &plaintext_length);
-		plaintext->length = plaintext_length;
+		status = try_key(ring, ring->last, data, length, plaintext);
+		if (status == FERNET_OK && is_text(plaintext))
+		{
+			*number = ring->last;
+			return FERNET_OK;
+		}
+		if (status != FERNET_OTHER_KEY && signer < 0)
+			signer = ring->last;
 	}
-	if (status == FERNET_FAILED)
-		elog(ERROR, "OpenSSL failed");
-	*number = ring->last;
-	return status;
+	*number = signer < 0 ? 0 : signer;
+	return try_key(ring, *number, data, length, plaintext);
+}
+
+TokenReader *
+syncmaster_make_token_reader(void)
+{
+	TokenReader *reader = palloc0(sizeof(TokenReader));
+
+	reader->context = CurrentMemoryContext;
+	reader->ring = syncmaster_read_keys();
+	reader->plaintext = syncmaster_make_secret(1024);
+	reader->size = 1024;
+	reader->data = palloc(reader->size);
+	return reader;
+}
+
+/*
+ * Read a token as it is stored, which may be NULL; false if no service could.
+ */
+bool
+syncmaster_read_token(TokenReader *reader, const struct varlena *value)
+{
+	size_t size = value == NULL ? 0
+								: FERNET_DECODED_SIZE(VARSIZE_ANY_EXHDR(value));
+
+	if (value == NULL)
+		return false;
+	if (size > reader->size)
+	{
+		pfree(reader->data);
+		reader->data = MemoryContextAllocHuge(reader->context, size);
+		reader->size = size;
+	}
+	return fernet_decode(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
+						 reader->data, &reader->length) == FERNET_OK &&
+		   reader->length <= MAX_SECRET_SIZE &&
+		   try_keys(reader->ring, reader->data, reader->length,
+					reader->plaintext, &reader->key) == FERNET_OK &&
+		   is_text(reader->plaintext);
 }
 
 Datum
@@ -182,7 +253,7 @@ syncmaster_decrypt(PG_FUNCTION_ARGS)
 
 	status = fernet_decode(VARDATA_ANY(token), length, data, &length);
 	if (status == FERNET_OK)
-		status = syncmaster_try_keys(ring, data, length, plaintext, &number);
+		status = try_keys(ring, data, length, plaintext, &number);
 	if (status == FERNET_OTHER_KEY)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("token cannot be read with any key"),

@@ -13,10 +13,21 @@
 #include "keyfile.h"
 #include "secret.h"
 
-extern FernetStatus syncmaster_try_keys(KeyRing *ring,
-										const unsigned char *data,
-										size_t length, Secret *plaintext,
-										int *number);
+/* Stored tokens, one after the other. */
+typedef struct TokenReader
+{
+	KeyRing *ring;
+	unsigned char *data; /* the binary form of the token at hand */
+	size_t length;
+	size_t size;
+	Secret *plaintext;
+	int key; /* number of the key that it is under */
+	MemoryContext context;
+} TokenReader;
+
+extern TokenReader *syncmaster_make_token_reader(void);
+extern bool syncmaster_read_token(TokenReader *reader,
+								  const struct varlena *value);
 extern text *syncmaster_make_token_text(const unsigned char *data,
 										size_t length, MemoryContext context);
 

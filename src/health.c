@@ -130,16 +130,7 @@ syncmaster_count(int64 count, const char *one, const char *many)
 char *
 syncmaster_list_ids(IdList *ids)
 {
-	StringInfoData list;
-
-	syncmaster_sort_ids(ids);
-	initStringInfo(&list);
-	for (int64 i = 0; i < Min(ids->count, MAX_IDS_LISTED); i++)
-		appendStringInfo(&list, "%s" INT64_FORMAT, i > 0 ? ", " : "",
-						 ids->ids[i]);
-	if (ids->count > MAX_IDS_LISTED)
-		appendStringInfoString(&list, ", ...");
-	return list.data;
+	return syncmaster_ids_to_text(ids, MAX_IDS_LISTED);
 }
 
 /*

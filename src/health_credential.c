@@ -77,7 +77,7 @@ report_credentials(Health *health, CredentialCheck *check)
 {
 	int64 previous = 0;
 
-	for (int i = 1; i < check->ring->count; i++)
+	for (int i = 1; i < check->reader->ring->count; i++)
 		previous += check->tokens[i];
 
 	if (check->unreadable.count > 0)

@@ -60,7 +60,7 @@ add_late_run(void *state, int status, const AppTable *runs,
 	const RunLimit *limit = &limits[status];
 	bool isnull;
 	Datum since = slot_getattr(slot, runs->columns[limit->since], &isnull);
-	Datum id;
+	int64 id;
 
 	if (*limit->seconds == 0)
 		return false;
@@ -69,9 +69,9 @@ add_late_run(void *state, int status, const AppTable *runs,
 	if (isnull || DatumGetTimestampTz(since) >=
 					  syncmaster_ago(late->health, *limit->seconds))
 		return true;
-	id = slot_getattr(slot, runs->columns[RUN_ID], &isnull);
+	id = DatumGetInt64(slot_getattr(slot, runs->columns[RUN_ID], &isnull));
 	if (!isnull)
-		syncmaster_add_id(&late->ids[status], DatumGetInt64(id));
+		syncmaster_add_id(&late->ids[status], &id);
 	late->oldest[status] = Min(late->oldest[status],
 							   DatumGetTimestampTz(since));
 	return true;

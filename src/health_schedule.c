@@ -172,14 +172,14 @@ add_job(Health *health, TransferList *list, JobReport *report, const char *text,
 								: bsearch(&key, list->transfers, list->count,
 										  sizeof(Transfer), compare_id);
 	if (transfer == NULL)
-		syncmaster_add_id(&report->gone, key.id);
+		syncmaster_add_id(&report->gone, &key.id);
 	else
 	{
 		transfer->has_job = true;
 		if (!transfer->is_scheduled && syncmaster_health_waiting > 0 &&
 			transfer->updated_at <
 				syncmaster_ago(health, syncmaster_health_waiting))
-			syncmaster_add_id(&report->not_scheduled, key.id);
+			syncmaster_add_id(&report->not_scheduled, &key.id);
 	}
 }
 
@@ -237,7 +237,7 @@ report_schedules(Health *health, TransferList *list)
 
 		if (transfer->is_scheduled && !transfer->has_job &&
 			transfer->updated_at < limit)
-			syncmaster_add_id(&missing, transfer->id);
+			syncmaster_add_id(&missing, &transfer->id);
 	}
 	if (missing.count > 0)
 		syncmaster_add_finding(
@@ -348,7 +348,7 @@ find_idle_queues(const AppTable *runs, TransferList *list, TimestampTz since,
 		}
 		if (counts && !busy)
 			syncmaster_add_id(has_schedule ? scheduled : manual,
-							  first->queue_id);
+							  &first->queue_id);
 	}
 }
 

@@ -3,11 +3,11 @@
  * rotation.c
  *	  Putting the stored credentials under another key.
  *
- * The table is locked against writers before the first row is read, and all
- * happens in one transaction.  A checksum over what has to be in the table is
- * kept meanwhile, and compared with what is there afterwards, whenever other
- * code than ours may have written to it: no trigger can lose or change a token
- * unnoticed.  The plaintext never gets near them.
+ * The table is locked against writers, and against those who lock its rows,
+ * before the first row is read, and all happens in one transaction.  Where
+ * other code than ours may run meanwhile, a checksum is kept over what has to
+ * be in the table, and compared with what is there afterwards: no trigger can
+ * lose or change a token unnoticed.  The plaintext never gets near them.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,16 +15,12 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -48,33 +44,21 @@ PG_FUNCTION_INFO_V1(syncmaster_rotate_credentials);
 
 typedef struct Rotation
 {
-	KeyRing *ring;
+	TokenReader *reader;
 	bool write;
+	bool alone; /* nobody else writes, so no checksum is needed */
 	int64 re_encrypted;
 	int64 already_current;
 	IdList failed;
-
-	/* The binary form of the token at hand, and what is in it. */
-	unsigned char *data;
-	size_t data_size;
-	Secret *plaintext;
 
 	uint64 seed;
 	Checksum expected;
 	Checksum found;
 
-	MemoryContext context;
 	double estimated_rows;
 	int64 rows;
 	TimestampTz reported;
 } Rotation;
-
-typedef struct RowCounts
-{
-	int64 inserted;
-	int64 updated;
-	int64 deleted;
-} RowCounts;
 
 /*
  * Show in pg_stat_activity how far a long rotation is.
@@ -100,50 +84,41 @@ report_progress(Rotation *rotation)
 }
 
 /*
+ * Note what has to be in a row of the table afterwards.
+ */
+static void
+expect_token(Rotation *rotation, const int64 *connection_id,
+			 const struct varlena *token)
+{
+	if (!rotation->alone)
+		syncmaster_add_to_checksum(&rotation->expected, rotation->seed,
+								   connection_id, VARDATA_ANY(token),
+								   VARSIZE_ANY_EXHDR(token));
+}
+
+/*
  * RowRewriter of a rotation: the text of the token's successor, or NULL where
  * there is none.  That is when it is under the primary key already, or cannot
  * be read, or when nothing is to be written (any more, once a token could not
  * be read).
  */
 static text *
-rotate_token(void *state, int64 connection_id, struct varlena *value)
+rotate_token(void *state, const int64 *connection_id, struct varlena *value)
 {
 	Rotation *rotation = (Rotation *) state;
-	FernetStatus status = FERNET_MALFORMED;
-	size_t length = 0;
-	int number = 0;
+	TokenReader *reader = rotation->reader;
 	text *token;
 
 	report_progress(rotation);
-	if (value != NULL)
-	{
-		size_t size = FERNET_DECODED_SIZE(VARSIZE_ANY_EXHDR(value));
-
-		if (size > rotation->data_size)
-		{
-			pfree(rotation->data);
-			rotation->data = MemoryContextAlloc(rotation->context, size);
-			rotation->data_size = size;
-		}
-		status = fernet_decode(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
-							   rotation->data, &length);
-	}
-	if (length > MAX_SECRET_SIZE)
-		status = FERNET_MALFORMED;
-	if (status == FERNET_OK)
-		status = syncmaster_try_keys(rotation->ring, rotation->data, length,
-									 rotation->plaintext, &number);
-	if (status != FERNET_OK)
+	if (!syncmaster_read_token(reader, value))
 	{
 		syncmaster_add_id(&rotation->failed, connection_id);
 		return NULL;
 	}
-	if (number == 0)
+	if (reader->key == 0)
 	{
 		rotation->already_current++;
-		syncmaster_add_to_checksum(&rotation->expected, rotation->seed,
-								   connection_id, VARDATA_ANY(value),
-								   VARSIZE_ANY_EXHDR(value));
+		expect_token(rotation, connection_id, value);
 		return NULL;
 	}
 	rotation->re_encrypted++;
@@ -151,16 +126,14 @@ rotate_token(void *state, int64 connection_id, struct varlena *value)
 		return NULL;
 
 	/* The new token is as long as the old one and takes its place. */
-	if (fernet_encrypt(rotation->ring->keys[0], rotation->plaintext->data,
-					   rotation->plaintext->length,
-					   fernet_timestamp(rotation->data), NULL,
-					   rotation->data) != FERNET_OK)
+	if (fernet_encrypt(reader->ring->keys[0], reader->plaintext->data,
+					   reader->plaintext->length,
+					   fernet_timestamp(reader->data), NULL,
+					   reader->data) != FERNET_OK)
 		elog(ERROR, "OpenSSL failed");
-	token = syncmaster_make_token_text(rotation->data, length,
+	token = syncmaster_make_token_text(reader->data, reader->length,
 									   CurrentMemoryContext);
-	syncmaster_add_to_checksum(&rotation->expected, rotation->seed,
-							   connection_id, VARDATA(token),
-							   VARSIZE(token) - VARHDRSZ);
+	expect_token(rotation, connection_id, token);
 	return token;
 }
 
@@ -168,7 +141,7 @@ rotate_token(void *state, int64 connection_id, struct varlena *value)
  * RowReader of a rotation that writes nothing.
  */
 static void
-count_token(void *state, int64 connection_id, struct varlena *value)
+count_token(void *state, const int64 *connection_id, struct varlena *value)
 {
 	(void) rotate_token(state, connection_id, value);
 }
@@ -177,7 +150,7 @@ count_token(void *state, int64 connection_id, struct varlena *value)
  * RowReader for what is in the table after a rotation.
  */
 static void
-sum_token(void *state, int64 connection_id, struct varlena *value)
+sum_token(void *state, const int64 *connection_id, struct varlena *value)
 {
 	Rotation *rotation = (Rotation *) state;
 
@@ -190,17 +163,6 @@ sum_token(void *state, int64 connection_id, struct varlena *value)
 static void
 report_unreadable_tokens(Rotation *rotation)
 {
-	StringInfoData ids;
-	int shown = Min(rotation->failed.count, MAX_IDS_IN_MESSAGE);
-
-	syncmaster_sort_ids(&rotation->failed);
-	initStringInfo(&ids);
-	for (int i = 0; i < shown; i++)
-		appendStringInfo(&ids, "%s" INT64_FORMAT, i > 0 ? ", " : "",
-						 rotation->failed.ids[i]);
-	if (shown < rotation->failed.count)
-		appendStringInfo(&ids, " and " INT64_FORMAT " more",
-						 rotation->failed.count - shown);
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
 			 errmsg_plural("credentials of " INT64_FORMAT
@@ -209,49 +171,13 @@ report_unreadable_tokens(Rotation *rotation)
 						   " connections cannot be read with any key",
 						   (unsigned long) rotation->failed.count,
 						   rotation->failed.count),
-			 errdetail("connection_id: %s. Nothing was changed.", ids.data),
+			 errdetail("connection_id: %s. Nothing was changed.",
+					   syncmaster_ids_to_text(&rotation->failed,
+											  MAX_IDS_IN_MESSAGE)),
 			 errhint("Add the key that they were written under to the file in "
 					 "\"syncmaster.previous_secret_key_file\", or enter these "
 					 "credentials anew. syncmaster_verify_credentials() shows "
 					 "all.")));
-}
-
-/*
- * How many rows of the table this transaction has written so far, by whatever
- * statement; zeros with track_counts off.
- */
-static RowCounts
-count_writes(OwnedTable *table)
-{
-	Datum relid = ObjectIdGetDatum(RelationGetRelid(table->relation));
-	RowCounts counts;
-
-	counts.inserted = DatumGetInt64(
-		DirectFunctionCall1(pg_stat_get_xact_tuples_inserted, relid));
-	counts.updated = DatumGetInt64(
-		DirectFunctionCall1(pg_stat_get_xact_tuples_updated, relid));
-	counts.deleted = DatumGetInt64(
-		DirectFunctionCall1(pg_stat_get_xact_tuples_deleted, relid));
-	return counts;
-}
-
-/*
- * Can nobody but us have had a hand in what is in the table?  Other sessions
- * are locked out.  In this one, code of the owner may have run; then it could
- * have changed a row on its way into the table, by a BEFORE trigger, or
- * written to the table itself, which is counted.
- */
-static bool
-wrote_alone(Rotation *rotation, OwnedTable *table, const RowCounts *before)
-{
-	TriggerDesc *triggers = table->relation->trigdesc;
-	RowCounts after = count_writes(table);
-
-	return !table->distributed &&
-		   (triggers == NULL || !triggers->trig_update_before_row) &&
-		   after.updated - before->updated == rotation->re_encrypted &&
-		   after.inserted == before->inserted &&
-		   after.deleted == before->deleted;
 }
 
 /*
@@ -279,18 +205,17 @@ check_result(Rotation *rotation, OwnedTable *table)
 static void
 write_tokens(Rotation *rotation, OwnedTable *table)
 {
-	RowCounts before = count_writes(table);
-
 	/* The lock is held: this snapshot sees all that was written before. */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	syncmaster_update_credentials(table, rotate_token, rotation);
+	syncmaster_update_credentials(table, rotate_token, rotation,
+								  &rotation->alone);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 
 	if (rotation->failed.count > 0)
 		report_unreadable_tokens(rotation);
-	if (!wrote_alone(rotation, table, &before))
+	if (!rotation->alone)
 		check_result(rotation, table);
 }
 
@@ -321,11 +246,8 @@ make_rotation(bool write)
 	Rotation *rotation = palloc0(sizeof(Rotation));
 
 	rotation->write = write;
-	rotation->context = CurrentMemoryContext;
-	rotation->ring = syncmaster_read_keys();
-	rotation->plaintext = syncmaster_make_secret(1024);
-	rotation->data_size = 1024;
-	rotation->data = palloc(rotation->data_size);
+	rotation->alone = !write;
+	rotation->reader = syncmaster_make_token_reader();
 	rotation->seed = syncmaster_make_checksum_seed();
 	syncmaster_init_ids(&rotation->failed);
 	rotation->reported = GetCurrentTimestamp();
@@ -374,8 +296,8 @@ syncmaster_rotate_credentials(PG_FUNCTION_ARGS)
 	old_context = MemoryContextSwitchTo(scratch);
 	rotation = make_rotation(write);
 
-	syncmaster_open_auth_data(&table,
-							  write ? ShareRowExclusiveLock : AccessShareLock);
+	/* EXCLUSIVE also keeps others from locking single rows. */
+	syncmaster_open_auth_data(&table, write ? ExclusiveLock : AccessShareLock);
 	rotation->estimated_rows = table.relation->rd_rel->reltuples;
 	if (write)
 	{

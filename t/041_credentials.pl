@@ -283,8 +283,31 @@ is(sql("SELECT connection_ids FROM syncmaster_verify_credentials() WHERE status 
 	'{3000}', 'what is too large is unreadable');
 fails('SELECT * FROM syncmaster_rotate_credentials()', '22000',
 	qr/connection_id: 3000\./, 'what is too large', $to_one);
-sql(q{DELETE FROM auth_data WHERE connection_id >= 1000;
-	ALTER TABLE auth_data ALTER COLUMN value SET NOT NULL;
+sql('DELETE FROM auth_data WHERE connection_id >= 1000');
+
+# Without a connection_id, where the primary key was dropped: counted by both
+# functions, and rotated like any other.
+sql(q{ALTER TABLE auth_data DROP CONSTRAINT pk__auth_data;
+	ALTER TABLE auth_data ALTER COLUMN connection_id DROP NOT NULL;
+	INSERT INTO auth_data (connection_id, value)
+		SELECT NULL, syncmaster_encrypt('{"v": 3}') FROM generate_series(1, 2);
+	INSERT INTO auth_data (connection_id, value) VALUES (NULL, 'bad'), (1000, 'bad')}, use_keys('three.key'));
+is(sql("SELECT status, credentials, connection_ids FROM syncmaster_verify_credentials() WHERE status ~ 'unread|without conn'", $to_one),
+	"unreadable|2|{1000,NULL}\ncredentials without connection|4|{1000,NULL,NULL,NULL}",
+	'credentials without a connection_id');
+is(sql('SELECT * FROM syncmaster_rotate_credentials(true)', $to_one), '48|0|2|{1000,NULL}',
+	'a dry run counts them');
+fails('SELECT * FROM syncmaster_rotate_credentials()', '22000',
+	qr/credentials of 2 connections .*: 1000, null\. Nothing/s, 'an unreadable one', $to_one);
+sql(q{DELETE FROM auth_data WHERE value = 'bad'});
+is(sql('BEGIN; SELECT * FROM syncmaster_rotate_credentials();
+	SELECT count(*) FROM auth_data
+	WHERE connection_id IS NULL AND syncmaster_decrypt(value)->>$$v$$ = $$3$$; ROLLBACK', $to_one),
+	"48|0|0|{}\n2", 'and rotation takes them along');
+sql(q{DELETE FROM auth_data WHERE connection_id IS NULL;
+	ALTER TABLE auth_data ADD CONSTRAINT pk__auth_data PRIMARY KEY (connection_id)});
+
+sql(q{ALTER TABLE auth_data ALTER COLUMN value SET NOT NULL;
 	ALTER TABLE auth_data ADD CONSTRAINT fk__auth_data__connection_id__connection
 		FOREIGN KEY (connection_id) REFERENCES connection ON DELETE CASCADE});
 
@@ -306,6 +329,46 @@ is( sql(q{BEGIN;
 	SELECT re_encrypted FROM syncmaster_rotate_credentials();
 	SELECT re_encrypted FROM syncmaster_rotate_credentials();
 	ROLLBACK}, $to_two), "51\n0", 'after other changes of the transaction');
+
+# One that the same command inserted: its foreign key is checked all the same.
+sql(q{ALTER TABLE connection DISABLE TRIGGER ALL; DELETE FROM connection WHERE id = 60});
+fails(q{WITH new AS (INSERT INTO auth_data (connection_id, value)
+		SELECT 60, value FROM auth_data WHERE connection_id = 1 RETURNING 1)
+	SELECT (SELECT re_encrypted FROM syncmaster_rotate_credentials()) FROM new}, '23503',
+	qr/violates foreign key constraint "fk__auth_data__connection_id__connection"/,
+	'a row of the same command without a connection', $to_two);
+sql(q{ALTER TABLE connection ENABLE TRIGGER ALL});
+is(sql($changed), $rows, 'nothing was changed');
+
+# Keys that share the half that signs: a token is under the one that decrypts
+# it, and noise, which one in 256 decrypts to under the other, is no secret.
+my $half = padded(substr(decode_base64url($KEY{one}), 0, 16) . "\x55" x 16);
+write_keys($node, 'half.key', $half);
+write_keys($node, 'half_and_one.key', $half, $KEY{one});
+sql(q{BEGIN;
+	CREATE TABLE many AS SELECT connection_id, value FROM auth_data;
+	INSERT INTO connection (id, group_id, type, name, description, data)
+		SELECT g, 1, 'postgres', 'c' || g, '', '{}' FROM generate_series(10001, 13000) g;
+	INSERT INTO auth_data (connection_id, value)
+		SELECT g, syncmaster_encrypt(jsonb_build_object('n', g, 'password', 'secret'))
+		FROM generate_series(10001, 13000) g;
+	DELETE FROM auth_data WHERE connection_id < 10001;
+	COMMIT});
+is(sql($verify =~ s/connection_ids/cardinality(connection_ids)/r . q{ WHERE status !~ 'connection'}, use_keys('half.key')) =~ s/\|\w{16}\|/|/r,
+	"primary key|0|\nunreadable||3000|3000", 'half of a key reads nothing');
+is(sql('SELECT re_encrypted, failed FROM syncmaster_rotate_credentials(true)', use_keys('two.key', 'half.key')),
+	'0|3000', 'nor does it rotate anything');
+is(sql('SELECT credentials FROM syncmaster_verify_credentials() LIMIT 2', use_keys('half_and_one.key')),
+	"0\n3000", 'with the whole key beside it all are read under that');
+is(sql('SELECT * FROM syncmaster_rotate_credentials()', use_keys('two.key', 'half_and_one.key')),
+	'3000|0|0|{}', 'and rotated');
+is(sql(q{SELECT count(*) FROM auth_data WHERE (syncmaster_decrypt(value)->>'n')::int = connection_id},
+	use_keys('two.key')), '3000', 'to what they were');
+sql(q{BEGIN;
+	DELETE FROM connection WHERE id > 10000;
+	INSERT INTO auth_data (connection_id, value) SELECT * FROM many;
+	DROP TABLE many;
+	COMMIT});
 
 ### What stands in the way
 
@@ -333,6 +396,15 @@ is(sql('BEGIN READ ONLY; SELECT re_encrypted FROM syncmaster_rotate_credentials(
 		qr/could not lock table "auth_data" within 100 ms/, 'a writer', $to_two);
 	is(sql("SELECT credentials FROM syncmaster_verify_credentials() WHERE status = 'previous key'", $to_two),
 		'51', 'verification does not wait');
+	$in .= "COMMIT;\n";
+
+	# Who has only locked a row is waited for no longer.
+	$out = '';
+	$in .= "SET application_name = 'row locker';\nBEGIN; SELECT connection_id FROM auth_data WHERE connection_id = 2 FOR UPDATE;\n\\echo locked\n";
+	$other->pump until $out =~ /locked/;
+	fails("SET syncmaster.lock_timeout = 100; SELECT syncmaster_rotate_credentials()", '55P03',
+		qr/could not lock table "auth_data" within 100 ms\nDETAIL:  It is locked by process \d+ \(.*application "row locker"/,
+		'a row that is locked', $to_two);
 	$in .= "COMMIT;\n\\q\n";
 	$other->finish;
 }
