@@ -185,7 +185,11 @@ add_key(KeyRing *ring, const char *text, size_t length, const char *path,
 		ring->size *= 2;
 		ring->keys = repalloc(ring->keys, ring->size * sizeof(FernetKey *));
 	}
-	status = fernet_key_create(text, length, &key);
+
+	/* The decoder skips zero bytes; but these are of no text file. */
+	status = FERNET_MALFORMED;
+	if (memchr(text, '\0', length) == NULL)
+		status = fernet_key_create(text, length, &key);
 	if (status == FERNET_MALFORMED)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),

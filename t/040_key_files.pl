@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use Credentials;
+use MIME::Base64 qw(encode_base64url);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -31,6 +32,13 @@ sub accepted
 	return;
 }
 
+sub padded
+{
+	my ($bytes) = @_;
+	my $text = encode_base64url($bytes);
+	return $text . '=' x (-length($text) % 4);
+}
+
 # A file is refused with this SQLSTATE and message, and no key is shown.
 sub refused
 {
@@ -47,6 +55,8 @@ accepted('one.key', 'a file in the data directory');
 accepted("$dir/one.key", 'an absolute name');
 write_keys($node, 'several.key', $KEY{two}, '', "  $KEY{one}\t\r", '');
 accepted('several.key', 'several keys, blank lines, blanks around a key');
+write_keys($node, 'windows.key', "$KEY{one}\r", "$KEY{two} \r", "\r");
+accepted('windows.key', 'lines that end as on Windows');
 write_keys($node, 'twice.key', $KEY{one}, $KEY{one});
 accepted('twice.key', 'the same key twice');
 open my $fh, '>', "$dir/open.key" or die $!;
@@ -104,6 +114,9 @@ my %malformed = (
 	'no base64' => 'this is not a key, is it?',
 	'not ASCII' => $KEY{one} . "\xc3\xa9",
 	'a line of an environment file' => "SECRET_KEY=$KEY{one}",
+	'a mark of byte order' => "\xef\xbb\xbf$KEY{one}",
+	'a zero byte' => substr($KEY{one}, 0, 20) . "\0" . substr($KEY{one}, 20),
+	'16 bits a character' => join('', map { "$_\0" } split //, $KEY{one}),
 	'very long' => $KEY{one} x 50);
 foreach my $name (sort keys %malformed)
 {
@@ -116,6 +129,11 @@ write_keys($node, 'blank.key', '', ' ', "\t");
 refused('blank.key', 'F0000', qr/key file "blank.key" has no key/, 'a blank file');
 write_keys($node, 'large.key', ($KEY{one}) x 400);
 refused('large.key', 'F0000', qr/key file "large.key" is too large/, 'a large file');
+truncate(write_keys($node, 'huge.key', $KEY{one}), 1 << 33) or die $!;
+refused('huge.key', 'F0000', qr/key file "huge.key" is too large/, 'a huge file, without reading it');
+unlink "$dir/huge.key";
+write_keys($node, 'many.key', $KEY{two}, map { padded(pack 'Nx28', $_) } 1 .. 300);
+accepted('many.key', '301 keys');
 
 # The file of previous keys is checked in the same way.
 chmod 0644, write_keys($node, 'mode.key', $KEY{two});
