@@ -195,6 +195,53 @@ SELECT syncmaster_set_owner(current_user);
 DROP OWNED BY regress_syncmaster_app;
 DROP ROLE regress_syncmaster_app;
 
+-- The last runs of a transfer are those that window functions find, whichever
+-- index there is, or none, and however many were created at the same time.
+SET client_min_messages = warning;
+DO $$
+DECLARE
+    definition text;
+    keep int;
+    expected bigint[];
+    n bigint;
+    purges int := 0;
+BEGIN
+    FOREACH definition IN ARRAY ARRAY['(transfer_id, created_at DESC)',
+        '(transfer_id, created_at) INCLUDE (id)', '(transfer_id)',
+        '(transfer_id, created_at) WHERE id > 0']
+    LOOP
+        DROP INDEX IF EXISTS ix_syncmaster__run_transfer_id_created_at;
+        EXECUTE 'CREATE INDEX ix_syncmaster__run_transfer_id_created_at ON run '
+            || definition;
+        FOREACH keep IN ARRAY '{1,2,7,60,1000}'::int[]
+        LOOP
+            TRUNCATE run;
+            INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+            SELECT 1 + i * 7919 % 4,
+                CASE WHEN i * 31 % 29 = 0 THEN 'STARTED' ELSE 'FINISHED' END,
+                'MANUAL', '{}', now() - i * 104729 % 83 * (i % 4) * interval '1 day'
+            FROM generate_series(1, 1200) i;
+            SELECT array_agg(id ORDER BY id) INTO expected
+            FROM (SELECT id, status, created_at, row_number() OVER (
+                    PARTITION BY transfer_id ORDER BY created_at DESC, id DESC)
+                FROM run) r
+            WHERE row_number <= keep OR status = 'STARTED'
+                OR created_at >= now() - interval '30.5 days';
+            CALL syncmaster_purge_runs(interval '30.5 days', keep, 100, false, n);
+            purges := purges + 1;
+            IF n <> 1200 - cardinality(expected) OR expected IS DISTINCT FROM
+                (SELECT array_agg(id ORDER BY id) FROM run)
+            THEN
+                RAISE WARNING '%, keep %: other runs are left', definition, keep;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RAISE WARNING 'checked % purges', purges;
+END $$;
+RESET client_min_messages;
+DROP INDEX ix_syncmaster__run_transfer_id_created_at;
+CALL fill();
+
 -- tables that are not as they should be
 ALTER TABLE run RENAME created_at TO born_at;
 CALL syncmaster_purge_runs(interval '90 days');

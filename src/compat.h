@@ -267,7 +267,14 @@ update_plain_row(ResultRelInfo *target, EState *estate, TupleTableSlot *old_row,
 
 	simple_table_tuple_update(target->ri_RelationDesc, &old_row->tts_tid,
 							  new_row, estate->es_snapshot, &update_indexes);
-#if PG_VERSION_NUM >= 160000
+#if PG_VERSION_NUM >= 190000
+	if (update_indexes != TU_None)
+		ExecInsertIndexTuples(target, estate,
+							  update_indexes == TU_Summarizing
+								  ? EIIT_IS_UPDATE | EIIT_ONLY_SUMMARIZING
+								  : 0,
+							  new_row, NIL, NULL);
+#elif PG_VERSION_NUM >= 160000
 	if (update_indexes != TU_None)
 		ExecInsertIndexTuples(target, new_row, estate, false, false, NULL, NIL,
 							  update_indexes == TU_Summarizing);

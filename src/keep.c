@@ -19,14 +19,6 @@
 
 #include "keep.h"
 
-typedef struct KeepLimit
-{
-	int64 transfer_id; /* hash key */
-	bool keep_all;	   /* the transfer has no more runs than are kept */
-	TimestampTz created_at;
-	int64 id; /* of the oldest one kept; -1 if it is too young to matter */
-} KeepLimit;
-
 /*
  * Create in the current memory context a table of limits.
  */
@@ -72,10 +64,9 @@ int8_array(Datum *elements, int count)
 }
 
 /*
- * Look up the limits of transfers, which are in the table already.
- *
- * The extra index on (transfer_id, created_at DESC) answers this, nearly alone:
- * the id is looked up, in the table, only where the limit is an old run.
+ * Look up the limits of transfers, which are in the table already, by SQL: for
+ * want of an index that answers directly, or where runs of the same time lie on
+ * both sides of the limit.
  */
 static void
 find_limits(HTAB *limits, const char *relation, int keep_last, Datum cutoff,
@@ -142,9 +133,9 @@ exceeds_limit(HTAB *limits, int64 transfer, TimestampTz created_at, int64 id)
  * go, *nkept the number of last ones.
  */
 ArrayType *
-syncmaster_find_kept(HTAB *limits, const char *relation, const char *condition,
-					 int keep_last, Datum *range, int64 *nsuperfluous,
-					 int64 *nkept)
+syncmaster_find_kept(HTAB *limits, Oid relid, const char *relation,
+					 const char *condition, int keep_last, Datum *range,
+					 int64 *nsuperfluous, int64 *nkept)
 {
 	Oid types[3] = {INT8OID, INT8OID, TIMESTAMPTZOID};
 	SPITupleTable *rows;
@@ -173,6 +164,10 @@ syncmaster_find_kept(HTAB *limits, const char *relation, const char *condition,
 			values[nvalues++] = Int64GetDatum(transfer);
 		}
 	}
+	if (nvalues > 0)
+		nvalues = syncmaster_find_limits_by_index(limits, relid, keep_last,
+												  DatumGetTimestampTz(range[2]),
+												  values, nvalues);
 	if (nvalues > 0)
 		find_limits(limits, relation, keep_last, range[2], values, nvalues);
 

@@ -12,11 +12,25 @@
 
 #include "utils/array.h"
 #include "utils/hsearch.h"
+#include "utils/timestamp.h"
+
+/* Where the last runs of a transfer end. */
+typedef struct KeepLimit
+{
+	int64 transfer_id; /* hash key */
+	bool keep_all;	   /* the transfer has no more runs than are kept */
+	TimestampTz created_at;
+	int64 id; /* of the oldest one kept; -1 if all of that time are */
+} KeepLimit;
 
 extern HTAB *syncmaster_create_keep_limits(void);
-extern ArrayType *syncmaster_find_kept(HTAB *limits, const char *relation,
+extern ArrayType *syncmaster_find_kept(HTAB *limits, Oid relid,
+									   const char *relation,
 									   const char *condition, int keep_last,
 									   Datum *range, int64 *nsuperfluous,
 									   int64 *nkept);
+extern int syncmaster_find_limits_by_index(HTAB *limits, Oid relid,
+										   int keep_last, TimestampTz cutoff,
+										   Datum *transfers, int count);
 
 #endif /* SYNCMASTER_KEEP_H */

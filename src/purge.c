@@ -67,6 +67,7 @@ typedef struct Purge
 
 	/* the batch under way, as of begin_batch() */
 	MigrationContext context;
+	Oid relid;
 	char *relation; /* quoted, with its schema */
 	Oid save_userid;
 	int save_sec_context;
@@ -180,9 +181,9 @@ begin_batch(Purge *purge)
 	Oid owner;
 
 	syncmaster_begin_command(&purge->context, purge->options->procedure);
-	owner = syncmaster_relation_owner(open_table(purge->context.schema,
-												 purge->context.namespace,
-												 purge->table));
+	purge->relid = open_table(purge->context.schema, purge->context.namespace,
+							  purge->table);
+	owner = syncmaster_relation_owner(purge->relid);
 	purge->relation = quote_qualified_identifier(purge->context.schema,
 												 purge->table->name);
 
@@ -347,7 +348,7 @@ purge_range(Purge *purge, int64 from, int64 through, int64 *kept)
 	if (purge->options->keep_last == 0)
 		return delete_batch(purge, where, 3, types, values);
 
-	keep = syncmaster_find_kept(purge->limits, purge->relation,
+	keep = syncmaster_find_kept(purge->limits, purge->relid, purge->relation,
 								purge->table->condition,
 								purge->options->keep_last, values, &count,
 								kept);
