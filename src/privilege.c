@@ -36,8 +36,8 @@ typedef struct Need
 } Need;
 
 /*
- * What the services were seen to do, from SyncMaster 0.2.0 to 0.3.5; the tests
- * run them with these rights and with each of them missing.
+ * What the services of SyncMaster 0.3.5 were seen to do; those of 0.2.0 do no
+ * more.  The tests run them with these rights and with each of them missing.
  *
  * Who inserts into a table with a serial id needs its sequence as well, and
  * everybody needs USAGE on the schema.  Cascades and checks of foreign keys
