@@ -117,6 +117,8 @@ count_run(void *state, int status, const AppTable *runs, TupleTableSlot *slot)
 {
 	int *counts = (int *) state;
 
+	(void) runs;
+	(void) slot;
 	return ++counts[status] < MAX_RUNS_COUNTED;
 }
 
