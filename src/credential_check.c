@@ -101,6 +101,9 @@ syncmaster_check_credentials(CredentialCheck *check)
 	syncmaster_open_connection(&table, AccessShareLock);
 	syncmaster_scan_table(&table, add_connection, &connections);
 	syncmaster_close_owned_table(&table);
+	check->previous = 0;
+	for (int i = 1; i < check->reader->ring->count; i++)
+		check->previous += check->tokens[i];
 	syncmaster_compare_ids(&connections, &check->all, &check->missing,
 						   &check->orphaned);
 }

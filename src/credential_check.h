@@ -16,7 +16,8 @@
 typedef struct CredentialCheck
 {
 	TokenReader *reader;
-	int64 *tokens; /* how many are under which key */
+	int64 *tokens;	/* how many are under which key */
+	int64 previous; /* how many are not under the primary one */
 	IdList all;
 	IdList unreadable;
 	IdList missing;	 /* connections without credentials */

@@ -75,11 +75,6 @@ try_check(CredentialCheck *check, MemoryContext scratch)
 static void
 report_credentials(Health *health, CredentialCheck *check)
 {
-	int64 previous = 0;
-
-	for (int i = 1; i < check->reader->ring->count; i++)
-		previous += check->tokens[i];
-
 	if (check->unreadable.count > 0)
 		syncmaster_add_finding(
 			health, PROBLEM_ERROR, "credentials", "auth_data",
@@ -90,12 +85,12 @@ report_credentials(Health *health, CredentialCheck *check)
 					 syncmaster_list_ids(&check->unreadable)),
 			"Add the key that they were written under to the key file, or "
 			"enter them anew.");
-	if (previous > 0)
+	if (check->previous > 0)
 		syncmaster_add_finding(
 			health, PROBLEM_WARNING, "credentials", "auth_data",
 			psprintf("the credentials of %s under a previous key, which the "
 					 "services do not know",
-					 syncmaster_count(previous, "connection are",
+					 syncmaster_count(check->previous, "connection are",
 									  "connections are")),
 			"SELECT * FROM syncmaster_rotate_credentials() puts them under the "
 			"primary key, if the services have that.");
