@@ -60,6 +60,10 @@ static FullTransactionId lengths_said_in = {0};
 /* Transaction in which CREATE EXTENSION last ran our base script. */
 static FullTransactionId created_in = {0};
 
+/* Is it known whether that is part of a restore?  And is it? */
+static bool restore_looked_for = false;
+static bool restore_found = false;
+
 static bool
 first_time_in_transaction(FullTransactionId *said_in)
 {
@@ -104,12 +108,15 @@ static bool
 restore_is_under_way(void)
 {
 	int save_nestlevel;
-	bool result;
 
 	if (syncmaster_restoring != RESTORING_AUTO)
 		return syncmaster_restoring == RESTORING_ON;
 	if (!FullTransactionIdEquals(created_in, GetTopFullTransactionId()))
 		return false;
+
+	/* pg_settings is costly to read, and a chain has many steps */
+	if (restore_looked_for)
+		return restore_found;
 
 	save_nestlevel = syncmaster_begin_query();
 	if (SPI_execute("SELECT 1 FROM pg_settings "
@@ -117,10 +124,11 @@ restore_is_under_way(void)
 					"AND source = 'session'",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read pg_settings");
-	result = SPI_processed == 2;
+	restore_found = SPI_processed == 2;
 	syncmaster_end_query(save_nestlevel);
+	restore_looked_for = true;
 
-	return result;
+	return restore_found;
 }
 
 /*
@@ -401,7 +409,10 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 
 	/* only the base script starts there */
 	if (from == REVISION_BASE)
+	{
 		created_in = GetTopFullTransactionId();
+		restore_looked_for = false;
+	}
 	if (stands_by())
 		PG_RETURN_VOID();
 
