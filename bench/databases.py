@@ -1,0 +1,75 @@
+"""The databases that are compared: the same rows, in the same places, under
+upstream's schema and under ours."""
+
+import os
+import subprocess
+import sys
+
+from services import TOKEN, environment
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def alembic(server, database, *arguments):
+    """Run the real migrations, as SyncMaster's documentation says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "syncmaster.db.migrations", *arguments],
+        cwd="/", env={**os.environ, **environment(server.url(database))},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stdout)
+
+
+def exists(server, database):
+    return bool(
+        server.query(
+            "postgres", f"SELECT 1 FROM pg_database WHERE datname = '{database}'"
+        )
+    )
+
+
+def drop(server, database):
+    server.query("postgres", f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+
+def copy(server, database, template):
+    """The files of the template, not its pages one by one through WAL."""
+    version = int(server.query("postgres", "SHOW server_version_num")[0][0])
+    strategy = " STRATEGY file_copy" if version >= 150000 else ""
+    drop(server, database)
+    server.query(
+        "postgres", f"CREATE DATABASE {database} TEMPLATE {template}{strategy}"
+    )
+
+
+def at_0011(server, scale):
+    """Name of the database with the data set at revision 0011; made once."""
+    database = f"bench_{scale}_0011".replace(".", "_")
+    if exists(server, database):
+        return database
+    new = f"{database}_new"
+    drop(server, new)
+    server.query("postgres", f"CREATE DATABASE {new} TEMPLATE template0")
+    alembic(server, new, "upgrade", "0011")
+    server.run("psql", "-qX", "-d", new, "-v", f"scale={scale}",
+               "-v", f"token={TOKEN}", "-f", os.path.join(HERE, "data.sql"))
+    server.query(new, "VACUUM ANALYZE")
+    server.query("postgres", f"ALTER DATABASE {new} RENAME TO {database}")
+    return database
+
+
+def upstream(server, scale):
+    database = f"bench_{scale}_upstream".replace(".", "_")
+    copy(server, database, at_0011(server, scale))
+    alembic(server, database, "upgrade", "head")
+    server.query(database, "VACUUM ANALYZE")
+    return database
+
+
+def ours(server, scale):
+    database = f"bench_{scale}_ours".replace(".", "_")
+    copy(server, database, at_0011(server, scale))
+    server.query(database, "CREATE EXTENSION syncmaster")
+    server.query(database, "VACUUM ANALYZE")
+    return database
