@@ -10,21 +10,23 @@ import databases
 
 def without_extension(server, database):
     """Upstream's schema, and nothing else."""
-    databases.alembic(server, database, "upgrade", "head")
+    if server.query(database, "SELECT 1 FROM pg_extension WHERE extname = 'syncmaster'"):
+        server.query(database, "SELECT syncmaster_drop_indexes()")
+        server.query(database, "DROP EXTENSION syncmaster")
+        server.query(database, "DROP SCHEMA IF EXISTS syncmaster_history CASCADE")
 
 
 def with_extension(server, database):
-    without_extension(server, database)
     server.query(
         database, "SET syncmaster.create_indexes = off; CREATE EXTENSION syncmaster"
     )
 
 
 def with_indexes(server, database):
-    without_extension(server, database)
-    server.query(database, "CREATE EXTENSION syncmaster")
+    server.query(database, "SELECT syncmaster_create_indexes()")
 
 
+# each goes on from the one before
 METHODS = {
     "without the extension": without_extension,
     "with it": with_extension,
@@ -56,17 +58,15 @@ def round_trip(server, database, folder):
 
 
 def compare(server, scale, rounds, folder):
-    template = databases.at_0011(server, scale)
-    turns = {}
-    for number, (name, prepare) in enumerate(METHODS.items()):
-        databases.copy(server, f"bench_backup_{number}", template)
-        prepare(server, f"bench_backup_{number}")
-        turns[name] = []
+    database = "bench_backup"
+    databases.copy(server, database, databases.at_0011(server, scale))
+    databases.alembic(server, database, "upgrade", "head")
+    turns = {name: [] for name in METHODS}
     for _ in range(rounds):
-        for number, name in enumerate(METHODS):
-            turns[name].append(round_trip(server, f"bench_backup_{number}", folder))
-    for number in range(len(METHODS)):
-        databases.drop(server, f"bench_backup_{number}")
+        for name, prepare in METHODS.items():
+            prepare(server, database)
+            turns[name].append(round_trip(server, database, folder))
+    databases.drop(server, database)
     return {
         name: {
             key: statistics.median(turn[key] for turn in of_method)

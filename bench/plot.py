@@ -1,6 +1,7 @@
 """Plots as SVG, written by hand: bars and lines on logarithmic scales."""
 
 import math
+from xml.etree.ElementTree import fromstring
 from xml.sax.saxutils import escape
 
 UPSTREAM = "#b5534b"
@@ -32,15 +33,17 @@ def legend(x, y):
 
 
 def write(path, width, height, title, parts):
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+        f' viewBox="0 0 {width} {height}" role="img">\n'
+        f"<title>{escape(title)}</title>\n"
+        f'<rect width="{width}" height="{height}" fill="#fff"/>\n'
+        + text(10, 20, title, more='font-weight="bold"') + "\n"
+        + "\n".join(parts) + "\n</svg>\n"
+    )
+    fromstring(svg)  # a viewer would not show what is not XML
     with open(path, "w", encoding="utf-8") as file:
-        file.write(
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
-            f' viewBox="0 0 {width} {height}" role="img">\n'
-            f"<title>{escape(title)}</title>\n"
-            f'<rect width="{width}" height="{height}" fill="#fff"/>\n'
-            + text(10, 20, title, more='font-weight="bold"') + "\n"
-            + "\n".join(parts) + "\n</svg>\n"
-        )
+        file.write(svg)
 
 
 def powers(low, high):
@@ -77,16 +80,16 @@ def bars(path, title, rows):
 
 def lines(path, title, panels, scales):
     """Panels are a label, upstream's figures and ours, one for each scale."""
-    size, gap, across = 200, 60, 3
+    size, gap, across = 200, 75, 3
     rows = math.ceil(len(panels) / across)
     width = across * (size + gap) + 30
-    height = 60 + rows * (size + gap)
+    height = 60 + rows * (size + 40)
     most = max(max(upstream + ours) for _, upstream, ours in panels)
     ticks = powers(1, most)
     parts = legend(10, 42)
     for i, (label, upstream, ours) in enumerate(panels):
-        left = 50 + (i % across) * (size + gap)
-        top = 80 + (i // across) * (size + gap)
+        left = 65 + (i % across) * (size + gap)
+        top = 80 + (i // across) * (size + 40)
         bottom = top + size - 20
 
         def place(n, value, left=left, bottom=bottom):
@@ -98,7 +101,7 @@ def lines(path, title, panels, scales):
         for tick in ticks:
             _, y = place(0, tick)
             parts += [line(left, y, left + size - 20, y),
-                      text(left - 4, y + 4, f"{tick:,.0f}", "end", 'font-size="10"')]
+                      text(left - 4, y + 4, f"{tick:,.0f}", "end", 'style="font-size: 10px"')]
         for n, scale in enumerate(scales):
             parts.append(text(place(n, 1)[0], bottom + 16, f"{scale * 100:g} %", "middle"))
         for values, color in ((upstream, UPSTREAM), (ours, OURS)):
