@@ -6,6 +6,7 @@ import statistics
 import time
 
 import databases
+from upgrade import cpu_used
 
 
 def without_extension(server, database):
@@ -43,6 +44,7 @@ def timed(function, *arguments):
 def round_trip(server, database, folder):
     dump = os.path.join(folder, "bench_dump")
     shutil.rmtree(dump, ignore_errors=True)
+    cpu = cpu_used(server)
     figures = {
         "dump": timed(server.run, "pg_dump", "-Fd", "-j2", "-Z0", "-f", dump, "-d", database)
     }
@@ -54,6 +56,7 @@ def round_trip(server, database, folder):
     databases.drop(server, "bench_restored")
     shutil.rmtree(dump)
     figures["both"] = figures["dump"] + figures["restore"]
+    figures["processors"] = cpu_used(server) - cpu
     return figures
 
 

@@ -54,14 +54,17 @@ class LockWatch(threading.Thread):
 
 def cpu_used(server):
     """By ended processes of ours and of the server, where /proc tells."""
-    pid = server.query("postgres", "SELECT pg_backend_pid()")[0][0]
+    connection = server.connect("postgres")
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        # a server process's parent is the server
+        with open(f"/proc/{connection.info.backend_pid}/stat", encoding="ascii") as stat:
             parent = stat.read().rsplit(")", 1)[1].split()[1]
         with open(f"/proc/{parent}/stat", encoding="ascii") as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
     except OSError:
         return float("nan")
+    finally:
+        connection.close()
     ours = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (int(fields[13]) + int(fields[14])) / TICKS + ours.ru_utime + ours.ru_stime
 
