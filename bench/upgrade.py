@@ -90,11 +90,12 @@ METHODS = {
 
 
 def wait_until_gone(server, database):
-    """A process counts for the server's once it has ended."""
+    """A process counts for the server's once that has seen it end."""
     while server.query(
         "postgres", f"SELECT 1 FROM pg_stat_activity WHERE datname = '{database}'"
     ):
         time.sleep(0.01)
+    time.sleep(0.5)
 
 
 def measure(server, template, method, watched=True):
