@@ -99,6 +99,20 @@ REVOKE ALL ON FUNCTION @extschema@.syncmaster_downgrade(pg_catalog.text)
 GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_downgrade(pg_catalog.text)
     TO @extowner@;
 
+CREATE FUNCTION @extschema@.syncmaster_stamp(
+        target pg_catalog.text, purge pg_catalog.bool DEFAULT false)
+    RETURNS pg_catalog.text
+    AS 'MODULE_PATHNAME', 'syncmaster_stamp'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION
+    @extschema@.syncmaster_stamp(pg_catalog.text, pg_catalog.bool) IS
+    'write the revision that the tables are at, without a migration';
+REVOKE ALL ON FUNCTION
+    @extschema@.syncmaster_stamp(pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    @extschema@.syncmaster_stamp(pg_catalog.text, pg_catalog.bool)
+    TO @extowner@;
+
 CREATE FUNCTION @extschema@.syncmaster_set_owner(role pg_catalog.text)
     RETURNS pg_catalog.void
     AS 'MODULE_PATHNAME', 'syncmaster_set_owner'

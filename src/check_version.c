@@ -132,8 +132,11 @@ likely_revision(const CheckContext *context, const Shape *shape)
 													: REVISION_LAST_TABLE;
 }
 
-static void
-check_apparent_revision(CheckContext *context)
+/*
+ * Do the tables contradict the revision that they are compared with?
+ */
+void
+syncmaster_check_apparent_revision(CheckContext *context)
 {
 	Shape shape;
 	int apparent;
@@ -316,7 +319,7 @@ syncmaster_check_versions(CheckContext *context)
 	check_row(context, &schema);
 	check_extension(context, &extension, &schema);
 	if (schema.state == REVISION_KNOWN)
-		check_apparent_revision(context);
+		syncmaster_check_apparent_revision(context);
 }
 
 static List *

@@ -55,6 +55,7 @@ typedef struct CheckContext
 
 extern void syncmaster_begin_check(CheckContext *context);
 extern void syncmaster_check_schema(CheckContext *context);
+extern void syncmaster_check_tables_at(CheckContext *context, int revision);
 
 extern Difference *syncmaster_add_difference(CheckContext *context,
 											 Severity severity,
@@ -109,6 +110,7 @@ extern void syncmaster_check_extras(CheckContext *context,
 									const RelationInfo *relation, Oid relid);
 extern void syncmaster_check_other_relations(CheckContext *context);
 extern void syncmaster_check_versions(CheckContext *context);
+extern void syncmaster_check_apparent_revision(CheckContext *context);
 extern void syncmaster_check_extension_members(CheckContext *context);
 extern void syncmaster_check_trgm(CheckContext *context);
 extern void syncmaster_check_search_path(CheckContext *context);

@@ -139,7 +139,8 @@ stands_by(void)
 {
 	if (restore_is_under_way())
 	{
-		if (first_time_in_transaction(&bystanding_said_in))
+		if (syncmaster_progress != PROGRESS_OFF &&
+			first_time_in_transaction(&bystanding_said_in))
 			ereport(INFO,
 					(errmsg("a restore is under way: the tables are left to "
 							"it"),

@@ -211,8 +211,8 @@ check_relations(CheckContext *context)
  * Compare everything.  Parents come before children, so that mending in the
  * order of the problems works.
  */
-void
-syncmaster_check_schema(CheckContext *context)
+static void
+compare(CheckContext *context, void (*check_versions)(CheckContext *context))
 {
 	int save_nestlevel = NewGUCNestLevel();
 
@@ -220,11 +220,36 @@ syncmaster_check_schema(CheckContext *context)
 	(void) set_config_option("quote_all_identifiers", "off", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	lock_tables(context);
-	syncmaster_check_versions(context);
-	syncmaster_check_extension_members(context);
+	check_versions(context);
 	if (context->revision != REVISION_BASE)
 		check_relations(context);
 	AtEOXact_GUC(false, save_nestlevel);
+}
+
+static void
+check_extension(CheckContext *context)
+{
+	syncmaster_check_versions(context);
+	syncmaster_check_extension_members(context);
+}
+
+/*
+ * Compare with the revision in alembic_version, and look at the extension.
+ */
+void
+syncmaster_check_schema(CheckContext *context)
+{
+	compare(context, check_extension);
+}
+
+/*
+ * Compare with a revision that alembic_version need not name.
+ */
+void
+syncmaster_check_tables_at(CheckContext *context, int revision)
+{
+	context->revision = revision;
+	compare(context, syncmaster_check_apparent_revision);
 }
 
 static const char *

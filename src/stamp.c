@@ -1,0 +1,158 @@
+/*-------------------------------------------------------------------------
+ *
+ * stamp.c
+ *	  syncmaster_stamp(): writes the revision into alembic_version, without
+ *	  running a migration, where the tables are as that revision makes them.
+ *
+ * A wrong revision makes later migrations fail or, worse, skip a step.  So
+ * what is true of the tables is looked at first, which Alembic leaves to its
+ * user.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "difference.h"
+#include "execute.h"
+#include "history.h"
+#include "migrate.h"
+#include "problem.h"
+#include "revision.h"
+#include "statement.h"
+
+/* Differences past this many are only counted. */
+#define MAX_DIFFERENCES_NAMED 5
+
+PG_FUNCTION_INFO_V1(syncmaster_stamp);
+
+/*
+ * Does a difference say that the tables are at another revision, or cannot be
+ * used at this one?  Revision 0013 is nothing but two indexes.
+ */
+static bool
+contradicts(const Difference *difference)
+{
+	return difference->severity == SEVERITY_ERROR ||
+		   (difference->severity == SEVERITY_WARNING &&
+			strcmp(difference->object_type, "index") == 0 &&
+			strcmp(difference->problem, "is missing") == 0);
+}
+
+/*
+ * Refuse to write a revision that the tables are not at.
+ */
+static void
+require_tables_as(int revision)
+{
+	CheckContext context;
+	StringInfoData names;
+	ListCell *lc;
+	int found = 0;
+
+	syncmaster_begin_check(&context);
+	syncmaster_check_tables_at(&context, revision);
+
+	initStringInfo(&names);
+	foreach (lc, context.problems)
+	{
+		const Difference *difference = lfirst(lc);
+
+		if (!contradicts(difference) || found++ >= MAX_DIFFERENCES_NAMED)
+			continue;
+		appendStringInfo(&names, "%s%s \"%s\" %s", names.len > 0 ? ", " : "",
+						 difference->object_type, difference->object_name,
+						 difference->problem);
+	}
+	if (found == 0)
+		return;
+	if (found > MAX_DIFFERENCES_NAMED)
+		appendStringInfo(&names, " and %d more", found - MAX_DIFFERENCES_NAMED);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the tables in schema \"%s\" are not at revision %s",
+					context.schema, syncmaster_revision_id(revision)),
+			 errdetail("Differences: %s.", names.data),
+			 errhint("Stamp the revision that the tables are at, or mend them "
+					 "first.")));
+}
+
+/*
+ * Read the row that is to be replaced.  What is not SyncMaster's goes only if
+ * the caller wants that.
+ */
+static int
+row_to_replace(const MigrationContext *context, bool purge)
+{
+	SchemaRevision revision;
+	List *problems = NIL;
+
+	syncmaster_read_revision(context->namespace, &revision);
+	syncmaster_newer_problem(&problems, context->namespace, &revision);
+	syncmaster_raise_problems(problems);
+	if (!purge || revision.state == REVISION_BAD_TABLE)
+		syncmaster_require_revision(context->namespace, &revision);
+
+	if (revision.state == REVISION_NO_TABLE)
+	{
+		syncmaster_run_statements(context,
+								  syncmaster_version_table_ddl(context->schema),
+								  "syncmaster stamp");
+		syncmaster_lock_version(context);
+	}
+	else if (revision.state != REVISION_KNOWN &&
+			 revision.state != REVISION_NO_ROW)
+	{
+		syncmaster_refuse_triggers(revision.version_table);
+		syncmaster_execute_as(
+			psprintf("DELETE FROM ONLY %s",
+					 quote_qualified_identifier(context->schema,
+												"alembic_version")),
+			syncmaster_relation_owner(revision.version_table));
+		CommandCounterIncrement();
+	}
+	return revision.state == REVISION_KNOWN ? revision.number : REVISION_BASE;
+}
+
+/*
+ * syncmaster_stamp(target text, purge bool) returns text: the revision
+ */
+Datum
+syncmaster_stamp(PG_FUNCTION_ARGS)
+{
+	char *text = syncmaster_target_argument(fcinfo);
+	TimestampTz started = GetCurrentTimestamp();
+	MigrationContext context;
+	RevisionTarget target;
+	int current;
+
+	if (PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("purge must not be null"),
+						errhint("Give true or false.")));
+	syncmaster_begin_command(&context, "syncmaster_stamp()");
+	syncmaster_lock_version(&context);
+
+	/* relative targets make no sense where nothing is known of the present */
+	if (text[0] == '+' || text[0] == '-')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cannot stamp a relative target \"%s\"", text),
+				 errhint("Name head, base, a revision or a version of the "
+						 "extension.")));
+	syncmaster_parse_target(text, true, REVISION_BASE, &target);
+
+	require_tables_as(target.number);
+	current = row_to_replace(&context, PG_GETARG_BOOL(1));
+	if (current != target.number)
+	{
+		syncmaster_stamp_revision(context.namespace, current, target.number);
+		syncmaster_record_migration(&context, current, target.number, started);
+	}
+	PG_RETURN_TEXT_P(cstring_to_text(syncmaster_revision_id(target.number)));
+}
