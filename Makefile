@@ -5,6 +5,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).
 MODULE_big = syncmaster
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA = $(sort $(wildcard migrations/*.sql))
+SCRIPTS_built = bin/syncmaster-db
 DOCS = README.md $(sort $(wildcard doc/*.md monitoring/*.yml))
 
 REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
@@ -26,5 +27,9 @@ ifneq (,$(findstring clang,$(CC)))
 override CFLAGS += -Wno-unknown-warning-option \
 	-Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
+
+bin/syncmaster-db: bin/assemble $(wildcard bin/parts/*.sh) src/revision.c \
+		$(EXTENSION).control
+	bin/assemble >$@.new && chmod +x $@.new && mv $@.new $@
 
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control

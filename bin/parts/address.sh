@@ -1,0 +1,208 @@
+# shellcheck shell=sh
+# The address of a database, in libpq's variables.
+
+# Decode %XX in $1, as Python's unquote() does: what is no such code stays.
+# Works by the shell alone, as it is used on passwords.
+decode()
+{
+	encoded=$1
+	decoded=
+	while :; do
+		case $encoded in
+			*%*) ;;
+			*) break ;;
+		esac
+		decoded=$decoded${encoded%%\%*}
+		encoded=${encoded#*\%}
+		case $encoded in
+			00*) wrong_usage "SYNCMASTER__DATABASE__URL contains %00" ;;
+			[0-9A-Fa-f][0-9A-Fa-f]*)
+				byte=$(printf '%03o' "0x${encoded%"${encoded#??}"}")
+				# The full stop keeps a newline from being stripped.
+				# shellcheck disable=SC2059 # three octal digits
+				byte=$(printf "\\$byte.")
+				decoded=$decoded${byte%.}
+				encoded=${encoded#??}
+				;;
+			*) decoded=$decoded% ;;
+		esac
+	done
+	decoded=$decoded$encoded
+}
+
+# Split "host:port", where the host is no path.
+split_host()
+{
+	case $1 in
+		*/* | *:*:*) PGHOST=$1 ;;
+		*:*)
+			PGHOST=${1%:*}
+			PGPORT=${1##*:}
+			;;
+		*) PGHOST=$1 ;;
+	esac
+}
+
+# One NAME=VALUE behind the question mark, in the words of asyncpg or libpq.
+parameter()
+{
+	decode "$1"
+	name=$decoded
+	# A plus stands for a blank there, and there only.
+	encoded_value=$2
+	value=
+	while :; do
+		case $encoded_value in
+			*+*) ;;
+			*) break ;;
+		esac
+		value="$value${encoded_value%%+*} "
+		encoded_value=${encoded_value#*+}
+	done
+	decode "$value$encoded_value"
+	[ -n "$decoded" ] || return 0
+
+	case $name in
+		host)
+			if [ -z "$hosts" ]; then
+				split_host "$decoded"
+				hosts=$PGHOST
+				ports=${PGPORT-}
+			else
+				split_host "$decoded"
+				hosts=$hosts,$PGHOST
+				ports=$ports,${PGPORT-}
+			fi
+			PGHOST=$hosts
+			PGPORT=$ports
+			export PGHOST PGPORT
+			;;
+		port) export PGPORT="$decoded" ;;
+		user) export PGUSER="$decoded" ;;
+		password) export PGPASSWORD="$decoded" ;;
+		database | dbname) export PGDATABASE="$decoded" ;;
+		ssl | sslmode) export PGSSLMODE="$decoded" ;;
+		timeout | connect_timeout) export PGCONNECT_TIMEOUT="${decoded%%.*}" ;;
+		application_name) export PGAPPNAME="$decoded" ;;
+		channel_binding) export PGCHANNELBINDING="$decoded" ;;
+		client_encoding) export PGCLIENTENCODING="$decoded" ;;
+		gssencmode) export PGGSSENCMODE="$decoded" ;;
+		hostaddr) export PGHOSTADDR="$decoded" ;;
+		krbsrvname) export PGKRBSRVNAME="$decoded" ;;
+		options) export PGOPTIONS="$decoded" ;;
+		passfile) export PGPASSFILE="$decoded" ;;
+		require_auth) export PGREQUIREAUTH="$decoded" ;;
+		sslcert) export PGSSLCERT="$decoded" ;;
+		sslcrl) export PGSSLCRL="$decoded" ;;
+		sslkey) export PGSSLKEY="$decoded" ;;
+		sslnegotiation) export PGSSLNEGOTIATION="$decoded" ;;
+		sslrootcert) export PGSSLROOTCERT="$decoded" ;;
+		target_session_attrs) export PGTARGETSESSIONATTRS="$decoded" ;;
+		# what only concerns how asyncpg and SQLAlchemy work
+		async_fallback | command_timeout | *statement_cache_size) ;;
+		max_cacheable_statement_size | max_cached_statement_lifetime) ;;
+		prepared_statement_name_func) ;;
+		*)
+			wrong_usage "SYNCMASTER__DATABASE__URL has a parameter that is" \
+				"neither asyncpg's nor libpq's: $name"
+			;;
+	esac
+}
+
+# Take an address apart as SQLAlchemy does, and leave it in libpq's variables:
+# a password there is seen by nobody but this user and root.
+use_url()
+{
+	case $1 in
+		postgresql://* | postgresql+*://* | postgres://*) ;;
+		*)
+			wrong_usage "SYNCMASTER__DATABASE__URL does not begin with" \
+				"postgresql+asyncpg://"
+			;;
+	esac
+	rest=${1#*://}
+	unset PGSERVICE
+
+	user=
+	password=
+	before=${rest%%[:/]*}
+	after=${rest#"$before"}
+	case $after in
+		:*@*)
+			user=$before
+			password=${after%%@*}
+			password=${password#:}
+			rest=${after#*@}
+			;;
+		*)
+			case $before in
+				*@*)
+					user=${before%@*}
+					rest=${before##*@}$after
+					;;
+			esac
+			;;
+	esac
+
+	query=
+	case $rest in
+		*\?*)
+			query=${rest#*\?}
+			rest=${rest%%\?*}
+			;;
+	esac
+	database=
+	case $rest in
+		*/*) database=${rest#*/} ;;
+	esac
+	rest=${rest%%/*}
+	port=
+	case $rest in
+		\[*\]*)
+			host=${rest%%\]*}
+			host=${host#\[}
+			rest=${rest#*\]}
+			;;
+		*)
+			host=${rest%%:*}
+			rest=${rest#"$host"}
+			;;
+	esac
+	port=${rest#:}
+	proper=1
+	case $host in *@*) proper= ;; esac
+	case $port in *[!0-9]*) proper= ;; esac
+	case $database in *:*@*) proper= ;; esac
+	# Nothing of it is shown: it may be a part of the password.
+	[ -n "$proper" ] ||
+		wrong_usage "SYNCMASTER__DATABASE__URL has no proper host and port;" \
+			"in a user name or password, write @ as %40, : as %3A and / as %2F"
+
+	# Another server's address and port are none of this one's.
+	case $host,\&$query in
+		[!,]* | *\&host=*) unset PGHOSTADDR PGPORT ;;
+	esac
+
+	if [ -n "$user" ]; then
+		decode "$user"
+		export PGUSER="$decoded"
+	fi
+	if [ -n "$password" ]; then
+		decode "$password"
+		export PGPASSWORD="$decoded"
+	fi
+	[ -z "$host" ] || export PGHOST="$host"
+	[ -z "$port" ] || export PGPORT="$port"
+	[ -z "$database" ] || export PGDATABASE="$database"
+
+	hosts=
+	ports=
+	while [ -n "$query" ]; do
+		pair=${query%%&*}
+		query=${query#"$pair"}
+		query=${query#&}
+		case $pair in
+			*=*) parameter "${pair%%=*}" "${pair#*=}" ;;
+		esac
+	done
+}

@@ -1,0 +1,273 @@
+# shellcheck shell=sh
+# The commands that need a database.
+
+# Change the schema by $1, an expression that calls a function, in one
+# transaction.  $2: how to install the extension where it is not.  $3: psql's
+# statements before the call.
+change()
+{
+	call=$1
+	install=$2
+	settings=$3
+	shift 3
+	run -v wait=true -v command="$command" "$@" <<SQL
+$(begin)
+$(require_extension)
+$(read_revision)
+$settings
+\set ON_ERROR_STOP off
+\if :installed
+SELECT true AS installed \gset
+\else
+$install
+\endif
+\if :ERROR
+\else
+SELECT :"schema".$call AS reached \gset
+\endif
+\set failed :ERROR
+\set outcome :SQLSTATE
+\set ON_ERROR_STOP on
+\if :failed
+ROLLBACK;
+$(finish :outcome)
+\q
+\endif
+SELECT CASE WHEN :'revision' = :'reached' THEN 'nothing to do, '
+            ELSE format('%s %s -> ', :'command', :'revision') END
+       || :'reached'
+       || CASE WHEN :'reached' = :'head' THEN ' (head)' ELSE '' END
+       AS result \gset
+COMMIT;
+\if :verbose
+\echo :result
+\endif
+$(finish 'done')
+SQL
+}
+
+upgrade()
+{
+	case $target in
+		head | heads)
+			install='CREATE EXTENSION syncmaster SCHEMA :"schema";'
+			;;
+		# The lowest version, as the revision may be lower than any.
+		*)
+			install="SELECT version AS lowest
+				FROM pg_available_extension_versions
+				WHERE name = 'syncmaster' AND version ~ '^[0-9.]+\$'
+				ORDER BY string_to_array(version, '.')::int4[] LIMIT 1 \\gset
+				$(install_functions "VERSION :'lowest'")"
+			;;
+	esac
+	change "syncmaster_upgrade(:'target')" "$install" '' -v target="$target"
+}
+
+downgrade()
+{
+	settings=
+	[ -z "$allow_destroy" ] ||
+		settings='SET LOCAL syncmaster.allow_destroy = on;'
+	change "syncmaster_downgrade(:'target')" "$(install_functions)" \
+		"$settings" -v target="$target"
+}
+
+stamp()
+{
+	change "syncmaster_stamp(:'target', :'purge')" "$(install_functions)" '' \
+		-v target="$target" -v purge="${purge:-false}"
+}
+
+# Ask $1, a script that leaves psql's variables "found" and "lines"; where the
+# extension is not in the database, it is for as long as that takes.
+ask()
+{
+	script=$1
+	shift
+	run "$@" <<SQL
+$(begin)
+$(require_extension)
+$(read_revision)
+\if :installed
+\else
+$(install_functions)
+\endif
+$script
+ROLLBACK;
+SELECT :'lines' <> '' AS anything \gset
+\if :anything
+\echo :lines
+\endif
+\if :found
+$(finish found)
+\else
+$(finish 'done')
+\endif
+SQL
+}
+
+check()
+{
+	ask "$(cat <<'SQL'
+SELECT count(*) > 0 OR :'revision' <> :'head' AS found,
+       concat_ws(E'\n',
+                 CASE WHEN :'revision' <> :'head'
+                      THEN format('Target database is not up to date: it is '
+                                  'at %s, head is %s.', :'revision', :'head')
+                 END,
+                 string_agg(format('%s: %s "%s" %s', severity, object_type,
+                                   object_name, problem)
+                     || coalesce(E'\n  expected: ' || expected, '')
+                     || coalesce(E'\n  actual:   ' || actual, '')
+                     || coalesce(E'\n  fix:      ' || fix, ''), E'\n'
+                     ORDER BY ordinality),
+                 CASE WHEN count(*) = 0 AND :'revision' = :'head'
+                      THEN 'No new upgrade operations detected.' END) AS lines
+FROM :"schema".syncmaster_check() WITH ORDINALITY
+WHERE severity <> 'info' \gset
+SQL
+)"
+}
+
+preflight()
+{
+	ask "$(cat <<'SQL'
+SELECT coalesce(bool_or(severity = 'error'), false) AS found,
+       coalesce(string_agg(format('%s: %s: %s', severity, subject, detail)
+                           || coalesce(E'\n  ' || hint, ''), E'\n'
+                           ORDER BY ordinality),
+                'Nothing stands in the way.') AS lines
+FROM :"schema".syncmaster_preflight(:'target') WITH ORDINALITY \gset
+SQL
+)" -v target="$target"
+}
+
+plan()
+{
+	ask "$(cat <<'SQL'
+SELECT false AS found,
+       coalesce(string_agg(format('%s  %s %s: %s', step, object_type,
+                                  object_name, action)
+                           || CASE WHEN lock_mode IS NULL THEN ''
+                                   ELSE format(' [%s on %s%s]', lock_mode,
+                                               table_name, work) END
+                           || coalesce(E'\n         before: ' || beforehand
+                                       || ';', ''), E'\n'
+                           ORDER BY "position"), 'Nothing to do.') AS lines
+FROM :"schema".syncmaster_upgrade_plan(:'target') p,
+     LATERAL (SELECT CASE WHEN rewrites_table
+                          THEN ', rewrites ' || pg_size_pretty(table_bytes)
+                          WHEN builds_index
+                          THEN ', reads ' || pg_size_pretty(table_bytes)
+                          ELSE '' END AS work) w \gset
+SQL
+)" -v target="$target"
+}
+
+upgrade_sql()
+{
+	ask "$(cat <<'SQL'
+SELECT false AS found, :"schema".syncmaster_upgrade_sql(:'target') AS lines \gset
+SQL
+)" -v target="$target"
+}
+
+current()
+{
+	run -v must_be_head="${check_heads:-false}" <<SQL
+$(begin)
+$(read_revision)
+SELECT :'revision' <> 'base' AS known, :'revision' = :'head' AS is_head,
+       :'must_be_head' AND :'revision' <> :'head' AS found \gset
+\if :is_head
+\echo :revision (head)
+\elif :known
+\echo :revision
+\endif
+ROLLBACK;
+\if :found
+\warn syncmaster-db: the database is not at head, which is :head
+$(finish found)
+\else
+$(finish 'done')
+\endif
+SQL
+}
+
+# Call $1, whose rows say what was done, and print them as columns $2.  $3: a
+# condition on them that is worth exit status 4.
+call_and_print()
+{
+	call=$1
+	columns=$2
+	condition=$3
+	shift 3
+	run -v wait=true -v required=true "$@" <<SQL
+$(begin)
+$(require_extension)
+\set ON_ERROR_STOP off
+SELECT coalesce(bool_or($condition), false) AS found,
+       coalesce(string_agg($columns, E'\n'), '') AS lines
+FROM :"schema".$call r \gset
+\set failed :ERROR
+\set outcome :SQLSTATE
+\set ON_ERROR_STOP on
+\if :failed
+ROLLBACK;
+$(finish :outcome)
+\q
+\endif
+COMMIT;
+SELECT :'lines' <> '' AS anything \gset
+\if :anything
+\echo :lines
+\endif
+\if :found
+$(finish found)
+\else
+$(finish 'done')
+\endif
+SQL
+}
+
+rotate_credentials()
+{
+	call_and_print "syncmaster_rotate_credentials(:'dry_run')" \
+		"format('re-encrypted: %s, already current: %s, failed: %s',
+			re_encrypted, already_current, failed)
+		 || coalesce(' (connections '
+			|| nullif(array_to_string(failed_connection_ids, ', '), '')
+			|| ')', '')" \
+		'failed > 0' -v dry_run="${dry_run:-false}"
+}
+
+superusers()
+{
+	action=$1
+	shift
+	# psql quotes the names, each a variable of its own.
+	names=
+	count=$#
+	while [ "$count" -gt 0 ]; do
+		name=$1
+		shift
+		set -- "$@" -v "name$count=$name"
+		names="$names${names:+, }:'name$count'"
+		count=$((count - 1))
+	done
+	case $action in
+		list) call='syncmaster_superusers()' ;;
+		add) call="syncmaster_add_superusers($names)" ;;
+		remove) call="syncmaster_remove_superusers($names)" ;;
+	esac
+	call_and_print "$call" "$(superuser_columns "$action")" false "$@"
+}
+
+superuser_columns()
+{
+	case $1 in
+		list) echo 'r.username' ;;
+		*) echo "format('%s: %s', r.username, r.action)" ;;
+	esac
+}

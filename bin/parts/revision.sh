@@ -1,0 +1,114 @@
+# shellcheck shell=sh
+# The commands that are about revisions.
+
+# The revisions that the extension knows, newest first.
+revisions()
+{
+	cat <<'TEXT'
+@REVISIONS@
+TEXT
+}
+
+# The revision of the database, for the commands that are about revisions.
+ask_current()
+{
+	current_revision=$(prepare && current) || exit
+	current_revision=${current_revision%% *}
+	: "${current_revision:=base}"
+}
+
+# Print what $1 names as a revision.
+resolve()
+{
+	case $1 in
+		head | heads) echo "$newest" ;;
+		current) echo "$current_revision" ;;
+		base | 0) echo base ;;
+		*)
+			revisions | while read -r id _; do
+				[ "$id" != "$1" ] || echo "$id"
+			done
+			;;
+	esac
+}
+
+cannot_locate()
+{
+	fail 1 "cannot locate revision \"$1\"; there are 0001 to $newest"
+}
+
+# A line as Alembic prints it.
+describe()
+{
+	id=$1
+	parent=$2
+	shift 2
+	[ "$id" != "$newest" ] || id="$id (head)"
+	[ -z "$indicate" ] || [ "${id%% *}" != "$current_revision" ] ||
+		id="$id (current)"
+	printf '%s -> %s, %s\n' "$parent" "$id" "$*"
+}
+
+history()
+{
+	from=base
+	to=$newest
+	current_revision=
+	case $indicate,$range in
+		1,* | *current*) ask_current ;;
+	esac
+	case $range in
+		'') ;;
+		*:*)
+			if [ -n "${range%%:*}" ]; then
+				from=$(resolve "${range%%:*}")
+				[ -n "$from" ] || cannot_locate "${range%%:*}"
+			fi
+			if [ -n "${range#*:}" ]; then
+				to=$(resolve "${range#*:}")
+				[ -n "$to" ] || cannot_locate "${range#*:}"
+			fi
+			;;
+		*) wrong_usage "a range of revisions is FROM:TO" ;;
+	esac
+	{
+		revisions
+		echo base
+	} | {
+		# The line before is printed when its parent is known.
+		id=
+		inside=
+		while read -r parent words; do
+			[ "$id" != "$to" ] || inside=1
+			shown=$parent
+			[ "$parent" != base ] || shown='<base>'
+			if [ -n "$inside" ] && [ -n "$id" ]; then
+				saved=$id
+				describe "$id" "$shown" "$description"
+				id=$saved
+			fi
+			[ "$id" != "$from" ] || inside=
+			id=$parent
+			description=$words
+		done
+	}
+}
+
+show()
+{
+	current_revision=
+	[ "$1" != current ] || ask_current
+	wanted=$(resolve "$1")
+	case $wanted in
+		'' | base) cannot_locate "$1" ;;
+	esac
+	revisions | while read -r id words; do
+		if [ "$id" = "$wanted" ]; then
+			parent=base
+			! read -r parent _ || :
+			[ "$parent" != base ] && [ -n "$parent" ] || parent='<base>'
+			[ "$id" != "$newest" ] || id="$id (head)"
+			printf 'Rev: %s\nParent: %s\n\n    %s\n\n' "$id" "$parent" "$words"
+		fi
+	done
+}

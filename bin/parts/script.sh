@@ -1,0 +1,116 @@
+# shellcheck shell=sh
+# Pieces of the scripts that psql runs.
+
+# Names resolve in pg_catalog alone, as the schema may contain anybody's
+# functions.  The lock is this program's own; whoever waited looks again at
+# what is there.
+begin()
+{
+	cat <<'SQL'
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SELECT coalesce(pg_catalog.current_schema(), '') AS schema \gset
+SET LOCAL search_path = pg_catalog, pg_temp;
+\if :wait
+SELECT pg_try_advisory_xact_lock(1937337955, 1684172141) AS alone \gset
+\if :alone
+\else
+\if :verbose
+\warn 'waiting for another syncmaster-db to end'
+\endif
+SELECT pg_advisory_xact_lock(1937337955, 1684172141) \gset
+\endif
+\endif
+SELECT count(*) > 0 AS installed,
+       coalesce(max(nspname::text), :'schema') AS schema
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE extname = 'syncmaster' \gset
+SELECT count(*) > 0 AS available,
+       coalesce(lpad(split_part(max(default_version), '.', 2), 4, '0'),
+                :'newest') AS head
+FROM pg_available_extensions WHERE name = 'syncmaster' \gset
+SELECT coalesce(nullif(nullif(current_setting('syncmaster.progress', true),
+                              ''), 'auto'), :'progress') AS progress \gset
+SET LOCAL syncmaster.progress = :progress;
+SQL
+}
+
+# Say why the extension cannot be used here, if so.
+require_extension()
+{
+	cat <<'SQL'
+SELECT CASE WHEN current_setting('server_version_num')::int4 < 130000
+            THEN format('the server is PostgreSQL %s, and 13 or later is '
+                        'needed', current_setting('server_version'))
+            WHEN NOT :'available'::bool AND NOT :'installed'::bool
+            THEN 'the extension "syncmaster" is not installed on the server: '
+                 'install its package there, or run "make install"'
+            WHEN :'required'::bool AND NOT :'installed'::bool
+            THEN 'the extension "syncmaster" is not in this database: '
+                 'run "syncmaster-db upgrade" first'
+            WHEN :'schema' = ''
+            THEN 'search_path names no schema that exists'
+       END AS obstacle \gset
+SELECT :{?obstacle} AS obstructed \gset
+\if :obstructed
+\warn syncmaster-db: :obstacle
+\q
+\endif
+SQL
+}
+
+# Read the revision without the extension, too.  A table of that name may be
+# anybody's, so nothing but an ordinary one is read, and no policy is run.
+read_revision()
+{
+	cat <<'SQL'
+\set revision base
+\if :installed
+SELECT coalesce(:"schema".syncmaster_schema_version(), 'base') AS revision \gset
+\else
+PREPARE is_version_table AS
+SELECT count(*) > 0 AS readable
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'version_num'
+WHERE n.nspname = :'schema' AND c.relname = 'alembic_version'
+AND c.relkind = 'r' AND NOT c.relrowsecurity
+AND a.atttypid = 'varchar'::regtype;
+EXECUTE is_version_table \gset
+\if :readable
+LOCK TABLE :"schema".alembic_version IN ACCESS SHARE MODE;
+EXECUTE is_version_table \gset
+\endif
+\if :readable
+SELECT coalesce(string_agg(version_num, ', '), 'base') AS revision
+FROM ONLY :"schema".alembic_version \gset
+\endif
+DEALLOCATE is_version_table;
+\endif
+SQL
+}
+
+# Make the functions, and leave the tables alone as in a restore.  $1: a clause
+# more.
+install_functions()
+{
+	cat <<SQL
+SET LOCAL syncmaster.progress = off;
+SET LOCAL syncmaster.restoring = on;
+CREATE EXTENSION syncmaster SCHEMA :"schema" ${1-};
+\if :ERROR
+\else
+SET LOCAL syncmaster.restoring = off;
+SET LOCAL syncmaster.progress = :progress;
+\endif
+SQL
+}
+
+# Leave word for run().  $1: psql's text
+finish()
+{
+	cat <<SQL
+\o :state
+\qecho $1
+\o
+SQL
+}
