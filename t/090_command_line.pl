@@ -355,6 +355,28 @@ SKIP:
 		1, '', qr/is not installed on the server: install its package/);
 }
 
+# Every shell that is there does the same.
+my $by_file = write_file($node->basedir . '/by_file',
+	qq{# a comment\nexport SYNCMASTER__DATABASE__URL="} . url('codes', "$tcp/shells") . qq{" # another\n});
+new_database('shells');
+foreach my $shell ('dash', 'bash', 'bash --posix', 'busybox sh', 'ksh', 'mksh', 'yash', 'zsh --emulate sh')
+{
+	my ($program) = split / /, $shell;
+	next if !grep { -x "$_/$program" } split /:/, $ENV{PATH};
+	foreach my $case (
+		[ ['upgrade'], 0, "upgrade base -> $head (head)\n" ],
+		[ [ 'downgrade', '-1' ], 0, "downgrade $head -> 0012\n" ],
+		[ ['check'], 4, "Target database is not up to date: it is at 0012, head is $head.\n" ],
+		[ [ 'show', '0012' ], 0, "Rev: 0012\nParent: 0011\n\n    "
+			  . "text search with Russian stemming and exact words\n\n" ],
+		[ [ 'downgrade', '--allow-destroy', 'base' ], 0, "downgrade 0012 -> base\n" ])
+	{
+		my ($arguments, $status, $out) = @$case;
+		ends("$shell: @$arguments", { shell => $shell,
+			args => [ '--env-file', $by_file, @$arguments ] }, $status, $out);
+	}
+}
+
 # Others are at work ------------------------------------------------------------
 
 my $busy = new_database('busy');
