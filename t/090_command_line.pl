@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use CommandLine;
+use Credentials;
 use File::Spec;
 use OpenSession;
 use PostgreSQL::Test::Cluster;
@@ -136,7 +137,7 @@ ends('an unknown parameter',
 	2, '', qr/neither asyncpg's nor libpq's: frob/);
 ends('nobody listens',
 	{ url => 'postgresql+asyncpg://u:hidden@127.0.0.1:1/d', args => ['current'] },
-	3, '', qr/^((?!hidden).)*port 1 failed((?!hidden).)*$/s);
+	3, '', qr/^((?!hidden).)*[Cc]onnection refused((?!hidden).)*$/s);
 ends('a wrong password',
 	{ url => "postgresql+asyncpg://plain:hidden\@$tcp/postgres",
 		args => ['current'] },
@@ -338,6 +339,7 @@ is($node->safe_psql('options', "SELECT count(*) FROM pg_class WHERE relname LIKE
 	0, 'PGOPTIONS: settings are heeded');
 
 # Alembic's table is read with care where the extension is not: a view is none.
+$node->safe_psql('postgres', 'CREATE EXTENSION syncmaster');
 my $planted = new_database('planted');
 $node->safe_psql($planted, q{
 	CREATE FUNCTION boom() RETURNS varchar LANGUAGE plpgsql
@@ -353,6 +355,56 @@ SKIP:
 	ends('no extension on the server', { url => socket_url('postgres'), args => ['upgrade'],
 		env => { PGOPTIONS => '-c extension_control_path=/does/not/exist' } },
 		1, '', qr/is not installed on the server: install its package/);
+}
+
+# Credentials and superusers -------------------------------------------------------
+
+ends('superusers without the extension', { url => socket_url(new_database('none')),
+	args => [ 'superusers', 'list' ] }, 1, '', qr/run "syncmaster-db upgrade" first/);
+
+add_connections($node, 1, 3);
+my %keys = (one => [ $KEY{one} ], both => [ $KEY{two}, $KEY{one} ], two => [ $KEY{two} ],
+	three => [ $KEY{three} ]);
+write_keys($node, $_, @{ $keys{$_} }) foreach keys %keys;
+sub keys_ends
+{
+	my ($file, @rest) = @_;
+	my $arguments = shift @rest;
+	ends("key file $file: @$arguments", { url => socket_url('postgres'),
+		args => $arguments, env => { PGOPTIONS => "-c syncmaster.secret_key_file=$file" } },
+		@rest);
+	return;
+}
+$node->safe_psql('postgres', use_keys('one')
+	  . "INSERT INTO auth_data (connection_id, value)
+		 SELECT g, syncmaster_encrypt('{\"user\": \"u\"}') FROM generate_series(1, 3) g");
+keys_ends('both', [ 'rotate-credentials', '--dry-run' ], 0,
+	"re-encrypted: 3, already current: 0, failed: 0\n");
+keys_ends('three', [ 'rotate-credentials', '--dry-run' ], 4,
+	"re-encrypted: 0, already current: 0, failed: 3 (connections 1, 2, 3)\n");
+keys_ends('three', ['rotate-credentials'], 1, '', qr/connection/);
+keys_ends('both', ['rotate-credentials'], 0,
+	"re-encrypted: 3, already current: 0, failed: 0\n");
+keys_ends('two', ['rotate-credentials'], 0,
+	"re-encrypted: 0, already current: 3, failed: 0\n");
+
+SKIP:
+{
+	skip 'the extension has no functions for superusers', 1
+	  if $node->safe_psql('postgres',
+		"SELECT to_regproc('syncmaster_add_superusers') IS NULL") eq 't';
+	my $odd = q{O'Brien :'x' \\};
+	foreach my $case (
+		[ ['list'], '' ],
+		[ [ 'add', 'alice', $odd ], "alice: created\n$odd: created\n" ],
+		[ ['list'], join '', map { "$_\n" } sort 'alice', $odd ],
+		[ [ 'remove', $odd ], "$odd: demoted\n" ],
+		[ ['list'], "alice\n" ])
+	{
+		my ($arguments, $out) = @$case;
+		ends("superusers @$arguments", { url => socket_url('postgres'),
+			args => [ 'superusers', @$arguments ] }, 0, $out);
+	}
 }
 
 # Every shell that is there does the same.
@@ -454,12 +506,18 @@ foreach my $case ([ 'INT', 130 ], [ 'TERM', 143 ], [ 'HUP', 129 ])
 }
 
 # On a terminal, what takes its time says how long.
-my $terminal = on_terminal(url => socket_url(new_database('terminal')), args => ['upgrade']);
-like($terminal, qr/INFO:  revision 0012 applied in \d+ ms/, 'progress on a terminal');
-unlike(on_terminal(url => socket_url('terminal'), args => [ '-q', 'downgrade', '-1' ]),
-	qr/\S/, 'none if it is to be quiet');
-unlike(on_terminal(url => socket_url(new_database('bare')), args => [ 'upgrade', '0005' ]),
-	qr/restore/, 'no talk of a restore');
+SKIP:
+{
+	skip 'there are no terminals', 3 if !eval { require IO::Pty; IO::Pty->new };
+
+	my $terminal =
+	  on_terminal(url => socket_url(new_database('terminal')), args => ['upgrade']);
+	like($terminal, qr/INFO:  revision 0012 applied in \d+ ms/, 'progress on a terminal');
+	unlike(on_terminal(url => socket_url('terminal'), args => [ '-q', 'downgrade', '-1' ]),
+		qr/\S/, 'none if it is to be quiet');
+	unlike(on_terminal(url => socket_url(new_database('bare')), args => [ 'upgrade', '0005' ]),
+		qr/restore/, 'no talk of a restore');
+}
 
 $node->stop;
 done_testing();
