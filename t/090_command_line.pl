@@ -352,7 +352,7 @@ SKIP:
 {
 	my $elsewhere = $node->safe_psql('postgres', 'SHOW server_version_num') >= 180000;
 	skip 'PostgreSQL before 18 looks for extensions in one folder', 1 if !$elsewhere;
-	ends('no extension on the server', { url => socket_url('postgres'), args => ['upgrade'],
+	ends('no extension on the server', { url => socket_url(new_database('lacking')), args => ['upgrade'],
 		env => { PGOPTIONS => '-c extension_control_path=/does/not/exist' } },
 		1, '', qr/is not installed on the server: install its package/);
 }

@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 #
 # SyncMaster's migrations from the command line, with the words of
 # "python -m syncmaster.db.migrations".  Everything is done by functions of the
