@@ -388,24 +388,23 @@ keys_ends('both', ['rotate-credentials'], 0,
 keys_ends('two', ['rotate-credentials'], 0,
 	"re-encrypted: 0, already current: 3, failed: 0\n");
 
-SKIP:
+ends('superusers: upgrade', { url => socket_url('none'), args => ['upgrade'] }, 0,
+	"upgrade base -> $head (head)\n");
+my $odd = q{O'Brien :'x' \\};
+foreach my $case (
+	[ ['list'], '' ],
+	[ [ 'add', 'alice', $odd ], "alice: created\n$odd: created\n" ],
+	[ ['list'], "$odd\nalice\n" ],
+	[ [ 'add', 'alice' ], "alice: unchanged\n" ],
+	[ [ 'remove', $odd ], "$odd: demoted\n" ],
+	[ ['list'], "alice\n" ])
 {
-	skip 'the extension has no functions for superusers', 1
-	  if $node->safe_psql('postgres',
-		"SELECT to_regproc('syncmaster_add_superusers') IS NULL") eq 't';
-	my $odd = q{O'Brien :'x' \\};
-	foreach my $case (
-		[ ['list'], '' ],
-		[ [ 'add', 'alice', $odd ], "alice: created\n$odd: created\n" ],
-		[ ['list'], join '', map { "$_\n" } sort 'alice', $odd ],
-		[ [ 'remove', $odd ], "$odd: demoted\n" ],
-		[ ['list'], "alice\n" ])
-	{
-		my ($arguments, $out) = @$case;
-		ends("superusers @$arguments", { url => socket_url('postgres'),
-			args => [ 'superusers', @$arguments ] }, 0, $out);
-	}
+	my ($arguments, $out) = @$case;
+	ends("superusers @$arguments", { url => socket_url('none'),
+		args => [ 'superusers', @$arguments ] }, 0, $out);
 }
+ends('an empty name', { url => socket_url('none'), args => [ 'superusers', 'add', '' ] },
+	1, '', qr/ERROR/);
 
 # Every shell that is there does the same.
 my $by_file = write_file($node->basedir . '/by_file',
