@@ -194,7 +194,11 @@ SET ROLE regress_syncmaster_dba;
 CREATE EXTENSION syncmaster SCHEMA bad;
 RESET ROLE;
 -- a superuser may, and the tables become the application's
+CREATE ROLE regress_syncmaster_super SUPERUSER;
+ALTER DATABASE :"db" OWNER TO regress_syncmaster_super;
 CREATE EXTENSION syncmaster SCHEMA bad;
+ALTER DATABASE :"db" OWNER TO CURRENT_USER;
+DROP ROLE regress_syncmaster_super;
 SELECT DISTINCT relowner::regrole FROM pg_class
 WHERE relnamespace = 'bad'::regnamespace AND relkind IN ('r', 'S');
 -- an upgrade needs CREATE on the schema for the owner

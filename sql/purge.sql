@@ -179,11 +179,11 @@ CREATE ROLE regress_syncmaster_app;
 SELECT has_function_privilege('regress_syncmaster_dba', oid, 'EXECUTE')
 FROM pg_proc WHERE proname LIKE 'syncmaster\_purge\_%';
 GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA public TO regress_syncmaster_dba;
+GRANT CREATE ON SCHEMA public TO regress_syncmaster_app;
+SELECT syncmaster_set_owner('regress_syncmaster_app');
 SET ROLE regress_syncmaster_dba;
 CALL syncmaster_purge_runs(interval '90 days');
 RESET ROLE;
-GRANT CREATE ON SCHEMA public TO regress_syncmaster_app;
-SELECT syncmaster_set_owner('regress_syncmaster_app');
 GRANT regress_syncmaster_app TO regress_syncmaster_dba;
 CALL fill();
 SET ROLE regress_syncmaster_dba;
