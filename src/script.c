@@ -53,12 +53,10 @@ script_directory(void)
 	{
 		size_t length = strcspn(p, ":");
 		char *element = pnstrdup(p, length);
-		char *directory;
+		char *directory = strcmp(element, "$system") == 0
+							  ? system
+							  : psprintf("%s/extension", element);
 
-		if (strncmp(element, "$system", strlen("$system")) == 0)
-			directory = psprintf("%s%s", system, element + strlen("$system"));
-		else
-			directory = psprintf("%s/extension", element);
 		if (access(psprintf("%s/syncmaster.control", directory), R_OK) == 0)
 			return directory;
 		p += length;
