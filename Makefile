@@ -6,7 +6,8 @@ MODULE_big = syncmaster
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA = $(sort $(wildcard migrations/*.sql))
 SCRIPTS_built = bin/syncmaster-db
-DOCS = README.md $(sort $(wildcard doc/*.md monitoring/*.yml))
+PAGES = $(sort $(wildcard *.md */README.md doc/*.md doc/*/*.md \
+	monitoring/*.yml))
 
 REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
 REGRESS_OPTS = --inputdir=. --outputdir=$(or $(TEST_OUTPUT),.)
@@ -14,8 +15,9 @@ ISOLATION = $(sort $(patsubst specs/%.spec,%,$(wildcard specs/*.spec)))
 ISOLATION_OPTS = --inputdir=. --outputdir=$(or $(TEST_OUTPUT),.)
 TAP_TESTS = 1
 
+WERROR ?= -Werror
 PG_CPPFLAGS = -DSYNCMASTER_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -std=gnu99 -Wall -Wextra -Werror -Wno-unused-parameter
+PG_CFLAGS = -std=gnu99 -Wall -Wextra $(WERROR) -Wno-unused-parameter
 SHLIB_LINK = -lcrypto
 
 PG_CONFIG ?= pg_config
@@ -33,3 +35,22 @@ bin/syncmaster-db: bin/assemble $(wildcard bin/parts/*.sh) src/revision.c \
 	bin/assemble >$@.new && chmod +x $@.new && mv $@.new $@
 
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
+
+# The pages in a folder of their own, as other extensions have a README.md too,
+# and not side by side, so that links between them work.
+pagesdir = $(docdir)/$(EXTENSION)
+install: install-pages
+uninstall: uninstall-pages
+.PHONY: install-pages uninstall-pages dist
+
+install-pages:
+	$(MKDIR_P) $(sort $(dir $(addprefix '$(DESTDIR)$(pagesdir)'/, $(PAGES))))
+	for page in $(PAGES); do \
+		$(INSTALL_DATA) $$page '$(DESTDIR)$(pagesdir)'/$$page || exit; \
+	done
+
+uninstall-pages:
+	rm -rf '$(DESTDIR)$(pagesdir)'
+
+dist:
+	PG_CONFIG='$(PG_CONFIG)' packaging/dist

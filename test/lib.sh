@@ -1,4 +1,4 @@
-# Shell functions that bin/quickstart, test/run and test/lint share.
+# Shell functions that bin/quickstart, packaging/dist and the tests share.
 # shellcheck shell=sh
 
 # Messages, sort orders and what initdb records must not depend on who calls.
@@ -129,4 +129,28 @@ as_user()
 	else
 		setpriv --reuid "$as" --regid "$(id -g "$as")" --init-groups -- "$@"
 	fi
+}
+
+# Run a command as a check with a name; what it prints shows if it fails.
+passed=0
+failed=0
+check()
+{
+	name=$1
+	shift
+	if printed=$("$@" 2>&1); then
+		passed=$((passed + 1))
+		say "ok - $name"
+	else
+		failed=$((failed + 1))
+		say "not ok - $name"
+		say "$printed"
+	fi
+}
+
+finish_checks()
+{
+	say
+	say "$passed passed, $failed failed"
+	[ "$failed" -eq 0 ]
 }

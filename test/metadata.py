@@ -1,4 +1,5 @@
-"""The version, META.json, the changelog and the set of scripts agree.
+"""The version, META.json, the changelogs, Debian's control files and the set of scripts
+agree.
 
 Prints what is wrong; silent and successful otherwise.
 """
@@ -124,6 +125,18 @@ def check_scripts(version):
                f"there is no way back from {target} to {source}")
 
 
+def check_debian(version):
+    """debian/ packages this version, and its control file is the template's."""
+    changelog = pathlib.Path("debian/changelog").read_text(encoding="utf-8")
+    expect(re.match(rf"syncmaster \({re.escape(version)}-\d+\) ", changelog),
+           f"debian/changelog does not begin with version {version}")
+    control = pathlib.Path("debian/control").read_text(encoding="utf-8")
+    template = pathlib.Path("debian/control.in").read_text(encoding="utf-8")
+    major = re.search(r"^Package: postgresql-(\d+)-", control, re.M)
+    expect(major and control == template.replace("PGVERSION", major[1]),
+           "debian/control is not debian/control.in for one major")
+
+
 def main():
     control = pathlib.Path("syncmaster.control").read_text(encoding="utf-8")
     version = re.search(r"^default_version\s*=\s*'([^']+)'", control, re.M)[1]
@@ -131,6 +144,7 @@ def main():
 
     check_meta(version)
     check_scripts(version)
+    check_debian(version)
     expect(re.search(rf"^## \[?{re.escape(version)}\]?(\s|$)", changelog, re.M),
            f"CHANGELOG.md has no section for {version}")
 
