@@ -259,6 +259,26 @@ sub examples
 	return $entry->{text} =~ /^```sql\n(.*?)^```$/gms;
 }
 
+# The diagram ------------------------------------------------------------------------
+
+{
+	my ($diagram) = grep { $_->{kind} eq 'mermaid' } blocks('doc/schema.md');
+	my ($printed) = run_command([
+		'psql', '-XAtq', '-f', 'test/schema.sql', $node->connstr('trusted') ]);
+	is("$printed\n", $diagram->{text}, 'doc/schema.md: the diagram is the catalogue');
+
+	# Every table is in the list below it, and the other way round.
+	my $tables = join ' ', sort $diagram->{text} =~ /^    "(\w+)" \{/gm;
+	my @listed = map { /^\| (.*?) \|/ ? $1 =~ /`(?:\w+\.)?(\w+)`/g : () }
+	  split /\n/, slurp_page('doc/schema.md');
+	is(join(' ', sort @listed), $tables, 'doc/schema.md: the list of tables');
+	is( $node->safe_psql(
+			'trusted', q{
+			SELECT count(*) FROM pg_constraint
+			WHERE contype = 'f' AND confdeltype <> 'c'}),
+		'0', 'doc/schema.md: all foreign keys are ON DELETE CASCADE');
+}
+
 # SQLSTATEs -------------------------------------------------------------------------
 
 # A code and its name belong together, and whatever the sources raise is there.
@@ -290,8 +310,9 @@ sub examples
 
 # Examples --------------------------------------------------------------------------
 
+# That page is about Alembic as well, and has a test of its own.
 my $databases = 0;
-foreach my $page (pages())
+foreach my $page (grep { $_ ne 'doc/alembic.md' } pages())
 {
 	run_blocks(
 		$node, $page,

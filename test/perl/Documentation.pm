@@ -17,7 +17,8 @@ use Exporter 'import';
 use IPC::Run;
 use Test::More;
 
-our @EXPORT = qw(blocks headings links pages run_blocks sections slurp_page);
+our @EXPORT = qw(blocks headings is_as_shown links pages run_blocks run_session
+  sections slurp_page);
 
 # All pages, README.md first.
 sub pages
