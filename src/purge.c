@@ -279,19 +279,16 @@ run_delete(void *argument)
  * Run a DELETE as long as it need not wait for others; false if it would.
  */
 static bool
-delete_without_waiting(const char *sql, int nargs, Oid *types, Datum *values,
-					   int64 *deleted)
+delete_without_waiting(Delete *delete)
 {
-	Delete delete = {sql, nargs, types, values, 0};
 	ErrorData *error;
 
 	set_locally("lock_timeout", ROW_LOCK_TIMEOUT);
-	error = syncmaster_try(run_delete, &delete);
+	error = syncmaster_try(run_delete, delete);
 	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
 		error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
 		ReThrowError(error);
 	set_lock_timeout(syncmaster_lock_timeout);
-	*deleted = delete.count;
 
 	return error == NULL;
 }
@@ -307,17 +304,17 @@ static int64
 delete_batch(Purge *purge, const char *where, int nargs, Oid *types,
 			 Datum *values)
 {
-	int64 count;
+	Delete delete = {NULL, nargs, types, values, 0};
 	bool isnull;
 
 	if (purge->options->dry_run)
 		return query_int8(psprintf("SELECT count(*) FROM ONLY %s r WHERE %s",
 								   purge->relation, where),
 						  nargs, types, values, &isnull);
-	if (delete_without_waiting(psprintf("DELETE FROM ONLY %s r WHERE %s",
-										purge->relation, where),
-							   nargs, types, values, &count))
-		return count;
+	delete.sql = psprintf("DELETE FROM ONLY %s r WHERE %s", purge->relation,
+						  where);
+	if (delete_without_waiting(&delete))
+		return delete.count;
 	purge->left_locked = true;
 	return execute(psprintf("DELETE FROM ONLY %s d WHERE d.id = ANY (ARRAY("
 							"SELECT r.id FROM ONLY %s r WHERE %s "
