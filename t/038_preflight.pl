@@ -92,7 +92,9 @@ foreach my $case (
 		qr/relation "idx_transfer_search_vector" is there already, and is not the index that is to be made/
 	],
 	[
-		'CREATE TABLE parent (search_vector tsvector NOT NULL);
+		'CREATE TABLE parent (name varchar(128) NOT NULL,
+			search_vector tsvector NOT NULL GENERATED ALWAYS AS
+				(to_tsvector($$english$$::regconfig, name)) STORED);
 		 ALTER TABLE queue INHERIT parent',
 		qr/^error\|dependency\|column "search_vector" of table "queue" is inherited from table public\.parent\|ALTER TABLE public\.queue NO INHERIT public\.parent\.$/m,
 		qr/cannot drop inherited column "search_vector"/
