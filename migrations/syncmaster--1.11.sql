@@ -363,7 +363,8 @@ CREATE VIEW @extschema@.syncmaster_metrics AS
 COMMENT ON VIEW @extschema@.syncmaster_metrics IS
     'numbers for exporters, in the naming of Prometheus';
 REVOKE ALL ON @extschema@.syncmaster_metrics FROM PUBLIC;
-GRANT SELECT ON @extschema@.syncmaster_metrics TO @extowner@;
+-- A dump has what was granted on a view; who restores it must be able to.
+GRANT SELECT ON @extschema@.syncmaster_metrics TO @extowner@ WITH GRANT OPTION;
 
 -- Search ---------------------------------------------------------------------
 

@@ -140,7 +140,8 @@ foreach my $schema ('public', 'etl', 'My Schema; 2')
 	is($node->safe_psql($database, q(
 		SELECT string_agg(DISTINCT n.nspname, ' ')
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')),
+		WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+		AND c.relkind <> 'v')),
 		join(' ', sort $schema, 'syncmaster_history'),
 		"schema $schema: no other schema is touched");
 }
@@ -268,7 +269,8 @@ foreach my $schema ('public', 'etl')
 	is($node->safe_psql($database, q(
 		SELECT string_agg(DISTINCT pg_get_userbyid(c.relowner), ' ')
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')),
+		WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+		AND c.relkind <> 'v')),
 		'app', "$name: owns all tables, sequences and indexes");
 	is($node->safe_psql($database,
 			"SELECT pg_get_userbyid(extowner) FROM pg_extension "
@@ -284,7 +286,8 @@ $node->safe_psql($given,
 is($node->safe_psql($given, q(
 	SELECT string_agg(DISTINCT pg_get_userbyid(c.relowner), ' ')
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')),
+	WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+		AND c.relkind <> 'v')),
 	'app', "installed by a superuser: the tables are the database owner's");
 
 # pg_trgm ----------------------------------------------------------------------

@@ -57,6 +57,7 @@ my $want = sample_state($node, 'source');
 is( $node->safe_psql('source', q{
 		SELECT DISTINCT relowner::regrole FROM pg_class
 		WHERE relnamespace IN ('public'::regnamespace, 'syncmaster_history'::regnamespace)
+		AND relkind <> 'v'
 		UNION SELECT extowner::regrole FROM pg_extension WHERE extname <> 'plpgsql'
 		UNION SELECT nspowner::regrole FROM pg_namespace
 		WHERE nspname = 'syncmaster_history'}),
