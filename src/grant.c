@@ -244,7 +244,8 @@ syncmaster_revoke(PG_FUNCTION_ARGS)
 	int others;
 
 	begin_call(&call, fcinfo, "syncmaster_revoke()");
-	others = syncmaster_services_of(syncmaster_service_roles(), call.role) &
+	others = syncmaster_services_of(syncmaster_service_roles(&call.context),
+									call.role) &
 			 ~call.service;
 	put_commands(result, change_all(&call, others, false));
 	put_command(result, syncmaster_forget_service(&call.context, call.role,
@@ -281,21 +282,42 @@ extend_object(const MigrationContext *context, const Securable *object,
 	return true;
 }
 
+static void
+warn_of_distrust(const MigrationContext *context, Oid memory)
+{
+	ereport(
+		WARNING,
+		(errmsg("table \"%s\" is not trusted, so that no rights are granted "
+				"to services",
+				SERVICE_NAME),
+		 errdetail("%s", syncmaster_service_distrust(context, memory)),
+		 errhint("Run %s(%s), which drops it, and syncmaster_grant() for "
+				 "each service.",
+				 quote_qualified_identifier(context->schema,
+											"syncmaster_set_owner"),
+				 quote_literal_cstr(
+					 GetUserNameFromId(context->owner, false)))));
+}
+
 /*
  * Grant what services need on tables and columns that were not there when they
  * were granted.  The caller of a migration need not be entitled to that: it
- * counts for whom the table speaks in which the services are remembered.
+ * counts who owns the table in which the services are remembered.
  */
 void
 syncmaster_extend_grants(const MigrationContext *context)
 {
-	List *roles = syncmaster_service_roles();
+	Oid memory = syncmaster_find_service_table();
+	List *roles = syncmaster_service_roles(context);
 	Oid authority;
 	ListCell *lc;
 
+	if (OidIsValid(memory) &&
+		syncmaster_service_distrust(context, memory) != NULL)
+		warn_of_distrust(context, memory);
 	if (roles == NIL)
 		return;
-	authority = syncmaster_relation_owner(syncmaster_find_service_table());
+	authority = syncmaster_relation_owner(memory);
 	foreach (lc, syncmaster_securables(context->namespace))
 	{
 		const Securable *object = lfirst(lc);

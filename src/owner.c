@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -49,6 +50,61 @@ change_owner(const MigrationContext *context, const char *schema,
 }
 
 /*
+ * Hand over which role has which service; drop it where that is not to be
+ * believed, as it would be in the new owner's hands.  Nothing of it is ours.
+ */
+static void
+change_owner_of_services(const MigrationContext *context, Oid relid, Oid role)
+{
+	const char *distrust = syncmaster_service_distrust(context, relid);
+
+	if (distrust == NULL)
+	{
+		/* after its schema, in which the new owner may need CREATE */
+		change_owner(context, HISTORY_SCHEMA, SERVICE_TABLE, relid, role);
+		return;
+	}
+	if (get_rel_relkind(relid) != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation \"%s\" is not a table", SERVICE_NAME),
+				 errhint("Rename or drop it, and run the command again.")));
+	ereport(NOTICE, (errmsg("table \"%s\" is dropped, as it is not trusted",
+							SERVICE_NAME),
+					 errdetail("%s", distrust)));
+	syncmaster_enforce_guard(context);
+	syncmaster_lock_relation(relid, AccessExclusiveLock);
+	syncmaster_execute_as("DROP TABLE " SERVICE_NAME " CASCADE", GetUserId());
+	CommandCounterIncrement();
+}
+
+/*
+ * The record of migrations and the services, in their schema.  One that is
+ * empty may be somebody else's.
+ */
+static void
+change_owner_of_history(const MigrationContext *context, Oid role)
+{
+	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
+	Oid history = syncmaster_find_history();
+	Oid services = syncmaster_find_service_table();
+
+	if (!OidIsValid(namespace) ||
+		(!OidIsValid(history) && !OidIsValid(services) &&
+		 !has_privs_of_role(GetUserId(), syncmaster_schema_owner(namespace))))
+		return;
+	syncmaster_execute_as(
+		psprintf("ALTER SCHEMA " HISTORY_SCHEMA " OWNER TO %s",
+				 quote_identifier(GetUserNameFromId(role, false))),
+		GetUserId());
+	CommandCounterIncrement();
+	if (OidIsValid(history))
+		change_owner(context, HISTORY_SCHEMA, HISTORY_TABLE, history, role);
+	if (OidIsValid(services))
+		change_owner_of_services(context, services, role);
+}
+
+/*
  * syncmaster_set_owner(role text)
  *
  * Hands all tables and sequences of the application, and the record of
@@ -64,8 +120,6 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 	MigrationContext context;
 	SchemaRevision revision;
 	Oid role;
-	Oid history;
-	Oid services;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -89,20 +143,6 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 			change_owner(&context, context.schema, relation->name, relid, role);
 	}
 
-	history = syncmaster_find_history();
-	if (OidIsValid(history))
-	{
-		syncmaster_execute_as(
-			psprintf("ALTER SCHEMA " HISTORY_SCHEMA " OWNER TO %s",
-					 quote_identifier(GetUserNameFromId(role, false))),
-			GetUserId());
-		CommandCounterIncrement();
-		change_owner(&context, HISTORY_SCHEMA, HISTORY_TABLE, history, role);
-	}
-
-	/* after its schema, in which the new owner may need CREATE */
-	services = syncmaster_find_service_table();
-	if (OidIsValid(services))
-		change_owner(&context, HISTORY_SCHEMA, SERVICE_TABLE, services, role);
+	change_owner_of_history(&context, role);
 	PG_RETURN_VOID();
 }

@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 
 #include "compat.h"
+#include "execute.h"
 #include "extension.h"
 #include "privilege.h"
 #include "query.h"
@@ -369,6 +370,27 @@ list_writers(PrivilegeList *list)
 }
 
 /*
+ * Who keeps which role has which service, and is not to be believed.
+ */
+static void
+list_distrust(PrivilegeList *list)
+{
+	Oid relid = syncmaster_find_service_table();
+
+	if (!OidIsValid(relid) ||
+		syncmaster_service_distrust(&list->context, relid) == NULL)
+		return;
+	add_row(list, STATE_DANGEROUS, syncmaster_relation_owner(relid), "table",
+			SERVICE_NAME, "OWNER",
+			"it is not trusted to tell who has which service, so that nobody "
+			"has one",
+			psprintf("SELECT %s(%s)",
+					 quote_qualified_identifier(list->context.schema,
+												"syncmaster_set_owner"),
+					 quote_literal_cstr(role_name(list->context.owner))));
+}
+
+/*
  * syncmaster_privileges() returns the deviations, the gravest first, and then
  * the services that roles have.
  */
@@ -383,9 +405,10 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 	syncmaster_fill_context(&list.context, GetUserId());
 	syncmaster_get_extension(&extension);
 	list.extension_owner = extension.owner;
-	list.roles = syncmaster_service_roles();
+	list.roles = syncmaster_service_roles(&list.context);
 	list.objects = syncmaster_securables(list.context.namespace);
 
+	list_distrust(&list);
 	foreach (lc, list.objects)
 		list_object(&list, lfirst(lc));
 	foreach (lc, list.roles)

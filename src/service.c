@@ -15,6 +15,10 @@
  * PUBLIC may read the whole table, so that nobody's dump fails, and the
  * privilege gives nothing to anybody.
  *
+ * Whoever may make schemas can have made one like it before us.  It is believed
+ * only if its owner could grant everything on the tables himself.  The owner of
+ * the schema can drop the table, but cannot make one for another role.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -24,6 +28,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -35,8 +40,6 @@
 #include "execute.h"
 #include "history.h"
 #include "service.h"
-
-#define SERVICE_NAME HISTORY_SCHEMA "." SERVICE_TABLE
 
 /* in the order of their bits */
 static const char *const service_names[NUM_SERVICES] = {"server", "scheduler",
@@ -86,6 +89,40 @@ syncmaster_find_service_table(void)
 								 : InvalidOid;
 }
 
+static bool
+is_service_table(Oid relid)
+{
+	if (get_rel_relkind(relid) != RELKIND_RELATION)
+		return false;
+	for (int i = 0; i < NUM_SERVICES; i++)
+	{
+		AttrNumber attnum = get_attnum(relid, service_names[i]);
+
+		if (attnum != InvalidAttrNumber &&
+			get_atttype(relid, attnum) != BOOLOID)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Why the table is not to be believed; NULL if it is.
+ */
+const char *
+syncmaster_service_distrust(const MigrationContext *context, Oid relid)
+{
+	Oid owner = syncmaster_relation_owner(relid);
+
+	if (!has_privs_of_role(owner, context->owner))
+		return psprintf("It belongs to role \"%s\", who lacks the rights of "
+						"role \"%s\".",
+						GetUserNameFromId(owner, false),
+						GetUserNameFromId(context->owner, false));
+	return is_service_table(relid)
+			   ? NULL
+			   : "It is not a table with columns of type boolean.";
+}
+
 static void
 add_service(List **roles, Oid role, int service)
 {
@@ -108,16 +145,18 @@ add_service(List **roles, Oid role, int service)
 }
 
 /*
- * Who was granted services, as a list of ServiceRole.
+ * Who was granted services, as a list of ServiceRole; nobody if that is not to
+ * be believed.
  */
 List *
-syncmaster_service_roles(void)
+syncmaster_service_roles(const MigrationContext *context)
 {
 	Oid relid = syncmaster_find_service_table();
 	List *roles = NIL;
 	Oid owner;
 
-	if (!OidIsValid(relid))
+	if (!OidIsValid(relid) ||
+		syncmaster_service_distrust(context, relid) != NULL)
 		return NIL;
 	owner = syncmaster_relation_owner(relid);
 
@@ -180,6 +219,58 @@ require_rights_of(Oid owner)
 					 "all tables to one role with syncmaster_set_owner().")));
 }
 
+static void
+require_trust(const MigrationContext *context, const char *type,
+			  const char *name, const char *distrust)
+{
+	if (distrust == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("%s \"%s\" is not trusted to tell who has which service",
+					type, name),
+			 errdetail("%s", distrust),
+			 errhint("Run %s(%s), which makes that sure, and then the command "
+					 "again.",
+					 quote_qualified_identifier(context->schema,
+												"syncmaster_set_owner"),
+					 quote_literal_cstr(
+						 GetUserNameFromId(context->owner, false)))));
+}
+
+/*
+ * Make the table in its schema.
+ */
+static void
+create_service_table(const MigrationContext *context)
+{
+	Oid owner = syncmaster_require_history_schema(context);
+
+	if (!OidIsValid(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not create schema \"%s\"",
+						GetUserNameFromId(GetUserId(), false), HISTORY_SCHEMA),
+				 errdetail("Which role has which service is kept there."),
+				 errhint("Run the command as a role that may create schemas in "
+						 "this database.")));
+	if (!has_privs_of_role(owner, context->owner))
+		require_trust(
+			context, "schema", HISTORY_SCHEMA,
+			psprintf("It belongs to role \"%s\", who lacks the rights "
+					 "of role \"%s\".",
+					 GetUserNameFromId(owner, false),
+					 GetUserNameFromId(context->owner, false)));
+	require_rights_of(owner);
+	syncmaster_execute_as("CREATE TABLE " SERVICE_NAME " ()", owner);
+	CommandCounterIncrement();
+	syncmaster_execute_as("COMMENT ON TABLE " SERVICE_NAME
+						  " IS 'has no rows; whoever may select one of its "
+						  "columns was granted that service'",
+						  owner);
+	syncmaster_execute_as("GRANT SELECT ON " SERVICE_NAME " TO PUBLIC", owner);
+}
+
 /*
  * Make the table, or the column, unless it is there.
  */
@@ -191,27 +282,11 @@ require_service_table(const MigrationContext *context, const char *column)
 
 	if (!OidIsValid(relid))
 	{
-		owner = syncmaster_require_history_schema(context);
-		if (!OidIsValid(owner))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("role \"%s\" may not create schema \"%s\"",
-							GetUserNameFromId(GetUserId(), false),
-							HISTORY_SCHEMA),
-					 errdetail("Which role has which service is kept there."),
-					 errhint("Run the command as a role that may create "
-							 "schemas in this database.")));
-		require_rights_of(owner);
-		syncmaster_execute_as("CREATE TABLE " SERVICE_NAME " ()", owner);
-		CommandCounterIncrement();
-		syncmaster_execute_as("COMMENT ON TABLE " SERVICE_NAME
-							  " IS 'has no rows; whoever may select one of "
-							  "its columns was granted that service'",
-							  owner);
-		syncmaster_execute_as("GRANT SELECT ON " SERVICE_NAME " TO PUBLIC",
-							  owner);
+		create_service_table(context);
 		relid = syncmaster_find_service_table();
 	}
+	require_trust(context, "table", SERVICE_NAME,
+				  syncmaster_service_distrust(context, relid));
 	owner = syncmaster_relation_owner(relid);
 	require_rights_of(owner);
 	if (get_attnum(relid, column) == InvalidAttrNumber)
@@ -253,7 +328,7 @@ char *
 syncmaster_remember_service(const MigrationContext *context, Oid role,
 							int service)
 {
-	int known = syncmaster_services_of(syncmaster_service_roles(), role);
+	int known = syncmaster_services_of(syncmaster_service_roles(context), role);
 
 	return known & service ? NULL : change_memory(context, role, service, true);
 }
@@ -262,7 +337,7 @@ char *
 syncmaster_forget_service(const MigrationContext *context, Oid role,
 						  int service)
 {
-	int known = syncmaster_services_of(syncmaster_service_roles(), role);
+	int known = syncmaster_services_of(syncmaster_service_roles(context), role);
 
 	return known & service ? change_memory(context, role, service, false)
 						   : NULL;

@@ -13,9 +13,11 @@
 #include "nodes/pg_list.h"
 
 #include "context.h"
+#include "history.h"
 
 /* in the schema of the record of migrations */
 #define SERVICE_TABLE "service"
+#define SERVICE_NAME HISTORY_SCHEMA "." SERVICE_TABLE
 
 /* Sets of services are sums of these. */
 #define SERVICE_SERVER 0x01
@@ -36,7 +38,9 @@ extern int syncmaster_parse_service(const char *name);
 extern const char *syncmaster_services_text(int services);
 
 extern Oid syncmaster_find_service_table(void);
-extern List *syncmaster_service_roles(void);
+extern const char *syncmaster_service_distrust(const MigrationContext *context,
+											   Oid relid);
+extern List *syncmaster_service_roles(const MigrationContext *context);
 extern int syncmaster_services_of(List *service_roles, Oid role);
 extern char *syncmaster_remember_service(const MigrationContext *context,
 										 Oid role, int service);

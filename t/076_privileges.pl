@@ -269,20 +269,113 @@ $node->safe_psql(
 	'squatter', q{
 	CREATE SCHEMA syncmaster_history;
 	CREATE TABLE syncmaster_history.service (server bool, scheduler bool);
-	GRANT SELECT (server, scheduler) ON syncmaster_history.service TO mallory, sm_server},
+	GRANT SELECT (server, scheduler) ON syncmaster_history.service
+		TO mallory, sm_server WITH GRANT OPTION},
 	extra_params => [ '-U', 'mallory' ]);
+sub strangers_rights
+{
+	return $node->safe_psql(
+		'squatter', q{
+		SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+			AND relkind = 'r' AND (has_any_column_privilege('mallory', oid,
+				'SELECT, INSERT, UPDATE') OR has_table_privilege('mallory', oid, 'DELETE'))
+		UNION ALL
+		SELECT role FROM syncmaster_privileges() WHERE service IS NOT NULL
+			OR state = 'missing'});
+}
 ($rc, undef, $stderr) =
   $node->psql('squatter', "SELECT syncmaster_upgrade('head')");
 like(
 	$stderr,
-	qr/WARNING:  the services' rights on table "\w+" are left as they are/,
+	qr/WARNING:  table "syncmaster_history.service" is not trusted, so that no rights are granted to services\n.*It belongs to role "mallory"/,
 	'what a stranger wrote down is not granted');
+is(strangers_rights(), '', 'a stranger has nothing of it');
 is( $node->safe_psql(
-		'squatter', q{SELECT bool_or(has_table_privilege('mallory', oid, 'SELECT'))
-			FROM pg_class WHERE relnamespace = 'public'::regnamespace
-			AND relkind = 'r'}),
-	'f',
-	'a stranger has nothing of it');
+		'squatter',
+		q{SELECT role, object_name, privilege, state, fix FROM syncmaster_privileges()
+			LIMIT 1}),
+	q{mallory|syncmaster_history.service|OWNER|dangerous|}
+	  . q{SELECT public.syncmaster_set_owner('app')},
+	'and is listed first');
+(undef, undef, $stderr) =
+  $node->psql('squatter', "SELECT syncmaster_grant('sm_worker', 'worker')");
+like($stderr,
+	qr/ERROR:  table "syncmaster_history.service" is not trusted to tell who has which service/,
+	'nothing is written down beside it');
+(undef, undef, $stderr) =
+  $node->psql('squatter', "SELECT syncmaster_set_owner('app')");
+like($stderr,
+	qr/NOTICE:  table "syncmaster_history.service" is dropped, as it is not trusted/,
+	'another owner does not take it over');
+$node->safe_psql('squatter', "SELECT syncmaster_upgrade('head')");
+is(strangers_rights(), '', 'and grants nothing of it');
+$node->safe_psql('squatter',
+	join ';', map { "SELECT syncmaster_grant('sm_$_', '$_')" } @services);
+granted_is('squatter', 'after the stranger');
+is( $node->safe_psql('squatter',
+		q{SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'syncmaster_history'}),
+	'app', 'the schema is handed over');
+
+# Somebody was there even before the extension.
+$node->safe_psql('postgres',
+	'CREATE DATABASE early; GRANT CREATE ON DATABASE early TO mallory');
+$node->safe_psql(
+	'early', q{
+	CREATE SCHEMA syncmaster_history;
+	CREATE TABLE syncmaster_history.service (server bool, scheduler bool);
+	GRANT SELECT (server, scheduler) ON syncmaster_history.service TO mallory},
+	extra_params => [ '-U', 'mallory' ]);
+$node->safe_psql('early',
+	'CREATE EXTENSION syncmaster; GRANT USAGE, CREATE ON SCHEMA public TO app');
+$node->safe_psql('early', "SELECT syncmaster_set_owner('app')");
+$node->safe_psql('early', "SELECT syncmaster_upgrade('head')");
+is( $node->safe_psql(
+		'early', q{SELECT count(*) FROM pg_class, aclexplode(relacl)
+			WHERE grantee = 'mallory'::regrole AND relnamespace = 'public'::regnamespace}),
+	0,
+	'what was planted before the extension gives no rights');
+
+# An empty schema of a stranger is no place to write it down, and a relation
+# that is no table is not handed over.
+$node->safe_psql('early', 'DROP SCHEMA syncmaster_history CASCADE');
+$node->safe_psql('early', 'CREATE SCHEMA syncmaster_history',
+	extra_params => [ '-U', 'mallory' ]);
+(undef, undef, $stderr) =
+  $node->psql('early', "SELECT syncmaster_grant('sm_worker', 'worker')");
+like($stderr,
+	qr/ERROR:  schema "syncmaster_history" is not trusted to tell who has which service/,
+	'a schema of a stranger');
+$node->safe_psql('early',
+	'CREATE VIEW syncmaster_history.service AS SELECT true AS server',
+	extra_params => [ '-U', 'mallory' ]);
+(undef, undef, $stderr) =
+  $node->psql('early', "SELECT syncmaster_set_owner('app')");
+like($stderr, qr/ERROR:  relation "syncmaster_history.service" is not a table/,
+	'a view in its place');
+$node->safe_psql('early', 'DROP VIEW syncmaster_history.service');
+$node->safe_psql('early', "SELECT syncmaster_set_owner('app')");
+$node->safe_psql('early', "SELECT syncmaster_grant('sm_worker', 'worker')");
+is( $node->safe_psql('early', q{SELECT role, service FROM syncmaster_privileges()
+		WHERE state = 'granted'}),
+	'sm_worker|worker', 'a schema that was handed over');
+
+# Without a record of migrations, an owner who is no superuser hands over the
+# schema, too.
+$node->safe_psql('postgres', 'CREATE DATABASE handed OWNER dba; GRANT app TO dba');
+$node->safe_psql('handed', 'GRANT ALL ON SCHEMA public TO app, dba');
+$node->safe_psql(
+	'handed', q{CREATE EXTENSION syncmaster; DROP TABLE syncmaster_history.migration;
+	SELECT syncmaster_grant('sm_worker', 'worker')}, extra_params => [ '-U', 'dba' ]);
+$node->safe_psql('handed', q{SELECT syncmaster_set_owner('app')},
+	extra_params => [ '-U', 'dba' ]);
+is( $node->safe_psql(
+		'handed', q{SELECT nspname, nspowner::regrole FROM pg_namespace
+			WHERE nspname = 'syncmaster_history'
+			UNION ALL SELECT relname, relowner::regrole FROM pg_class
+			WHERE relname = 'service' ORDER BY 1}),
+	"service|app\nsyncmaster_history|app",
+	'a schema with services alone is handed over');
+$node->safe_psql('postgres', 'REVOKE app FROM dba');
 
 # The owner of the database is not the owner of what is in the tables.
 $node->safe_psql('postgres', 'ALTER DATABASE source OWNER TO mallory');
