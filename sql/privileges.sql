@@ -51,7 +51,9 @@ SELECT r AS role,
     has_any_column_privilege(r, 'auth_data', 'INSERT')
         OR has_any_column_privilege(r, 'auth_data', 'UPDATE')
         AS writes_credentials,
-    has_any_column_privilege(r, '"user"', 'UPDATE') AS makes_superusers
+    has_column_privilege(r, '"user"', 'username', 'UPDATE') AS renames_users,
+    has_column_privilege(r, '"user"', 'is_superuser', 'UPDATE')
+        AS makes_superusers
 FROM unnest(ARRAY['regress_server', 'regress_scheduler', 'regress_worker',
                   'regress_monitor']) r;
 
@@ -137,6 +139,46 @@ SELECT syncmaster_grant('nobody', 'server');
 SELECT syncmaster_grant('public', 'server');
 SELECT syncmaster_grant(NULL, 'server');
 SELECT syncmaster_revoke('regress_server', NULL);
+
+-- a role that never had the service keeps what somebody else gave it
+GRANT SELECT ON run TO regress_creator;
+SELECT syncmaster_revoke('regress_creator', 'worker');
+SELECT has_table_privilege('regress_creator', 'run', 'SELECT');
+
+-- and the schema stays open to it as long as it has anything there
+SELECT count(*) > 0 AS granted
+FROM syncmaster_grant('regress_creator', 'server');
+REVOKE SELECT ON run FROM regress_creator;
+GRANT SELECT ON alembic_version TO regress_creator;
+SELECT c FROM syncmaster_revoke('regress_creator', 'server') c
+WHERE c ~ 'SCHEMA';
+SELECT nspacl::text ~ 'regress_creator=U/' AS schema_stays
+FROM pg_namespace WHERE nspname = 'public';
+REVOKE SELECT ON alembic_version FROM regress_creator;
+SELECT count(*) > 0 AS granted
+FROM syncmaster_grant('regress_creator', 'worker');
+SELECT c FROM syncmaster_revoke('regress_creator', 'worker') c
+WHERE c ~ 'SCHEMA';
+
+-- one that handed on what it has
+SELECT count(*) > 0 AS granted
+FROM syncmaster_grant('regress_creator', 'worker');
+GRANT SELECT ON "group" TO regress_creator WITH GRANT OPTION;
+GRANT SELECT (worker) ON syncmaster_history.service TO regress_creator
+    WITH GRANT OPTION;
+SET ROLE regress_creator;
+GRANT SELECT ON "group" TO regress_between;
+GRANT SELECT (worker) ON syncmaster_history.service TO regress_between;
+RESET ROLE;
+SELECT syncmaster_revoke('regress_creator', 'worker');
+SELECT fix FROM syncmaster_privileges() WHERE fix IS NOT NULL \gexec
+SELECT count(*) > 0 AS revoked
+FROM syncmaster_revoke('regress_creator', 'worker');
+SELECT role, service, state FROM syncmaster_privileges()
+WHERE role IN ('regress_creator', 'regress_between');
+
+-- PostgreSQL's own roles have members for other reasons
+SELECT syncmaster_grant('pg_monitor', 'scheduler');
 
 -- who may hand out rights: the owner of the tables
 GRANT EXECUTE ON FUNCTION syncmaster_grant, syncmaster_revoke

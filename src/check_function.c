@@ -14,10 +14,11 @@
 #include "extension.h"
 #include "history.h"
 #include "lock.h"
+#include "namesake.h"
 #include "query.h"
 #include "script.h"
 
-/* Functions of the extension, and others of the same names. */
+/* Functions that are the extension's, or were. */
 #define FUNCTIONS_QUERY \
 	"SELECT p.proname, format('%s %s', " \
 	"           CASE p.prokind WHEN 'p' THEN 'PROCEDURE' " \
@@ -118,30 +119,18 @@ check_expected(CheckContext *context, const char *name, List *actual)
  * calls.
  */
 static void
-report_namesakes(CheckContext *context, List *names, List *actual)
+report_namesakes(CheckContext *context)
 {
 	ListCell *lc;
 
-	foreach (lc, actual)
+	foreach (lc, syncmaster_namesakes())
 	{
-		const ActualFunction *function = lfirst(lc);
-		bool namesake = false;
-		Difference *problem;
-		ListCell *other;
-
-		if (function->member || function->ours)
-			continue;
-		foreach (other, names)
-		{
-			namesake |= strcmp(lfirst(other), function->name) == 0;
-		}
-		if (!namesake)
-			continue;
-		problem = syncmaster_add_difference(
-			context, SEVERITY_WARNING, "function",
-			strchr(function->signature, ' ') + 1,
+		const Namesake *namesake = lfirst(lc);
+		Difference *problem = syncmaster_add_difference(
+			context, SEVERITY_ERROR, "function", namesake->signature,
 			"has the name of a function of the extension");
-		problem->fix = psprintf("DROP %s", function->signature);
+
+		problem->fix = namesake->drop;
 		problem->left = LEFT_FOREIGN;
 	}
 }
@@ -177,6 +166,6 @@ syncmaster_check_extension_members(CheckContext *context)
 	{
 		check_expected(context, lfirst(lc), actual);
 	}
-	report_namesakes(context, names, actual);
+	report_namesakes(context);
 	check_history(context);
 }

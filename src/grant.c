@@ -11,6 +11,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -22,6 +24,7 @@
 #include "grant.h"
 #include "migrate.h"
 #include "privilege.h"
+#include "query.h"
 #include "result.h"
 #include "service.h"
 
@@ -102,6 +105,55 @@ privileges_to_grant(const GrantCall *call, const Securable *object)
 }
 
 /*
+ * What the role handed on would go with its own rights, or keep them.
+ */
+static void
+require_not_handed_on(const GrantCall *call, const Securable *object,
+					  AclMode privileges)
+{
+	for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
+	{
+		const AclItem *item = &acl_items(object->acl)[i];
+
+		if (item->ai_grantor == call->role &&
+			(ACLITEM_GET_PRIVS(*item) & privileges) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("role \"%s\" handed on its rights on %s \"%s\"",
+							GetUserNameFromId(call->role, false), object->type,
+							object->name),
+					 errhint("Run what syncmaster_privileges() has in column "
+							 "\"fix\", and the command again.")));
+	}
+}
+
+/*
+ * Has the role anything in the schema, which it then may have to use for other
+ * reasons?  When its services' tables have been looked at, that is not theirs.
+ */
+static bool
+has_other_rights(const GrantCall *call)
+{
+	Oid types[] = {OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(call->role),
+					  ObjectIdGetDatum(call->context.namespace)};
+
+	return syncmaster_query(
+			   "SELECT FROM pg_shdepend d "
+			   "WHERE refclassid = 'pg_authid'::regclass AND refobjid = $1 "
+			   "AND dbid = (SELECT oid FROM pg_database "
+			   "    WHERE datname = current_database()) "
+			   "AND (classid = 'pg_class'::regclass AND objid IN "
+			   "        (SELECT oid FROM pg_class WHERE relnamespace = $2) "
+			   "    OR classid = 'pg_proc'::regclass AND objid IN "
+			   "        (SELECT oid FROM pg_proc WHERE pronamespace = $2) "
+			   "    OR classid = 'pg_type'::regclass AND objid IN "
+			   "        (SELECT oid FROM pg_type WHERE typnamespace = $2)) "
+			   "LIMIT 1",
+			   2, types, values) != NIL;
+}
+
+/*
  * What the role has on an object for that service alone.
  */
 static AclMode
@@ -120,7 +172,8 @@ privileges_to_revoke(const GrantCall *call, const Securable *object,
 		!may_grant(&call->context, call->context.caller, object))
 		return 0;
 	require_grant_rights(call, object);
-	return extra;
+	require_not_handed_on(call, object, extra);
+	return object->is_schema && has_other_rights(call) ? 0 : extra;
 }
 
 /*
@@ -130,13 +183,17 @@ privileges_to_revoke(const GrantCall *call, const Securable *object,
 static List *
 change_all(const GrantCall *call, int other_services, bool grant)
 {
+	List *objects = syncmaster_securables(call->context.namespace);
 	List *commands = NIL;
 	const Securable *table = NULL;
 	StringInfoData list;
 	ListCell *lc;
 
+	/* the schema comes first, or last if that is to see what is left */
+	if (!grant)
+		objects = lappend(list_copy_tail(objects, 1), linitial(objects));
 	initStringInfo(&list);
-	foreach (lc, syncmaster_securables(call->context.namespace))
+	foreach (lc, objects)
 	{
 		const Securable *object = lfirst(lc);
 		AclMode privileges = grant ? privileges_to_grant(call, object)
@@ -148,6 +205,7 @@ change_all(const GrantCall *call, int other_services, bool grant)
 		{
 			commands = lappend(commands, change_privileges(table, list.data,
 														   call->role, grant));
+			CommandCounterIncrement();
 			resetStringInfo(&list);
 		}
 		if (object->column == NULL)
@@ -227,6 +285,14 @@ syncmaster_grant(PG_FUNCTION_ARGS)
 				 errmsg("role \"%s\" owns the tables and can do everything",
 						GetUserNameFromId(call.role, false)),
 				 errhint("Give the service a role of its own.")));
+	if (IsReservedName(GetUserNameFromId(call.role, false)))
+		ereport(ERROR,
+				(errcode(ERRCODE_RESERVED_NAME),
+				 errmsg("role \"%s\" is one of PostgreSQL's own",
+						GetUserNameFromId(call.role, false)),
+				 errdetail("Whoever is a member for another reason would "
+						   "have the rights of the service."),
+				 errhint("Give the service a role of its own.")));
 	put_commands(result, change_all(&call, 0, true));
 	put_command(result, syncmaster_remember_service(&call.context, call.role,
 													call.service));
@@ -241,13 +307,21 @@ syncmaster_revoke(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
 	GrantCall call;
-	int others;
+	int services;
 
 	begin_call(&call, fcinfo, "syncmaster_revoke()");
-	others = syncmaster_services_of(syncmaster_service_roles(&call.context),
-									call.role) &
-			 ~call.service;
-	put_commands(result, change_all(&call, others, false));
+	services = syncmaster_services_of(syncmaster_service_roles(&call.context),
+									  call.role);
+	if ((services & call.service) == 0)
+	{
+		ereport(NOTICE, (errmsg("role \"%s\" does not have service \"%s\"",
+								GetUserNameFromId(call.role, false),
+								syncmaster_services_text(call.service)),
+						 errhint("What else it has is listed by "
+								 "syncmaster_privileges().")));
+		return (Datum) 0;
+	}
+	put_commands(result, change_all(&call, services & ~call.service, false));
 	put_command(result, syncmaster_forget_service(&call.context, call.role,
 												  call.service));
 	return (Datum) 0;

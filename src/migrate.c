@@ -38,6 +38,7 @@
 #include "indexes.h"
 #include "lock.h"
 #include "migrate.h"
+#include "namesake.h"
 #include "problem.h"
 #include "progress.h"
 #include "relation.h"
@@ -55,7 +56,7 @@ PG_FUNCTION_INFO_V1(syncmaster_finish_script);
  * call the engine many times, and once is enough.
  */
 static FullTransactionId bystanding_said_in = {0};
-static FullTransactionId lengths_said_in = {0};
+static FullTransactionId findings_said_in = {0};
 
 /* Transaction in which CREATE EXTENSION last ran our base script. */
 static FullTransactionId created_in = {0};
@@ -489,8 +490,11 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 	if (revision.state == REVISION_NEWER)
 		PG_RETURN_VOID();
 
-	if (first_time_in_transaction(&lengths_said_in))
+	if (first_time_in_transaction(&findings_said_in))
+	{
 		syncmaster_report_lengths(context.namespace, revision.number);
+		syncmaster_warn_of_namesakes();
+	}
 
 	/*
 	 * Only the last script of a chain builds the extra indexes: the next

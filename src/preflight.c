@@ -34,6 +34,7 @@
 #include "extension.h"
 #include "history.h"
 #include "lock.h"
+#include "namesake.h"
 #include "preflight.h"
 #include "relation.h"
 #include "result.h"
@@ -367,6 +368,26 @@ check_history(Preflight *preflight)
 }
 
 static void
+check_namesakes(Preflight *preflight)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_namesakes())
+	{
+		const Namesake *namesake = lfirst(lc);
+
+		syncmaster_report(
+			preflight, PROBLEM_WARNING, "function",
+			psprintf("function %s has the name of a function of the extension",
+					 namesake->signature),
+			psprintf(
+				"It may be called in its place, with the rights of whoever "
+				"calls: %s.",
+				namesake->drop));
+	}
+}
+
+static void
 check_plan(Preflight *preflight)
 {
 	if (preflight->plan->steps == NIL)
@@ -434,6 +455,7 @@ syncmaster_preflight(PG_FUNCTION_ARGS)
 	check_server(&preflight);
 	check_rights(&preflight, &target);
 	check_activity(&preflight);
+	check_namesakes(&preflight);
 	if (preflight.plan != NULL)
 		check_plan(&preflight);
 	syncmaster_check_replication(&preflight);

@@ -44,13 +44,17 @@ typedef struct Need
  * run as the tables' owner.  UPDATE is for single columns where the service
  * may not delete: elsewhere it could write the row anew anyway.
  *
- * The server never updates a user: is_superuser is set from outside.
+ * The server's image makes superusers of SyncMaster when it starts, with the
+ * server's own role; it could insert them anyway.
  *
  * apscheduler_jobs.job_state is unpickled by the scheduler and "result" of
  * Celery's tables by the worker, which runs code: nobody else may write them.
  */
 static const Need needs[] = {
-	{SERVICE_SERVER, "user", ACL_SELECT | ACL_INSERT, {NULL}},
+	{SERVICE_SERVER,
+	 "user",
+	 ACL_SELECT | ACL_INSERT,
+	 {"is_superuser", "updated_at"}},
 	{SERVICE_SERVER,
 	 "group",
 	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,

@@ -309,10 +309,11 @@ change_memory(const MigrationContext *context, Oid role, int service,
 {
 	const char *column = syncmaster_services_text(service);
 	Oid relid = require_service_table(context, column);
-	char *sql = psprintf("%s SELECT (%s) ON TABLE " SERVICE_NAME " %s %s",
+	char *sql = psprintf("%s SELECT (%s) ON TABLE " SERVICE_NAME " %s %s%s",
 						 grant ? "GRANT" : "REVOKE", column,
 						 grant ? "TO" : "FROM",
-						 quote_identifier(GetUserNameFromId(role, false)));
+						 quote_identifier(GetUserNameFromId(role, false)),
+						 grant ? "" : " CASCADE");
 
 	syncmaster_execute_as(sql, syncmaster_relation_owner(relid));
 	CommandCounterIncrement();

@@ -4,8 +4,8 @@
  *	  SyncMaster's superusers, who are none of PostgreSQL's: rows of the table
  *	  "user" with is_superuser set.
  *
- * The server never sets that; a new user's row is otherwise as the server
- * writes it when somebody logs in for the first time.
+ * Nobody becomes one by means of the server's interface.  A new user's row is
+ * otherwise as the server writes it when somebody logs in for the first time.
  *
  *-------------------------------------------------------------------------
  */

@@ -340,7 +340,7 @@ my @damages = (
 	[
 		'CREATE FUNCTION syncmaster_upgrade(varchar) RETURNS text LANGUAGE sql '
 		  . q{AS $$SELECT 'caught'$$},
-		'warning|function|public.syncmaster_upgrade(character varying)|'
+		'error|function|public.syncmaster_upgrade(character varying)|'
 		  . 'has the name of a function of the extension',
 		'fix'
 	],

@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
@@ -57,11 +58,10 @@ is( $node->safe_psql(
 	'',
 	'nobody has more or less');
 
-# Run one of the Python programs of test/python as a service; returns whether it
-# succeeded, and what it printed.
-sub try_session
+# Run Python as a service; returns whether it succeeded, and what it printed.
+sub try_program
 {
-	my ($service, $program, @arguments) = @_;
+	my ($service, @arguments) = @_;
 	my ($stdout, $stderr) = ('', '');
 	my %environment =
 	  syncmaster_environment($node, 'sm', $role_of{$service}, 1);
@@ -69,10 +69,19 @@ sub try_session
 	local $ENV{SYNCMASTER__WORKER__LOG_URL_TEMPLATE} =
 	  'https://logs.example.com/?run_id={{ run.id }}';
 
-	my $ok = PostgreSQL::Test::Utils::run_log(
-		[ $python, "$FindBin::RealBin/../test/python/$program.py", @arguments ],
-		'>', \$stdout, '2>', \$stderr);
+	# where no module lies about that could be taken for SyncMaster's
+	my $ok = PostgreSQL::Test::Utils::run_log([ $python, @arguments ],
+		'>', \$stdout, '2>', \$stderr,
+		init => sub { chdir '/' or die $!; });
 	return ($ok, $stdout, $stderr);
+}
+
+# The same with one of the programs of test/python.
+sub try_session
+{
+	my ($service, $program, @arguments) = @_;
+	return try_program($service, abs_path("$FindBin::RealBin/../test/python/$program.py"),
+		@arguments);
 }
 
 # The same as a test that it succeeds.
@@ -246,7 +255,7 @@ sub pickle
 	return "convert_to(E'cos\\nsystem\\n(S''touch $file''\\ntR.', 'UTF8')";
 }
 
-my $folder = PostgreSQL::Test::Utils::tempdir();
+my $folder = abs_path(PostgreSQL::Test::Utils::tempdir());
 $node->safe_psql('sm', "INSERT INTO apscheduler_jobs VALUES ('9', 0, "
 	  . pickle("$folder/by_scheduler") . ')');
 try_session('scheduler', 'scheduler_session', 'poll');
@@ -270,7 +279,19 @@ request_is($server, 204, 'delete a connection', 'DELETE', "/connections/$_")
 request_is($server, 204, 'delete a queue', 'DELETE', "/queues/$_")
   foreach @queues;
 
-# Nobody is a superuser by means of the server; we make one.
+# SyncMaster's image does this before it starts the server, with its role.
+{
+	local $ENV{SYNCMASTER__SUPERUSERS} = '["guest", "first"]';
+	my ($ok, undef, $stderr) =
+	  try_program('server', '-m', 'syncmaster.server.scripts.manage_superusers', 'add');
+	ok($ok, "the image's entry point adds superusers") or diag($stderr);
+	is(as_dba('SELECT username FROM syncmaster_superusers()'),
+		"first\nguest", 'an existing user, and a new one');
+	run_session('server', 'superusers_session', 'remove', 'guest', 'first');
+	is(as_dba('SELECT username FROM syncmaster_superusers()'), '', 'and removes them');
+}
+
+# Nobody is a superuser by means of the server's interface; we make one.
 request_is($server, 403, 'only a superuser may delete the group',
 	'DELETE', "/groups/$group");
 is(as_dba("SELECT * FROM syncmaster_add_superusers('owner', 'root')"),

@@ -254,6 +254,65 @@ SKIP:
 		'the server reads a user that we created');
 }
 
+# A function that is called in place of ours ---------------------------------------
+
+# Whoever may make functions in the schema can plant some; the call that the
+# reference calls safe reaches ours.
+$node->safe_psql('postgres', 'CREATE DATABASE planted OWNER app');
+$node->safe_psql('planted', 'CREATE SCHEMA other AUTHORIZATION app; '
+	. 'GRANT USAGE, CREATE ON SCHEMA public TO app');
+$node->safe_psql(
+	'planted', q{
+	CREATE FUNCTION public.syncmaster_add_superusers(text,
+		OUT username text, OUT action text) RETURNS SETOF record
+		LANGUAGE sql AS $$SELECT 'planted', current_user::text$$;
+	CREATE FUNCTION public.syncmaster_add_superusers(VARIADIC varchar[],
+		OUT username text, OUT action text) RETURNS SETOF record
+		LANGUAGE sql AS $$SELECT 'planted', current_user::text$$;
+	CREATE PROCEDURE other.syncmaster_create_indexes(text)
+		LANGUAGE sql AS 'SELECT 1'},
+	extra_params => [ '-U', 'app' ]);
+my @planted = (
+	'other.syncmaster_create_indexes(IN text)',
+	'public.syncmaster_add_superusers(VARIADIC character varying[])',
+	'public.syncmaster_add_superusers(text, OUT username text, OUT action text)');
+
+# How arguments are printed is not the same on all majors.
+sub names_only { return $_[0] =~ s/\((?:VARIADIC |IN )?([^,)]*)[^)]*\)/($1)/gr; }
+my $planted = names_only(join "\n", @planted);
+my (undef, undef, $warnings) = $node->psql('planted', 'CREATE EXTENSION syncmaster');
+is( names_only(
+		join "\n",
+		sort $warnings =~ /WARNING:  function (.*) has the name of a function of the extension/g),
+	$planted,
+	'CREATE EXTENSION warns of functions with the names of ours');
+is( names_only($node->safe_psql(
+			'planted', q{SELECT object_name FROM syncmaster_check()
+				WHERE severity = 'error' AND object_type = 'function'
+				AND problem = 'has the name of a function of the extension' ORDER BY 1})),
+	$planted,
+	'syncmaster_check() has them as errors');
+is( names_only($node->safe_psql(
+			'planted', q{SELECT substring(detail from 'function (.*) has the name')
+				FROM syncmaster_preflight() WHERE severity = 'warning'
+				AND subject = 'function' ORDER BY 1})),
+	$planted,
+	'syncmaster_preflight() warns of them');
+is( $node->safe_psql('planted',
+		q{SELECT * FROM public.syncmaster_add_superusers(VARIADIC ARRAY['alice']::text[])}),
+	'alice|created',
+	'the call that is proof against them reaches ours');
+like($node->safe_psql('planted', q{SELECT * FROM public.syncmaster_add_superusers('alice')}),
+	qr/^planted/, 'another call does not');
+$node->safe_psql('planted', $_)
+  foreach split /\n/, $node->safe_psql('planted',
+	q{SELECT fix FROM syncmaster_check() WHERE problem LIKE 'has the name of%'});
+is($node->safe_psql('planted', q{SELECT * FROM syncmaster_add_superusers('alice')}),
+	'alice|unchanged', 'the fixes drop them');
+(undef, undef, $warnings) =
+  $node->psql('planted', 'DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster');
+unlike($warnings, qr/has the name of/, 'and no warning is left');
+
 $node->stop;
 
 done_testing();

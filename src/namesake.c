@@ -1,0 +1,92 @@
+/*-------------------------------------------------------------------------
+ *
+ * namesake.c
+ *	  Functions of others with the names of ours.
+ *
+ * PostgreSQL calls the function whose arguments fit best: for
+ * syncmaster_add_superusers('alice') one with an argument of type text, and
+ * not ours, which is variadic.  It runs with the rights of whoever calls, often
+ * a superuser, and whoever owns the tables can make one in their schema.  We
+ * cannot prevent that, but say so.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "compat.h"
+#include "namesake.h"
+#include "query.h"
+#include "script.h"
+
+/*
+ * In whatever schema: search_path may name it.  A function of the library that
+ * is no member is ours, and another problem.
+ */
+#define NAMESAKES_QUERY \
+	"SELECT format('%I.%I(%s)', n.nspname, p.proname, " \
+	"           pg_get_function_identity_arguments(p.oid)), " \
+	"       CASE p.prokind WHEN 'p' THEN 'PROCEDURE' " \
+	"           WHEN 'a' THEN 'AGGREGATE' ELSE 'FUNCTION' END " \
+	"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace " \
+	"JOIN pg_language l ON l.oid = p.prolang " \
+	"WHERE p.proname = ANY ($1) AND n.nspname NOT LIKE 'pg\\_temp\\_%' " \
+	"AND NOT (l.lanname = 'c' AND p.probin LIKE '%/syncmaster') " \
+	"AND NOT EXISTS (SELECT FROM pg_depend d " \
+	"    JOIN pg_extension e ON e.oid = d.refobjid " \
+	"    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid " \
+	"    AND d.refclassid = 'pg_extension'::regclass " \
+	"    AND d.deptype = 'e' AND e.extname = 'syncmaster') " \
+	"ORDER BY 1"
+
+/*
+ * All of them, as a list of Namesake.
+ */
+List *
+syncmaster_namesakes(void)
+{
+	List *names = syncmaster_script_functions();
+	Datum *elements = palloc(sizeof(Datum) * Max(list_length(names), 1));
+	Oid types[] = {TEXTARRAYOID};
+	Datum values[1];
+	List *result = NIL;
+	ListCell *lc;
+	int count = 0;
+
+	foreach (lc, names)
+		elements[count++] = CStringGetTextDatum(lfirst(lc));
+	values[0] = PointerGetDatum(
+		construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
+	foreach (lc, syncmaster_query(NAMESAKES_QUERY, 1, types, values))
+	{
+		char **row = lfirst(lc);
+		Namesake *namesake = palloc(sizeof(Namesake));
+
+		namesake->signature = row[0];
+		namesake->drop = psprintf("DROP %s %s", row[1], row[0]);
+		result = lappend(result, namesake);
+	}
+	return result;
+}
+
+void
+syncmaster_warn_of_namesakes(void)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_namesakes())
+	{
+		const Namesake *namesake = lfirst(lc);
+
+		ereport(WARNING,
+				(errmsg("function %s has the name of a function of the "
+						"extension",
+						namesake->signature),
+				 errdetail("It may be called in its place, with the rights of "
+						   "whoever calls."),
+				 errhint("%s", psprintf("%s;", namesake->drop))));
+	}
+}
