@@ -177,6 +177,57 @@ FROM syncmaster_revoke('regress_creator', 'worker');
 SELECT role, service, state FROM syncmaster_privileges()
 WHERE role IN ('regress_creator', 'regress_between');
 
+-- a relation of another kind in a table's place
+ALTER TABLE celery_tasksetmeta RENAME TO real;
+CREATE VIEW celery_tasksetmeta AS SELECT * FROM real;
+SELECT count(*) > 0 AS granted
+FROM syncmaster_grant('regress_creator', 'scheduler');
+DROP VIEW celery_tasksetmeta;
+ALTER TABLE real RENAME TO celery_tasksetmeta;
+
+-- by way of other roles, by owning, and by attributes
+SELECT count(*) > 0 AS granted
+FROM syncmaster_grant('regress_creator', 'scheduler');
+CREATE ROLE regress_outsider;
+GRANT regress_creator TO regress_outsider;
+ALTER ROLE regress_creator CREATEROLE REPLICATION;
+ALTER TABLE celery_taskmeta OWNER TO regress_creator;
+ALTER TABLE "group" OWNER TO regress_creator;
+ALTER SCHEMA public OWNER TO regress_creator;
+SELECT role, service, object_type, object_name, privilege, state, reason, fix
+FROM syncmaster_privileges()
+WHERE role IN ('regress_creator', 'regress_outsider');
+SELECT fix FROM syncmaster_privileges()
+WHERE role IN ('regress_creator', 'regress_outsider')
+    AND fix IS NOT NULL \gexec
+SELECT role, object_name, state FROM syncmaster_privileges()
+WHERE role IN ('regress_creator', 'regress_outsider');
+
+-- the database's owner; whoever is entitled to everything is not listed
+DO $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I OWNER TO regress_outsider',
+                   current_database());
+END $$;
+GRANT regress_outsider TO regress_creator;
+GRANT regress_creator TO regress_between;
+GRANT regress_owner TO regress_between;
+SELECT role, object_type, object_name, privilege, state, reason, fix
+FROM syncmaster_privileges()
+WHERE role IN ('regress_creator', 'regress_outsider', 'regress_between')
+    AND state <> 'granted';
+REVOKE regress_outsider FROM regress_creator;
+REVOKE regress_owner FROM regress_between;
+REVOKE regress_creator FROM regress_between;
+DO $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I OWNER TO %I', current_database(),
+                   current_user);
+END $$;
+SELECT count(*) > 0 AS revoked
+FROM syncmaster_revoke('regress_creator', 'scheduler');
+DROP ROLE regress_outsider;
+
 -- PostgreSQL's own roles have members for other reasons
 SELECT syncmaster_grant('pg_monitor', 'scheduler');
 

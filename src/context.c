@@ -66,8 +66,8 @@ syncmaster_is_citus_worker(void)
 	return result;
 }
 
-static Oid
-database_owner(void)
+Oid
+syncmaster_database_owner(void)
 {
 	HeapTuple tuple = SearchSysCache1(DATABASEOID,
 									  ObjectIdGetDatum(MyDatabaseId));
@@ -97,7 +97,7 @@ find_owner(Oid caller, Oid namespace)
 	if (OidIsValid(relid))
 		return syncmaster_relation_owner(relid);
 
-	owner = database_owner();
+	owner = syncmaster_database_owner();
 	if (has_privs_of_role(caller, owner) && has_schema_create(namespace, owner))
 		return owner;
 	owner = syncmaster_schema_owner(namespace);
@@ -110,7 +110,7 @@ find_owner(Oid caller, Oid namespace)
 void
 syncmaster_warn_owner(const MigrationContext *context)
 {
-	Oid owner = database_owner();
+	Oid owner = syncmaster_database_owner();
 	char *name = GetUserNameFromId(owner, false);
 
 	if (owner == context->owner || !has_privs_of_role(context->caller, owner))
@@ -153,7 +153,7 @@ bool
 syncmaster_may_migrate(Oid caller, Oid owner)
 {
 	return has_privs_of_role(caller, owner) ||
-		   has_privs_of_role(caller, database_owner());
+		   has_privs_of_role(caller, syncmaster_database_owner());
 }
 
 static void

@@ -22,6 +22,7 @@ typedef struct MigrationContext
 } MigrationContext;
 
 extern bool syncmaster_is_citus_worker(void);
+extern Oid syncmaster_database_owner(void);
 extern bool syncmaster_may_migrate(Oid caller, Oid owner);
 extern void syncmaster_fill_context(MigrationContext *context, Oid caller);
 extern List *syncmaster_caller_problems(const MigrationContext *context);

@@ -383,8 +383,18 @@ syncmaster_securables(Oid namespace)
 		const RelationInfo *relation = &syncmaster_relations[i];
 		Oid relid = syncmaster_relation_oid(relation, namespace);
 
-		if (!OidIsValid(relid) || get_rel_relkind(relid) != relation->kind)
+		if (!OidIsValid(relid))
 			continue;
+		if (get_rel_relkind(relid) != relation->kind)
+		{
+			ereport(
+				WARNING,
+				(errmsg("rights on \"%s\" are left as they are, as it is not "
+						"what SyncMaster makes",
+						relation->name),
+				 errhint("Look at syncmaster_check().")));
+			continue;
+		}
 		if (relation->kind == RELKIND_SEQUENCE)
 			objects = lappend(objects,
 							  make_relation("sequence", "SEQUENCE", relid));

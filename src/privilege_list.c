@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -230,10 +231,32 @@ list_excess(PrivilegeList *list, const Securable *object, const AclItem *item)
 						 object->target, quoted_role(item->ai_grantee)));
 }
 
+/*
+ * A service that owns it, while another role owns the tables, as when Celery
+ * made its own.
+ */
+static void
+list_ownership(PrivilegeList *list, const Securable *object)
+{
+	const char *owner = quoted_role(list->context.owner);
+	bool is_table = strcmp(object->type, "table") == 0;
+
+	if ((!is_table && !object->is_schema) ||
+		object->owner == list->context.owner || superuser_arg(object->owner) ||
+		syncmaster_services_of(list->roles, object->owner) == 0)
+		return;
+	add_row(list, object->pickled ? STATE_DANGEROUS : STATE_EXCESS,
+			object->owner, object->type, object->name, "OWNER",
+			object->pickled ? UNPICKLED
+							: "a service needs none of an owner's rights",
+			psprintf("ALTER %s OWNER TO %s", object->target, owner));
+}
+
 static void
 list_object(PrivilegeList *list, const Securable *object)
 {
 	list_missing(list, object);
+	list_ownership(list, object);
 	for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
 	{
 		const AclItem *item = &acl_items(object->acl)[i];
@@ -296,6 +319,54 @@ revoke_calls(const PrivilegeList *list, const ServiceRole *entry)
 }
 
 /*
+ * Attributes that lead to other roles' rights.
+ */
+static void
+list_attributes(PrivilegeList *list, Oid role)
+{
+	static const char *const names[] = {"CREATEROLE", "REPLICATION"};
+	static const char *const reasons[] = {
+		"it can make itself a member of other roles, up to 15 of any but "
+		"superusers",
+		"it can read the whole cluster"};
+	char **row = linitial(
+		syncmaster_query_oid("SELECT rolcreaterole, rolreplication "
+							 "FROM pg_roles WHERE oid = $1",
+							 role));
+
+	for (int i = 0; i < (int) lengthof(names); i++)
+	{
+		if (row[i][0] == 't')
+			add_row(list, i == 0 ? STATE_DANGEROUS : STATE_EXCESS, role, "role",
+					role_name(role), names[i], reasons[i],
+					psprintf("ALTER ROLE %s NO%s", quoted_role(role),
+							 names[i]));
+	}
+}
+
+/*
+ * The owner of the database may migrate, which makes and drops tables, and from
+ * 15 on owns the schema public.
+ */
+static void
+list_database_owner(PrivilegeList *list, Oid role)
+{
+	Oid owner = syncmaster_database_owner();
+
+	if (owner == list->context.owner)
+		return;
+	if (role == owner)
+		add_row(list, STATE_DANGEROUS, role, "database",
+				get_database_name(MyDatabaseId), "OWNER",
+				"it can drop and make tables",
+				psprintf("ALTER DATABASE %s OWNER TO %s",
+						 quote_identifier(get_database_name(MyDatabaseId)),
+						 quoted_role(list->context.owner)));
+	list_membership(list, role, owner, true,
+					"it owns the database, and can drop and make tables");
+}
+
+/*
  * What a role with services is beyond them.
  */
 static void
@@ -325,6 +396,8 @@ list_role(PrivilegeList *list, const ServiceRole *entry)
 
 	list_membership(list, entry->role, owner, true,
 					"it can do everything with the tables");
+	list_database_owner(list, entry->role);
+	list_attributes(list, entry->role);
 	for (int i = 0; i < (int) lengthof(powers); i++)
 		list_membership(list, entry->role, get_role_oid(powers[i].role, true),
 						powers[i].writes, powers[i].reason);
@@ -342,30 +415,53 @@ list_role(PrivilegeList *list, const ServiceRole *entry)
 }
 
 /*
- * Roles without a service that can write all tables.
+ * Members of a role, at whatever distance, that are none of the services, and
+ * not entitled to everything anyway.
  */
 static void
-list_writers(PrivilegeList *list)
+list_members(PrivilegeList *list, Oid role, bool dangerous, const char *reason)
 {
 	ListCell *lc;
 
-	foreach (lc, syncmaster_query("SELECT DISTINCT m.member, m.roleid, "
-								  "    r.rolname "
-								  "FROM pg_auth_members m "
-								  "JOIN pg_roles r ON r.oid = m.member "
-								  "WHERE NOT r.rolsuper AND m.roleid = "
-								  "    (SELECT oid FROM pg_roles "
-								  "     WHERE rolname = 'pg_write_all_data') "
-								  "ORDER BY 3",
-								  0, NULL, NULL))
+	if (!OidIsValid(role))
+		return;
+	foreach (lc, syncmaster_query_oid("SELECT oid FROM pg_roles "
+									  "WHERE NOT rolsuper AND oid <> $1 "
+									  "AND rolname NOT LIKE 'pg\\_%' "
+									  "AND pg_has_role(oid, $1, 'MEMBER') "
+									  "ORDER BY rolname",
+									  role))
 	{
 		char **row = lfirst(lc);
 		Oid member = atooid(row[0]);
 
-		if (member != list->context.owner &&
+		if (!has_privs_of_role(member, list->context.owner) &&
 			syncmaster_services_of(list->roles, member) == 0)
-			list_membership(list, member, atooid(row[1]), true,
-							"it can write all tables, and " UNPICKLED);
+			list_membership(list, member, role, dangerous, reason);
+	}
+}
+
+/*
+ * Roles without a service that have the rights of one, or on all tables.
+ */
+static void
+list_outsiders(PrivilegeList *list)
+{
+	ListCell *lc;
+
+	list_members(list, get_role_oid("pg_write_all_data", true), true,
+				 "it can write all tables, and " UNPICKLED);
+	list_members(list, get_role_oid("pg_read_all_data", true), false,
+				 "it can read all tables");
+	foreach (lc, list->roles)
+	{
+		const ServiceRole *entry = lfirst(lc);
+
+		if (!superuser_arg(entry->role))
+			list_members(list, entry->role,
+						 (entry->services & UNPICKLING_SERVICES) != 0,
+						 psprintf("it has the rights of service %s",
+								  syncmaster_services_text(entry->services)));
 	}
 }
 
@@ -413,7 +509,7 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 		list_object(&list, lfirst(lc));
 	foreach (lc, list.roles)
 		list_role(&list, lfirst(lc));
-	list_writers(&list);
+	list_outsiders(&list);
 
 	for (PrivilegeState state = STATE_DANGEROUS; state <= STATE_GRANTED;
 		 state++)

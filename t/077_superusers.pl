@@ -42,7 +42,8 @@ sub failure
 
 is(add("'дарья', 'Zoë Müller'"), "дарья|created\nZoë Müller|created",
 	'letters beyond ASCII');
-foreach my $code (qw(0085 00A0 00AD 200B 200D 202E 2060 3000 3164 FE0F FEFF E0041))
+foreach my $code (qw(0085 00A0 00AD 200B 200D 202E 2060 3000 3164 FE0F FEFF E0041
+	2800 FFFC FFFE 1BCA0 1D159 1D173))
 {
 	my $name = sprintf q(U&'bob\\+%06X'), hex $code;
 
