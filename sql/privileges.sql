@@ -203,6 +203,9 @@ WHERE role IN ('regress_creator', 'regress_outsider')
 SELECT role, object_name, state FROM syncmaster_privileges()
 WHERE role IN ('regress_creator', 'regress_outsider');
 
+ALTER SCHEMA public OWNER TO CURRENT_USER;
+GRANT USAGE, CREATE ON SCHEMA public TO regress_owner;
+
 -- the database's owner; whoever is entitled to everything is not listed
 DO $$
 BEGIN

@@ -196,9 +196,7 @@ change_all(const GrantCall *call, int other_services, bool grant)
 	foreach (lc, objects)
 	{
 		const Securable *object = lfirst(lc);
-		AclMode privileges = grant ? privileges_to_grant(call, object)
-								   : privileges_to_revoke(call, object,
-														  other_services);
+		AclMode privileges;
 
 		/* a table's columns follow it */
 		if (table != NULL && object->column == NULL && list.len > 0)
@@ -210,6 +208,8 @@ change_all(const GrantCall *call, int other_services, bool grant)
 		}
 		if (object->column == NULL)
 			table = object;
+		privileges = grant ? privileges_to_grant(call, object)
+						   : privileges_to_revoke(call, object, other_services);
 		syncmaster_append_privileges(&list, privileges, object->column, "");
 	}
 	if (table != NULL && list.len > 0)
