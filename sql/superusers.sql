@@ -131,6 +131,26 @@ SELECT * FROM syncmaster_remove_superusers('alice');
 SELECT * FROM syncmaster_add_superusers('frank');
 DROP RULE suppress ON "user";
 
+-- without the index that keeps names apart
+DROP INDEX ix__user__username;
+SELECT * FROM syncmaster_add_superusers('frank');
+SELECT syncmaster_repair(false);
+SELECT * FROM syncmaster_add_superusers('frank');
+SELECT * FROM syncmaster_remove_superusers('frank');
+
+-- the columns that are shown are enough to read
+CREATE ROLE regress_clerk;
+GRANT SELECT (username, is_superuser, is_active) ON "user" TO regress_clerk;
+SET ROLE regress_clerk;
+SELECT count(*) > 0 AS listed FROM syncmaster_superusers();
+RESET ROLE;
+REVOKE SELECT (is_active) ON "user" FROM regress_clerk;
+SET ROLE regress_clerk;
+SELECT * FROM syncmaster_superusers();
+RESET ROLE;
+DROP OWNED BY regress_clerk;
+DROP ROLE regress_clerk;
+
 -- a read-only transaction
 BEGIN READ ONLY;
 SELECT count(*) FROM syncmaster_superusers();

@@ -17,6 +17,7 @@
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "rewrite/prs2lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -30,6 +31,8 @@
 #include "compat.h"
 #include "context.h"
 #include "execute.h"
+#include "extension.h"
+#include "query.h"
 #include "result.h"
 #include "settings.h"
 
@@ -203,22 +206,46 @@ parse_names(ArrayType *array, int width, int *count)
 }
 
 /*
+ * May the role read the columns that syncmaster_superusers() shows or looks at?
+ */
+static bool
+may_read_columns(Oid relid, Oid role)
+{
+	static const char *const names[] = {"username", "is_superuser",
+										"is_active"};
+
+	for (int i = 0; i < (int) lengthof(names); i++)
+	{
+		AttrNumber attnum = get_attnum(relid, names[i]);
+
+		if (attnum == InvalidAttrNumber ||
+			pg_attribute_aclcheck(relid, attnum, role, ACL_SELECT) !=
+				ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
+/*
  * The table's rows are read and written as its owner, past the caller's own
  * rights; so these are asked for first.
  */
 static void
-require_rights(Relation rel, Oid caller, AclMode rights)
+require_rights(Oid relid, Oid caller, AclMode rights)
 {
 	for (AclMode right = 1; right <= rights; right <<= 1)
 	{
 		AclResult result = ACLCHECK_OK;
 
 		if (rights & right)
-			result = pg_class_aclcheck(RelationGetRelid(rel), caller, right);
+			result = pg_class_aclcheck(relid, caller, right);
+		if (right == ACL_SELECT && result == ACLCHECK_NO_PRIV &&
+			may_read_columns(relid, caller))
+			result = ACLCHECK_OK;
 		if (result != ACLCHECK_OK)
-			aclcheck_error(result, OBJECT_TABLE, RelationGetRelationName(rel));
+			aclcheck_error(result, OBJECT_TABLE, get_rel_name(relid));
 	}
-	(void) check_enable_rls(RelationGetRelid(rel), caller, false);
+	(void) check_enable_rls(relid, caller, false);
 }
 
 /*
@@ -227,8 +254,17 @@ require_rights(Relation rel, Oid caller, AclMode rights)
 static void
 open_user_table(OwnedTable *table, LOCKMODE mode, AclMode rights)
 {
+	ExtensionEntry extension;
+	Oid relid;
+
+	/* before the lock, for who lacks them, and again: it may be another table */
+	syncmaster_get_extension(&extension);
+	relid = get_relname_relid(USER_TABLE, extension.namespace);
+	if (OidIsValid(relid))
+		require_rights(relid, GetUserId(), rights);
 	syncmaster_open_owned_table(table, USER_TABLE, mode);
-	require_rights(table->relation, table->saved_user, rights);
+	require_rights(RelationGetRelid(table->relation), table->saved_user,
+				   rights);
 	(void) syncmaster_find_column(table->relation, "is_superuser", BOOLOID,
 								  BOOLOID);
 	(void) syncmaster_find_column(table->relation, "is_active", BOOLOID,
@@ -303,6 +339,37 @@ warn_of_namesake(const OwnedTable *table, const Username *user)
 					 "with syncmaster_remove_superusers().")));
 }
 
+/*
+ * What INSERT ... ON CONFLICT cannot do without, or not with.
+ */
+static void
+require_insertable(Relation rel)
+{
+	if (syncmaster_query_oid(
+			"SELECT FROM pg_index i JOIN pg_attribute a "
+			"ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
+			"WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid "
+			"AND i.indimmediate AND i.indnkeyatts = 1 AND i.indpred IS NULL "
+			"AND a.attname = 'username'",
+			RelationGetRelid(rel)) == NIL)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table \"%s\" has no unique index on column "
+							   "\"username\"",
+							   RelationGetRelationName(rel)),
+						errhint("SELECT syncmaster_repair(false) makes it.")));
+	for (int i = 0; rel->rd_rules != NULL && i < rel->rd_rules->numLocks; i++)
+	{
+		CmdType event = rel->rd_rules->rules[i]->event;
+
+		if (event == CMD_INSERT || event == CMD_UPDATE)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("table \"%s\" has a rule for INSERT or UPDATE",
+							RelationGetRelationName(rel)),
+					 errhint("Drop the rule, and run the command again.")));
+	}
+}
+
 static bool
 create_user(const OwnedTable *table, const Username *user)
 {
@@ -316,6 +383,7 @@ create_user(const OwnedTable *table, const Username *user)
 						   "characters that one does not see."),
 				 errhint("If it is meant, let the user log in to SyncMaster "
 						 "once, and run the command again.")));
+	require_insertable(table->relation);
 	warn_of_namesake(table, user);
 
 	return execute(table,

@@ -255,6 +255,18 @@ SKIP:
 		'the server reads a user that we created');
 }
 
+# Who may not read the table does not wait for it, nor lets others wait.
+$node->safe_psql('postgres', 'CREATE ROLE stranger LOGIN');
+my $migration = begin_session($node, 'sm', $superuser,
+	'BEGIN; LOCK TABLE "user" IN ACCESS EXCLUSIVE MODE;');
+like(
+	($node->psql('sm', q{SET syncmaster.lock_timeout = '200ms';
+		SELECT * FROM syncmaster_superusers()}, extra_params => [ '-U', 'stranger' ]))[2],
+	qr/permission denied for table user/,
+	'rights are asked for before the lock');
+in_session($migration, 'ROLLBACK;');
+end_session($migration);
+
 # A function that is called in place of ours ---------------------------------------
 
 # Whoever may make functions in the schema can plant some; the call that the
