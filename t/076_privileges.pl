@@ -316,6 +316,16 @@ is( $node->safe_psql('squatter',
 		q{SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'syncmaster_history'}),
 	'app', 'the schema is handed over');
 
+# Nor does the tables' owner speak for somebody else's table.
+$node->safe_psql('squatter',
+	'ALTER TABLE run OWNER TO dba; REVOKE SELECT ON run FROM sm_worker');
+(undef, undef, $stderr) = $node->psql('squatter', "SELECT syncmaster_upgrade('head')");
+like($stderr,
+	qr/WARNING:  the services' rights on table "run" are left as they are/,
+	"a table of another role is left alone");
+is( $node->safe_psql('squatter', q{SELECT has_table_privilege('sm_worker', 'run', 'SELECT')}),
+	'f', 'and nothing on it is granted');
+
 # Somebody was there even before the extension.
 $node->safe_psql('postgres',
 	'CREATE DATABASE early; GRANT CREATE ON DATABASE early TO mallory');
