@@ -258,8 +258,8 @@ superusers()
 	done
 	case $action in
 		list) call='syncmaster_superusers()' ;;
-		add) call="syncmaster_add_superusers($names)" ;;
-		remove) call="syncmaster_remove_superusers($names)" ;;
+		add) call="syncmaster_add_superusers(VARIADIC ARRAY[$names]::text[])" ;;
+		remove) call="syncmaster_remove_superusers(VARIADIC ARRAY[$names]::text[])" ;;
 	esac
 	call_and_print "$call" "$(superuser_columns "$action")" false "$@"
 }
