@@ -40,8 +40,8 @@ $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
 # and not side by side, so that links between them work.
 pagesdir = $(docdir)/$(EXTENSION)
 install: install-pages
-uninstall: uninstall-pages
-.PHONY: install-pages uninstall-pages dist
+uninstall: uninstall-pages uninstall-scripts
+.PHONY: install-pages uninstall-pages uninstall-scripts dist
 
 install-pages:
 	$(MKDIR_P) $(sort $(dir $(addprefix '$(DESTDIR)$(pagesdir)'/, $(PAGES))))
@@ -51,6 +51,10 @@ install-pages:
 
 uninstall-pages:
 	rm -rf '$(DESTDIR)$(pagesdir)'
+
+# PGXS looks for them in the folder that they are built in.
+uninstall-scripts:
+	rm -f $(addprefix '$(DESTDIR)$(bindir)'/, $(notdir $(SCRIPTS_built)))
 
 dist:
 	PG_CONFIG='$(PG_CONFIG)' packaging/dist
