@@ -93,19 +93,21 @@ syncmaster_is_distributed(Oid relid)
 {
 	Oid argument_types[] = {OIDOID};
 	Datum arguments[] = {ObjectIdGetDatum(relid)};
+	int save_nestlevel;
 	bool found;
 
 	if (!OidIsValid(
 			get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)))
 		return false;
-	SPI_connect();
+	save_nestlevel = syncmaster_begin_query();
 	if (SPI_execute_with_args("SELECT 1 FROM pg_catalog.pg_dist_partition "
-							  "WHERE logicalrelid = $1",
+							  "WHERE logicalrelid::pg_catalog.oid "
+							  "OPERATOR(pg_catalog.=) $1",
 							  1, argument_types, arguments, NULL, true,
 							  1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read pg_dist_partition");
 	found = SPI_processed > 0;
-	SPI_finish();
+	syncmaster_end_query(save_nestlevel);
 	return found;
 }
 

@@ -38,7 +38,8 @@ typedef struct Updater
 	EState *estate;
 	EPQState epq;
 	ResultRelInfo *target;
-	bool plain; /* no code of others' is involved */
+	bool plain;		 /* no code of others' is involved */
+	bool identified; /* rows may change without a replica identity */
 	TupleTableSlot *old_row;
 	TupleTableSlot *new_row;
 } Updater;
@@ -88,6 +89,9 @@ is_plain_table(Relation relation, AttrNumber value_column)
 	TriggerDesc *triggers = relation->trigdesc;
 	ListCell *cell;
 
+	/* which rows a partition may have can depend on the value */
+	if (relation->rd_rel->relispartition)
+		return false;
 	if (descriptor->constr != NULL && descriptor->constr->num_check > 0)
 		return false;
 	for (int i = 0; i < descriptor->natts; i++)
@@ -152,8 +156,7 @@ begin_update(Updater *updater, OwnedTable *table)
 	ExecOpenIndices(updater->target, false);
 	updater->plain = is_plain_table(table->relation, table->value_column) &&
 					 !has_computed_index(updater->target);
-	if (updater->plain)
-		CheckCmdReplicaIdentity(table->relation, CMD_UPDATE);
+	updater->identified = false;
 	AfterTriggerBeginQuery();
 }
 
@@ -196,7 +199,14 @@ replace_value(Updater *updater, AttrNumber column, text *value)
 	new_row->tts_isnull[column - 1] = false;
 	ExecStoreVirtualTuple(new_row);
 	if (updater->plain && !is_own_row(old_row))
+	{
+		/* for the first row that does change */
+		if (!updater->identified)
+			CheckCmdReplicaIdentity(updater->target->ri_RelationDesc,
+									CMD_UPDATE);
+		updater->identified = true;
 		update_plain_row(updater->target, updater->estate, old_row, new_row);
+	}
 	else
 		update_row(updater->target, updater->estate, &updater->epq, old_row,
 				   new_row);

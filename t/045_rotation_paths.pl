@@ -58,11 +58,60 @@ foreach my $planted (
 	is($node->safe_psql('postgres', $content), $rows, "by SQL: $name: nothing changed");
 	$node->safe_psql('postgres', $drop) if $drop;
 }
+# Whether Citus has a table is asked without operators of its owner's.
+$node->safe_psql('postgres', q{
+	SET ROLE app;
+	CREATE TABLE app.ran (who text);
+	CREATE FUNCTION app.planted(regclass, oid) RETURNS boolean LANGUAGE plpgsql AS
+		$$ BEGIN INSERT INTO app.ran VALUES (current_user); RETURN false; END $$;
+	CREATE OPERATOR app.= (LEFTARG = regclass, RIGHTARG = oid, FUNCTION = app.planted)});
+is( $node->safe_psql('postgres', use_keys('one.key', 'two.key') . q{
+	SET search_path = app, public;
+	SELECT count(*) > 0 FROM syncmaster_metrics;
+	SELECT count(*) > 0 FROM syncmaster_health();
+	SELECT count(*) FROM syncmaster_verify_credentials();
+	SELECT count(*) FROM app.ran}),
+	"t\nt\n5\n0", 'an operator planted beside the tables does not run');
+$node->safe_psql('postgres', 'DROP OPERATOR app.= (regclass, oid); DROP TABLE app.ran');
+
 $node->safe_psql('postgres', use_keys('one.key', 'two.key') . q{
 	UPDATE auth_data SET value = syncmaster_encrypt('{"n": 5}') WHERE connection_id = 5;
 	SELECT syncmaster_rotate_credentials();
 	SET allow_system_table_mods = on;
 	DROP TABLE pg_catalog.pg_dist_partition});
+
+### What depends on the value, or on a replica identity
+
+# Rows that fit their partition only under the key that they had.
+$node->safe_psql('postgres', q{
+	CREATE TABLE rest (LIKE auth_data);
+	CREATE TABLE saved AS TABLE auth_data;
+	CREATE TABLE parent (LIKE auth_data) PARTITION BY HASH (value);
+	TRUNCATE auth_data;
+	ALTER TABLE parent ATTACH PARTITION auth_data FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+	ALTER TABLE parent ATTACH PARTITION rest FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+	INSERT INTO parent TABLE saved});
+{
+	my ($out, $err) = query($node, use_keys('two.key', 'one.key') . $rotate);
+	like($err, qr/violates partition constraint/, 'a partition by value is respected');
+}
+$node->safe_psql('postgres', q{
+	ALTER TABLE parent DETACH PARTITION auth_data;
+	DROP TABLE parent, rest;
+	TRUNCATE auth_data;
+	INSERT INTO auth_data TABLE saved;
+	DROP TABLE saved;
+	ALTER TABLE auth_data REPLICA IDENTITY NOTHING;
+	CREATE PUBLICATION published FOR TABLE auth_data});
+{
+	my ($out, $err) = query($node, use_keys('two.key', 'one.key') . $rotate);
+	like($err, qr/does not have a replica identity/, 'a published table has to have an identity');
+	is($node->safe_psql('postgres', use_keys('one.key') . $rotate), '0|600|0|{}',
+		'but not if nothing changes');
+}
+$node->safe_psql('postgres', q{
+	DROP PUBLICATION published;
+	ALTER TABLE auth_data REPLICA IDENTITY DEFAULT});
 
 ### Without counters of written rows
 
