@@ -233,14 +233,15 @@ check_rules(CheckContext *context, const char *name, Oid relid)
 static void
 check_row_security(CheckContext *context, const char *name, Oid relid)
 {
-	char **row = linitial(syncmaster_query_oid(SECURITY_QUERY, relid));
+	List *rows = syncmaster_query_oid(SECURITY_QUERY, relid);
 	ListCell *lc;
 
-	for (int i = 0; i < 2; i++)
+	/* in no row of pg_class, if it has gone meanwhile */
+	for (int i = 0; rows != NIL && i < 2; i++)
 	{
 		Difference *problem;
 
-		if (row[i][0] != 't')
+		if (((char **) linitial(rows))[i][0] != 't')
 			continue;
 		problem = syncmaster_add_difference(context, SEVERITY_WARNING, "table",
 											name,
@@ -354,10 +355,15 @@ check_references(CheckContext *context, const char *name, Oid relid)
 static void
 check_replica_identity(CheckContext *context, const char *name, Oid relid)
 {
-	char **row = linitial(syncmaster_query_oid(REPLICA_QUERY, relid));
-	bool published = row[1][0] == 't';
+	List *rows = syncmaster_query_oid(REPLICA_QUERY, relid);
+	char **row;
+	bool published;
 	Difference *problem;
 
+	if (rows == NIL)
+		return;
+	row = linitial(rows);
+	published = row[1][0] == 't';
 	if (row[0][0] != REPLICA_IDENTITY_NOTHING)
 		return;
 	problem = syncmaster_add_difference(

@@ -138,10 +138,30 @@ check_table(CheckContext *context, const RelationInfo *relation, Oid relid)
 	syncmaster_check_extras(context, relation, relid);
 }
 
+/*
+ * Keep a table as it is until the transaction ends, and return its OID; if its
+ * name means another one by then, that one.  Sequences are left alone.
+ */
+static Oid
+lock_table(const CheckContext *context, const RelationInfo *relation)
+{
+	Oid relid = syncmaster_relation_oid(relation, context->namespace);
+	Oid locked = InvalidOid;
+
+	while (relation->kind == RELKIND_RELATION && OidIsValid(relid) &&
+		   relid != locked)
+	{
+		syncmaster_lock_relation(relid, AccessShareLock);
+		locked = relid;
+		relid = syncmaster_relation_oid(relation, context->namespace);
+	}
+	return relid;
+}
+
 static void
 check_relation(CheckContext *context, const RelationInfo *relation)
 {
-	Oid relid = syncmaster_relation_oid(relation, context->namespace);
+	Oid relid = lock_table(context, relation);
 
 	if (relation->revision > context->revision)
 	{
@@ -179,14 +199,9 @@ check_relation(CheckContext *context, const RelationInfo *relation)
 static void
 lock_tables(const CheckContext *context)
 {
+	lock_table(context, &syncmaster_version_relation);
 	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		const RelationInfo *relation = &syncmaster_relations[i];
-		Oid relid = syncmaster_relation_oid(relation, context->namespace);
-
-		if (relation->columns != NULL && OidIsValid(relid))
-			syncmaster_lock_relation(relid, AccessShareLock);
-	}
+		lock_table(context, &syncmaster_relations[i]);
 }
 
 static void

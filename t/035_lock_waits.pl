@@ -96,6 +96,32 @@ gives_up(
 	qr/could not lock table "queue" within 200 ms\nDETAIL:  It is locked by process $pid /);
 finish_psql($reader, 'ROLLBACK;');
 
+# ---------------------------------------------------------------------------
+# What was waited for has become another table meanwhile, or none
+
+foreach my $end ('CREATE TABLE alembic_version (LIKE kept INCLUDING ALL); '
+	. 'INSERT INTO alembic_version TABLE kept; COMMIT;', 'COMMIT;')
+{
+	my $dropper = start_psql($node, 'postgres',
+		'CREATE TABLE IF NOT EXISTS kept AS TABLE alembic_version; '
+		  . 'BEGIN; DROP TABLE alembic_version;',
+		name => 'dropper', hold => 1);
+	my $checker = start_psql($node, 'postgres',
+		'SELECT count(*) > 0 FROM syncmaster_check();', name => 'checker');
+
+	$node->poll_query_until('postgres', q{
+		SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE application_name = 'checker' AND wait_event_type = 'Lock'})
+	  or die 'the check does not wait';
+	finish_psql($dropper, $end);
+	my ($rc, $out, $err) = finish_psql($checker);
+	like("$out$err", qr/^t$|ERROR:  table "alembic_version" was dropped by another session/m,
+		'a check beside DROP TABLE answers, whatever comes after it');
+}
+$node->safe_psql('postgres',
+	'CREATE TABLE alembic_version (LIKE kept INCLUDING ALL);
+	 INSERT INTO alembic_version TABLE kept; DROP TABLE kept');
+
 is($node->safe_psql('postgres',
 		'SELECT count(*) FROM syncmaster_create_indexes()'),
 	'7', 'the next try succeeds');
