@@ -216,8 +216,8 @@ BEGIN
         FOREACH keep IN ARRAY '{1,2,7,60,1000}'::int[]
         LOOP
             TRUNCATE run;
-            INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
-            SELECT 1 + i * 7919 % 4,
+            INSERT INTO run (id, transfer_id, status, type, transfer_dump, created_at)
+            SELECT i - 600, 1 + i * 7919 % 4,
                 CASE WHEN i * 31 % 29 = 0 THEN 'STARTED' ELSE 'FINISHED' END,
                 'MANUAL', '{}', now() - i * 104729 % 83 * (i % 4) * interval '1 day'
             FROM generate_series(1, 1200) i;

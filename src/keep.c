@@ -6,7 +6,8 @@
  * The order is that of the server's list of runs, newest first: created_at,
  * and id where that is equal.  For each transfer that a purge meets, the place
  * where the last runs end is looked up once and kept in memory.  Newer runs,
- * which come meanwhile, could only raise it.
+ * which come meanwhile, could only raise it; that somebody else deletes some is
+ * not noticed.
  *
  *-------------------------------------------------------------------------
  */
@@ -104,7 +105,7 @@ find_limits(HTAB *limits, const char *relation, int keep_last, Datum cutoff,
 		limit->created_at = get_int8(rows, i, 2, &limit->keep_all);
 		limit->id = get_int8(rows, i, 3, &isnull);
 		if (isnull)
-			limit->id = -1;
+			limit->id = PG_INT64_MIN;
 	}
 	SPI_freetuptable(rows);
 }

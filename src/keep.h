@@ -20,7 +20,7 @@ typedef struct KeepLimit
 	int64 transfer_id; /* hash key */
 	bool keep_all;	   /* the transfer has no more runs than are kept */
 	TimestampTz created_at;
-	int64 id; /* of the oldest one kept; -1 if all of that time are */
+	int64 id; /* of the oldest one kept; the least if all of that time are */
 } KeepLimit;
 
 extern HTAB *syncmaster_create_keep_limits(void);

@@ -129,7 +129,7 @@ find_limit(IndexReader *reader, int keep_last, TimestampTz cutoff,
 				Int64GetDatum(limit->transfer_id));
 	index_rescan(reader->scan, &key, 1, NULL, 0);
 	limit->keep_all = true;
-	limit->id = -1;
+	limit->id = PG_INT64_MIN;
 	while (next_time(reader, &time, &isnull) && !isnull)
 	{
 		count++;
