@@ -53,6 +53,11 @@ DROP FUNCTION planted();
 DROP ROLE regress_planter;
 SELECT syncmaster_stamp('0013');
 
+-- ids that the sequence has not given say nothing about the revision
+INSERT INTO celery_taskmeta (id, task_id) VALUES (1000, 'task');
+SELECT syncmaster_stamp('0013');
+DELETE FROM celery_taskmeta;
+
 -- the tables are not as they should be
 DROP INDEX ix_celery_taskmeta_date_done;
 DELETE FROM alembic_version;

@@ -175,6 +175,7 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 								  has_next
 									  ? "is behind the highest id of its table"
 									  : "has no number left");
+	problem->of_rows = true;
 	problem->expected = psprintf("> " INT64_FORMAT, highest);
 	problem->actual = has_next ? psprintf(INT64_FORMAT, next) : "none";
 	problem->fix = syncmaster_set_value(context, name, get_rel_name(table),

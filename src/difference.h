@@ -33,6 +33,7 @@ typedef struct Difference
 	const char *actual;	  /* NULL when there is nothing */
 	const char *fix;	  /* SQL, NULL when none can mend it */
 	const char *left;	  /* why repair leaves it, NULL when it need not */
+	bool of_rows;		  /* it comes from the rows, not from the definitions */
 } Difference;
 
 /* What a comparison works on, and what it found. */

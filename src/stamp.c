@@ -38,6 +38,8 @@ PG_FUNCTION_INFO_V1(syncmaster_stamp);
 static bool
 contradicts(const Difference *difference)
 {
+	if (difference->of_rows)
+		return false;
 	return difference->severity == SEVERITY_ERROR ||
 		   (difference->severity == SEVERITY_WARNING &&
 			strcmp(difference->object_type, "index") == 0 &&
