@@ -19,6 +19,7 @@
 #include "auth_data.h"
 #include "compat.h"
 #include "relation.h"
+#include "scan.h"
 
 /*
  * What a column should be; its type, or InvalidOid.
@@ -83,7 +84,8 @@ syncmaster_open_app_table(AppTable *table, Oid namespace, const char *name,
 		return APP_TABLE_MISSING;
 	}
 	table->rel = table_open(relid, NoLock);
-	if (find_columns(table, name, columns) && !syncmaster_is_distributed(relid))
+	if (syncmaster_may_scan(table->rel) && find_columns(table, name, columns) &&
+		!syncmaster_is_distributed(relid))
 		return APP_TABLE_OPEN;
 	syncmaster_close_app_table(table);
 	return APP_TABLE_UNREADABLE;

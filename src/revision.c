@@ -134,7 +134,7 @@ is_version_table(Relation rel)
 	TupleDesc desc = RelationGetDescr(rel);
 	Form_pg_attribute att;
 
-	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts < 1)
+	if (!syncmaster_may_scan(rel) || desc->natts < 1)
 		return false;
 	att = TupleDescAttr(desc, 0);
 	return !att->attisdropped && att->atttypid == VARCHAROID &&

@@ -14,6 +14,8 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
@@ -29,6 +31,19 @@ Snapshot
 syncmaster_scan_snapshot(void)
 {
 	return IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot();
+}
+
+/*
+ * Is this, which the caller has opened, a table with rows here?  A rule may have
+ * turned it into a view just before it was locked, and a standby has no files of
+ * one that is not logged.
+ */
+bool
+syncmaster_may_scan(Relation rel)
+{
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		   (rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT ||
+			!RecoveryInProgress());
 }
 
 /*

@@ -24,6 +24,7 @@ typedef struct DirectScan
 } DirectScan;
 
 extern Snapshot syncmaster_scan_snapshot(void);
+extern bool syncmaster_may_scan(Relation rel);
 extern void syncmaster_begin_scan(DirectScan *scan, Relation rel);
 extern bool syncmaster_next_row(DirectScan *scan);
 extern void syncmaster_end_scan(DirectScan *scan);

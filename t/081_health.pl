@@ -179,6 +179,13 @@ chmod 0644, $standby->data_dir . '/one';
 like(health($settings, $standby), qr/key file "one" is accessible to others/,
 	'a standby looks at key files of its own');
 
+chmod 0600, $standby->data_dir . '/one';
+$node->safe_psql('postgres', 'ALTER TABLE celery_taskmeta SET UNLOGGED');
+$node->wait_for_catchup($standby);
+like(health($settings, $standby),
+	qr/^warning, growth: was not looked at: table "celery_taskmeta" is not as it should be/m,
+	'a standby has nothing of a table that is not logged');
+
 $standby->stop;
 $node->stop;
 done_testing();
