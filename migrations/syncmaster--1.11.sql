@@ -433,6 +433,26 @@ COMMENT ON FUNCTION
 REVOKE ALL ON FUNCTION
     @extschema@.syncmaster_rotate_credentials(pg_catalog.bool) FROM PUBLIC;
 
+-- What anybody may call ------------------------------------------------------
+
+-- Whoever creates the extension may have taken this from PUBLIC by default.
+
+GRANT EXECUTE ON FUNCTION
+    @extschema@.syncmaster_schema_version(),
+    @extschema@.syncmaster_library_version(),
+    @extschema@.syncmaster_full_version(),
+    @extschema@.syncmaster_versions(),
+    @extschema@.syncmaster_history(),
+    @extschema@.syncmaster_privileges(),
+    @extschema@.syncmaster_superusers(),
+    @extschema@.syncmaster_upgrade_plan(pg_catalog.text),
+    @extschema@.syncmaster_upgrade_sql(pg_catalog.text),
+    @extschema@.syncmaster_preflight(pg_catalog.text),
+    @extschema@.syncmaster_check(),
+    @extschema@.syncmaster_read_metrics(),
+    @extschema@.syncmaster_tsquery(pg_catalog.text)
+    TO PUBLIC;
+
 -- Revisions 0001 to 0011 -----------------------------------------------------
 
 -- The engine resolves unqualified names in pg_catalog alone.  @extowner@ is the

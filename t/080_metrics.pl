@@ -131,6 +131,22 @@ is( query('sample', q{
 unlike(join(' ', %$metrics), qr/example\.com|schema\.table|перенос|[0-9a-f]{32}/,
 	'nothing of the content of a table comes out');
 
+create_database($node, 'private', 'app');
+query('private', q{
+	ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+	CREATE EXTENSION syncmaster;
+	GRANT SELECT ON syncmaster_metrics TO monitor;
+	ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC});
+is(metrics($node, 'private')->{syncmaster_schema_in_step},
+	1, 'functions need not be executable by default');
+my $executable = q{
+	SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc
+	WHERE proname LIKE 'syncmaster%'
+	  AND has_function_privilege('stranger', oid, 'EXECUTE')};
+is( query('private', $executable),
+	query('sample', $executable),
+	'... whoever may call what');
+
 # ---------------------------------------------------------------------------
 # Nobody's code runs
 
@@ -228,6 +244,15 @@ my %want = %{ metrics($node, 'sample') };
 delete @want{ grep { /_total/ } keys %want };
 is_deeply(metrics($standby, 'sample'),
 	\%want, 'a standby has the same metrics, but for the counters');
+query('old', q{
+	ALTER TABLE celery_taskmeta SET UNLOGGED;
+	ALTER TABLE alembic_version SET UNLOGGED});
+$node->wait_for_catchup($standby);
+my $unlogged = metrics($standby, 'old');
+is($unlogged->{'syncmaster_table_readable table=celery_taskmeta'},
+	0, 'a standby has nothing of a table that is not logged');
+is($unlogged->{'syncmaster_table_readable table=run'},
+	1, '... and all of the others');
 
 # ---------------------------------------------------------------------------
 # The cost on a large table
