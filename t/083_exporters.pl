@@ -151,6 +151,26 @@ foreach my $metric (@{ $collector->{metrics} })
 }
 is_complete(\%got, 'collector');
 
+# Whoever may create functions in a schema of the path has none of them run, and
+# the query of Debian's exporter below runs in their company, too.
+$node->safe_psql('syncmaster', q{
+	CREATE FUNCTION public.jsonb_build_object(text, float8) RETURNS jsonb
+	LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''planted code ran''; END';
+	CREATE FUNCTION public.planted(jsonb, name) RETURNS text
+	LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''planted code ran''; END';
+	CREATE OPERATOR public.->> (LEFTARG = jsonb, RIGHTARG = name,
+		FUNCTION = public.planted)});
+my $debian = read_yaml('prometheus-sql-exporter.yml')->{jobs}[0]{queries}[0];
+foreach my $query ((map { $_->{query} } values %queries), $debian->{query})
+{
+	my ($rc, $stdout, $stderr) =
+	  run_sql($node, 'syncmaster', 'syncmaster_monitor', $query);
+
+	is("$rc $stderr", '0 ', 'planted code does not run');
+	unlike($query, qr/(?<!OPERATOR\(pg_catalog\.)->>/,
+		'... as operators are qualified');
+}
+
 # ---------------------------------------------------------------------------
 # Prometheus
 
