@@ -34,9 +34,9 @@ syncmaster_open_runs(AppTable *runs, Oid namespace)
  * Those of one status, by an index.  Among equals, the entries of later pages
  * come first: that is where new rows are, unless a purge made room before.
  */
-static bool
+static RunReadResult
 read_by_index(const AppTable *runs, int status, int64 max_entries,
-			  RunReader reader, void *state)
+			  RunReader reader, void *state, bool *complete)
 {
 	Datum equal = CStringGetTextDatum(syncmaster_active_statuses[status]);
 	OrderedScan scan;
@@ -44,15 +44,16 @@ read_by_index(const AppTable *runs, int status, int64 max_entries,
 	if (!syncmaster_begin_ordered_scan(&scan, runs->rel,
 									   runs->columns[RUN_STATUS], &equal,
 									   BackwardScanDirection, max_entries))
-		return false;
+		return scan.locked ? RUN_READ_LOCKED : RUN_READ_NO_INDEX;
 	while (syncmaster_next_ordered(&scan))
 	{
 		if (!reader(state, status, runs, scan.slot))
 			break;
 	}
+	*complete = scan.entries_left > 0;
 	syncmaster_end_ordered_scan(&scan);
 
-	return true;
+	return RUN_READ_DONE;
 }
 
 /*
@@ -87,24 +88,28 @@ read_by_scan(const AppTable *runs, RunReader reader, void *state)
 
 /*
  * Call "reader" for each active run.  No more than "max_entries" of an index
- * are visited for each status; without an index, a table of at most
- * "max_blocks" is read from end to end, and a larger one not at all: false.
+ * are visited for each status, and complete[] says where that was enough.
+ * Without an index, a table of at most "max_blocks" is read from end to end, and
+ * a larger one not at all.
  */
-bool
+RunReadResult
 syncmaster_read_active_runs(const AppTable *runs, int64 max_entries,
 							BlockNumber max_blocks, RunReader reader,
-							void *state)
+							void *state, bool *complete)
 {
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 	{
-		if (read_by_index(runs, i, max_entries, reader, state))
+		RunReadResult result = read_by_index(runs, i, max_entries, reader,
+											 state, &complete[i]);
+
+		if (result == RUN_READ_DONE)
 			continue;
-		if (i > 0) /* the index was there a moment ago */
-			return false;
-		if (RelationGetNumberOfBlocks(runs->rel) > max_blocks)
-			return false;
+		/* if i > 0, the index was there a moment ago */
+		if (i > 0 || RelationGetNumberOfBlocks(runs->rel) > max_blocks)
+			return result;
 		read_by_scan(runs, reader, state);
-		break;
+		for (i = 0; i < NACTIVE_STATUSES; i++)
+			complete[i] = true;
 	}
-	return true;
+	return RUN_READ_DONE;
 }

@@ -36,9 +36,19 @@ typedef enum RunColumn
 typedef bool (*RunReader)(void *state, int status, const AppTable *runs,
 						  TupleTableSlot *slot);
 
+/* What became of reading them. */
+typedef enum RunReadResult
+{
+	RUN_READ_DONE,
+	RUN_READ_NO_INDEX,
+	RUN_READ_LOCKED /* an index that may help is locked */
+} RunReadResult;
+
 extern AppTableState syncmaster_open_runs(AppTable *runs, Oid namespace);
-extern bool syncmaster_read_active_runs(const AppTable *runs, int64 max_entries,
-										BlockNumber max_blocks,
-										RunReader reader, void *state);
+extern RunReadResult syncmaster_read_active_runs(const AppTable *runs,
+												 int64 max_entries,
+												 BlockNumber max_blocks,
+												 RunReader reader, void *state,
+												 bool *complete);
 
 #endif /* SYNCMASTER_ACTIVE_RUN_H */

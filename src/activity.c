@@ -133,7 +133,8 @@ syncmaster_active_runs(Oid namespace, bool at_any_cost, char **description)
 	int counts[NACTIVE_STATUSES] = {0};
 	StringInfoData text;
 	AppTable runs;
-	bool counted;
+	bool complete[NACTIVE_STATUSES];
+	RunReadResult result;
 
 	*description = NULL;
 	switch (syncmaster_open_runs(&runs, namespace))
@@ -147,12 +148,12 @@ syncmaster_active_runs(Oid namespace, bool at_any_cost, char **description)
 		case APP_TABLE_UNREADABLE:
 			return RUNS_UNREADABLE;
 	}
-	counted = syncmaster_read_active_runs(&runs, NO_ENTRY_LIMIT,
-										  at_any_cost ? MaxBlockNumber
-													  : MAX_BLOCKS_READ,
-										  count_run, counts);
+	result = syncmaster_read_active_runs(&runs, NO_ENTRY_LIMIT,
+										 at_any_cost ? MaxBlockNumber
+													 : MAX_BLOCKS_READ,
+										 count_run, counts, complete);
 	syncmaster_close_app_table(&runs);
-	if (!counted)
+	if (result != RUN_READ_DONE)
 		return RUNS_EXPENSIVE;
 
 	initStringInfo(&text);

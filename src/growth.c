@@ -9,15 +9,14 @@
 
 #include <math.h>
 
+#include "access/relation.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "growth.h"
 #include "ordered_scan.h"
-
-/* Entries of an index that a search for the first row may visit. */
-#define MAX_FIRST_ENTRIES 1000
 
 /* The two of Celery's have UTC, without a time zone. */
 const GrowingTable syncmaster_growing_tables[NGROWING_TABLES] = {
@@ -39,24 +38,29 @@ syncmaster_open_growing(int i, AppTable *table, Oid namespace)
 }
 
 /*
- * When was the first row of an open one made?  False if there is none, or none
- * was found in a few steps.
+ * When was the first row of an open one made?  No more than "max_entries" of an
+ * index are visited.
  */
-bool
-syncmaster_oldest_row(const AppTable *table, Timestamp *oldest)
+OldestRow
+syncmaster_oldest_row(const AppTable *table, int64 max_entries,
+					  Timestamp *oldest)
 {
 	OrderedScan scan;
-	bool found = false;
+	OldestRow result = OLDEST_ROW_NONE;
+	bool locked;
 
 	/* if no index on the time leads there, ids are given in its order, too */
 	if (!syncmaster_begin_ordered_scan(&scan, table->rel, table->columns[1],
-									   NULL, ForwardScanDirection,
-									   MAX_FIRST_ENTRIES) &&
-		!syncmaster_begin_ordered_scan(&scan, table->rel, table->columns[0],
-									   NULL, ForwardScanDirection,
-									   MAX_FIRST_ENTRIES))
-		return false;
-	while (!found && syncmaster_next_ordered(&scan))
+									   NULL, ForwardScanDirection, max_entries))
+	{
+		locked = scan.locked;
+		if (!syncmaster_begin_ordered_scan(&scan, table->rel, table->columns[0],
+										   NULL, ForwardScanDirection,
+										   max_entries))
+			return locked || scan.locked ? OLDEST_ROW_LOCKED
+										 : OLDEST_ROW_UNKNOWN;
+	}
+	while (result == OLDEST_ROW_NONE && syncmaster_next_ordered(&scan))
 	{
 		bool isnull;
 		Datum time = slot_getattr(scan.slot, table->columns[1], &isnull);
@@ -64,11 +68,13 @@ syncmaster_oldest_row(const AppTable *table, Timestamp *oldest)
 		if (isnull || TIMESTAMP_NOT_FINITE(DatumGetTimestamp(time)))
 			continue;
 		*oldest = DatumGetTimestamp(time);
-		found = true;
+		result = OLDEST_ROW_FOUND;
 	}
+	if (result == OLDEST_ROW_NONE && scan.entries_left == 0)
+		result = OLDEST_ROW_UNKNOWN;
 	syncmaster_end_ordered_scan(&scan);
 
-	return found;
+	return result;
 }
 
 /*
@@ -86,4 +92,68 @@ syncmaster_estimate_rows(Relation rel)
 		return -1;
 	return rint((double) rel->rd_rel->reltuples / rel->rd_rel->relpages *
 				blocks);
+}
+
+/*
+ * Open a relation that belongs to a table, unless it is locked; *locked says so.
+ * NULL without that means that it was dropped just before.
+ */
+static Relation
+open_part(Oid relid, bool *locked)
+{
+	Relation rel;
+
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+	{
+		*locked = true;
+		return NULL;
+	}
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		UnlockRelationOid(relid, AccessShareLock);
+	return rel;
+}
+
+/*
+ * Blocks of a table, or of its TOAST table, and of the indexes.
+ */
+static double
+count_blocks(Relation table, bool *locked)
+{
+	double blocks = RelationGetNumberOfBlocks(table);
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(table))
+	{
+		Relation index = open_part(lfirst_oid(lc), locked);
+
+		if (index == NULL)
+			continue;
+		blocks += RelationGetNumberOfBlocks(index);
+		relation_close(index, AccessShareLock);
+	}
+	return blocks;
+}
+
+/*
+ * Bytes of a table with all that belongs to it; false if some of it is locked.
+ */
+bool
+syncmaster_table_bytes(Relation table, double *bytes)
+{
+	bool locked = false;
+	double blocks = count_blocks(table, &locked);
+
+	if (OidIsValid(table->rd_rel->reltoastrelid))
+	{
+		Relation toast = open_part(table->rd_rel->reltoastrelid, &locked);
+
+		if (toast != NULL)
+		{
+			blocks += count_blocks(toast, &locked);
+			relation_close(toast, AccessShareLock);
+		}
+	}
+	*bytes = blocks * BLCKSZ;
+	return !locked;
 }

@@ -14,6 +14,7 @@
 #include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
@@ -24,11 +25,15 @@
 #include "relation.h"
 #include "result.h"
 #include "settings.h"
+#include "subtransaction.h"
 
 #define HEALTH_NATTS 5
 
 /* Of a longer list of ids, the first ones are named. */
 #define MAX_IDS_LISTED 10
+
+/* Milliseconds that the comparison of the schema may wait for a lock. */
+#define MAX_WAIT 100
 
 PG_FUNCTION_INFO_V1(syncmaster_health);
 
@@ -105,6 +110,20 @@ syncmaster_may_look(Health *health, const char *check_name, const char *table,
 	return false;
 }
 
+/*
+ * The table could be looked at, but what leads to its rows could not.
+ */
+void
+syncmaster_add_locked_index(Health *health, const char *check_name,
+							const char *table)
+{
+	syncmaster_add_finding(
+		health, PROBLEM_WARNING, check_name, table,
+		psprintf("was not looked at: an index of table \"%s\" is locked",
+				 table),
+		"Ask again later.");
+}
+
 TimestampTz
 syncmaster_ago(const Health *health, int seconds)
 {
@@ -177,6 +196,25 @@ report_indexes(Health *health, List *names)
 }
 
 /*
+ * SubtransactionBody: the comparison, which asks for locks on sequences and on
+ * whatever else belongs to the tables.
+ */
+static void
+compare_schema(void *argument)
+{
+	CheckContext *context = argument;
+	int save_nestlevel = NewGUCNestLevel();
+
+	if (LockTimeout == 0 || LockTimeout > MAX_WAIT)
+		(void) set_config_option("lock_timeout", psprintf("%d", MAX_WAIT),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+	syncmaster_begin_check(context);
+	syncmaster_check_schema(context);
+	AtEOXact_GUC(false, save_nestlevel);
+}
+
+/*
  * Schema, extension and library out of step, in short.
  */
 static void
@@ -187,6 +225,7 @@ check_schema(Health *health)
 	List *indexes = NIL;
 	int errors = 0;
 	int warnings = 0;
+	ErrorData *error;
 	ListCell *lc;
 
 	/* if that is locked, all tables are taken to be due */
@@ -200,8 +239,17 @@ check_schema(Health *health)
 			return;
 	}
 
-	syncmaster_begin_check(&context);
-	syncmaster_check_schema(&context);
+	error = syncmaster_try(compare_schema, &context);
+	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+	{
+		syncmaster_add_finding(
+			health, PROBLEM_WARNING, "schema", health->extension.namespace_name,
+			"was not looked at: something that belongs to a table is locked",
+			"Ask again later.");
+		return;
+	}
+	if (error != NULL)
+		ReThrowError(error);
 	foreach (lc, context.problems)
 	{
 		Difference *difference = lfirst(lc);

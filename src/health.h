@@ -41,6 +41,8 @@ extern void syncmaster_add_finding(Health *health, ProblemSeverity severity,
 								   const char *detail, const char *hint);
 extern bool syncmaster_may_look(Health *health, const char *check_name,
 								const char *table, AppTableState state);
+extern void syncmaster_add_locked_index(Health *health, const char *check_name,
+										const char *table);
 extern TimestampTz syncmaster_ago(const Health *health, int seconds);
 extern const char *syncmaster_limit_text(const char *setting);
 extern char *syncmaster_count(int64 count, const char *one, const char *many);

@@ -16,7 +16,6 @@
 #include "growth.h"
 #include "health.h"
 #include "ordered_scan.h"
-#include "plan.h"
 #include "settings.h"
 
 /* Without an index on the status, a table of this size is read nevertheless. */
@@ -82,7 +81,8 @@ syncmaster_check_runs(Health *health)
 {
 	LateRuns late = {.health = health};
 	AppTable runs;
-	bool counted;
+	bool complete[NACTIVE_STATUSES];
+	RunReadResult result;
 
 	if (!syncmaster_may_look(health, "runs", "run",
 							 syncmaster_open_runs(&runs,
@@ -93,10 +93,12 @@ syncmaster_check_runs(Health *health)
 		syncmaster_init_ids(&late.ids[i]);
 		late.oldest[i] = DT_NOEND;
 	}
-	counted = syncmaster_read_active_runs(&runs, NO_ENTRY_LIMIT,
-										  MAX_BLOCKS_READ, add_late_run, &late);
+	result = syncmaster_read_active_runs(&runs, NO_ENTRY_LIMIT, MAX_BLOCKS_READ,
+										 add_late_run, &late, complete);
 	syncmaster_close_app_table(&runs);
-	if (!counted)
+	if (result == RUN_READ_LOCKED)
+		syncmaster_add_locked_index(health, "runs", "run");
+	if (result == RUN_READ_NO_INDEX)
 		syncmaster_add_finding(
 			health, PROBLEM_WARNING, "runs", "run",
 			"was not looked at: no index on status of table \"run\" helps",
@@ -128,13 +130,17 @@ report_growth(Health *health, const GrowingTable *growing,
 			  const AppTable *table, Timestamp oldest)
 {
 	double rows = syncmaster_estimate_rows(table->rel);
-	int64 bytes = syncmaster_relation_bytes(RelationGetRelid(table->rel));
-	const char *size = TextDatumGetCString(
-		DirectFunctionCall1(pg_size_pretty, Int64GetDatum(bytes)));
+	double bytes;
+	const char *size =
+		syncmaster_table_bytes(table->rel, &bytes)
+			? psprintf(" in %s",
+					   TextDatumGetCString(DirectFunctionCall1(
+						   pg_size_pretty, Int64GetDatum((int64) bytes))))
+			: ""; /* an index is locked */
 	const char *count = rows < 0
 							? "rows"
 							: syncmaster_count((int64) rows, "row", "rows");
-	const char *about = psprintf("has %s%s in %s, the oldest of %s",
+	const char *about = psprintf("has %s%s%s, the oldest of %s",
 								 rows < 0 ? "" : "about ", count, size,
 								 timestamptz_to_str(oldest));
 	const char *limit = "syncmaster.health_retention";
@@ -167,8 +173,18 @@ syncmaster_check_growth(Health *health)
 								 syncmaster_open_growing(
 									 i, &table, health->extension.namespace)))
 			continue;
-		if (syncmaster_oldest_row(&table, &oldest))
-			report_growth(health, growing, &table, oldest);
+		switch (syncmaster_oldest_row(&table, NO_ENTRY_LIMIT, &oldest))
+		{
+			case OLDEST_ROW_FOUND:
+				report_growth(health, growing, &table, oldest);
+				break;
+			case OLDEST_ROW_LOCKED:
+				syncmaster_add_locked_index(health, "growth", growing->name);
+				break;
+			case OLDEST_ROW_NONE:
+			case OLDEST_ROW_UNKNOWN: /* the schema is not as it should be */
+				break;
+		}
 		syncmaster_close_app_table(&table);
 	}
 }

@@ -293,10 +293,11 @@ report_jobs(Health *health, JobReport *report)
 }
 
 /*
- * Has a transfer had a run since?
+ * Has a transfer had a run since?  *locked if that cannot be told now.
  */
 static bool
-has_run_since(const AppTable *runs, int64 transfer, TimestampTz since)
+has_run_since(const AppTable *runs, int64 transfer, TimestampTz since,
+			  bool *locked)
 {
 	Datum equal = Int64GetDatum(transfer);
 	OrderedScan scan;
@@ -306,7 +307,10 @@ has_run_since(const AppTable *runs, int64 transfer, TimestampTz since)
 	if (!syncmaster_begin_ordered_scan(&scan, runs->rel, runs->columns[0],
 									   &equal, BackwardScanDirection,
 									   NO_ENTRY_LIMIT))
+	{
+		*locked = *locked || scan.locked;
 		return true;
+	}
 	while (!found && syncmaster_next_ordered(&scan))
 	{
 		bool isnull;
@@ -325,9 +329,9 @@ has_run_since(const AppTable *runs, int64 transfer, TimestampTz since)
  */
 static void
 find_idle_queues(const AppTable *runs, TransferList *list, TimestampTz since,
-				 IdList *scheduled, IdList *manual)
+				 IdList *scheduled, IdList *manual, bool *locked)
 {
-	for (int64 i = 0; i < list->count;)
+	for (int64 i = 0; i < list->count && !*locked;)
 	{
 		const Transfer *first = &list->transfers[i];
 		bool busy = false;
@@ -340,7 +344,7 @@ find_idle_queues(const AppTable *runs, TransferList *list, TimestampTz since,
 		{
 			const Transfer *transfer = &list->transfers[i];
 
-			busy = busy || has_run_since(runs, transfer->id, since);
+			busy = busy || has_run_since(runs, transfer->id, since, locked);
 			if (transfer->updated_at >= since)
 				continue;
 			counts = true;
@@ -360,6 +364,7 @@ check_queues(Health *health, TransferList *list)
 	AppTable runs;
 	IdList scheduled;
 	IdList manual;
+	bool locked = false;
 
 	if (syncmaster_health_queue_idle == 0 || list->count == 0 ||
 		!syncmaster_may_look(
@@ -372,8 +377,10 @@ check_queues(Health *health, TransferList *list)
 	qsort(list->transfers, list->count, sizeof(Transfer), compare_queue);
 	find_idle_queues(&runs, list,
 					 syncmaster_ago(health, syncmaster_health_queue_idle),
-					 &scheduled, &manual);
+					 &scheduled, &manual, &locked);
 	syncmaster_close_app_table(&runs);
+	if (locked)
+		syncmaster_add_locked_index(health, "queues", "run");
 
 	if (scheduled.count > 0)
 		syncmaster_add_finding(

@@ -20,8 +20,8 @@
 
 #include <math.h>
 
-#include "access/relation.h"
 #include "access/xlog.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -55,11 +55,15 @@
 /* Without that index a small table is read from end to end. */
 #define MAX_BLOCKS_READ 100
 
-/* Of the newest runs so many are looked at, and those of the last hour count. */
-#define MAX_RECENT_ENTRIES 1000
+/*
+ * Of the newest runs so many are looked at, and those of the last hour count;
+ * so many entries may be visited, as some are of runs that are gone.
+ */
+#define MAX_RECENT_RUNS 1000
+#define MAX_RECENT_ENTRIES 5000
 #define RECENT_USECS (SECS_PER_HOUR * USECS_PER_SEC)
 
-/* Entries that a search for the first job may visit. */
+/* Entries that a search for the first row or job may visit. */
 #define MAX_FIRST_ENTRIES 1000
 
 PG_FUNCTION_INFO_V1(syncmaster_read_metrics);
@@ -117,6 +121,7 @@ put_schema(ReturnSetInfo *result, const ExtensionEntry *extension,
 {
 	Oid relid = get_relname_relid(syncmaster_version_relation.name,
 								  extension->namespace);
+	bool known;
 
 	if (OidIsValid(relid) &&
 		!ConditionalLockRelationOid(relid, AccessShareLock))
@@ -125,76 +130,19 @@ put_schema(ReturnSetInfo *result, const ExtensionEntry *extension,
 	if (OidIsValid(relid))
 		UnlockRelationOid(relid, AccessShareLock);
 
+	/* what another application wrote there may be anything */
+	known = revision->state == REVISION_KNOWN ||
+			revision->state == REVISION_NEWER ||
+			revision->state == REVISION_LEGACY;
 	put_metric(result, "syncmaster_schema_info", 1, "schema",
 			   extension->namespace_name, "revision",
-			   revision->id != NULL ? revision->id : "", "extension_version",
-			   extension->version, "library_version", SYNCMASTER_VERSION, NULL);
+			   known				  ? revision->id
+			   : revision->id != NULL ? "unknown"
+									  : "",
+			   "extension_version", extension->version, "library_version",
+			   SYNCMASTER_VERSION, NULL);
 	put_metric(result, "syncmaster_schema_in_step",
 			   syncmaster_is_in_step(extension, revision) ? 1 : 0, NULL);
-}
-
-/*
- * Open a relation that belongs to a table, unless it is locked; *locked says so.
- * NULL without that means that it was dropped just before.
- */
-static Relation
-open_part(Oid relid, bool *locked)
-{
-	Relation rel;
-
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
-	{
-		*locked = true;
-		return NULL;
-	}
-	rel = try_relation_open(relid, NoLock);
-	if (rel == NULL)
-		UnlockRelationOid(relid, AccessShareLock);
-	return rel;
-}
-
-/*
- * Blocks of a table, or of its TOAST table, and of the indexes.
- */
-static double
-count_blocks(Relation table, bool *locked)
-{
-	double blocks = RelationGetNumberOfBlocks(table);
-	ListCell *lc;
-
-	foreach (lc, RelationGetIndexList(table))
-	{
-		Relation index = open_part(lfirst_oid(lc), locked);
-
-		if (index == NULL)
-			continue;
-		blocks += RelationGetNumberOfBlocks(index);
-		relation_close(index, AccessShareLock);
-	}
-	return blocks;
-}
-
-/*
- * Bytes of a table with all that belongs to it; false if some of it is locked.
- */
-static bool
-table_bytes(Relation table, double *bytes)
-{
-	bool locked = false;
-	double blocks = count_blocks(table, &locked);
-
-	if (OidIsValid(table->rd_rel->reltoastrelid))
-	{
-		Relation toast = open_part(table->rd_rel->reltoastrelid, &locked);
-
-		if (toast != NULL)
-		{
-			blocks += count_blocks(toast, &locked);
-			relation_close(toast, AccessShareLock);
-		}
-	}
-	*bytes = blocks * BLCKSZ;
-	return !locked;
 }
 
 /*
@@ -228,7 +176,7 @@ put_tables(ReturnSetInfo *result, Oid namespace, int revision)
 		if (rows >= 0)
 			put_metric(result, "syncmaster_table_rows", rows, "table",
 					   relation->name, NULL);
-		if (table_bytes(table.rel, &bytes))
+		if (syncmaster_table_bytes(table.rel, &bytes))
 			put_metric(result, "syncmaster_table_size_bytes", bytes, "table",
 					   relation->name, NULL);
 		syncmaster_close_app_table(&table);
@@ -251,7 +199,8 @@ put_growth(ReturnSetInfo *result, Oid namespace)
 		if (syncmaster_open_growing(i, &table, namespace) != APP_TABLE_OPEN)
 			continue;
 		relid = ObjectIdGetDatum(RelationGetRelid(table.rel));
-		if (syncmaster_oldest_row(&table, &oldest))
+		if (syncmaster_oldest_row(&table, MAX_FIRST_ENTRIES, &oldest) ==
+			OLDEST_ROW_FOUND)
 			put_metric(result, "syncmaster_table_oldest_row_timestamp_seconds",
 					   unix_seconds(oldest), "table", name, NULL);
 		if (!RecoveryInProgress())
@@ -284,7 +233,8 @@ add_run(void *state, int status, const AppTable *runs, TupleTableSlot *slot)
 	Datum time = slot_getattr(slot, runs->columns[RUN_CREATED_AT], &isnull);
 
 	metrics->counts[status]++;
-	if (!isnull && DatumGetTimestampTz(time) < metrics->oldest[status])
+	if (!isnull && !TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(time)) &&
+		DatumGetTimestampTz(time) < metrics->oldest[status])
 		metrics->oldest[status] = DatumGetTimestampTz(time);
 	return true;
 }
@@ -293,16 +243,21 @@ static void
 put_active_runs(ReturnSetInfo *result, const AppTable *runs)
 {
 	ActiveRunMetrics metrics = {0};
+	bool complete[NACTIVE_STATUSES];
 
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 		metrics.oldest[i] = DT_NOEND;
-	if (!syncmaster_read_active_runs(runs, MAX_ACTIVE_ENTRIES, MAX_BLOCKS_READ,
-									 add_run, &metrics))
+	if (syncmaster_read_active_runs(runs, MAX_ACTIVE_ENTRIES, MAX_BLOCKS_READ,
+									add_run, &metrics,
+									complete) != RUN_READ_DONE)
 		return;
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 	{
 		put_metric(result, "syncmaster_active_runs", (double) metrics.counts[i],
 				   "status", syncmaster_active_statuses[i], NULL);
+		put_metric(result, "syncmaster_active_runs_complete",
+				   complete[i] ? 1 : 0, "status", syncmaster_active_statuses[i],
+				   NULL);
 		if (!TIMESTAMP_NOT_FINITE(metrics.oldest[i]))
 			put_metric(result,
 					   "syncmaster_active_runs_oldest_timestamp_seconds",
@@ -324,12 +279,13 @@ put_recent_runs(ReturnSetInfo *result, const AppTable *runs)
 	TimestampTz since = GetCurrentTimestamp() - RECENT_USECS;
 	TimestampTz newest = DT_NOBEGIN;
 	OrderedScan scan;
+	int seen = 0;
 
 	if (!syncmaster_begin_ordered_scan(&scan, runs->rel, runs->columns[RUN_ID],
 									   NULL, BackwardScanDirection,
 									   MAX_RECENT_ENTRIES))
 		return;
-	while (syncmaster_next_ordered(&scan))
+	while (seen++ < MAX_RECENT_RUNS && syncmaster_next_ordered(&scan))
 	{
 		bool isnull;
 		Datum value = slot_getattr(scan.slot, runs->columns[RUN_CREATED_AT],
@@ -397,13 +353,15 @@ put_jobs(ReturnSetInfo *result, Oid namespace)
 		double next;
 
 		/* paused jobs, which have no time, come last */
-		if (syncmaster_next_ordered(&scan))
+		while (syncmaster_next_ordered(&scan))
 		{
 			next = DatumGetFloat8(
 				slot_getattr(scan.slot, jobs.columns[0], &isnull));
-			if (!isnull && isfinite(next))
-				put_metric(result, "syncmaster_next_job_timestamp_seconds",
-						   next, NULL);
+			if (isnull || !isfinite(next))
+				continue;
+			put_metric(result, "syncmaster_next_job_timestamp_seconds", next,
+					   NULL);
+			break;
 		}
 		syncmaster_end_ordered_scan(&scan);
 	}
@@ -418,7 +376,9 @@ check_rights(const ExtensionEntry *extension)
 {
 	Oid view = get_relname_relid(VIEW, extension->namespace);
 
-	if (!OidIsValid(view) ||
+	/* a table of that name may be anybody's */
+	if (!OidIsValid(view) || get_rel_relkind(view) != RELKIND_VIEW ||
+		getExtensionOfObject(RelationRelationId, view) != extension->oid ||
 		pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, VIEW);
 }

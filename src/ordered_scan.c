@@ -26,6 +26,7 @@
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
@@ -52,20 +53,41 @@ is_ordered_by(Relation index, Relation rel, AttrNumber attnum)
 }
 
 /*
+ * The same of an index that is locked, as far as the catalogue tells.
+ */
+static bool
+leads_with(Oid indexid, AttrNumber attnum)
+{
+	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
+	bool result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_index) GETSTRUCT(tuple))->indkey.values[0] == attnum;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
  * Open the first such index that nobody has locked; NULL if there is none.
+ * *locked says whether one that is locked has the column in front.
  */
 static Relation
-open_index(Relation rel, AttrNumber attnum)
+open_index(Relation rel, AttrNumber attnum, bool *locked)
 {
 	ListCell *lc;
 
+	*locked = false;
 	foreach (lc, RelationGetIndexList(rel))
 	{
 		Oid indexid = lfirst_oid(lc);
 		Relation index;
 
 		if (!ConditionalLockRelationOid(indexid, AccessShareLock))
+		{
+			*locked = *locked || leads_with(indexid, attnum);
 			continue;
+		}
 		index = try_relation_open(indexid, NoLock);
 		if (index == NULL) /* dropped just before */
 			UnlockRelationOid(indexid, AccessShareLock);
@@ -79,7 +101,8 @@ open_index(Relation rel, AttrNumber attnum)
 
 /*
  * Begin to read a table that the caller has opened, in the order of a column;
- * with "equal", only rows in which it has that value.  False if no index helps.
+ * with "equal", only rows in which it has that value.  False if no index helps, or none that
+ * is not locked.
  */
 bool
 syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
@@ -88,7 +111,7 @@ syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
 {
 	ScanKeyData key;
 
-	scan->index = open_index(rel, attnum);
+	scan->index = open_index(rel, attnum, &scan->locked);
 	if (scan->index == NULL)
 		return false;
 	if (equal != NULL)

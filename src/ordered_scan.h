@@ -23,6 +23,7 @@ typedef struct OrderedScan
 {
 	TupleTableSlot *slot; /* the current row */
 	int64 entries_left;	  /* 0 after a scan that ended for want of them */
+	bool locked; /* if none was begun: an index that is locked may help */
 	ScanDirection direction;
 	Relation index;
 	Snapshot snapshot;

@@ -316,6 +316,16 @@ cmp_ok($buffers, '>', 1500, 'dead entries cost something');
 cmp_ok($buffers, '<', 3000, '... but no more than they may');
 is(metrics($node, 'large')->{'syncmaster_active_runs status=CREATED'},
 	3, 'new runs are found nevertheless');
+is(metrics($node, 'large')->{'syncmaster_active_runs_complete status=CREATED'},
+	0, '... and it is told that others may be behind them');
+is(metrics($node, 'large')->{'syncmaster_active_runs_complete status=STARTED'},
+	1, '... of that status');
+query('large', 'DELETE FROM run WHERE id <= 2000');
+is( names(metrics($node, 'large'), qr/oldest_row.*run/),
+	'', 'an oldest row behind too many dead entries is not looked for');
+is( query('large', q{SELECT check_name FROM syncmaster_health()
+		WHERE check_name = 'growth' AND subject = 'run'}),
+	'growth', '... but by syncmaster_health()');
 $node->wait_for_catchup($standby);
 cmp_ok(cost($standby, 'large'), '<', 3000, 'also on a standby');
 is(metrics($standby, 'large')->{'syncmaster_active_runs status=CREATED'},
@@ -323,6 +333,8 @@ is(metrics($standby, 'large')->{'syncmaster_active_runs status=CREATED'},
 end_session($old);
 query('large', 'VACUUM run');
 cmp_ok(cost($node, 'large'), '<', 1500, 'after VACUUM it is as before');
+is(metrics($node, 'large')->{'syncmaster_active_runs_complete status=CREATED'},
+	1, '... and all are counted');
 
 # More active runs than are looked at: the limit is shown.
 query('large', q{
@@ -330,6 +342,8 @@ query('large', q{
 		SELECT 1, 'CREATED', 'MANUAL', '{}' FROM generate_series(1, 5001)});
 is(metrics($node, 'large')->{'syncmaster_active_runs status=CREATED'},
 	5000, 'more active runs than are counted');
+is(metrics($node, 'large')->{'syncmaster_active_runs_complete status=CREATED'},
+	0, '... which is told');
 
 # What may be seen of the newest runs: a thousand of them.
 is( metrics($node, 'large')->{'syncmaster_recent_runs status=FINISHED'}

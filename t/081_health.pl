@@ -162,6 +162,30 @@ $node->safe_psql('postgres', q{
 	ALTER TABLE transfer DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY});
 
 # ---------------------------------------------------------------------------
+# What belongs to a table, locked
+
+sub beside
+{
+	my ($sql) = @_;
+	my $session = begin_session($node, 'postgres', $superuser, "BEGIN; $sql;");
+	my $found = health("SET lock_timeout = '1ms'");
+
+	end_session($session);
+	return join "\n", grep { /not looked at/ } split /\n/, $found;
+}
+
+is(beside('SELECT 1'), '', 'all can be looked at');
+is(beside('REINDEX INDEX ix__run__status'),
+	'', 'without an index on the status a small table is read');
+is( beside('REINDEX TABLE run'),
+	join("\n", map { qq{warning, $_: was not looked at: an index of table "run" is locked} }
+		qw(queues growth)),
+	'the indexes of run are locked');
+is( beside('ALTER SEQUENCE run_id_seq RENAME TO other_seq'),
+	'warning, schema: was not looked at: something that belongs to a table is locked',
+	'a sequence is locked');
+
+# ---------------------------------------------------------------------------
 # A standby, and a read-only transaction
 
 $node->backup('backup');
