@@ -260,6 +260,31 @@ RESET syncmaster.secret_key_file;
 DROP OWNED BY regress_syncmaster_dba, regress_syncmaster_monitor;
 DROP ROLE regress_syncmaster_dba, regress_syncmaster_monitor;
 
+-- times that are none hide no others
+BEGIN;
+DELETE FROM run;
+INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+    VALUES (1, 'CREATED', 'MANUAL', '{}', '-infinity'),
+        (1, 'CREATED', 'MANUAL', '{}', '2020-01-01 00:00:00+00');
+INSERT INTO apscheduler_jobs (id, next_run_time, job_state)
+    VALUES ('-1', '-Infinity', ''), ('-2', 1000, '');
+SELECT name, value FROM syncmaster_metrics
+WHERE name ~ 'next_job|active_runs_oldest' ORDER BY name COLLATE "C";
+ROLLBACK;
+
+-- what another application calls its revision is no label
+BEGIN;
+UPDATE alembic_version SET version_num = repeat('f', 32);
+SELECT labels ->> 'revision' AS revision FROM syncmaster_metrics
+WHERE name = 'syncmaster_schema_info';
+ROLLBACK;
+
+-- a view of that name has to be the extension's
+BEGIN;
+ALTER EXTENSION syncmaster DROP VIEW syncmaster_metrics;
+SELECT count(*) FROM syncmaster_read_metrics();
+ROLLBACK;
+
 -- at older revisions, and without a schema
 SET client_min_messages = warning;
 SELECT syncmaster_downgrade('0012');

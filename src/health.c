@@ -278,6 +278,15 @@ check_schema(Health *health)
 					 first->object_type, first->object_name, first->problem),
 			"SELECT * FROM syncmaster_check() lists them, with SQL that mends "
 			"them.");
+	else if (health->revision.state == REVISION_KNOWN &&
+			 !syncmaster_is_in_step(&health->extension, &health->revision))
+		syncmaster_add_finding(
+			health, PROBLEM_WARNING, "schema", context.schema,
+			psprintf("is at revision %s, the extension at version %s, the "
+					 "library at %s",
+					 health->revision.id, health->extension.version,
+					 SYNCMASTER_VERSION),
+			"SELECT syncmaster_full_version() says what to do.");
 	report_indexes(health, indexes);
 }
 
