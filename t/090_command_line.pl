@@ -112,6 +112,8 @@ foreach my $case (
 	[ [ 'downgrade', '-1', '--sql' ], qr/downgrade has no option --sql/ ],
 	[ ['--frob'], qr/unknown option --frob/ ],
 	[ ['--env-file'], qr/--env-file needs a value/ ],
+	[ [ '--env-file', '', 'current' ], qr/--env-file needs a value/ ],
+	[ [ '--env-file=', 'current' ], qr/--env-file needs a value/ ],
 	[ [ 'superusers', 'add' ], qr/an argument is missing/ ],
 	[ [ 'superusers', 'promote' ], qr/list, add NAME/ ],
 	[ [ 'history', '-r', '0012' ], qr/FROM:TO/ ])
@@ -227,6 +229,7 @@ foreach my $case (
 	[ 'double quotes', qq{SYNCMASTER__DATABASE__URL="$good"  # ours\n} ],
 	[ 'single quotes, blanks', qq{  export   SYNCMASTER__DATABASE__URL = '$good' \n} ],
 	[ 'lines of Windows', "TZ=UTC\r\nSYNCMASTER__DATABASE__URL=$good\r\n" ],
+	[ 'a byte order mark', "\xef\xbb\xbfSYNCMASTER__DATABASE__URL=$good\n" ],
 	[ 'a comment behind', "SYNCMASTER__DATABASE__URL=$good # ours\n" ],
 	[ 'twice', "SYNCMASTER__DATABASE__URL=nonsense\nSYNCMASTER__DATABASE__URL=$good\n" ],
 	[
@@ -259,6 +262,21 @@ foreach my $case (
 	unlink $file;
 }
 ok(!-e $canary, 'nothing of a file was run');
+
+# A service in the environment is another database than that of the file.
+my $service = write_file($node->basedir . '/service',
+	"[other]\nhost=127.0.0.1\nport=$port\nuser=plain\npassword=$password{plain}\ndbname=postgres\n");
+my %service = (PGSERVICEFILE => $service, PGSERVICE => 'other');
+my $libpq_file = write_file($node->basedir . '/libpq',
+	join "\n", map { "$_='$libpq{$_}'" } grep { $_ ne 'PGPASSWORD' } sort keys %libpq);
+ends('the environment: a service', { env => \%service, args => ['current'] }, 0, '');
+ends('file: a service and an address in the environment',
+	{ env => { %service, PGHOSTADDR => '127.0.0.2', PGPASSWORD => $password{codes} },
+		args => [ '--env-file', $libpq_file, 'current' ] }, 0, "0007\n");
+ends('file: a service',
+	{ env => { %libpq, PGSERVICEFILE => $service },
+		args => [ '--env-file', write_file($node->basedir . '/other', "PGSERVICE=other\n"), 'current' ] },
+	0, '');
 ends('file: none', { args => [ 'current', '--env-file=/does/not/exist' ] },
 	2, '', qr/cannot read/);
 

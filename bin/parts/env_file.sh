@@ -66,6 +66,20 @@ unquote_value()
 	esac
 }
 
+# The file names another database than the environment's address or service,
+# to which libpq gives precedence; and a host has its own address and port.
+forget_another_database()
+{
+	unset SYNCMASTER__DATABASE__URL
+	case $named in *' PGSERVICE '*) ;; *) unset PGSERVICE ;; esac
+	case $named in
+		*' PGHOST '*)
+			case $named in *' PGHOSTADDR '*) ;; *) unset PGHOSTADDR ;; esac
+			case $named in *' PGPORT '*) ;; *) unset PGPORT ;; esac
+			;;
+	esac
+}
+
 read_env_file()
 {
 	if [ ! -r "$1" ] || [ -d "$1" ]; then
@@ -73,9 +87,11 @@ read_env_file()
 	fi
 	number=0
 	url=
+	named=' '
 	while IFS= read -r line || [ -n "$line" ]; do
 		number=$((number + 1))
 		place="$1, line $number"
+		[ "$number" -gt 1 ] || line=${line#"$byte_order_mark"}
 		line=${line%"$cr"}
 		line=${line#"${line%%[![:space:]]*}"}
 		case $line in
@@ -97,15 +113,14 @@ read_env_file()
 			PG[A-Z]*)
 				unquote_value "$value"
 				export "$name=$value"
-				named_by_file=1
+				named="$named$name "
 				;;
 		esac
 	done <"$1"
 	if [ -n "$url" ]; then
 		SYNCMASTER__DATABASE__URL=$url
-	elif [ -n "$named_by_file" ]; then
-		# The file names another database than the environment's address.
-		unset SYNCMASTER__DATABASE__URL
+	elif [ "$named" != ' ' ]; then
+		forget_another_database
 	else
 		fail 2 "$1 contains neither SYNCMASTER__DATABASE__URL nor PG..."
 	fi

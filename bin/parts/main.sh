@@ -6,7 +6,6 @@ newest=$(revisions | {
 	echo "$id"
 })
 env_file=
-named_by_file=
 quiet=
 given=
 range=
@@ -17,6 +16,13 @@ check_heads=
 dry_run=
 indicate=
 
+# An empty value, as of an unset variable, must not lead to the environment's database.
+use_env_file()
+{
+	[ -n "$1" ] || wrong_usage "--env-file needs a value"
+	env_file=$1
+}
+
 count=$#
 while [ "$count" -gt 0 ]; do
 	argument=$1
@@ -26,7 +32,7 @@ while [ "$count" -gt 0 ]; do
 		--env-file | -r | --rev-range)
 			[ "$count" -gt 0 ] || wrong_usage "$argument needs a value"
 			case $argument in
-				--env-file) env_file=$1 ;;
+				--env-file) use_env_file "$1" ;;
 				*)
 					range=$1
 					given="$given --rev-range"
@@ -35,7 +41,7 @@ while [ "$count" -gt 0 ]; do
 			shift
 			count=$((count - 1))
 			;;
-		--env-file=*) env_file=${argument#*=} ;;
+		--env-file=*) use_env_file "${argument#*=}" ;;
 		--rev-range=*)
 			range=${argument#*=}
 			given="$given --rev-range"

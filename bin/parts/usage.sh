@@ -39,6 +39,7 @@ child=
 state=
 signal=
 cr=$(printf '\r')
+byte_order_mark=$(printf '\357\273\277')
 
 fail()
 {
