@@ -457,6 +457,26 @@ ends('a lock is not to be had', { url => socket_url($busy), args => ['upgrade'],
 	env => { PGOPTIONS => '-c syncmaster.lock_timeout=10' } },
 	5, '', qr/could not lock table "celery_taskmeta".*holder/s);
 
+my $version_holder = begin_session($node, $busy, 'plain',
+	'BEGIN; LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE;');
+ends("the revision's lock is not to be had: $_", { url => socket_url($busy), args => [$_],
+	env => { PGOPTIONS => '-c lock_timeout=10ms' } }, 5, '', qr/lock timeout/)
+  foreach qw(current check upgrade);
+end_session($version_holder);
+my $alembic_holder = begin_session($node, $address, 'plain',
+	'BEGIN; LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE;');
+ends("the lock of Alembic's table is not to be had: $_", { url => socket_url($address), args => [$_],
+	env => { PGOPTIONS => '-c lock_timeout=10ms' } }, 5, '', qr/lock timeout/)
+  foreach qw(current plan);
+end_session($alembic_holder);
+my $sole = begin_session($node, $address, 'plain',
+	'BEGIN; SELECT pg_advisory_xact_lock(1937337955, 1684172141);');
+ends("another's turn: $_", { url => socket_url($address), args => [$_],
+	env => { PGOPTIONS => '-c lock_timeout=10ms' } }, 5, '', qr/waiting for another.*lock timeout/s)
+  foreach qw(plan upgrade);
+ends("another's turn: current", { url => socket_url($address), args => ['current'] }, 0, "0007\n");
+end_session($sole);
+
 # The address must not be seen while it waits: not in the process list, not in a
 # file, not on the terminal.
 my $waiter = start_command_line(url => url('codes', "$tcp/$busy"),
@@ -500,6 +520,14 @@ is(join(' ', map { $_->{status} } @results), '0 0 0 0 0', 'five on an empty data
 is(scalar(grep { $_->{out} eq "upgrade base -> $head (head)\n" } @results), 1, 'one upgraded');
 is(scalar(grep { $_->{out} eq "nothing to do, $head (head)\n" } @results), 4,
 	'four found nothing to do');
+
+# Those that only ask make the extension one after the other, too.
+my $askers = new_database('askers');
+my @asking = map { start_command_line(url => socket_url($askers), args => ['preflight']) } 1 .. 4;
+push @asking, start_command_line(url => socket_url($askers), args => ['upgrade']);
+my @answers = map { finish_command_line($_) } @asking;
+is(join(' ', map { $_->{status} } @answers), '0 0 0 0 0', 'four ask, one upgrades')
+  or diag(map { $_->{err} } @answers);
 
 # Interrupted, it cancels at the server.
 foreach my $case ([ 'INT', 130 ], [ 'TERM', 143 ], [ 'HUP', 129 ])

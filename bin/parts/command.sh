@@ -6,8 +6,15 @@
 # statements before the call.
 change()
 {
-	call=$1
-	install=$2
+	statements="\\if :installed
+SELECT true AS installed \\gset
+\\else
+$2
+\\endif
+\\if :ERROR
+\\else
+SELECT :\"schema\".$1 AS reached \\gset
+\\endif"
 	settings=$3
 	shift 3
 	run -v wait=true -v command="$command" "$@" <<SQL
@@ -15,24 +22,7 @@ $(begin)
 $(require_extension)
 $(read_revision)
 $settings
-\set ON_ERROR_STOP off
-\if :installed
-SELECT true AS installed \gset
-\else
-$install
-\endif
-\if :ERROR
-\else
-SELECT :"schema".$call AS reached \gset
-\endif
-\set failed :ERROR
-\set outcome :SQLSTATE
-\set ON_ERROR_STOP on
-\if :failed
-ROLLBACK;
-$(finish :outcome)
-\q
-\endif
+$(attempt "$statements")
 SELECT CASE WHEN :'revision' = :'reached' THEN 'nothing to do, '
             ELSE format('%s %s -> ', :'command', :'revision') END
        || :'reached'
@@ -80,20 +70,26 @@ stamp()
 }
 
 # Ask $1, a script that leaves psql's variables "found" and "lines"; where the
-# extension is not in the database, it is for as long as that takes.
+# extension is not in the database, it is for as long as that takes, and two
+# cannot make it at a time.
 ask()
 {
 	script=$1
 	shift
 	run "$@" <<SQL
 $(begin)
+\if :installed
+\else
+$(wait_for_others)
+$(find_extension)
+\endif
 $(require_extension)
 $(read_revision)
 \if :installed
 \else
-$(install_functions)
+$(attempt "$(install_functions)")
 \endif
-$script
+$(attempt "$script")
 ROLLBACK;
 SELECT :'lines' <> '' AS anything \gset
 \if :anything
@@ -199,25 +195,14 @@ SQL
 # condition on them that is worth exit status 4.
 call_and_print()
 {
-	call=$1
-	columns=$2
-	condition=$3
+	statement="SELECT coalesce(bool_or($3), false) AS found,
+       coalesce(string_agg($2, E'\\n'), '') AS lines
+FROM :\"schema\".$1 r \\gset"
 	shift 3
 	run -v wait=true -v required=true "$@" <<SQL
 $(begin)
 $(require_extension)
-\set ON_ERROR_STOP off
-SELECT coalesce(bool_or($condition), false) AS found,
-       coalesce(string_agg($columns, E'\n'), '') AS lines
-FROM :"schema".$call r \gset
-\set failed :ERROR
-\set outcome :SQLSTATE
-\set ON_ERROR_STOP on
-\if :failed
-ROLLBACK;
-$(finish :outcome)
-\q
-\endif
+$(attempt "$statement")
 COMMIT;
 SELECT :'lines' <> '' AS anything \gset
 \if :anything

@@ -1,29 +1,61 @@
 # shellcheck shell=sh
 # Pieces of the scripts that psql runs.
 
-# Names resolve in pg_catalog alone, as the schema may contain anybody's
-# functions.  The lock is this program's own; whoever waited looks again at
-# what is there.
-begin()
+# Do $1, a statement, or some of which the last one may fail, and leave word of
+# why it failed: whoever did not get a lock may try again.
+attempt()
 {
-	cat <<'SQL'
-BEGIN ISOLATION LEVEL READ COMMITTED;
-SELECT coalesce(pg_catalog.current_schema(), '') AS schema \gset
-SET LOCAL search_path = pg_catalog, pg_temp;
-\if :wait
+	cat <<SQL
+\set ON_ERROR_STOP off
+$1
+\set failed :ERROR
+\set outcome :SQLSTATE
+\set ON_ERROR_STOP on
+\if :failed
+ROLLBACK;
+$(finish :outcome)
+\q
+\endif
+SQL
+}
+
+# Wait for others of this program to end: the lock is its own.
+wait_for_others()
+{
+	cat <<SQL
 SELECT pg_try_advisory_xact_lock(1937337955, 1684172141) AS alone \gset
 \if :alone
 \else
 \if :verbose
 \warn 'waiting for another syncmaster-db to end'
 \endif
-SELECT pg_advisory_xact_lock(1937337955, 1684172141) \gset
+$(attempt 'SELECT pg_advisory_xact_lock(1937337955, 1684172141) \gset')
 \endif
-\endif
+SQL
+}
+
+find_extension()
+{
+	cat <<'SQL'
 SELECT count(*) > 0 AS installed,
        coalesce(max(nspname::text), :'schema') AS schema
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE extname = 'syncmaster' \gset
+SQL
+}
+
+# Names resolve in pg_catalog alone, as the schema may contain anybody's
+# functions.  Whoever waited looks at what is there only then.
+begin()
+{
+	cat <<SQL
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SELECT coalesce(pg_catalog.current_schema(), '') AS schema \gset
+SET LOCAL search_path = pg_catalog, pg_temp;
+\if :wait
+$(wait_for_others)
+\endif
+$(find_extension)
 SELECT count(*) > 0 AS available,
        coalesce(lpad(split_part(max(default_version), '.', 2), 4, '0'),
                 :'newest') AS head
@@ -62,10 +94,11 @@ SQL
 # anybody's, so nothing but an ordinary one is read, and no policy is run.
 read_revision()
 {
-	cat <<'SQL'
+	cat <<SQL
 \set revision base
 \if :installed
-SELECT coalesce(:"schema".syncmaster_schema_version(), 'base') AS revision \gset
+$(attempt "SELECT coalesce(:\"schema\".syncmaster_schema_version(), 'base')
+	AS revision \\gset")
 \else
 PREPARE is_version_table AS
 SELECT count(*) > 0 AS readable
@@ -77,7 +110,7 @@ AND c.relkind = 'r' AND NOT c.relrowsecurity
 AND a.atttypid = 'varchar'::regtype;
 EXECUTE is_version_table \gset
 \if :readable
-LOCK TABLE :"schema".alembic_version IN ACCESS SHARE MODE;
+$(attempt 'LOCK TABLE :"schema".alembic_version IN ACCESS SHARE MODE;')
 EXECUTE is_version_table \gset
 \endif
 \if :readable
