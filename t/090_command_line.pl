@@ -10,6 +10,7 @@ use lib "$FindBin::RealBin/../test/perl";
 use CommandLine;
 use Credentials;
 use File::Spec;
+use IO::Socket::INET;
 use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -495,7 +496,7 @@ unlike($seen, qr/\Q$_\E/, 'no password in the process list')
 my @left = grep { -f } glob $node->basedir . '/tmp.*';
 is(scalar @left, 1, 'one temporary file');
 is(sprintf('%04o', (stat $left[0])[2] & 07777), '0600', 'which nobody else can read');
-is(slurp_file($left[0]), "unfinished\n", 'and which holds no password');
+is(slurp_file($left[0]), "connected\n", 'and which holds no password');
 
 # A second one waits for the first, and then has nothing to do.
 my $second = start_command_line(url => socket_url($busy), args => ['upgrade']);
@@ -529,13 +530,16 @@ my @answers = map { finish_command_line($_) } @asking;
 is(join(' ', map { $_->{status} } @answers), '0 0 0 0 0', 'four ask, one upgrades')
   or diag(map { $_->{err} } @answers);
 
-# Interrupted, it cancels at the server.
-foreach my $case ([ 'INT', 130 ], [ 'TERM', 143 ], [ 'HUP', 129 ])
+# Interrupted, it cancels at the server, even if psql gets the signal as well.
+foreach my $case ([ 'INT', 130 ], [ 'TERM', 143 ], [ 'HUP', 129 ],
+	[ '-INT', 130 ], [ '-TERM', 143 ], [ '-HUP', 129 ])
 {
 	my ($name, $status) = @$case;
+	next if $name =~ /^-/ && !grep { -x "$_/setsid" } split /:/, $ENV{PATH};
 	my $hold = begin_session($node, $busy, 'plain',
 		'BEGIN; LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE;');
 	my $victim = start_command_line(url => socket_url($busy), args => [ 'downgrade', '-1' ],
+		shell => $name =~ /^-/ ? 'setsid' : '',
 		env => { PGOPTIONS => '-c syncmaster.lock_timeout=0' });
 	$node->poll_query_until($busy, q{SELECT count(*) > 0 FROM pg_stat_activity
 		WHERE application_name = 'syncmaster-db' AND wait_event_type = 'Lock'})
@@ -548,6 +552,22 @@ foreach my $case ([ 'INT', 130 ], [ 'TERM', 143 ], [ 'HUP', 129 ])
 	is($node->safe_psql($busy, "SELECT syncmaster_schema_version() || count(*)
 		FROM pg_stat_activity WHERE application_name = 'syncmaster-db'"),
 		"${head}0", "SIG$name: nothing happened, nobody is left");
+}
+
+# Interrupted while it connects, it does not go on.
+my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
+  or die "could not listen: $!";
+foreach my $case ([ 'INT', 130 ], [ 'TERM', 143 ], [ 'HUP', 129 ])
+{
+	my ($name, $status) = @$case;
+	my $victim = start_command_line(args => ['upgrade'],
+		url => 'postgresql://u@127.0.0.1:' . $listener->sockport . '/d',
+		env => { PGCONNECT_TIMEOUT => 0 });
+	my $connection = $listener->accept or die "nobody connects: $!";
+	sysread $connection, my $request, 1 or die 'psql does not speak';
+	signal_command_line($victim, $name);
+	is(finish_command_line($victim)->{status}, $status, "SIG$name while it connects: exit status");
+	is($victim->{err}, '', "SIG$name while it connects: no errors");
 }
 
 # On a terminal, what takes its time says how long.

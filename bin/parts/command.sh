@@ -28,6 +28,7 @@ SELECT CASE WHEN :'revision' = :'reached' THEN 'nothing to do, '
        || :'reached'
        || CASE WHEN :'reached' = :'head' THEN ' (head)' ELSE '' END
        AS result \gset
+$(finish committing)
 COMMIT;
 \if :verbose
 \echo :result
@@ -203,6 +204,7 @@ FROM :\"schema\".$1 r \\gset"
 $(begin)
 $(require_extension)
 $(attempt "$statement")
+$(finish committing)
 COMMIT;
 SELECT :'lines' <> '' AS anything \gset
 \if :anything

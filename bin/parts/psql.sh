@@ -21,16 +21,18 @@ cleanup()
 }
 
 # psql cancels at the server when it is interrupted; twice is an order to go.
+# While it connects, it ignores that, and has not sent anything; while it
+# commits, there is nothing to cancel any more.
 # shellcheck disable=SC2317 # called by traps
 interrupt()
 {
-	if [ -z "$child" ]; then
-		exit "$1"
-	elif [ -z "$signal" ]; then
-		kill -INT "$child" 2>/dev/null || :
-	else
-		kill -TERM "$child" 2>/dev/null || :
-	fi
+	[ -n "$child" ] || exit "$1"
+	read -r reached <"$state" || reached=
+	case $signal,$reached in
+		,committing | ,done | ,found) ;;
+		,unfinished | [!,]*) kill -KILL "$child" 2>/dev/null || : ;;
+		*) kill -INT "$child" 2>/dev/null || : ;;
+	esac
 	signal=$1
 }
 
@@ -51,31 +53,42 @@ prepare()
 		fail 1 "cannot make a temporary file; set TMPDIR"
 }
 
-# Run the script on standard input; $@ are more options of psql.  What came of
-# it is left in the file $state by the script.
+# Run the script on standard input; $@ are more options of psql.  How far it got
+# and what came of it is left in the file $state by the script.
 run()
 {
 	echo unfinished >"$state"
-	# A background process does not get this standard input by itself.
+	# A background process does not get this standard input by itself.  What is
+	# sent to all processes at once must not end psql before it has cancelled.
 	exec 3<&0
-	"$psql" -XqwAt -P pager=off -F ': ' -v ON_ERROR_STOP=1 \
-		-v state="$state" -v verbose="$verbose" -v progress="$progress" \
-		-v newest="$newest" -v wait=false -v required=false "$@" \
-		<&3 3<&- &
+	(
+		trap '' HUP TERM
+		exec "$psql" -XqwAt -P pager=off -F ': ' -v ON_ERROR_STOP=1 \
+			-v state="$state" -v verbose="$verbose" -v progress="$progress" \
+			-v newest="$newest" -v wait=false -v required=false "$@"
+	) <&3 3<&- &
 	child=$!
 	exec 3<&-
 	while :; do
 		status=0
-		wait "$child" || status=$?
+		# Some shells would say that it was killed.
+		wait "$child" 2>/dev/null || status=$?
 		kill -0 "$child" 2>/dev/null || break
 	done
 	child=
-	[ -z "$signal" ] || exit "$signal"
 
+	# It may be done in spite of a signal.
 	read -r outcome <"$state" || outcome=unfinished
+	case $outcome,$status,$signal in
+		done,*) exit 0 ;;
+		found,*) exit 4 ;;
+		committing,2,* | committing,*,?*)
+			echo "$program: ended while it committed, so look at what came" \
+				"of it" >&2
+			;;
+	esac
+	[ -z "$signal" ] || exit "$signal"
 	case $status,$outcome in
-		0,done) exit 0 ;;
-		0,found) exit 4 ;;
 		# lock_not_available, object_in_use, serialization_failure, deadlock
 		0,55P03 | 0,55006 | 0,40001 | 0,40P01) exit 5 ;;
 		2,*) exit 3 ;;

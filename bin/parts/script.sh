@@ -49,6 +49,7 @@ SQL
 begin()
 {
 	cat <<SQL
+$(finish connected)
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT coalesce(pg_catalog.current_schema(), '') AS schema \gset
 SET LOCAL search_path = pg_catalog, pg_temp;
