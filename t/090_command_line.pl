@@ -135,6 +135,9 @@ ends('@ in a password, as it is',
 ends('/ in a user name, as it is',
 	{ url => "postgresql+asyncpg://hid/den:pw\@$tcp/d", args => ['current'] },
 	2, '', qr/^((?!den).)*write \@ as %40((?!den).)*$/);
+ends('text behind an IPv6 address',
+	{ url => 'postgresql+asyncpg://u:pw@[::1]5432/d', args => ['current'] },
+	2, '', qr/no proper host and port/);
 ends('an unknown parameter',
 	{ url => socket_url('postgres') . '&frob=1', args => ['current'] },
 	2, '', qr/neither asyncpg's nor libpq's: frob/);
@@ -172,6 +175,8 @@ foreach my $case (
 		url => lc(encode($password{codes})) =~ s/^/postgresql:\/\/codes:/r
 		  =~ s/%61/A/r . "\@$tcp/$address"
 	],
+	[ 'a backslash and codes that are none',
+		url => url('codes', "$tcp/$address") . '?application_name=%5c0101\\0101%zz%' ],
 	[ 'the scheme postgresql', url => url('plain', "$tcp/$address") =~ s/\+asyncpg//r ],
 	[ 'no port', url => url('plain', "127.0.0.1/$address"), env => { PGPORT => $port },
 		status => 3 ],
@@ -493,10 +498,11 @@ my $seen = join "\n", @processes;
 like($seen, qr/psql/, 'psql is among them');
 unlike($seen, qr/\Q$_\E/, 'no password in the process list')
   foreach $password{codes}, encode($password{codes}), 'p@s', 'p%40s';
-my @left = grep { -f } glob $node->basedir . '/tmp.*';
-is(scalar @left, 1, 'one temporary file');
-is(sprintf('%04o', (stat $left[0])[2] & 07777), '0600', 'which nobody else can read');
-is(slurp_file($left[0]), "connected\n", 'and which holds no password');
+my @left = glob $node->basedir . '/tmp.*';
+is(scalar @left, 1, 'one temporary folder');
+is(sprintf('%04o', (stat $left[0])[2] & 07777), '0700', 'which nobody else can read');
+is(slurp_file("$left[0]/state"), "connected\n", 'and which holds no password');
+is(-s "$left[0]/output", 0, 'nor does what is printed');
 
 # A second one waits for the first, and then has nothing to do.
 my $second = start_command_line(url => socket_url($busy), args => ['upgrade']);
@@ -511,7 +517,26 @@ my $last = finish_command_line($second);
 is($last->{status}, 0, 'the second ends well') or diag($last->{err});
 is($last->{out}, "nothing to do, $head (head)\n", 'the second had nothing to do');
 like($last->{err}, qr/waiting for another syncmaster-db/, 'the second said that it waits');
-is(join('', glob $node->basedir . '/tmp.*'), '', 'no temporary file is left');
+is(join('', glob $node->basedir . '/tmp.*'), '', 'no temporary folder is left');
+
+# Output that is lost, and standard files that are closed.
+foreach my $case (
+	[ 'lost: upgrade --sql', 'exec "$0" "$@" >/dev/full', [ 'upgrade', '--sql', 'head' ], 1, qr/what it prints is lost/ ],
+	[ 'lost: current', 'exec "$0" "$@" >/dev/full', ['current'], 1, qr/what it prints is lost/ ],
+	[ 'closed: all', 'exec "$0" "$@" <&- >&- 2>&-', ['current'], 0 ],
+	[ 'closed: standard output', 'exec "$0" "$@" >&-', ['current'], 0 ])
+{
+	my ($name, $command, $arguments, $status, $err) = @$case;
+	next if $command =~ /full/ && !-c '/dev/full';
+	ends($name, { url => socket_url($busy), args => $arguments,
+		wrapper => [ 'sh', '-c', $command ] }, $status, '', $err);
+}
+
+# Many codes are decoded in a moment, which is less than a process for each takes.
+my $began = (times)[2];
+ends('many codes', { url => url('plain', "$tcp/$address?options=" . '-c%20a.b%3D' . '%41' x 3000), args => ['current'] },
+	0, "0007\n");
+cmp_ok((times)[2] - $began, '<', 2, 'many codes: CPU time');
 
 # Five on an empty database.
 my $race = new_database('race');

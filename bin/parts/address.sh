@@ -2,32 +2,42 @@
 # The address of a database, in libpq's variables.
 
 # Decode %XX in $1, as Python's unquote() does: what is no such code stays.
-# Works by the shell alone, as it is used on passwords.
+# Works by the shell alone, as it is used on passwords, and without a process
+# for each code: printf gets all of them as octal numbers.
 decode()
 {
-	encoded=$1
+	# The full stop keeps a last % and a last newline.
+	set -f
+	IFS=%
+	# shellcheck disable=SC2086 # split at each %
+	set -- $1.
+	unset IFS
+	set +f
 	decoded=
-	while :; do
-		case $encoded in
-			*%*) ;;
-			*) break ;;
-		esac
-		decoded=$decoded${encoded%%\%*}
-		encoded=${encoded#*\%}
-		case $encoded in
-			00*) wrong_usage "SYNCMASTER__DATABASE__URL contains %00" ;;
-			[0-9A-Fa-f][0-9A-Fa-f]*)
-				byte=$(printf '%03o' "0x${encoded%"${encoded#??}"}")
-				# The full stop keeps a newline from being stripped.
-				# shellcheck disable=SC2059 # three octal digits
-				byte=$(printf "\\$byte.")
-				decoded=$decoded${byte%.}
+	mark=
+	for encoded; do
+		case $mark$encoded in
+			%00*) wrong_usage "SYNCMASTER__DATABASE__URL contains %00" ;;
+			%[0-9A-Fa-f][0-9A-Fa-f]*)
+				byte=$((0x${encoded%"${encoded#??}"}))
+				decoded=$decoded\\0$((byte / 64))$((byte / 8 % 8))$((byte % 8))
 				encoded=${encoded#??}
 				;;
-			*) decoded=$decoded% ;;
+			*) decoded=$decoded$mark ;;
 		esac
+		mark=%
+		while :; do
+			case $encoded in
+				*\\*) ;;
+				*) break ;;
+			esac
+			decoded=$decoded${encoded%%\\*}\\\\
+			encoded=${encoded#*\\}
+		done
+		decoded=$decoded$encoded
 	done
-	decoded=$decoded$encoded
+	decoded=$(printf '%b' "$decoded")
+	decoded=${decoded%.}
 }
 
 # Split "host:port", where the host is no path.
@@ -172,6 +182,7 @@ use_url()
 	proper=1
 	case $host in *@*) proper= ;; esac
 	case $port in *[!0-9]*) proper= ;; esac
+	case $rest in [!:]*) proper= ;; esac
 	case $database in *:*@*) proper= ;; esac
 	# Nothing of it is shown: it may be a part of the password.
 	[ -n "$proper" ] ||

@@ -17,7 +17,7 @@ find_database()
 # shellcheck disable=SC2317 # called by the trap
 cleanup()
 {
-	[ -z "$state" ] || rm -f "$state"
+	[ -z "$folder" ] || rm -rf "$folder"
 }
 
 # psql cancels at the server when it is interrupted; twice is an order to go.
@@ -49,15 +49,19 @@ prepare()
 	trap 'interrupt 129' HUP
 	trap 'interrupt 130' INT
 	trap 'interrupt 143' TERM
-	state=$(umask 077 && mktemp) ||
-		fail 1 "cannot make a temporary file; set TMPDIR"
+	folder=$(umask 077 && mktemp -d) ||
+		fail 1 "cannot make a temporary folder; set TMPDIR"
+	state=$folder/state
 }
 
 # Run the script on standard input; $@ are more options of psql.  How far it got
 # and what came of it is left in the file $state by the script.
 run()
 {
+	lost=
 	echo unfinished >"$state"
+	# psql does not look whether what it prints arrives.
+	output=$folder/output
 	# A background process does not get this standard input by itself.  What is
 	# sent to all processes at once must not end psql before it has cancelled.
 	exec 3<&0
@@ -66,7 +70,7 @@ run()
 		exec "$psql" -XqwAt -P pager=off -F ': ' -v ON_ERROR_STOP=1 \
 			-v state="$state" -v verbose="$verbose" -v progress="$progress" \
 			-v newest="$newest" -v wait=false -v required=false "$@"
-	) <&3 3<&- &
+	) <&3 >"$output" 3<&- &
 	child=$!
 	exec 3<&-
 	while :; do
@@ -76,12 +80,17 @@ run()
 		kill -0 "$child" 2>/dev/null || break
 	done
 	child=
+	cat "$output" || lost=1
 
 	# It may be done in spite of a signal.
 	read -r outcome <"$state" || outcome=unfinished
 	case $outcome,$status,$signal in
-		done,*) exit 0 ;;
-		found,*) exit 4 ;;
+		done,* | found,*)
+			[ -z "$lost" ] ||
+				fail 1 "$command is done, but what it prints is lost"
+			[ "$outcome" = 'done' ] || exit 4
+			exit 0
+			;;
 		committing,2,* | committing,*,?*)
 			echo "$program: ended while it committed, so look at what came" \
 				"of it" >&2

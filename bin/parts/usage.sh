@@ -7,6 +7,11 @@
 
 set -eu
 
+# A file that is opened must not become one of these three.
+(: 3<&0) 2>/dev/null || exec </dev/null
+(: 3>&1) 2>/dev/null || exec >/dev/null
+(: 3>&2) || exec 2>/dev/null
+
 usage()
 {
 	cat <<'TEXT'
@@ -36,6 +41,7 @@ TEXT
 
 program=${0##*/}
 child=
+folder=
 state=
 signal=
 cr=$(printf '\r')

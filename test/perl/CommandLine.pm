@@ -26,13 +26,13 @@ sub environment
 	return (%env, %{ $run{env} // {} });
 }
 
-# Start it, in the shell that $SYNCMASTER_SHELL names, if any.
+# Start it, in the shell or by the command (wrapper) that is given, if any.
 sub start_command_line
 {
 	my (%run) = @_;
 	my ($program) = grep { -x } map { "$_/syncmaster-db" } split /:/, $ENV{PATH};
 	die 'syncmaster-db is not installed' if !defined $program;
-	my @shell = split / /, $run{shell} // '';
+	my @shell = $run{wrapper} ? @{ $run{wrapper} } : split / /, $run{shell} // '';
 	my $self = { in => '', out => '', err => '' };
 
 	# A signal that is ignored from the beginning stays so in a shell, and the
