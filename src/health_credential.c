@@ -7,18 +7,17 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
 #include "credential_check.h"
 #include "health.h"
+#include "subtransaction.h"
 
 #define VERIFY "syncmaster_verify_credentials"
 
@@ -38,6 +37,21 @@ may_verify(const Health *health)
 	return OidIsValid(function) && may_execute(function, GetUserId());
 }
 
+typedef struct CheckCall
+{
+	CredentialCheck *check;
+	MemoryContext scratch;
+} CheckCall;
+
+static void
+run_check(void *argument)
+{
+	CheckCall *call = argument;
+
+	MemoryContextSwitchTo(call->scratch);
+	syncmaster_check_credentials(call->check);
+}
+
 /*
  * Check them in a subtransaction: a key file that cannot be read is a finding,
  * not the end of the others.  NULL if it went well.
@@ -45,27 +59,8 @@ may_verify(const Health *health)
 static ErrorData *
 try_check(CredentialCheck *check, MemoryContext scratch)
 {
-	MemoryContext caller_context = CurrentMemoryContext;
-	ResourceOwner caller_owner = CurrentResourceOwner;
-	ErrorData *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		MemoryContextSwitchTo(scratch);
-		syncmaster_check_credentials(check);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller_context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller_context);
-	CurrentResourceOwner = caller_owner;
+	CheckCall call = {check, scratch};
+	ErrorData *error = syncmaster_try(run_check, &call);
 
 	if (error != NULL && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(error);

@@ -70,6 +70,22 @@ stamp()
 		-v target="$target" -v purge="${purge:-false}"
 }
 
+# Print what is in "lines", and end as "found" says.
+show_lines()
+{
+	cat <<SQL
+SELECT :'lines' <> '' AS anything \gset
+\if :anything
+\echo :lines
+\endif
+\if :found
+$(finish found)
+\else
+$(finish 'done')
+\endif
+SQL
+}
+
 # Ask $1, a script that leaves psql's variables "found" and "lines"; where the
 # extension is not in the database, it is for as long as that takes, and two
 # cannot make it at a time.
@@ -92,15 +108,7 @@ $(attempt "$(install_functions)")
 \endif
 $(attempt "$script")
 ROLLBACK;
-SELECT :'lines' <> '' AS anything \gset
-\if :anything
-\echo :lines
-\endif
-\if :found
-$(finish found)
-\else
-$(finish 'done')
-\endif
+$(show_lines)
 SQL
 }
 
@@ -206,15 +214,7 @@ $(require_extension)
 $(attempt "$statement")
 $(finish committing)
 COMMIT;
-SELECT :'lines' <> '' AS anything \gset
-\if :anything
-\echo :lines
-\endif
-\if :found
-$(finish found)
-\else
-$(finish 'done')
-\endif
+$(show_lines)
 SQL
 }
 
