@@ -30,6 +30,15 @@ REVOKE ALL ON FUNCTION @extschema@.syncmaster_finish_script(
         pg_catalog.text, pg_catalog.text)
     FROM PUBLIC;
 
+CREATE FUNCTION @extschema@.syncmaster_known_vector(VARIADIC "any")
+    RETURNS pg_catalog.tsvector
+    AS 'MODULE_PATHNAME', 'syncmaster_known_vector'
+    LANGUAGE C IMMUTABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_known_vector(VARIADIC "any") IS
+    'search vector that a migration under way has computed; only for its statements';
+GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_known_vector(VARIADIC "any")
+    TO PUBLIC;
+
 -- Versions -------------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_schema_version()

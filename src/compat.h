@@ -23,6 +23,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
 #include "utils/acl.h"
@@ -40,6 +41,25 @@
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
+
+/* 14 lets SPI hand rows over one by one, by a plan with several processes. */
+#if PG_VERSION_NUM >= 140000
+#define CAN_EXECUTE_INTO true
+#else
+#define CAN_EXECUTE_INTO false
+#endif
+
+static inline int
+execute_into(const char *sql, DestReceiver *receiver)
+{
+#if PG_VERSION_NUM >= 140000
+	SPIExecuteOptions options = {.dest = receiver};
+
+	return SPI_execute_extended(sql, &options);
+#else
+	elog(ERROR, "SPI cannot hand over rows");
+#endif
+}
 
 /* 14 renames the predefined roles. */
 #if PG_VERSION_NUM < 140000

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -20,6 +21,7 @@
 #include "execute.h"
 #include "extension.h"
 #include "guard.h"
+#include "known_vector.h"
 #include "lock.h"
 #include "problem.h"
 #include "progress.h"
@@ -123,7 +125,7 @@ run_effect(const MigrationContext *context, const StatementEffect *effect)
 
 		syncmaster_lock_relation(lock->relid, lock->mode);
 	}
-	syncmaster_execute_as(effect->sql, effect->role);
+	syncmaster_execute_with_vectors(context, effect);
 }
 
 /*
@@ -150,6 +152,35 @@ warn_taken(const MigrationContext *context, const StatementEffect *effect)
 }
 
 /*
+ * Do what can be done before the first lock is taken.  Nothing has run yet, so
+ * only statements about tables that are there can be described.
+ */
+static void
+prepare_statements(const MigrationContext *context, List *statements,
+				   const char *ddl, const char *activity)
+{
+	ListCell *lc;
+
+	foreach (lc, statements)
+	{
+		RawStmt *raw = lfirst_node(RawStmt, lc);
+		TimestampTz started = GetCurrentTimestamp();
+		StatementEffect *effect;
+
+		if (!IsA(raw->stmt, AlterTableStmt) ||
+			!OidIsValid(RangeVarGetRelid(
+				((AlterTableStmt *) raw->stmt)->relation, NoLock, true)))
+			continue;
+		effect = syncmaster_describe_statement(context, raw, ddl, NIL);
+		syncmaster_show_activity(activity, effect->sql);
+		if (syncmaster_compute_vectors(context, effect))
+			syncmaster_report_progress(
+				started, "%s: search vectors of table %s computed", activity,
+				effect->object);
+	}
+}
+
+/*
  * Run all statements of a step, one at a time: Citus refuses several at once.
  */
 static void
@@ -157,9 +188,11 @@ run_statements(const MigrationContext *context, const char *ddl,
 			   const char *activity, bool again)
 {
 	int save_nestlevel = syncmaster_enter_safe_settings();
+	List *statements = pg_parse_query(ddl);
 	ListCell *lc;
 
-	foreach (lc, pg_parse_query(ddl))
+	prepare_statements(context, statements, ddl, activity);
+	foreach (lc, statements)
 	{
 		StatementEffect *effect = syncmaster_describe_statement(
 			context, lfirst_node(RawStmt, lc), ddl, NIL);
@@ -185,6 +218,7 @@ run_statements(const MigrationContext *context, const char *ddl,
 			syncmaster_report_progress(started, "%s: %s %s", activity,
 									   effect->action, effect->object);
 	}
+	syncmaster_forget_vectors();
 	syncmaster_show_activity(NULL, NULL);
 	syncmaster_leave_safe_settings(save_nestlevel);
 }

@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
 #include "execute.h"
 #include "settings.h"
 
@@ -115,13 +116,34 @@ syncmaster_leave_safe_settings(int save_nestlevel)
 }
 
 /*
+ * Memory that a migration may use for one thing, in kB.
+ */
+int
+syncmaster_maintenance_memory(void)
+{
+	return Max(maintenance_work_mem, MIN_MAINTENANCE_WORK_MEM);
+}
+
+/*
+ * A query for a receiver shares its work among the processes that the server
+ * has for maintenance, and is run once: compiling it does not pay.
+ */
+static void
+set_for_receiver(void)
+{
+	set_locally("max_parallel_workers_per_gather",
+				psprintf("%d", max_parallel_maintenance_workers));
+	set_locally("jit", "off");
+}
+
+/*
  * Run one statement as a role.  Nothing that it creates becomes a member of
  * the extension whose script may be running: members are dropped with the
  * extension, and the application's tables must not be.
  */
-void
-syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
-						  Datum *values)
+static void
+execute(const char *sql, Oid role, int nargs, Oid *types, Datum *values,
+		DestReceiver *receiver)
 {
 	Oid save_userid;
 	int save_sec_context;
@@ -133,9 +155,10 @@ syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
 	save_nestlevel = syncmaster_enter_safe_settings();
 	if (syncmaster_guard != GUARD_OFF)
 		set_locally("lock_timeout", psprintf("%d", syncmaster_lock_timeout));
-	if (maintenance_work_mem < MIN_MAINTENANCE_WORK_MEM)
-		set_locally("maintenance_work_mem",
-					psprintf("%d", MIN_MAINTENANCE_WORK_MEM));
+	set_locally("maintenance_work_mem",
+				psprintf("%d", syncmaster_maintenance_memory()));
+	if (receiver != NULL)
+		set_for_receiver();
 
 	creating_extension = false;
 	CurrentExtensionObject = InvalidOid;
@@ -147,10 +170,13 @@ syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
 
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
-		rc = SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0);
+		if (receiver != NULL)
+			rc = execute_into(sql, receiver);
+		else
+			rc = SPI_execute_with_args(sql, nargs, types, values, NULL, false,
+									   0);
 		if (rc < 0)
-			elog(ERROR, "SPI_execute_with_args failed: %s",
-				 SPI_result_code_string(rc));
+			elog(ERROR, "SPI failed: %s", SPI_result_code_string(rc));
 		if (SPI_finish() != SPI_OK_FINISH)
 			elog(ERROR, "SPI_finish failed");
 	}
@@ -164,6 +190,23 @@ syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
 	/* On an error the transaction's abort restores these two. */
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	syncmaster_leave_safe_settings(save_nestlevel);
+}
+
+void
+syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
+						  Datum *values)
+{
+	execute(sql, role, nargs, types, values, NULL);
+}
+
+/*
+ * The same of a query whose rows a receiver gets, one by one.  Only where
+ * CAN_EXECUTE_INTO says so.
+ */
+void
+syncmaster_execute_into(const char *sql, Oid role, DestReceiver *receiver)
+{
+	execute(sql, role, 0, NULL, NULL, receiver);
 }
 
 /*

@@ -490,6 +490,7 @@ syncmaster_describe_statement(const MigrationContext *context,
 	sql = pnstrdup(sql, raw->stmt_len > 0 ? raw->stmt_len : (int) strlen(sql));
 	effect->stmt = stmt;
 	effect->sql = sql + strspn(sql, " \n\t");
+	effect->location = raw->stmt_location + (int) (effect->sql - sql);
 	effect->role = context->owner;
 
 	switch (nodeTag(stmt))

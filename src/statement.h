@@ -28,6 +28,7 @@ typedef struct StatementEffect
 {
 	Node *stmt;
 	const char *sql;
+	int location; /* of that in the source */
 
 	/* in words */
 	const char *object_type;
