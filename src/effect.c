@@ -91,10 +91,29 @@ syncmaster_effect_problems(List **problems, const MigrationContext *context,
 }
 
 /*
+ * Run a statement whose locks are held: in the shortest way, if there are
+ * several.
+ */
+static void
+execute_effect(const MigrationContext *context, const StatementEffect *effect,
+			   List *known_vectors)
+{
+	GeneratedColumn column;
+
+	if (syncmaster_find_generated_column(effect, &column) &&
+		syncmaster_may_rephrase(effect) &&
+		(syncmaster_add_to_empty_table(effect, &column) ||
+		 syncmaster_add_known_vectors(context, effect, &column, known_vectors)))
+		return;
+	syncmaster_execute_as(effect->sql, effect->role);
+}
+
+/*
  * Run one statement that has something to do.
  */
 static void
-run_effect(const MigrationContext *context, const StatementEffect *effect)
+run_effect(const MigrationContext *context, const StatementEffect *effect,
+		   List *known_vectors)
 {
 	List *problems = NIL;
 	ListCell *lc;
@@ -125,7 +144,7 @@ run_effect(const MigrationContext *context, const StatementEffect *effect)
 
 		syncmaster_lock_relation(lock->relid, lock->mode);
 	}
-	syncmaster_execute_with_vectors(context, effect);
+	execute_effect(context, effect, known_vectors);
 }
 
 /*
@@ -152,13 +171,16 @@ warn_taken(const MigrationContext *context, const StatementEffect *effect)
 }
 
 /*
- * Do what can be done before the first lock is taken.  Nothing has run yet, so
- * only statements about tables that are there can be described.
+ * Compute what can be computed before the first lock is taken; a list of
+ * KnownVectors.  Nothing has run yet, so only statements about tables that are
+ * there can be described.
  */
-static void
+static List *
 prepare_statements(const MigrationContext *context, List *statements,
 				   const char *ddl, const char *activity)
 {
+	Size memory_left = (Size) syncmaster_maintenance_memory() * 1024;
+	List *result = NIL;
 	ListCell *lc;
 
 	foreach (lc, statements)
@@ -166,6 +188,7 @@ prepare_statements(const MigrationContext *context, List *statements,
 		RawStmt *raw = lfirst_node(RawStmt, lc);
 		TimestampTz started = GetCurrentTimestamp();
 		StatementEffect *effect;
+		KnownVectors *known;
 
 		if (!IsA(raw->stmt, AlterTableStmt) ||
 			!OidIsValid(RangeVarGetRelid(
@@ -173,11 +196,15 @@ prepare_statements(const MigrationContext *context, List *statements,
 			continue;
 		effect = syncmaster_describe_statement(context, raw, ddl, NIL);
 		syncmaster_show_activity(activity, effect->sql);
-		if (syncmaster_compute_vectors(context, effect))
-			syncmaster_report_progress(
-				started, "%s: search vectors of table %s computed", activity,
-				effect->object);
+		known = syncmaster_compute_vectors(context, effect, &memory_left);
+		if (known == NULL)
+			continue;
+		result = lappend(result, known);
+		syncmaster_report_progress(
+			started, "%s: %ld search vectors of table %s computed", activity,
+			syncmaster_count_vectors(known), effect->object);
 	}
+	return result;
 }
 
 /*
@@ -189,9 +216,10 @@ run_statements(const MigrationContext *context, const char *ddl,
 {
 	int save_nestlevel = syncmaster_enter_safe_settings();
 	List *statements = pg_parse_query(ddl);
+	List *known_vectors;
 	ListCell *lc;
 
-	prepare_statements(context, statements, ddl, activity);
+	known_vectors = prepare_statements(context, statements, ddl, activity);
 	foreach (lc, statements)
 	{
 		StatementEffect *effect = syncmaster_describe_statement(
@@ -208,7 +236,7 @@ run_statements(const MigrationContext *context, const char *ddl,
 		}
 		syncmaster_enforce_guard(context);
 		syncmaster_show_activity(activity, effect->sql);
-		run_effect(context, effect);
+		run_effect(context, effect, known_vectors);
 		CommandCounterIncrement();
 		if (IsA(effect->stmt, AlterTableStmt))
 			syncmaster_report_progress(started, "%s: alter table %s, %s",
@@ -218,7 +246,7 @@ run_statements(const MigrationContext *context, const char *ddl,
 			syncmaster_report_progress(started, "%s: %s %s", activity,
 									   effect->action, effect->object);
 	}
-	syncmaster_forget_vectors();
+	syncmaster_forget_vectors(known_vectors);
 	syncmaster_show_activity(NULL, NULL);
 	syncmaster_leave_safe_settings(save_nestlevel);
 }

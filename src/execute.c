@@ -125,25 +125,12 @@ syncmaster_maintenance_memory(void)
 }
 
 /*
- * A query for a receiver shares its work among the processes that the server
- * has for maintenance, and is run once: compiling it does not pay.
- */
-static void
-set_for_receiver(void)
-{
-	set_locally("max_parallel_workers_per_gather",
-				psprintf("%d", max_parallel_maintenance_workers));
-	set_locally("jit", "off");
-}
-
-/*
- * Run one statement as a role.  Nothing that it creates becomes a member of
- * the extension whose script may be running: members are dropped with the
+ * Call a function as a role.  Nothing that it creates becomes a member of the
+ * extension whose script may be running: members are dropped with the
  * extension, and the application's tables must not be.
  */
-static void
-execute(const char *sql, Oid role, int nargs, Oid *types, Datum *values,
-		DestReceiver *receiver)
+void
+syncmaster_call_as(Oid role, void (*function)(void *), void *argument)
 {
 	Oid save_userid;
 	int save_sec_context;
@@ -157,8 +144,6 @@ execute(const char *sql, Oid role, int nargs, Oid *types, Datum *values,
 		set_locally("lock_timeout", psprintf("%d", syncmaster_lock_timeout));
 	set_locally("maintenance_work_mem",
 				psprintf("%d", syncmaster_maintenance_memory()));
-	if (receiver != NULL)
-		set_for_receiver();
 
 	creating_extension = false;
 	CurrentExtensionObject = InvalidOid;
@@ -166,19 +151,7 @@ execute(const char *sql, Oid role, int nargs, Oid *types, Datum *values,
 						   save_sec_context | SECURITY_RESTRICTED_OPERATION);
 	PG_TRY();
 	{
-		int rc;
-
-		if (SPI_connect() != SPI_OK_CONNECT)
-			elog(ERROR, "SPI_connect failed");
-		if (receiver != NULL)
-			rc = execute_into(sql, receiver);
-		else
-			rc = SPI_execute_with_args(sql, nargs, types, values, NULL, false,
-									   0);
-		if (rc < 0)
-			elog(ERROR, "SPI failed: %s", SPI_result_code_string(rc));
-		if (SPI_finish() != SPI_OK_FINISH)
-			elog(ERROR, "SPI_finish failed");
+		function(argument);
 	}
 	PG_FINALLY();
 	{
@@ -192,11 +165,51 @@ execute(const char *sql, Oid role, int nargs, Oid *types, Datum *values,
 	syncmaster_leave_safe_settings(save_nestlevel);
 }
 
+typedef struct Statement
+{
+	const char *sql;
+	int nargs;
+	Oid *types;
+	Datum *values;
+	DestReceiver *receiver; /* of its rows; NULL to have none */
+} Statement;
+
+static void
+execute(void *argument)
+{
+	Statement *statement = argument;
+	int rc;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (statement->receiver != NULL)
+	{
+		/* by as many processes as maintenance may have; not worth compiling */
+		set_locally("max_parallel_workers_per_gather",
+					psprintf("%d", max_parallel_maintenance_workers));
+		set_locally("jit", "off");
+		rc = execute_into(statement->sql, statement->receiver);
+	}
+	else
+		rc = SPI_execute_with_args(statement->sql, statement->nargs,
+								   statement->types, statement->values, NULL,
+								   false, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI failed: %s", SPI_result_code_string(rc));
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+}
+
+/*
+ * Run one statement as a role.
+ */
 void
 syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
 						  Datum *values)
 {
-	execute(sql, role, nargs, types, values, NULL);
+	Statement statement = {sql, nargs, types, values, NULL};
+
+	syncmaster_call_as(role, execute, &statement);
 }
 
 /*
@@ -206,7 +219,9 @@ syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
 void
 syncmaster_execute_into(const char *sql, Oid role, DestReceiver *receiver)
 {
-	execute(sql, role, 0, NULL, NULL, receiver);
+	Statement statement = {sql, 0, NULL, NULL, receiver};
+
+	syncmaster_call_as(role, execute, &statement);
 }
 
 /*

@@ -16,6 +16,8 @@ extern Oid syncmaster_relation_owner(Oid relation);
 extern Oid syncmaster_schema_owner(Oid namespace);
 
 extern void syncmaster_refuse_triggers(Oid relid);
+extern void syncmaster_call_as(Oid role, void (*function)(void *),
+							   void *argument);
 extern void syncmaster_execute_as(const char *sql, Oid role);
 extern void syncmaster_execute_params(const char *sql, Oid role, int nargs,
 									  Oid *types, Datum *values);

@@ -14,8 +14,10 @@
  *
  * ALTER TABLE is given the expression
  *		coalesce(syncmaster_known_vector(table, columns), expression)
- * for that, and afterwards the catalogue what it would have without us: the
- * expression alone.
+ * for that, and then generated_column.c takes the function out again.
+ *
+ * The query keeps no lock, so anything may have happened to the table before
+ * it is locked for good: what matters is asked again then.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,14 +25,9 @@
 
 #include <openssl/evp.h>
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
-#include "catalog/indexing.h"
-#include "catalog/pg_attrdef.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
@@ -45,22 +42,24 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
-#include "utils/fmgroids.h"
+#include "utils/datum.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "auth_data.h"
 #include "compat.h"
 #include "execute.h"
 #include "known_vector.h"
 #include "lock.h"
+#include "subtransaction.h"
 
 #define FUNCTION_NAME "syncmaster_known_vector"
 #define DIGEST_BYTES 32 /* of SHA-256 */
+
+/* It is not worth beginning with less memory than that. */
+#define MIN_MEMORY (1024 * 1024)
 
 typedef struct KnownVector
 {
@@ -68,91 +67,91 @@ typedef struct KnownVector
 	Datum vector;
 } KnownVector;
 
-/* All vectors that are known, of whatever table. */
-typedef struct KnownVectors
+struct KnownVectors
 {
-	MemoryContext memory;
+	Oid relid;	  /* of the table that they were computed for */
+	List *inputs; /* names of the columns that they were computed from */
+
+	MemoryContext memory; /* of what follows; NULL when forgotten */
+	Size max_memory;
 	MemoryContextCallback callback;
 	EVP_MD_CTX *digest;
 	HTAB *table;
-	List *relids; /* of the tables that they were computed for */
-} KnownVectors;
-
-/* The generated column that a statement adds. */
-typedef struct NewColumn
-{
-	const char *name;
-	List *inputs;	  /* names of the columns that it is computed from */
-	const char *expr; /* text that computes it, within the statement's */
-	int length;
-} NewColumn;
+};
 
 typedef struct VectorReceiver
 {
 	DestReceiver pub;
 	KnownVectors *known;
-	TupleDesc desc;
+	int natts;
 	MemoryContext row_context;
 } VectorReceiver;
 
-static KnownVectors *known_vectors = NULL;
+/* Those of the table that is being written; NULL at all other times. */
+static const KnownVectors *vectors_in_use = NULL;
 
 PG_FUNCTION_INFO_V1(syncmaster_known_vector);
 
 static void
-forget_vectors(void *argument)
+free_digest(void *argument)
 {
-	KnownVectors *known = argument;
-
-	EVP_MD_CTX_free(known->digest);
-	if (known_vectors == known)
-		known_vectors = NULL;
+	EVP_MD_CTX_free(((KnownVectors *) argument)->digest);
 }
 
+/*
+ * Make room for vectors in the current memory context.
+ */
 static KnownVectors *
-get_known_vectors(void)
+make_known_vectors(Oid relid, List *inputs, Size max_memory)
 {
-	MemoryContext memory;
-	KnownVectors *known;
+	KnownVectors *known = palloc0(sizeof(KnownVectors));
 	HASHCTL info = {0};
 
-	if (known_vectors != NULL)
-		return known_vectors;
-
-	/* an error resets it with the transaction */
-	memory = AllocSetContextCreate(CurTransactionContext,
-								   "syncmaster known vectors",
-								   ALLOCSET_DEFAULT_SIZES);
-	known = MemoryContextAllocZero(memory, sizeof(KnownVectors));
-	known->memory = memory;
-	known->callback.func = forget_vectors;
-	known->callback.arg = known;
+	known->relid = relid;
+	known->inputs = inputs;
+	known->max_memory = max_memory;
+	known->memory = AllocSetContextCreate(CurrentMemoryContext,
+										  "syncmaster known vectors",
+										  ALLOCSET_DEFAULT_SIZES);
 	known->digest = EVP_MD_CTX_new();
-	MemoryContextRegisterResetCallback(memory, &known->callback);
+	known->callback.func = free_digest;
+	known->callback.arg = known;
+	MemoryContextRegisterResetCallback(known->memory, &known->callback);
 	if (known->digest == NULL)
 		elog(ERROR, "could not prepare a digest");
 	info.keysize = DIGEST_BYTES;
 	info.entrysize = sizeof(KnownVector);
-	info.hcxt = memory;
+	info.hcxt = known->memory;
 	known->table = hash_create("syncmaster known vectors", 1024, &info,
 							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	known_vectors = known;
 
 	return known;
 }
 
+static void
+forget_vectors(KnownVectors *known)
+{
+	if (known->memory != NULL)
+		MemoryContextDelete(known->memory);
+	known->memory = NULL;
+}
+
 /*
- * Forget them all, when the statements are done.
+ * Forget those that were computed for nothing.
  */
 void
-syncmaster_forget_vectors(void)
+syncmaster_forget_vectors(List *known_vectors)
 {
-	if (known_vectors != NULL)
-		MemoryContextDelete(known_vectors->memory);
+	ListCell *lc;
+
+	foreach (lc, known_vectors)
+	{
+		forget_vectors(lfirst(lc));
+	}
 }
 
 static void
-digest_bytes(KnownVectors *known, const void *bytes, size_t length)
+digest_bytes(const KnownVectors *known, const void *bytes, size_t length)
 {
 	if (EVP_DigestUpdate(known->digest, bytes, length) != 1)
 		elog(ERROR, "could not compute a digest");
@@ -162,7 +161,7 @@ digest_bytes(KnownVectors *known, const void *bytes, size_t length)
  * Add a value of variable length; NULL differs from every length.
  */
 static void
-digest_value(KnownVectors *known, Datum value, bool isnull)
+digest_value(const KnownVectors *known, Datum value, bool isnull)
 {
 	struct varlena *packed;
 	int32 length = -1;
@@ -181,14 +180,14 @@ digest_value(KnownVectors *known, Datum value, bool isnull)
 }
 
 static void
-begin_digest(KnownVectors *known)
+begin_digest(const KnownVectors *known)
 {
 	if (EVP_DigestInit_ex(known->digest, EVP_sha256(), NULL) != 1)
 		elog(ERROR, "could not compute a digest");
 }
 
 static void
-end_digest(KnownVectors *known, unsigned char *digest)
+end_digest(const KnownVectors *known, unsigned char *digest)
 {
 	if (EVP_DigestFinal_ex(known->digest, digest, NULL) != 1)
 		elog(ERROR, "could not compute a digest");
@@ -204,7 +203,7 @@ receive_vector(TupleTableSlot *slot, DestReceiver *self)
 	VectorReceiver *receiver = (VectorReceiver *) self;
 	KnownVectors *known = receiver->known;
 	unsigned char digest[DIGEST_BYTES];
-	int last = receiver->desc->natts - 1;
+	int last = receiver->natts - 1;
 	MemoryContext save_context;
 	KnownVector *entry;
 	bool found;
@@ -224,22 +223,38 @@ receive_vector(TupleTableSlot *slot, DestReceiver *self)
 	entry = hash_search(known->table, digest, HASH_ENTER, &found);
 	if (!found)
 	{
-		entry->vector = (Datum) 0;
 		save_context = MemoryContextSwitchTo(known->memory);
 		entry->vector = PointerGetDatum(
 			PG_DETOAST_DATUM_COPY(slot->tts_values[last]));
 		MemoryContextSwitchTo(save_context);
 	}
 
-	return MemoryContextMemAllocated(known->memory, true) <
-		   (Size) syncmaster_maintenance_memory() * 1024;
+	return MemoryContextMemAllocated(known->memory, true) < known->max_memory;
+}
+
+/*
+ * Is a type one whose values are equal, for what computes a vector, if and
+ * only if their bytes are?  And none that somebody made, with code of his own.
+ */
+static bool
+is_known_type(Oid type)
+{
+	return type == VARCHAROID || type == TEXTOID || type == JSONOID ||
+		   type == JSONBOID;
 }
 
 static void
 start_receiver(DestReceiver *self, int operation, TupleDesc desc)
 {
 	(void) operation;
-	((VectorReceiver *) self)->desc = desc;
+	((VectorReceiver *) self)->natts = desc->natts;
+	for (int i = 0; i < desc->natts - 1; i++)
+	{
+		if (!is_known_type(TupleDescAttr(desc, i)->atttypid))
+			elog(ERROR, "unexpected type of column %d", i + 1);
+	}
+	if (TupleDescAttr(desc, desc->natts - 1)->atttypid != TSVECTOROID)
+		elog(ERROR, "unexpected type of a search vector");
 }
 
 static void
@@ -269,128 +284,43 @@ find_inputs(Node *node, List **inputs)
 	return raw_expression_tree_walker(node, find_inputs, inputs);
 }
 
-/*
- * The text within the parentheses that follow.  It is from our scripts; a
- * quote doubled within a string ends that one and begins another.
- */
-static const char *
-find_parenthesized(const char *sql, int *length)
-{
-	const char *begin = strchr(sql, '(') + 1;
-	const char *end = begin;
-	bool in_string = false;
-
-	for (int depth = 1;; end++)
-	{
-		if (*end == '\0')
-			elog(ERROR, "no end of expression: %s", sql);
-		if (*end == '\'')
-			in_string = !in_string;
-		else if (!in_string && *end == '(')
-			depth++;
-		else if (!in_string && *end == ')' && --depth == 0)
-			break;
-	}
-	*length = end - begin;
-	return begin;
-}
-
-/*
- * Is this the definition of a generated column with a search vector?
- */
 static bool
-describe_column(const StatementEffect *effect, const ColumnDef *column,
-				NewColumn *result)
+inputs_are_known_types(Oid relid, List *inputs)
 {
 	ListCell *lc;
 
-	if (strcmp(strVal(llast(column->typeName->names)), "tsvector") != 0)
+	if (inputs == NIL)
 		return false;
-	foreach (lc, column->constraints)
-	{
-		Constraint *constraint = lfirst_node(Constraint, lc);
-
-		if (constraint->contype != CONSTR_GENERATED)
-			continue;
-		result->name = column->colname;
-		result->inputs = NIL;
-		result->expr = find_parenthesized(effect->sql + constraint->location -
-											  effect->location,
-										  &result->length);
-		return !find_inputs(constraint->raw_expr, &result->inputs) &&
-			   result->inputs != NIL;
-	}
-	return false;
-}
-
-/*
- * Does a statement add one such column, and none that it would be
- * mistaken for?
- */
-static bool
-find_new_column(const StatementEffect *effect, NewColumn *result)
-{
-	int found = 0;
-	ListCell *lc;
-
-	if (!effect->rewrites || !IsA(effect->stmt, AlterTableStmt))
-		return false;
-	foreach (lc, ((AlterTableStmt *) effect->stmt)->cmds)
-	{
-		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
-
-		if (command->subtype == AT_AddColumn &&
-			describe_column(effect, (ColumnDef *) command->def, result))
-			found++;
-	}
-	return found == 1;
-}
-
-/*
- * Are all inputs of types whose bytes tell equal values from others?
- */
-static bool
-inputs_have_bytes(Oid relid, List *inputs)
-{
-	ListCell *lc;
-
 	foreach (lc, inputs)
 	{
 		AttrNumber attnum = get_attnum(relid, strVal(lfirst(lc)));
 
-		if (attnum <= 0 || get_typlen(get_atttype(relid, attnum)) != -1)
+		if (attnum <= 0 || !is_known_type(get_atttype(relid, attnum)))
 			return false;
 	}
 	return true;
 }
 
 /*
- * Is a table worth it, and such that a query of its owner's sees what ALTER
- * TABLE will write?
+ * Is a table, which is locked for reading, worth it, and does a query of its
+ * owner's see what ALTER TABLE will write?
  */
 static bool
-may_compute(const StatementEffect *effect)
+is_worth_a_query(Oid relid, Oid role)
 {
-	Relation rel;
-	bool result;
+	Relation rel = relation_open(relid, NoLock);
+	bool result = !rel->rd_rel->relrowsecurity &&
+				  rel->rd_rel->relowner == role &&
+				  RelationGetNumberOfBlocks(rel) >=
+					  (BlockNumber) min_parallel_table_scan_size;
 
-	syncmaster_lock_relation(effect->relid, AccessShareLock);
-	rel = relation_open(effect->relid, NoLock);
-	result = rel->rd_rel->relkind == RELKIND_RELATION &&
-			 !rel->rd_rel->relhassubclass && !rel->rd_rel->relrowsecurity &&
-			 RelationGetNumberOfBlocks(rel) >=
-				 (BlockNumber) min_parallel_table_scan_size &&
-			 pg_class_aclcheck(effect->relid, effect->role, ACL_SELECT) ==
-				 ACLCHECK_OK &&
-			 !syncmaster_is_distributed(effect->relid);
-	relation_close(rel, result ? NoLock : AccessShareLock);
-
-	return result;
+	relation_close(rel, NoLock);
+	return result && pg_class_aclcheck(relid, role, ACL_SELECT) == ACLCHECK_OK;
 }
 
 /*
- * Our own function, if the owner of a table may call it and a call by name
- * can mean no other.
+ * Our own function, if the owner of a table may call it, a call by name can
+ * mean no other, and nobody has used it for something else.
  */
 static Oid
 find_function(const MigrationContext *context, Oid role)
@@ -413,7 +343,8 @@ find_function(const MigrationContext *context, Oid role)
 	}
 	ReleaseSysCacheList(functions);
 
-	return count == 1 && OidIsValid(result) && may_execute(result, role)
+	return count == 1 && OidIsValid(result) && may_execute(result, role) &&
+				   !syncmaster_has_dependents(result)
 			   ? result
 			   : InvalidOid;
 }
@@ -423,156 +354,180 @@ find_function(const MigrationContext *context, Oid role)
  * from.
  */
 static char *
-key_list(const StatementEffect *effect, const NewColumn *column)
+key_list(const StatementEffect *effect, List *inputs)
 {
 	StringInfoData list;
 	ListCell *lc;
 
 	initStringInfo(&list);
 	appendStringInfo(&list, "%s::text", quote_literal_cstr(effect->table));
-	foreach (lc, column->inputs)
+	foreach (lc, inputs)
 		appendStringInfo(&list, ", %s", quote_identifier(strVal(lfirst(lc))));
 	return list.data;
 }
 
-/*
- * Compute the vectors that a statement will need, if it is worth it.  Others
- * may read and write the table meanwhile.
- */
-bool
-syncmaster_compute_vectors(const MigrationContext *context,
-						   const StatementEffect *effect)
+typedef struct Computation
 {
-	NewColumn column;
-	VectorReceiver receiver = {0};
-	MemoryContext save_context;
+	const MigrationContext *context;
+	const StatementEffect *effect;
+	const GeneratedColumn *column;
+	KnownVectors *known;
+	bool done;
+} Computation;
 
-	if (!CAN_EXECUTE_INTO || effect->skipped || !OidIsValid(effect->relid) ||
-		!find_new_column(effect, &column) ||
-		!inputs_have_bytes(effect->relid, column.inputs) ||
-		!OidIsValid(find_function(context, effect->role)) ||
-		!may_compute(effect))
-		return false;
+static void
+compute(void *argument)
+{
+	Computation *computation = argument;
+	const StatementEffect *effect = computation->effect;
+	const GeneratedColumn *column = computation->column;
+	KnownVectors *known = computation->known;
+	VectorReceiver receiver = {0};
+
+	/* asked with the lock that keeps the answers true */
+	syncmaster_lock_relation(effect->relid, AccessShareLock);
+	if (!syncmaster_may_rephrase(effect) ||
+		!inputs_are_known_types(effect->relid, known->inputs) ||
+		!is_worth_a_query(effect->relid, effect->role))
+		return;
 
 	receiver.pub.receiveSlot = receive_vector;
 	receiver.pub.rStartup = start_receiver;
 	receiver.pub.rShutdown = stop_receiver;
 	receiver.pub.rDestroy = stop_receiver;
 	receiver.pub.mydest = DestNone;
-	receiver.known = get_known_vectors();
+	receiver.known = known;
 	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "syncmaster vector",
 												 ALLOCSET_DEFAULT_SIZES);
 	syncmaster_execute_into(
-		psprintf("SELECT %s, (%.*s) FROM ONLY %s", key_list(effect, &column),
-				 column.length, column.expr,
-				 quote_qualified_identifier(context->schema, effect->table)),
+		psprintf("SELECT %s, (%.*s) FROM ONLY %s",
+				 key_list(effect, known->inputs), column->expr_length,
+				 column->expr,
+				 quote_qualified_identifier(computation->context->schema,
+											effect->table)),
 		effect->role, &receiver.pub);
 	MemoryContextDelete(receiver.row_context);
-	save_context = MemoryContextSwitchTo(receiver.known->memory);
-	receiver.known->relids = list_append_unique_oid(receiver.known->relids,
-													effect->relid);
-	MemoryContextSwitchTo(save_context);
+	computation->done = hash_get_num_entries(known->table) > 0;
+}
+
+/*
+ * Compute the vectors that a statement will need, if it is worth it, in no
+ * more memory than what is left.  Others may read and write the table
+ * meanwhile, and change it afterwards.  NULL if nothing was computed.
+ */
+KnownVectors *
+syncmaster_compute_vectors(const MigrationContext *context,
+						   const StatementEffect *effect, Size *memory_left)
+{
+	GeneratedColumn column;
+	Computation computation = {context, effect, &column, NULL, false};
+	List *inputs = NIL;
+
+	if (!CAN_EXECUTE_INTO || *memory_left < MIN_MEMORY ||
+		!syncmaster_find_generated_column(effect, &column) ||
+		strcmp(column.type, "tsvector") != 0 ||
+		find_inputs(column.raw_expr, &inputs) ||
+		!OidIsValid(find_function(context, effect->role)) ||
+		!syncmaster_may_migrate(context->caller, effect->role))
+		return NULL;
+
+	computation.known = make_known_vectors(effect->relid, inputs, *memory_left);
+	syncmaster_look(compute, &computation);
+	if (!computation.done)
+	{
+		forget_vectors(computation.known);
+		return NULL;
+	}
+	*memory_left -= Min(*memory_left,
+						MemoryContextMemAllocated(computation.known->memory,
+												  true));
+	return computation.known;
+}
+
+/*
+ * How many are known?
+ */
+long
+syncmaster_count_vectors(const KnownVectors *known)
+{
+	return hash_get_num_entries(known->table);
+}
+
+/*
+ * Run a statement that calls our function.
+ */
+static void
+execute_with(const KnownVectors *known, const char *sql, Oid role)
+{
+	const KnownVectors *save = vectors_in_use;
+
+	vectors_in_use = known;
+	PG_TRY();
+	{
+		syncmaster_execute_as(sql, role);
+	}
+	PG_FINALLY();
+	{
+		vectors_in_use = save;
+	}
+	PG_END_TRY();
+}
+
+static KnownVectors *
+find_vectors(List *known_vectors, Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, known_vectors)
+	{
+		KnownVectors *known = lfirst(lc);
+
+		if (known->relid == relid && known->memory != NULL)
+			return known;
+	}
+	return NULL;
+}
+
+/*
+ * Run a statement with the vectors that are known of its table, which is
+ * locked, and forget these.  False if there are none, and it has to be run as
+ * it is.
+ */
+bool
+syncmaster_add_known_vectors(const MigrationContext *context,
+							 const StatementEffect *effect,
+							 const GeneratedColumn *column, List *known_vectors)
+{
+	KnownVectors *known = find_vectors(known_vectors, effect->relid);
+	Oid function = find_function(context, effect->role);
+	char *expr;
+
+	if (known == NULL || !OidIsValid(function) ||
+		!inputs_are_known_types(effect->relid, known->inputs))
+		return false;
+
+	expr = psprintf("coalesce(%s(%s), %.*s)",
+					quote_qualified_identifier(context->schema, FUNCTION_NAME),
+					key_list(effect, known->inputs), column->expr_length,
+					column->expr);
+	execute_with(known,
+				 psprintf("%.*s%s%s", (int) (column->expr - effect->sql),
+						  effect->sql, expr,
+						  column->expr + column->expr_length),
+				 effect->role);
+	forget_vectors(known);
+	CommandCounterIncrement();
+	syncmaster_unwrap_expression(effect->relid, column->name, function);
+
 	return true;
 }
 
 /*
- * Take our function out of the expression that generates a column: what stays
- * is what the catalogue would have without it.
- */
-static void
-restore_expression(Oid relid, const char *column, Oid function)
-{
-	Relation rel = relation_open(relid, NoLock);
-	Relation defaults = table_open(AttrDefaultRelationId, RowExclusiveLock);
-	AttrNumber attnum = get_attnum(relid, column);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple tuple;
-	Oid id;
-	bool isnull;
-	CoalesceExpr *expr;
-	FuncExpr *call;
-	Datum values[Natts_pg_attrdef] = {0};
-	bool nulls[Natts_pg_attrdef] = {0};
-	bool replaced[Natts_pg_attrdef] = {0};
-
-	ScanKeyInit(&keys[0], Anum_pg_attrdef_adrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	ScanKeyInit(&keys[1], Anum_pg_attrdef_adnum, BTEqualStrategyNumber,
-				F_INT2EQ, Int16GetDatum(attnum));
-	scan = systable_beginscan(defaults, AttrDefaultIndexId, true, NULL, 2,
-							  keys);
-	tuple = systable_getnext(scan);
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "no expression generates column %s", column);
-	id = ((Form_pg_attrdef) GETSTRUCT(tuple))->oid;
-	expr = stringToNode(
-		TextDatumGetCString(heap_getattr(tuple, Anum_pg_attrdef_adbin,
-										 RelationGetDescr(defaults), &isnull)));
-	call = IsA(expr, CoalesceExpr) ? linitial(expr->args) : NULL;
-	if (call == NULL || !IsA(call, FuncExpr) || call->funcid != function ||
-		list_length(expr->args) != 2)
-		elog(ERROR, "unexpected expression generates column %s", column);
-
-	values[Anum_pg_attrdef_adbin - 1] = CStringGetTextDatum(
-		nodeToString(lsecond(expr->args)));
-	replaced[Anum_pg_attrdef_adbin - 1] = true;
-	tuple = heap_modify_tuple(tuple, RelationGetDescr(defaults), values, nulls,
-							  replaced);
-	CatalogTupleUpdate(defaults, &tuple->t_self, tuple);
-	systable_endscan(scan);
-	table_close(defaults, RowExclusiveLock);
-
-	/* 15 has the expression depend on the function, before it is the column */
-	deleteDependencyRecordsForSpecific(AttrDefaultRelationId, id,
-									   DEPENDENCY_NORMAL, ProcedureRelationId,
-									   function);
-	deleteDependencyRecordsForSpecific(RelationRelationId, relid,
-									   DEPENDENCY_AUTO, ProcedureRelationId,
-									   function);
-	CacheInvalidateRelcache(rel);
-	relation_close(rel, NoLock);
-	CommandCounterIncrement();
-}
-
-/*
- * Run a statement, with the vectors that are known if there are any.
- */
-void
-syncmaster_execute_with_vectors(const MigrationContext *context,
-								const StatementEffect *effect)
-{
-	NewColumn column;
-	Oid function = InvalidOid;
-	const char *after;
-
-	if (known_vectors != NULL &&
-		list_member_oid(known_vectors->relids, effect->relid) &&
-		find_new_column(effect, &column))
-		function = find_function(context, effect->role);
-	if (!OidIsValid(function))
-	{
-		syncmaster_execute_as(effect->sql, effect->role);
-		return;
-	}
-	after = column.expr + column.length;
-	syncmaster_execute_as(
-		psprintf("%.*scoalesce(%s(%s), %.*s)%s",
-				 (int) (column.expr - effect->sql), effect->sql,
-				 quote_qualified_identifier(context->schema, FUNCTION_NAME),
-				 key_list(effect, &column), column.length, column.expr, after),
-		effect->role);
-	CommandCounterIncrement();
-	restore_expression(effect->relid, column.name, function);
-}
-
-/*
- * Are all arguments of types of variable length?  Looked up once for a call's
- * place.
+ * Are all arguments of those types?  Looked up once for a call's place.
  */
 static bool
-arguments_have_bytes(FunctionCallInfo fcinfo)
+arguments_are_known_types(FunctionCallInfo fcinfo)
 {
 	bool *answer = fcinfo->flinfo->fn_extra;
 
@@ -581,28 +536,29 @@ arguments_have_bytes(FunctionCallInfo fcinfo)
 		answer = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(bool));
 		*answer = true;
 		for (int i = 0; i < PG_NARGS(); i++)
-		{
-			Oid type = get_fn_expr_argtype(fcinfo->flinfo, i);
-
-			*answer = *answer && OidIsValid(type) && get_typlen(type) == -1;
-		}
+			*answer = *answer &&
+					  is_known_type(get_fn_expr_argtype(fcinfo->flinfo, i));
 		fcinfo->flinfo->fn_extra = answer;
 	}
 	return *answer;
 }
 
 /*
- * syncmaster_known_vector(VARIADIC "any") returns the vector that a migration
- * under way has computed from these columns; NULL if it has none.
+ * syncmaster_known_vector(VARIADIC "any") returns the vector that was computed
+ * from these columns of the table that a migration is writing; NULL if there
+ * is none.
+ *
+ * It is a copy: whoever calls may be code of the table's owner that runs
+ * meanwhile, and keeps it longer.
  */
 Datum
 syncmaster_known_vector(PG_FUNCTION_ARGS)
 {
-	KnownVectors *known = known_vectors;
+	const KnownVectors *known = vectors_in_use;
 	unsigned char digest[DIGEST_BYTES];
 	KnownVector *entry;
 
-	if (known == NULL || !arguments_have_bytes(fcinfo))
+	if (known == NULL || !arguments_are_known_types(fcinfo))
 		PG_RETURN_NULL();
 	begin_digest(known);
 	for (int i = 0; i < PG_NARGS(); i++)
@@ -611,5 +567,5 @@ syncmaster_known_vector(PG_FUNCTION_ARGS)
 	entry = hash_search(known->table, digest, HASH_FIND, NULL);
 	if (entry == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(entry->vector);
+	PG_RETURN_DATUM(datumCopy(entry->vector, false, -1));
 }

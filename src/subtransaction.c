@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * subtransaction.c
- *	  Trying what may fail.
+ *	  Trying what may fail, and looking without holding on.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,13 +13,8 @@
 
 #include "subtransaction.h"
 
-/*
- * Run something in a subtransaction.  If it fails, that is undone, and the
- * error is returned in the caller's memory; he raises again with
- * ReThrowError() what he did not expect.  NULL means success.
- */
-ErrorData *
-syncmaster_try(SubtransactionBody body, void *argument)
+static ErrorData *
+run(SubtransactionBody body, void *argument, bool keep)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
 	ResourceOwner caller_owner = CurrentResourceOwner;
@@ -30,7 +25,10 @@ syncmaster_try(SubtransactionBody body, void *argument)
 	PG_TRY();
 	{
 		body(argument);
-		ReleaseCurrentSubTransaction();
+		if (keep)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
@@ -44,4 +42,28 @@ syncmaster_try(SubtransactionBody body, void *argument)
 	CurrentResourceOwner = caller_owner;
 
 	return error;
+}
+
+/*
+ * Run something in a subtransaction.  If it fails, that is undone, and the
+ * error is returned in the caller's memory; he raises again with
+ * ReThrowError() what he did not expect.  NULL means success.
+ */
+ErrorData *
+syncmaster_try(SubtransactionBody body, void *argument)
+{
+	return run(body, argument, true);
+}
+
+/*
+ * Run something that changes nothing but memory.  The locks that it takes are
+ * given back.
+ */
+void
+syncmaster_look(SubtransactionBody body, void *argument)
+{
+	ErrorData *error = run(body, argument, false);
+
+	if (error != NULL)
+		ReThrowError(error);
 }

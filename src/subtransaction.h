@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * subtransaction.h
- *	  Trying what may fail.
+ *	  Trying what may fail, and looking without holding on.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,5 +13,6 @@
 typedef void (*SubtransactionBody)(void *argument);
 
 extern ErrorData *syncmaster_try(SubtransactionBody body, void *argument);
+extern void syncmaster_look(SubtransactionBody body, void *argument);
 
 #endif /* SYNCMASTER_SUBTRANSACTION_H */

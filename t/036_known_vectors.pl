@@ -1,6 +1,7 @@
 # Search vectors that an upgrade computes before it locks a table: by several
-# processes, while others read and write.  What is stored, and what the
-# catalogue says, is what it would be without.
+# processes, while others read and write.  And tables without rows, which are not
+# written anew.  What is stored, and what the catalogue says, is what it would be
+# without.
 
 use strict;
 use warnings;
@@ -16,11 +17,8 @@ use SchemaState;
 use Test::More;
 
 my $node = new_server('vectors');
-if ($node->safe_psql('postgres', 'SHOW server_version_num') < 140000)
-{
-	$node->stop;
-	plan skip_all => 'PostgreSQL 13 computes them when it writes the table';
-}
+my $can_compute = $node->safe_psql('postgres', 'SHOW server_version_num') >= 140000;
+
 # Tables are worth several processes however small they are.
 $node->append_conf('postgresql.conf', <<'CONF');
 min_parallel_table_scan_size = 0
@@ -69,26 +67,38 @@ sub upgrade
 sub computed
 {
 	my ($messages) = @_;
-	return join ' ', $messages =~ /search vectors of table (\S+) computed/g;
+	return join ' ', $messages =~ /[1-9]\d* search vectors of table (\S+) computed/g;
 }
 
-# The rows with their vectors, what generates these, and all that the catalogue
-# says of either.
-sub vectors_of
+# All that the catalogue says of the vectors.
+sub catalogue_of
 {
 	my ($db) = @_;
 	return $node->safe_psql($db, q{
-		SELECT format('SELECT %L, id, search_vector FROM public.%I ORDER BY id', t, t)
-		FROM unnest('{connection,transfer,queue,group}'::text[]) t \gexec
+		SELECT attrelid::regclass, attnum, attname, atttypid::regtype, attnotnull,
+			attgenerated, atthasdef, atthasmissing, attisdropped, attstorage, attlen
+		FROM pg_attribute WHERE attrelid IN ('connection'::regclass,
+			'transfer'::regclass, 'queue'::regclass, '"group"'::regclass)
+		ORDER BY attrelid::regclass::text, attnum;
 		SELECT adrelid::regclass, adnum, pg_get_expr(adbin, adrelid),
 			regexp_replace(adbin::text, ':location -?[0-9]+', '', 'g')
-		FROM pg_attrdef ORDER BY adrelid::regclass::text, adnum;
+		FROM pg_attrdef JOIN pg_attribute a ON (a.attrelid, a.attnum) = (adrelid, adnum)
+		WHERE attgenerated <> '' ORDER BY adrelid::regclass::text, adnum;
 		SELECT pg_describe_object(classid, objid, objsubid),
 			pg_describe_object(refclassid, refobjid, refobjsubid), deptype
 		FROM pg_depend d
 		WHERE classid = 'pg_attrdef'::regclass OR
 			classid = 'pg_class'::regclass AND objsubid > 0
 		ORDER BY 1, 2, 3});
+}
+
+# That, and the rows with their vectors.
+sub vectors_of
+{
+	my ($db) = @_;
+	return catalogue_of($db) . $node->safe_psql($db, q{
+		SELECT format('SELECT %L, id, search_vector FROM public.%I ORDER BY id', t, t)
+		FROM unnest('{connection,transfer,queue,group}'::text[]) t \gexec});
 }
 
 # Does every row have the vector that its columns give now?
@@ -104,6 +114,56 @@ sub are_true
 		"connection|0\ngroup|0\nqueue|0\ntransfer|0",
 		"$name: every row has its vector");
 	return;
+}
+
+# ---------------------------------------------------------------------------
+# Tables without rows, and tables that had some
+
+sub files_of
+{
+	my ($db) = @_;
+	return $node->safe_psql($db, q{
+		SELECT relname, pg_relation_filenode(oid) FROM pg_class
+		WHERE relname IN ('connection', 'transfer', 'queue', 'group') ORDER BY 1});
+}
+
+$node->safe_psql('postgres', "CREATE DATABASE $_ OWNER app") foreach qw(empty emptied);
+$node->safe_psql($_, q{CREATE EXTENSION syncmaster VERSION '1.11'})
+  foreach qw(empty emptied);
+fill_tables($node, 'emptied');
+$node->safe_psql('emptied', 'DELETE FROM "user"; DELETE FROM queue');
+foreach my $db (qw(empty emptied))
+{
+	my $before = files_of($db);
+
+	upgrade($db, $without);
+	if ($db eq 'empty')
+	{
+		is(files_of($db), $before, "$db: no table is written anew");
+	}
+	else
+	{
+		isnt(files_of($db), $before, "$db: tables are written anew");
+	}
+	$node->safe_psql($db, q{TRUNCATE "user", celery_taskmeta, celery_tasksetmeta,
+		apscheduler_jobs RESTART IDENTITY CASCADE});
+	fill_tables($node, $db);
+	are_true($db, $db);
+}
+cmp_ok(length vectors_of('empty'), '>', 10000, 'empty: there is something to compare');
+same_state(catalogue_of('empty'), catalogue_of('emptied'), 'empty: the same catalogue');
+is($node->safe_psql('empty', q{SELECT count(*) FROM syncmaster_check() WHERE severity <> 'info'}),
+	'0', 'empty: the schema is right');
+my ($code, undef, $refused) = $node->psql('empty', q{UPDATE transfer SET search_vector = ''});
+like($refused, qr/column "search_vector" can only be updated to DEFAULT/,
+	'empty: the column is generated');
+
+if (!$can_compute)
+{
+	note('PostgreSQL 13 computes vectors when it writes the table');
+	$node->stop;
+	done_testing();
+	exit;
 }
 
 # ---------------------------------------------------------------------------
@@ -171,12 +231,12 @@ ok( $node->poll_query_until('busy', q{
 			WHERE application_name = 'upgrade' AND wait_event_type = 'Lock')}),
 	'busy: the upgrade waits for a service');
 is($node->safe_psql('busy', q{
-		SELECT string_agg(DISTINCT mode, ' ') FROM pg_locks l
+		SELECT coalesce(string_agg(DISTINCT mode, ' '), '') FROM pg_locks l
 		JOIN pg_stat_activity USING (pid)
 		WHERE application_name = 'upgrade' AND granted
 			AND relation = 'transfer'::regclass}),
-	'AccessShareLock',
-	'busy: so far nobody is kept from a table');
+	'',
+	'busy: so far it keeps no lock');
 in_session($service, 'COMMIT;');
 end_session($service);
 (my $rc, my $out, $messages) = finish_psql($upgrade);
@@ -199,6 +259,10 @@ foreach my $case (
 		'connection transfer group' ],
 	[ 'not_callable', 'postgres',
 		'REVOKE EXECUTE ON FUNCTION syncmaster_known_vector(VARIADIC "any") FROM PUBLIC', '' ],
+	[ 'audited', 'postgres', q{
+		CREATE FUNCTION audit() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+		CREATE EVENT TRIGGER audit ON ddl_command_end EXECUTE FUNCTION audit()}, '' ],
+	[ 'in_use', 'app', q{CREATE VIEW mine AS SELECT syncmaster_known_vector('a'::text)}, '' ],
 	[ 'overloaded', 'app', q{
 		CREATE FUNCTION syncmaster_known_vector(text, varchar) RETURNS tsvector
 		IMMUTABLE LANGUAGE sql AS $$SELECT 'planted'::tsvector$$}, '' ],
@@ -213,12 +277,105 @@ foreach my $case (
 	are_true($db, $db);
 }
 
+# What comes to be between computing and writing
+new_database('new_child');
+$service = begin_session($node, 'new_child', 'app', q{
+	BEGIN;
+	LOCK TABLE connection IN ROW EXCLUSIVE MODE;});
+$upgrade = start_psql($node, 'new_child', q{
+	SET syncmaster.progress = on;
+	SET syncmaster.lock_timeout = '180s';
+	SELECT FROM syncmaster_upgrade('head');}, user => 'app', name => 'upgrade');
+ok( $node->poll_query_until('new_child', q{
+		SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE application_name = 'upgrade' AND wait_event_type = 'Lock')}),
+	'new_child: the upgrade waits for a service');
+in_session($service, q{
+	CREATE TABLE child () INHERITS (queue);
+	COMMIT;});
+end_session($service);
+($rc, $out, $messages) = finish_psql($upgrade);
+is($rc, 0, 'new_child: done') or diag($messages);
+is(computed($messages), 'connection transfer queue group', 'new_child: vectors were computed');
+are_true('new_child', 'new_child');
+is($node->safe_psql('new_child', q{
+		SELECT count(*) FROM pg_attrdef WHERE pg_get_expr(adbin, adrelid) ~ 'known'}),
+	'0', 'new_child: nothing is left of our function');
+# the last one that waits is not a DBA
+new_database('dba');
+$service = begin_session($node, 'dba', 'app', q{
+	BEGIN;
+	SELECT count(*) FROM connection;});
+$upgrade = start_psql($node, 'dba', q{
+	SET syncmaster.lock_timeout = '180s';
+	SELECT FROM syncmaster_upgrade('head');}, user => 'app', name => 'upgrade');
+ok( $node->poll_query_until('dba', q{
+		SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE application_name = 'upgrade' AND wait_event_type = 'Lock')}),
+	'dba: the upgrade waits for a reader');
+in_session($service, 'ALTER TABLE transfer ADD COLUMN note text; COMMIT;');
+is(end_session($service), '', 'dba: who changes another table then is not in its way');
+($rc, $out, $messages) = finish_psql($upgrade);
+is($rc, 0, 'dba: done') or diag($messages);
+are_true('dba', 'dba');
+
+# What the owner of the tables plants: code that runs while his table is
+# written.  It gets copies, which nothing wipes; and makes a child.
+new_database($_) foreach qw(reads makes);
+$node->safe_psql($_, q{
+	SELECT syncmaster_create_indexes();
+	DROP INDEX ix_syncmaster__user_active_username;
+	SET ROLE app;
+	CREATE TABLE seen (vector tsvector);
+	CREATE TABLE copy AS SELECT name, data FROM connection;
+	CREATE FUNCTION look() RETURNS bool LANGUAGE plpgsql AS $$
+	DECLARE
+		vector tsvector;
+	BEGIN
+		SELECT public.syncmaster_known_vector('connection'::text, name, data)
+		INTO vector FROM public.copy LIMIT 1;
+		PERFORM public.syncmaster_create_indexes();
+		INSERT INTO public.seen VALUES (vector);
+		RETURN true;
+	END $$;
+	CREATE FUNCTION make() RETURNS bool LANGUAGE plpgsql AS $$
+	BEGIN
+		CREATE TABLE IF NOT EXISTS public.child () INHERITS (public.connection);
+		RETURN true;
+	END $$}) foreach qw(reads makes);
+foreach my $case ([ 'reads', 'look' ], [ 'makes', 'make' ])
+{
+	my ($db, $function) = @$case;
+	$node->safe_psql($db, qq{
+		SET ROLE app;
+		CREATE FUNCTION planted(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS \$\$
+		BEGIN
+			IF pg_catalog.current_setting('planted.off', true) IS NULL THEN
+				PERFORM public.$function();
+			END IF;
+			RETURN \$1;
+		END \$\$;
+		SET planted.off = on;
+		CREATE INDEX planted ON connection (planted(name))});
+}
+$messages = upgrade('reads', 'SELECT');
+is(computed($messages), 'connection transfer queue group', 'reads: vectors were computed');
+cmp_ok($node->safe_psql('reads', 'SELECT count(*) FROM seen WHERE vector IS NOT NULL'),
+	'>', 0, 'reads: planted code got some');
+are_true('reads', 'reads');
+($rc, $out, my $err) = $node->psql('makes', q{SELECT FROM syncmaster_upgrade('head')});
+like($err,
+	qr/ERROR:  an object came to depend on function public\.syncmaster_known_vector\("any"\) while table "connection" was changed
+HINT:  Drop what calls that function, and run the command again\./,
+	'makes: a child that has our function is refused');
+is($node->safe_psql('makes', q{SELECT syncmaster_schema_version()}), '0011', 'makes: nothing was done');
+
 # ---------------------------------------------------------------------------
 # The function outside of a migration, and after one that failed
 
 new_database('failed');
 $service = begin_session($node, 'failed', 'app', 'BEGIN; LOCK TABLE transfer IN SHARE MODE;');
-($rc, $out, my $err) = $node->psql('failed', q{
+($rc, $out, $err) = $node->psql('failed', q{
 	SET syncmaster.progress = on;
 	SET syncmaster.lock_timeout = '100ms';
 	SELECT FROM syncmaster_upgrade('head');
