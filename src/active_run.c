@@ -20,6 +20,26 @@
 const char *const syncmaster_active_statuses[NACTIVE_STATUSES] = {
 	"CREATED", "STARTED", "SEND_STOP_SIGNAL"};
 
+/*
+ * The number of an active status; -1 of others, of which runs are over.
+ */
+int
+syncmaster_find_active_status(Datum status)
+{
+	text *name = DatumGetTextPP(status);
+	size_t length = VARSIZE_ANY_EXHDR(name);
+
+	for (int i = 0; i < NACTIVE_STATUSES; i++)
+	{
+		const char *active = syncmaster_active_statuses[i];
+
+		if (strlen(active) == length &&
+			memcmp(active, VARDATA_ANY(name), length) == 0)
+			return i;
+	}
+	return -1;
+}
+
 AppTableState
 syncmaster_open_runs(AppTable *runs, Oid namespace)
 {
@@ -71,17 +91,10 @@ read_by_scan(const AppTable *runs, RunReader reader, void *state)
 		bool isnull;
 		Datum value = slot_getattr(scan.slot, runs->columns[RUN_STATUS],
 								   &isnull);
-		char *name;
+		int i = isnull ? -1 : syncmaster_find_active_status(value);
 
-		if (isnull)
-			continue;
-		name = TextDatumGetCString(value);
-		for (int i = 0; i < NACTIVE_STATUSES; i++)
-		{
-			if (!enough[i] && strcmp(name, syncmaster_active_statuses[i]) == 0)
-				enough[i] = !reader(state, i, runs, scan.slot);
-		}
-		pfree(name);
+		if (i >= 0 && !enough[i])
+			enough[i] = !reader(state, i, runs, scan.slot);
 	}
 	syncmaster_end_scan(&scan);
 }
