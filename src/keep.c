@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "keep.h"
+#include "parameter_query.h"
 
 /*
  * Create in the current memory context a table of limits.
@@ -35,20 +36,6 @@ syncmaster_create_keep_limits(void)
 					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/*
- * Run a query; its rows are in SPI_tuptable.
- */
-static int64
-query(const char *sql, int nargs, Oid *types, Datum *values)
-{
-	int rc = SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0);
-
-	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "SPI_execute_with_args failed: %s",
-			 SPI_result_code_string(rc));
-	return (int64) SPI_processed;
-}
-
 static int64
 get_int8(SPITupleTable *rows, int64 row, int column, bool *isnull)
 {
@@ -57,31 +44,28 @@ get_int8(SPITupleTable *rows, int64 row, int column, bool *isnull)
 	return *isnull ? 0 : DatumGetInt64(value);
 }
 
-static ArrayType *
-int8_array(Datum *elements, int count)
-{
-	return construct_array(elements, count, INT8OID, sizeof(int64),
-						   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-}
-
 /*
- * Look up the limits of transfers, which are in the table already, by SQL: for
- * want of an index that answers directly, or where runs of the same time lie on
+ * Look up limits of transfers by SQL: for want of an index that answers directly, or where runs of the same time lie on
  * both sides of the limit.
  */
 static void
-find_limits(HTAB *limits, const char *relation, int keep_last, Datum cutoff,
-			Datum *transfers, int count)
+find_limits(HTAB *table, KeepLimit **limits, int count, const char *relation,
+			int keep_last, TimestampTz cutoff)
 {
 	Oid types[3] = {INT8ARRAYOID, INT8OID, TIMESTAMPTZOID};
 	Datum values[3];
+	Datum *transfers = palloc(count * sizeof(Datum));
 	SPITupleTable *rows;
 	int64 nrows;
 
-	values[0] = PointerGetDatum(int8_array(transfers, count));
+	for (int i = 0; i < count; i++)
+		transfers[i] = Int64GetDatum(limits[i]->transfer_id);
+	values[0] = PointerGetDatum(construct_array(transfers, count, INT8OID,
+												sizeof(int64), FLOAT8PASSBYVAL,
+												TYPALIGN_DOUBLE));
 	values[1] = Int64GetDatum((int64) keep_last - 1);
-	values[2] = cutoff;
-	nrows = query(
+	values[2] = TimestampTzGetDatum(cutoff);
+	nrows = syncmaster_run_query(
 		psprintf("SELECT t.id, k.created_at, CASE WHEN k.created_at < $3 THEN "
 				 "(SELECT r.id FROM ONLY %s r WHERE r.transfer_id = t.id "
 				 "AND r.created_at = k.created_at ORDER BY r.id DESC "
@@ -100,7 +84,7 @@ find_limits(HTAB *limits, const char *relation, int keep_last, Datum cutoff,
 	{
 		bool isnull;
 		int64 transfer = get_int8(rows, i, 1, &isnull);
-		KeepLimit *limit = hash_search(limits, &transfer, HASH_FIND, NULL);
+		KeepLimit *limit = hash_search(table, &transfer, HASH_FIND, NULL);
 
 		limit->created_at = get_int8(rows, i, 2, &limit->keep_all);
 		limit->id = get_int8(rows, i, 3, &isnull);
@@ -111,84 +95,75 @@ find_limits(HTAB *limits, const char *relation, int keep_last, Datum cutoff,
 }
 
 /*
- * Is an old run none of the last ones of its transfer?
+ * Find the limit of each run's transfer.
  */
-static bool
-exceeds_limit(HTAB *limits, int64 transfer, TimestampTz created_at, int64 id)
+static void
+find_limits_of_runs(HTAB *table, OldRuns *runs, const OldRunRange *range,
+					int keep_last)
 {
-	KeepLimit *limit = hash_search(limits, &transfer, HASH_FIND, NULL);
+	KeepLimit **unknown = palloc(Max(runs->count, 1) * sizeof(KeepLimit *));
+	int count = 0;
 
-	if (limit->keep_all)
-		return false;
-	return created_at != limit->created_at ? created_at < limit->created_at
-										   : id < limit->id;
+	for (int64 i = 0; i < runs->count; i++)
+	{
+		OldRun *run = &runs->runs[i];
+		bool found;
+
+		run->limit = hash_search(table, &run->transfer_id, HASH_ENTER, &found);
+		if (!found)
+		{
+			run->limit->keep_all = true;
+			unknown[count++] = run->limit;
+		}
+	}
+	if (count > 0)
+		count = syncmaster_find_limits_by_index(unknown, count, range->relid,
+												keep_last, range->cutoff);
+	if (count > 0)
+		find_limits(table, unknown, count, range->relation, keep_last,
+					range->cutoff);
+	pfree(unknown);
 }
 
 /*
- * Of the old runs in a range of ids, find those that must stay: the last ones
- * of their transfer, and those that the condition, about rows r, does not
- * meet now but may in a moment.  Parameters of the condition are in range:
- * first id, last id, cutoff.
- *
- * *nsuperfluous is the number of those that may
- * go, *nkept the number of last ones.
+ * Is an old run none of the last ones of its transfer?
  */
-ArrayType *
-syncmaster_find_kept(HTAB *limits, Oid relid, const char *relation,
-					 const char *condition, int keep_last, Datum *range,
-					 int64 *nsuperfluous, int64 *nkept)
+static bool
+exceeds_limit(const OldRun *run)
 {
-	Oid types[3] = {INT8OID, INT8OID, TIMESTAMPTZOID};
-	SPITupleTable *rows;
-	int64 nrows;
-	Datum *values;
-	int nvalues = 0;
-	bool isnull;
+	const KeepLimit *limit = run->limit;
 
-	nrows = query(psprintf("SELECT r.id, r.transfer_id, r.created_at, %s "
-						   "FROM ONLY %s r WHERE r.id >= $1 AND r.id <= $2 "
-						   "AND r.created_at < $3",
-						   condition, relation),
-				  3, types, range);
-	rows = SPI_tuptable;
-	values = palloc(Max(nrows, 1) * sizeof(Datum));
+	if (limit->keep_all)
+		return false;
+	return run->created_at != limit->created_at
+			   ? run->created_at < limit->created_at
+			   : run->id < limit->id;
+}
 
-	for (int64 i = 0; i < nrows; i++)
+/*
+ * Take out of a list of old runs those that must stay: active ones, and the
+ * last ones of their transfer.  Returns the number of the latter.
+ */
+int64
+syncmaster_take_out_kept(HTAB *limits, OldRuns *runs, const OldRunRange *range,
+						 int keep_last)
+{
+	int64 kept = 0;
+	int64 left = 0;
+
+	if (keep_last > 0)
+		find_limits_of_runs(limits, runs, range, keep_last);
+	for (int64 i = 0; i < runs->count; i++)
 	{
-		int64 transfer = get_int8(rows, i, 2, &isnull);
-		bool found;
-		KeepLimit *limit = hash_search(limits, &transfer, HASH_ENTER, &found);
+		const OldRun *run = &runs->runs[i];
 
-		if (!found)
-		{
-			limit->keep_all = true;
-			values[nvalues++] = Int64GetDatum(transfer);
-		}
-	}
-	if (nvalues > 0)
-		nvalues = syncmaster_find_limits_by_index(limits, relid, keep_last,
-												  DatumGetTimestampTz(range[2]),
-												  values, nvalues);
-	if (nvalues > 0)
-		find_limits(limits, relation, keep_last, range[2], values, nvalues);
-
-	nvalues = 0;
-	*nkept = 0;
-	for (int64 i = 0; i < nrows; i++)
-	{
-		int64 id = get_int8(rows, i, 1, &isnull);
-		bool may_go = DatumGetBool(
-			SPI_getbinval(rows->vals[i], rows->tupdesc, 4, &isnull));
-
-		if (may_go && exceeds_limit(limits, get_int8(rows, i, 2, &isnull),
-									get_int8(rows, i, 3, &isnull), id))
+		if (run->active)
 			continue;
-		if (may_go)
-			(*nkept)++;
-		values[nvalues++] = Int64GetDatum(id);
+		if (keep_last == 0 || exceeds_limit(run))
+			runs->runs[left++] = *run;
+		else
+			kept++;
 	}
-	SPI_freetuptable(rows);
-	*nsuperfluous = nrows - nvalues;
-
-	return int8_array(values, nvalues);
+	runs->count = left;
+	return kept;
 }

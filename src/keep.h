@@ -10,9 +10,10 @@
 
 #include "postgres.h"
 
-#include "utils/array.h"
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
+
+#include "old_runs.h"
 
 /* Where the last runs of a transfer end. */
 typedef struct KeepLimit
@@ -24,13 +25,10 @@ typedef struct KeepLimit
 } KeepLimit;
 
 extern HTAB *syncmaster_create_keep_limits(void);
-extern ArrayType *syncmaster_find_kept(HTAB *limits, Oid relid,
-									   const char *relation,
-									   const char *condition, int keep_last,
-									   Datum *range, int64 *nsuperfluous,
-									   int64 *nkept);
-extern int syncmaster_find_limits_by_index(HTAB *limits, Oid relid,
-										   int keep_last, TimestampTz cutoff,
-										   Datum *transfers, int count);
+extern int64 syncmaster_take_out_kept(HTAB *limits, OldRuns *runs,
+									  const OldRunRange *range, int keep_last);
+extern int syncmaster_find_limits_by_index(KeepLimit **limits, int count,
+										   Oid relid, int keep_last,
+										   TimestampTz cutoff);
 
 #endif /* SYNCMASTER_KEEP_H */

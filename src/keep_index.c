@@ -152,14 +152,22 @@ find_limit(IndexReader *reader, int keep_last, TimestampTz cutoff,
 	return !isnull;
 }
 
+static int
+compare_transfers(const void *left, const void *right)
+{
+	int64 a = (*(KeepLimit *const *) left)->transfer_id;
+	int64 b = (*(KeepLimit *const *) right)->transfer_id;
+
+	return a < b ? -1 : a > b;
+}
+
 /*
- * Look up the limits of transfers, which are in the table already.  Those
- * that are left over are moved to the front of the array; returns their
- * number.
+ * Look up limits of transfers.  Those that are left over are moved to the front
+ * of the array; returns their number.
  */
 int
-syncmaster_find_limits_by_index(HTAB *limits, Oid relid, int keep_last,
-								TimestampTz cutoff, Datum *transfers, int count)
+syncmaster_find_limits_by_index(KeepLimit **limits, int count, Oid relid,
+								int keep_last, TimestampTz cutoff)
 {
 	IndexReader reader = {0};
 	int left = 0;
@@ -182,13 +190,12 @@ syncmaster_find_limits_by_index(HTAB *limits, Oid relid, int keep_last,
 								   1);
 	reader.scan->xs_want_itup = true;
 
+	/* along the index, so that what is read next is near */
+	qsort(limits, count, sizeof(KeepLimit *), compare_transfers);
 	for (int i = 0; i < count; i++)
 	{
-		int64 transfer = DatumGetInt64(transfers[i]);
-		KeepLimit *limit = hash_search(limits, &transfer, HASH_FIND, NULL);
-
-		if (!find_limit(&reader, keep_last, cutoff, limit))
-			transfers[left++] = transfers[i];
+		if (!find_limit(&reader, keep_last, cutoff, limits[i]))
+			limits[left++] = limits[i];
 	}
 
 	if (BufferIsValid(reader.visibility_map))

@@ -34,6 +34,8 @@
 #include "keep.h"
 #include "lock.h"
 #include "migrate.h"
+#include "old_runs.h"
+#include "parameter_query.h"
 #include "purge.h"
 #include "settings.h"
 #include "subtransaction.h"
@@ -57,11 +59,11 @@ typedef struct Purge
 	TimestampTz cutoff;
 	HTAB *limits; /* of the transfers met so far */
 
-	int64 first;	  /* id to begin with */
-	int64 last;		  /* id to end with */
-	int64 deleted;	  /* rows, in committed batches */
-	int64 kept;		  /* old ones among the last of their transfer */
-	bool left_locked; /* were rows passed by because of others' locks? */
+	int64 first;	/* id to begin with */
+	int64 last;		/* id to end with */
+	int64 deleted;	/* rows, in committed batches */
+	int64 kept;		/* old ones among the last of their transfer */
+	bool passed_by; /* were rows left because others had them? */
 	int told_percent;
 	TimestampTz told_at;
 
@@ -88,42 +90,6 @@ set_lock_timeout(int milliseconds)
 
 	snprintf(value, sizeof(value), "%d", milliseconds);
 	set_locally("lock_timeout", value);
-}
-
-/*
- * Run one statement of a batch; the number of its rows.
- */
-static int64
-execute(const char *sql, int nargs, Oid *types, Datum *values)
-{
-	int rc = SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0);
-
-	if (rc < 0)
-		elog(ERROR, "SPI_execute_with_args failed: %s",
-			 SPI_result_code_string(rc));
-	return (int64) SPI_processed;
-}
-
-/*
- * Run a query that gives a number; NULL if it gives no row.
- */
-static int64
-query_int8(const char *sql, int nargs, Oid *types, Datum *values, bool *isnull)
-{
-	int64 result = 0;
-
-	*isnull = true;
-	if (execute(sql, nargs, types, values) > 0)
-	{
-		Datum value = SPI_getbinval(SPI_tuptable->vals[0],
-									SPI_tuptable->tupdesc, 1, isnull);
-
-		if (!*isnull)
-			result = DatumGetInt64(value);
-	}
-	SPI_freetuptable(SPI_tuptable);
-
-	return result;
 }
 
 /*
@@ -198,7 +164,7 @@ begin_batch(Purge *purge)
 
 	SetUserIdAndSecContext(owner, purge->save_sec_context |
 									  SECURITY_RESTRICTED_OPERATION);
-	execute("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL);
+	syncmaster_run_query("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL);
 }
 
 /*
@@ -222,15 +188,15 @@ find_ends(Purge *purge)
 {
 	bool isnull;
 
-	purge->first = query_int8(psprintf("SELECT min(r.id)::int8 "
-									   "FROM ONLY %s r",
-									   purge->relation),
-							  0, NULL, NULL, &isnull);
+	purge->first = syncmaster_query_int8(psprintf("SELECT min(r.id)::int8 "
+												  "FROM ONLY %s r",
+												  purge->relation),
+										 0, NULL, NULL, &isnull);
 	if (isnull)
 		return false;
-	purge->last = query_int8(psprintf("SELECT max(r.id)::int8 FROM ONLY %s r",
-									  purge->relation),
-							 0, NULL, NULL, &isnull);
+	purge->last = syncmaster_query_int8(
+		psprintf("SELECT max(r.id)::int8 FROM ONLY %s r", purge->relation), 0,
+		NULL, NULL, &isnull);
 	return !isnull;
 }
 
@@ -248,21 +214,24 @@ find_batch_end(Purge *purge, int64 from)
 	values[0] = Int64GetDatum(from);
 	values[1] = Int64GetDatum(purge->last);
 	values[2] = Int64GetDatum((int64) purge->options->batch_size - 1);
-	through = query_int8(psprintf("SELECT r.id::int8 FROM ONLY %s r "
-								  "WHERE r.id >= $1 AND r.id <= $2 "
-								  "ORDER BY r.id OFFSET $3 LIMIT 1",
-								  purge->relation),
-						 3, types, values, &isnull);
+	through = syncmaster_query_int8(psprintf("SELECT r.id::int8 FROM ONLY %s r "
+											 "WHERE r.id >= $1 AND r.id <= $2 "
+											 "ORDER BY r.id OFFSET $3 LIMIT 1",
+											 purge->relation),
+									3, types, values, &isnull);
 
 	return isnull ? purge->last : through;
 }
 
+/* The rows of a batch that go. */
 typedef struct Delete
 {
-	const char *sql;
+	Purge *purge;
+	const char *where; /* says of rows r which */
 	int nargs;
 	Oid *types;
 	Datum *values;
+	const OldRuns *runs; /* the same rows, in their places; or NULL */
 	int64 count;
 } Delete;
 
@@ -271,12 +240,19 @@ run_delete(void *argument)
 {
 	Delete *delete = argument;
 
-	delete->count = execute(delete->sql, delete->nargs, delete->types,
-							delete->values);
+	if (delete->runs != NULL)
+		delete->count = syncmaster_delete_in_place(delete->runs,
+												   delete->purge->relid,
+												   &delete->purge->passed_by);
+	else
+		delete->count = syncmaster_run_query(
+			psprintf("DELETE FROM ONLY %s r WHERE %s", delete->purge->relation,
+					 delete->where),
+			delete->nargs, delete->types, delete->values);
 }
 
 /*
- * Run a DELETE as long as it need not wait for others; false if it would.
+ * Delete as long as that need not wait for others; false if it would.
  */
 static bool
 delete_without_waiting(Delete *delete)
@@ -294,69 +270,104 @@ delete_without_waiting(Delete *delete)
 }
 
 /*
- * Delete the rows of a batch, or count them.  "where" says of rows r which.
+ * Delete the rows of a batch, or count them.
  *
- * The DELETE looks at every row again, as it is when it is locked: a run that
- * became active meanwhile stays.  If others hold locks on rows, these are
- * passed by, which costs more: so this is the second attempt.
+ * A row is looked at as it is when it is locked: a run that became active
+ * meanwhile stays.  If others hold locks on rows, these are passed by, which
+ * costs more: so this is the second attempt.
  */
 static int64
-delete_batch(Purge *purge, const char *where, int nargs, Oid *types,
-			 Datum *values)
+delete_batch(Purge *purge, Delete *delete)
 {
-	Delete delete = {NULL, nargs, types, values, 0};
 	bool isnull;
 
 	if (purge->options->dry_run)
-		return query_int8(psprintf("SELECT count(*) FROM ONLY %s r WHERE %s",
-								   purge->relation, where),
-						  nargs, types, values, &isnull);
-	delete.sql = psprintf("DELETE FROM ONLY %s r WHERE %s", purge->relation,
-						  where);
-	if (delete_without_waiting(&delete))
-		return delete.count;
-	purge->left_locked = true;
-	return execute(psprintf("DELETE FROM ONLY %s d WHERE d.id = ANY (ARRAY("
-							"SELECT r.id FROM ONLY %s r WHERE %s "
-							"ORDER BY r.id FOR UPDATE SKIP LOCKED))",
-							purge->relation, purge->relation, where),
-				   nargs, types, values);
+		return syncmaster_query_int8(
+			psprintf("SELECT count(*) FROM ONLY %s r WHERE %s", purge->relation,
+					 delete->where),
+			delete->nargs, delete->types, delete->values, &isnull);
+	if (delete_without_waiting(delete))
+		return delete->count;
+	purge->passed_by = true;
+	return syncmaster_run_query(
+		psprintf("DELETE FROM ONLY %s d WHERE d.id = ANY (ARRAY("
+				 "SELECT r.id FROM ONLY %s r WHERE %s "
+				 "ORDER BY r.id FOR UPDATE SKIP LOCKED))",
+				 purge->relation, purge->relation, delete->where),
+		delete->nargs, delete->types, delete->values);
 }
 
 /*
- * Purge what is between two ids; the number of rows.
+ * Purge a batch of old rows, whichever they are, by SQL.
  */
 static int64
-purge_range(Purge *purge, int64 from, int64 through, int64 *kept)
+purge_old(Purge *purge, int64 from, int64 *through)
 {
-	Oid types[4] = {INT8OID, INT8OID, purge->table->time_type, INT8ARRAYOID};
-	Datum values[4];
-	char *where = psprintf("r.id >= $1 AND r.id <= $2 AND %s",
-						   purge->table->condition);
-	ArrayType *keep;
-	int64 count;
+	Oid types[3] = {INT8OID, INT8OID, purge->table->time_type};
+	Datum values[3];
+	Delete delete = {purge, NULL, 3, types, values, NULL, 0};
+
+	*through = find_batch_end(purge, from);
+	delete.where = psprintf("r.id >= $1 AND r.id <= $2 AND %s",
+							purge->table->condition);
 
 	/* Of either type, the time is counted in microseconds of UTC. */
 	values[0] = Int64GetDatum(from);
-	values[1] = Int64GetDatum(through);
+	values[1] = Int64GetDatum(*through);
 	values[2] = Int64GetDatum(purge->cutoff);
+	return delete_batch(purge, &delete);
+}
+
+/*
+ * Purge a batch of old runs, of which the last ones of each transfer are kept.
+ */
+static int64
+purge_runs(Purge *purge, int64 from, int64 *through, int64 *kept)
+{
+	OldRunRange range = {
+		purge->relid, purge->relation, purge->table->condition,	  purge->cutoff,
+		from,		  purge->last,	   purge->options->batch_size};
+	OldRuns runs;
+	int64 count;
+
+	syncmaster_read_old_runs(&runs, &range);
+	*through = runs.through;
+	*kept = syncmaster_take_out_kept(purge->limits, &runs, &range,
+									 purge->options->keep_last);
+	count = runs.count;
+	if (count > 0 && !purge->options->dry_run)
+	{
+		Oid types[4] = {INT8OID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID};
+		Datum values[4];
+		Delete delete = {purge, NULL, 4, types, values, NULL, 0};
+
+		delete.where = psprintf("r.id >= $1 AND r.id <= $2 "
+								"AND r.id = ANY ($4) AND %s",
+								purge->table->condition);
+		values[0] = Int64GetDatum(from);
+		values[1] = Int64GetDatum(*through);
+		values[2] = TimestampTzGetDatum(purge->cutoff);
+		values[3] = syncmaster_old_run_ids(&runs);
+		if (runs.snapshot != NULL)
+			delete.runs = &runs;
+		count = delete_batch(purge, &delete);
+	}
+	syncmaster_release_old_runs(&runs);
+	return count;
+}
+
+/*
+ * Purge the batch that begins with an id; the number of rows.  *through is the
+ * id that the batch ends with.
+ */
+static int64
+purge_batch(Purge *purge, int64 from, int64 *through, int64 *kept)
+{
+	if (purge->options->keep_last > 0 ||
+		(purge->table->is_run && syncmaster_has_places(purge->relid)))
+		return purge_runs(purge, from, through, kept);
 	*kept = 0;
-
-	if (purge->options->keep_last == 0)
-		return delete_batch(purge, where, 3, types, values);
-
-	keep = syncmaster_find_kept(purge->limits, purge->relid, purge->relation,
-								purge->table->condition,
-								purge->options->keep_last, values, &count,
-								kept);
-	if (count == 0 || purge->options->dry_run)
-		return count;
-	values[3] = PointerGetDatum(keep);
-	return delete_batch(purge,
-						psprintf("%s AND NOT EXISTS (SELECT FROM unnest($4) "
-								 "k (id) WHERE k.id = r.id)",
-								 where),
-						4, types, values);
+	return purge_old(purge, from, through);
 }
 
 /*
@@ -418,10 +429,10 @@ tell_result(const Purge *purge)
 								(long long) purge->kept,
 								purge->options->keep_last)
 			 : 0,
-		 purge->left_locked ? errhint("Rows that other sessions had locked "
-									  "were passed by. The next call takes "
-									  "them.")
-							: 0));
+		 purge->passed_by ? errhint("Rows that other sessions had locked "
+									"or changed were passed by. The next "
+									"call takes them.")
+						  : 0));
 }
 
 /*
@@ -485,8 +496,7 @@ syncmaster_purge_table(const PurgeOptions *options, const PurgeTable *table)
 		MemoryContextSwitchTo(batch_context);
 		MemoryContextReset(batch_context);
 		begin_batch(&purge);
-		through = find_batch_end(&purge, from);
-		deleted = purge_range(&purge, from, through, &kept);
+		deleted = purge_batch(&purge, from, &through, &kept);
 		end_batch(&purge);
 
 		purge.deleted += deleted;

@@ -21,6 +21,7 @@ typedef struct PurgeColumn
 typedef struct PurgeTable
 {
 	const char *name;
+	bool is_run;			/* table run, of whose rows the last may stay */
 	Oid time_type;			/* of the time that decides, which is UTC */
 	const char *condition;	/* rows r that are older than $3 and may go */
 	PurgeColumn columns[5]; /* what the statements use; NULL ends the list */

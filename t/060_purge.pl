@@ -151,7 +151,7 @@ my ($rc, $out, $err) = $node->psql('held',
 	"CALL syncmaster_purge_runs(interval '90 days', 1)");
 is("$rc $out", '0 998', 'a purge passes them by');
 like($err,
-	qr/Rows that other sessions had locked were passed by\. The next call takes them/,
+	qr/Rows that other sessions had locked or changed were passed by\. The next call takes/,
 	'and says so');
 query('held', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});
@@ -177,6 +177,137 @@ like($err, qr/application "reindexer"/, 'and names who holds it');
 query('held', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});
 eval { IPC::Run::finish($holder->{run}) };
+
+# ---------------------------------------------------------------------------
+# Changes between the moment when a batch is read and that when it is deleted.
+# In between, a purge asks a second time whether Citus knows the table: here the
+# answer has to wait.
+
+sub pause_purges
+{
+	my ($db) = @_;
+	prepare($db);
+	query($db, q{
+		CREATE SEQUENCE asked;
+		CREATE FUNCTION answer() RETURNS oid LANGUAGE plpgsql AS $$
+		BEGIN
+			IF nextval('public.asked') = 2 THEN
+				PERFORM pg_catalog.pg_advisory_xact_lock(1);
+			END IF;
+			RETURN 0;
+		END $$;
+		GRANT ALL ON SEQUENCE asked TO app;
+		SET allow_system_table_mods = on;
+		CREATE VIEW pg_catalog.pg_dist_partition AS
+			SELECT public.answer() AS logicalrelid;
+		GRANT SELECT ON pg_catalog.pg_dist_partition TO app;});
+	return;
+}
+
+# Start a purge that keeps the last run of each transfer, and change runs when it
+# has read all of them; returns what it says.
+sub purge_while
+{
+	my ($db, $sql) = @_;
+	my $lock = start_psql($db, q{
+		SELECT pg_advisory_lock(1);
+		SELECT pg_sleep(600);});
+	$node->poll_query_until($db,
+		"SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory'")
+	  or die 'the lock is not held';
+	my $session = start_psql($db, "CALL syncmaster_purge_runs('90 days', 1)");
+	ok($node->poll_query_until($db,
+			"SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE $purging"),
+		"$db: a purge has read its batch");
+	$sql->();
+	query($db, q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE wait_event = 'PgSleep' AND query LIKE '%pg_sleep(600)%'});
+	eval { IPC::Run::finish($lock->{run}) };
+	IPC::Run::finish($session->{run});
+	return $session;
+}
+
+pause_purges('between');
+query('between', 'VACUUM run');
+$purge = purge_while('between', sub {
+	query('between', q{
+		UPDATE run SET status = 'STARTED' WHERE id = 11;
+		UPDATE run SET type = 'SCHEDULED' WHERE id = 12;
+		UPDATE run SET log_url = 'x' WHERE id = 13;
+		DELETE FROM run WHERE id BETWEEN 14 AND 20;});
+	query('between', 'VACUUM run');
+	query('between', q{
+		INSERT INTO run (id, transfer_id, status, type, transfer_dump, created_at)
+			SELECT 2000 + i, 1, 'FINISHED', 'MANUAL', '{}',
+				now() - interval '1 year'
+			FROM generate_series(1, 100) i});
+});
+like($purge->{err},
+	qr/deleted 990 rows .*had locked or changed were passed by\. The next call takes/s,
+	'it deletes what is as it was, and says so');
+is( query('between', q{
+		SELECT string_agg(id || ' ' || status, ', ' ORDER BY id)
+		FROM run WHERE id <= 1000}),
+	'11 STARTED, 12 FINISHED, 13 FINISHED',
+	'runs that were changed meanwhile stay, an active one among them');
+is(query('between', 'SELECT count(*) FROM run WHERE id > 2000'),
+	'100', 'so do those that were not there yet');
+is(query('between', "CALL syncmaster_purge_runs(interval '90 days', 1)"),
+	'102', 'the next call takes what is still old');
+
+pause_purges('locked');
+$holder = undef;
+$purge = purge_while('locked', sub {
+	$holder = start_psql('locked', q{
+		BEGIN;
+		UPDATE run SET status = 'STARTED' WHERE id = 500;
+		SELECT id FROM run WHERE id = 501 FOR KEY SHARE;
+		UPDATE run SET type = 'SCHEDULED' WHERE id = 502;
+		SELECT pg_advisory_lock(2);
+		SELECT pg_sleep(601);});
+	$node->poll_query_until('locked', q{
+		SELECT count(*) = 1 FROM pg_locks
+		WHERE locktype = 'advisory' AND objid = 2}) or die 'runs are not held';
+});
+is(query('locked', 'SELECT count(*) FROM run WHERE id <= 1000'),
+	'3', 'runs that were locked meanwhile stay');
+like($purge->{err}, qr/deleted 997 rows .*had locked or changed were passed by/s,
+	'and the purge says so');
+query('locked', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE wait_event = 'PgSleep'});
+eval { IPC::Run::finish($holder->{run}) };
+
+# What the table has for rows that go, happens to those found in this way
+prepare('children');
+query('children', q{
+	CREATE TABLE label (run_id bigint REFERENCES run ON DELETE CASCADE);
+	INSERT INTO label SELECT id FROM run;});
+is(query('children', "CALL syncmaster_purge_runs(interval '90 days', 1, 70)"),
+	'1000', 'runs with children are purged');
+is(query('children', 'SELECT count(*) FROM label'), '10', 'the children go along');
+
+# Values that are stored elsewhere go with their row, also from subscribers
+prepare('large');
+query('large', q{
+	ALTER TABLE run ALTER transfer_dump SET STORAGE EXTERNAL;
+	UPDATE run SET transfer_dump = to_json(repeat('x', 10000)) WHERE id <= 100;
+	CREATE TABLE toast AS SELECT reltoastrelid::regclass::text AS name
+		FROM pg_class WHERE oid = 'run'::regclass;});
+my $toast = query('large', 'SELECT name FROM toast');
+isnt(query('large', "SELECT count(*) FROM $toast"), '0', 'runs have large values');
+is(query('large', "CALL syncmaster_purge_runs(interval '90 days', 1)"),
+	'1000', 'they are purged');
+is(query('large', "SELECT count(*) FROM $toast"), '0', 'with their values');
+query('large', q{
+	UPDATE run SET created_at = now() - interval '1 year' WHERE id <= 1005;
+	CREATE PUBLICATION p FOR TABLE run;
+	ALTER TABLE run REPLICA IDENTITY NOTHING;});
+($rc, $out, $err) = $node->psql('large', q{
+	INSERT INTO run (transfer_id, status, type, transfer_dump)
+		SELECT id, 'FINISHED', 'MANUAL', '{}' FROM transfer;
+	CALL syncmaster_purge_runs(interval '90 days', 1)});
+like($err, qr/cannot delete from table "run" because it does not have a replica identity and publishes deletes/,
+	'rows that a subscriber could not find are not deleted');
 
 # ---------------------------------------------------------------------------
 # Runs that are started anew in short transactions all the time
