@@ -108,6 +108,20 @@ begin_index_scan(Relation rel, Relation index, Snapshot snapshot, int nkeys)
 #endif
 }
 
+/* 19 puts the last argument among the options. */
+static inline TM_Result
+delete_tuple(Relation rel, ItemPointer tid, CommandId command,
+			 Snapshot snapshot, TM_FailureData *failure)
+{
+#if PG_VERSION_NUM >= 190000
+	return table_tuple_delete(rel, tid, command, 0, snapshot, InvalidSnapshot,
+							  true, failure);
+#else
+	return table_tuple_delete(rel, tid, command, snapshot, InvalidSnapshot,
+							  true, failure, false);
+#endif
+}
+
 /* 15 keeps a string constant of the parse tree in a union of its own. */
 static inline const char *
 const_string(const A_Const *con)

@@ -185,7 +185,7 @@ generate(void *argument)
 	mark_generated(relid, addition->column->name);
 	rel = relation_open(relid, NoLock);
 	expr->attnum = get_attnum(relid, addition->column->name);
-	expr->raw_default = copyObject(addition->column->raw_expr);
+	expr->raw_default = addition->column->raw_expr; /* not used again */
 	expr->generated = ATTRIBUTE_GENERATED_STORED;
 	AddRelationNewConstraints(rel, list_make1(expr), NIL, false, true, false,
 							  NULL);

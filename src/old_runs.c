@@ -20,7 +20,6 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_trigger.h"
@@ -28,6 +27,7 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -221,9 +221,8 @@ syncmaster_delete_in_place(const OldRuns *runs, Oid relid, bool *changed)
 		TM_Result result;
 
 		CHECK_FOR_INTERRUPTS();
-		result = table_tuple_delete(table, &runs->runs[i].place, command,
-									runs->snapshot, InvalidSnapshot, true,
-									&failure, false);
+		result = delete_tuple(table, &runs->runs[i].place, command,
+							  runs->snapshot, &failure);
 		if (result == TM_Ok)
 			deleted++;
 		else if (result == TM_Updated)

@@ -24,6 +24,7 @@ shared_preload_libraries = 'pg_stat_statements'
 CONF
 $node->start;
 
+my $writes = 30;
 my $folder = PostgreSQL::Test::Utils::tempdir();
 {
 	local $ENV{PGHOST} = $node->host;
@@ -34,7 +35,7 @@ my $folder = PostgreSQL::Test::Utils::tempdir();
 			"$FindBin::RealBin/../bench/run", 'queries',
 			'--scale', '0.01',
 			'--rounds', '1',
-			'--writes', '30',
+			'--writes', $writes,
 			'--output', $folder
 		],
 		'the benchmark runs');
@@ -99,11 +100,12 @@ foreach my $gain (
 		'>=', $times, "$operation: $statement needs fewer buffers");
 }
 
-# An extra index costs a record of WAL for each row.
+# An extra index costs a record of WAL for each row.  Counted is all that a row
+# causes: also its commit, and the merge into the index for text search.
 sub wal_ratio
 {
 	my ($operation) = @_;
-	my %records = (ours => 0, upstream => 0);
+	my %records = (ours => $writes, upstream => $writes);
 
 	foreach my $row (grep { $_->{operation} eq $operation } @results)
 	{
@@ -116,8 +118,7 @@ foreach my $limit (
 	[ 'change a connection', 1.2 ],
 	[ 'a run, from start to end', 1.2 ],
 	[ 'a run that is stopped', 1.2 ],
-	# three indexes, for what is read all the time and seldom written
-	[ 'create a transfer', 1.3 ])
+	[ 'create a transfer', 1.2 ])
 {
 	my ($operation, $most) = @$limit;
 	my $ratio = wal_ratio($operation);
