@@ -17,7 +17,7 @@ TAP_TESTS = 1
 
 WERROR ?= -Werror
 PG_CPPFLAGS = -DSYNCMASTER_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -std=gnu99 -Wall -Wextra $(WERROR) -Wno-unused-parameter
+PG_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -Wno-unused-parameter
 SHLIB_LINK = -lcrypto
 
 PG_CONFIG ?= pg_config

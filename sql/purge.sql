@@ -19,7 +19,9 @@ SELECT 1, 't' || i, '', 1, 1, '{}', '{}', '{}', '[]', '{}', false, '', 1
 FROM generate_series(1, 4) i;
 
 -- what must be named, and how
+\set VERBOSITY sqlstate
 CALL syncmaster_purge_runs();
+\set VERBOSITY default
 CALL syncmaster_purge_runs(NULL);
 CALL syncmaster_purge_runs(interval '-1 second');
 CALL syncmaster_purge_runs(interval '90 days', NULL);

@@ -28,6 +28,7 @@
 #include "parser/parse_relation.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/snapmgr.h"
 
 /* 16 moved VARDATA_ANY and its like out of postgres.h. */
 #if PG_VERSION_NUM >= 160000
@@ -119,6 +120,20 @@ delete_tuple(Relation rel, ItemPointer tid, CommandId command,
 #else
 	return table_tuple_delete(rel, tid, command, snapshot, InvalidSnapshot,
 							  true, failure, false);
+#endif
+}
+
+/*
+ * Before 17, old_snapshot_threshold lets vacuum remove rows that a snapshot
+ * still sees.
+ */
+static inline bool
+snapshots_keep_rows(void)
+{
+#if PG_VERSION_NUM < 170000
+	return old_snapshot_threshold < 0;
+#else
+	return true;
 #endif
 }
 

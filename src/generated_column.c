@@ -150,16 +150,22 @@ is_empty(Oid relid)
 	return result;
 }
 
+/*
+ * Mark the last column of a table, which was just added, as generated.
+ */
 static void
-mark_generated(Oid relid, const char *column)
+mark_generated(Relation rel, const char *column)
 {
 	Relation attributes = table_open(AttributeRelationId, RowExclusiveLock);
-	HeapTuple tuple = SearchSysCacheCopyAttName(relid, column);
+	HeapTuple tuple = SearchSysCacheCopyAttName(RelationGetRelid(rel), column);
+	Form_pg_attribute attribute;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for column %s", column);
-	((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated =
-		ATTRIBUTE_GENERATED_STORED;
+	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (attribute->attnum != RelationGetNumberOfAttributes(rel))
+		elog(ERROR, "column %s was not added", column);
+	attribute->attgenerated = ATTRIBUTE_GENERATED_STORED;
 	CatalogTupleUpdate(attributes, &tuple->t_self, tuple);
 	table_close(attributes, RowExclusiveLock);
 	CommandCounterIncrement();
@@ -180,10 +186,9 @@ generate(void *argument)
 	const Addition *addition = argument;
 	Oid relid = addition->effect->relid;
 	RawColumnDefault *expr = palloc0(sizeof(RawColumnDefault));
-	Relation rel;
+	Relation rel = relation_open(relid, NoLock);
 
-	mark_generated(relid, addition->column->name);
-	rel = relation_open(relid, NoLock);
+	mark_generated(rel, addition->column->name);
 	expr->attnum = get_attnum(relid, addition->column->name);
 	expr->raw_default = addition->column->raw_expr; /* not used again */
 	expr->generated = ATTRIBUTE_GENERATED_STORED;

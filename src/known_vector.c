@@ -69,7 +69,8 @@ typedef struct KnownVector
 
 struct KnownVectors
 {
-	Oid relid;	  /* of the table that they were computed for */
+	Oid relid; /* of the table that they were computed for */
+	const char *column;
 	List *inputs; /* names of the columns that they were computed from */
 
 	MemoryContext memory; /* of what follows; NULL when forgotten */
@@ -102,12 +103,13 @@ free_digest(void *argument)
  * Make room for vectors in the current memory context.
  */
 static KnownVectors *
-make_known_vectors(Oid relid, List *inputs, Size max_memory)
+make_known_vectors(Oid relid, const char *column, List *inputs, Size max_memory)
 {
 	KnownVectors *known = palloc0(sizeof(KnownVectors));
 	HASHCTL info = {0};
 
 	known->relid = relid;
+	known->column = column;
 	known->inputs = inputs;
 	known->max_memory = max_memory;
 	known->memory = AllocSetContextCreate(CurrentMemoryContext,
@@ -432,7 +434,8 @@ syncmaster_compute_vectors(const MigrationContext *context,
 		!syncmaster_may_migrate(context->caller, effect->role))
 		return NULL;
 
-	computation.known = make_known_vectors(effect->relid, inputs, *memory_left);
+	computation.known = make_known_vectors(effect->relid, column.name, inputs,
+										   *memory_left);
 	syncmaster_look(compute, &computation);
 	if (!computation.done)
 	{
@@ -475,7 +478,7 @@ execute_with(const KnownVectors *known, const char *sql, Oid role)
 }
 
 static KnownVectors *
-find_vectors(List *known_vectors, Oid relid)
+find_vectors(List *known_vectors, Oid relid, const char *column)
 {
 	ListCell *lc;
 
@@ -483,7 +486,8 @@ find_vectors(List *known_vectors, Oid relid)
 	{
 		KnownVectors *known = lfirst(lc);
 
-		if (known->relid == relid && known->memory != NULL)
+		if (known->relid == relid && known->memory != NULL &&
+			strcmp(known->column, column) == 0)
 			return known;
 	}
 	return NULL;
@@ -499,7 +503,8 @@ syncmaster_add_known_vectors(const MigrationContext *context,
 							 const StatementEffect *effect,
 							 const GeneratedColumn *column, List *known_vectors)
 {
-	KnownVectors *known = find_vectors(known_vectors, effect->relid);
+	KnownVectors *known = find_vectors(known_vectors, effect->relid,
+									   column->name);
 	Oid function = find_function(context, effect->role);
 	char *expr;
 

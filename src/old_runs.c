@@ -27,6 +27,7 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -39,6 +40,31 @@
 #include "ordered_scan.h"
 #include "parameter_query.h"
 
+/* The columns that tell which runs go. */
+static const char *const columns[] = {"id", "transfer_id", "created_at",
+									  "status"};
+
+/*
+ * Does a row hold the columns as SQL would see them?  A virtual one is not
+ * there, and under some collations other bytes are equal.
+ */
+static bool
+has_plain_columns(Relation table)
+{
+	for (size_t i = 0; i < lengthof(columns); i++)
+	{
+		AttrNumber attnum = get_attnum(RelationGetRelid(table), columns[i]);
+		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table),
+												 attnum - 1);
+
+		if (column->attgenerated != '\0' ||
+			(OidIsValid(column->attcollation) &&
+			 !get_collation_isdeterministic(column->attcollation)))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Can the table be read directly?
  */
@@ -46,19 +72,22 @@ static bool
 is_readable(Relation table)
 {
 	return table->rd_rel->relam == HEAP_TABLE_AM_OID &&
-		   !table->rd_rel->relforcerowsecurity &&
+		   !table->rd_rel->relforcerowsecurity && has_plain_columns(table) &&
 		   !syncmaster_is_distributed(RelationGetRelid(table));
 }
 
 /*
- * Is nothing to be done when a row is deleted but just that?
+ * Is nothing to be done when a row is deleted but just that, and may its owner
+ * do so?
  */
 static bool
 has_plain_deletes(Relation table)
 {
 	TriggerDesc *triggers = table->trigdesc;
 
-	if (table->rd_rules != NULL)
+	if (table->rd_rules != NULL || !snapshots_keep_rows() ||
+		pg_class_aclcheck(RelationGetRelid(table), table->rd_rel->relowner,
+						  ACL_DELETE) != ACLCHECK_OK)
 		return false;
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{

@@ -16,7 +16,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -28,6 +31,8 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "execute.h"
@@ -93,6 +98,36 @@ set_lock_timeout(int milliseconds)
 }
 
 /*
+ * Does an id name one row?
+ */
+static bool
+has_unique_id(Oid relid)
+{
+	Relation table = relation_open(relid, NoLock);
+	AttrNumber attnum = get_attnum(relid, "id");
+	bool result = false;
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(table))
+	{
+		HeapTuple tuple = SearchSysCache1(INDEXRELID, lfirst_oid(lc));
+		Form_pg_index index;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		index = (Form_pg_index) GETSTRUCT(tuple);
+		if (index->indisunique && index->indimmediate && index->indisvalid &&
+			index->indnkeyatts == 1 && index->indkey.values[0] == attnum &&
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL))
+			result = true;
+		ReleaseSysCache(tuple);
+	}
+	relation_close(table, NoLock);
+
+	return result;
+}
+
+/*
  * Lock the table of this batch against changes of its definition, and look at
  * it again: between batches anybody may have changed it.
  */
@@ -133,6 +168,13 @@ open_table(const char *schema, Oid namespace, const PurgeTable *table)
 					 errhint("Change it back with ALTER TABLE, and run the "
 							 "command again.")));
 	}
+	if (!has_unique_id(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s.%s\" has no unique index on column \"id\"",
+						schema, table->name),
+				 errhint("Run SELECT syncmaster_repair(false) to put the "
+						 "primary key back, and run the command again.")));
 
 	return relid;
 }
@@ -240,7 +282,8 @@ run_delete(void *argument)
 {
 	Delete *delete = argument;
 
-	if (delete->runs != NULL)
+	/* asked again: what ran since may have changed the table */
+	if (delete->runs != NULL && syncmaster_has_places(delete->purge->relid))
 		delete->count = syncmaster_delete_in_place(delete->runs,
 												   delete->purge->relid,
 												   &delete->purge->passed_by);
@@ -290,10 +333,11 @@ delete_batch(Purge *purge, Delete *delete)
 		return delete->count;
 	purge->passed_by = true;
 	return syncmaster_run_query(
-		psprintf("DELETE FROM ONLY %s d WHERE d.id = ANY (ARRAY("
+		psprintf("DELETE FROM ONLY %s r WHERE r.id = ANY (ARRAY("
 				 "SELECT r.id FROM ONLY %s r WHERE %s "
-				 "ORDER BY r.id FOR UPDATE SKIP LOCKED))",
-				 purge->relation, purge->relation, delete->where),
+				 "ORDER BY r.id FOR UPDATE SKIP LOCKED)) AND %s",
+				 purge->relation, purge->relation, delete->where,
+				 delete->where),
 		delete->nargs, delete->types, delete->values);
 }
 

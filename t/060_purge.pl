@@ -310,6 +310,55 @@ like($err, qr/cannot delete from table "run" because it does not have a replica 
 	'rows that a subscriber could not find are not deleted');
 
 # ---------------------------------------------------------------------------
+# Where a run's place, or what is read there, does not tell all
+
+prepare($_) foreach qw(no_key no_right generated collated);
+query('no_key', 'ALTER TABLE run DROP CONSTRAINT pk__run CASCADE');
+($rc, $out, $err) = $node->psql('no_key', "CALL syncmaster_purge_runs(interval '90 days')");
+like($err,
+	qr/ERROR:  table "public\.run" has no unique index on column "id"\nHINT:  Run SELECT syncmaster_repair\(false\) to put the primary key back, and run the command again\./,
+	'an id that may be several rows\' is refused');
+query('no_key', 'SELECT syncmaster_repair(false)');
+query('no_key', "CALL syncmaster_purge_runs(interval '90 days')");
+is(query('no_key', 'SELECT count(*) FROM run'), '10', 'and not after a repair');
+
+query('no_right', 'REVOKE DELETE ON run FROM app');
+($rc, $out, $err) = $node->psql('no_right', "CALL syncmaster_purge_runs(interval '90 days')");
+like($err, qr/permission denied for table run/, 'an owner without the right deletes nothing');
+is(query('no_right', 'SELECT count(*) FROM run'), '1010', 'not a row');
+
+# Read as SQL reads it: a generated column (virtual ones are not stored), and
+# a status that is equal to another one
+my $version = query('postgres', 'SHOW server_version_num');
+my $kind = $version >= 180000 ? 'VIRTUAL' : 'STORED';
+query('generated', qq{
+	ALTER TABLE run RENAME status TO state;
+	ALTER TABLE run ADD status varchar GENERATED ALWAYS AS (upper(state)) $kind;});
+query('generated', "CALL syncmaster_purge_runs(interval '90 days')");
+is(query('generated', 'SELECT count(*) FROM run'), '10', 'old runs of a generated status go');
+query('collated', q{
+	CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+	ALTER TABLE run ALTER status TYPE varchar COLLATE ci;
+	UPDATE run SET status = 'started' WHERE id <= 5;});
+query('collated', "CALL syncmaster_purge_runs(interval '90 days')");
+is(query('collated', 'SELECT count(*) FROM run WHERE id <= 5'), '5',
+	'an active status is one, however it is written');
+
+# Old snapshots that are not kept: 13 to 16
+if ($version < 170000)
+{
+	prepare('threshold');
+	$node->append_conf('postgresql.conf', 'old_snapshot_threshold = 1min');
+	$node->restart;
+	my $before = query('threshold', "SELECT count(*) FROM run");
+	query('threshold', "CALL syncmaster_purge_runs(interval '90 days', 1)");
+	cmp_ok(query('threshold', 'SELECT count(*) FROM run'), '<', $before,
+		'old runs go also where vacuum may remove what a snapshot sees');
+	$node->append_conf('postgresql.conf', 'old_snapshot_threshold = -1');
+	$node->restart;
+}
+
+# ---------------------------------------------------------------------------
 # Runs that are started anew in short transactions all the time
 
 prepare('busy');
