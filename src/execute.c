@@ -207,8 +207,12 @@ void
 syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
 						  Datum *values)
 {
-	Statement statement = {sql, nargs, types, values, NULL};
+	Statement statement = {0};
 
+	statement.sql = sql;
+	statement.nargs = nargs;
+	statement.types = types;
+	statement.values = values;
 	syncmaster_call_as(role, execute, &statement);
 }
 
@@ -219,8 +223,10 @@ syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
 void
 syncmaster_execute_into(const char *sql, Oid role, DestReceiver *receiver)
 {
-	Statement statement = {sql, 0, NULL, NULL, receiver};
+	Statement statement = {0};
 
+	statement.sql = sql;
+	statement.receiver = receiver;
 	syncmaster_call_as(role, execute, &statement);
 }
 

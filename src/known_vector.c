@@ -59,7 +59,7 @@
 #define DIGEST_BYTES 32 /* of SHA-256 */
 
 /* It is not worth beginning with less memory than that. */
-#define MIN_MEMORY (1024 * 1024)
+#define MIN_MEMORY ((Size) 1024 * 1024)
 
 typedef struct KnownVector
 {
