@@ -265,11 +265,14 @@ stop_receiver(DestReceiver *self)
 }
 
 /*
- * Collect the columns that an expression of a parse tree names.
+ * Collect in a list the columns that an expression of a parse tree names; true
+ * if there are others.
  */
 static bool
-find_inputs(Node *node, List **inputs)
+find_inputs(Node *node, void *context)
 {
+	List **inputs = context;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, ColumnRef))
@@ -283,7 +286,7 @@ find_inputs(Node *node, List **inputs)
 			*inputs = lappend(*inputs, field);
 		return false;
 	}
-	return raw_expression_tree_walker(node, find_inputs, inputs);
+	return raw_expression_tree_walker(node, find_inputs, context);
 }
 
 static bool
