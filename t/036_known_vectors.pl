@@ -64,6 +64,22 @@ sub upgrade
 	return $err;
 }
 
+# Start one that will wait for somebody's lock, and wait until it does.
+sub start_upgrade
+{
+	my ($db, $name) = @_;
+	my $upgrade = start_psql($node, $db, q{
+		SET syncmaster.progress = on;
+		SET syncmaster.lock_timeout = '180s';
+		SELECT FROM syncmaster_upgrade('head');}, user => 'app', name => 'upgrade');
+
+	ok( $node->poll_query_until($db, q{
+			SELECT EXISTS (SELECT FROM pg_stat_activity
+				WHERE application_name = 'upgrade' AND wait_event_type = 'Lock')}),
+		$name);
+	return $upgrade;
+}
+
 sub computed
 {
 	my ($messages) = @_;
@@ -222,14 +238,7 @@ my $service = begin_session($node, 'busy', 'app', q{
 	DELETE FROM transfer WHERE id = 3;
 	INSERT INTO connection (group_id, type, name, description, data)
 		VALUES (1, 'postgres', 'made meanwhile', '', '{"host": "new.example.org"}');});
-my $upgrade = start_psql($node, 'busy', q{
-	SET syncmaster.progress = on;
-	SET syncmaster.lock_timeout = '180s';
-	SELECT FROM syncmaster_upgrade('head');}, user => 'app', name => 'upgrade');
-ok( $node->poll_query_until('busy', q{
-		SELECT EXISTS (SELECT FROM pg_stat_activity
-			WHERE application_name = 'upgrade' AND wait_event_type = 'Lock')}),
-	'busy: the upgrade waits for a service');
+my $upgrade = start_upgrade('busy', 'busy: the upgrade waits for a service');
 is($node->safe_psql('busy', q{
 		SELECT coalesce(string_agg(DISTINCT mode, ' '), '') FROM pg_locks l
 		JOIN pg_stat_activity USING (pid)
@@ -282,14 +291,7 @@ new_database('new_child');
 $service = begin_session($node, 'new_child', 'app', q{
 	BEGIN;
 	LOCK TABLE connection IN ROW EXCLUSIVE MODE;});
-$upgrade = start_psql($node, 'new_child', q{
-	SET syncmaster.progress = on;
-	SET syncmaster.lock_timeout = '180s';
-	SELECT FROM syncmaster_upgrade('head');}, user => 'app', name => 'upgrade');
-ok( $node->poll_query_until('new_child', q{
-		SELECT EXISTS (SELECT FROM pg_stat_activity
-			WHERE application_name = 'upgrade' AND wait_event_type = 'Lock')}),
-	'new_child: the upgrade waits for a service');
+$upgrade = start_upgrade('new_child', 'new_child: the upgrade waits for a service');
 in_session($service, q{
 	CREATE TABLE child () INHERITS (queue);
 	COMMIT;});
@@ -306,13 +308,7 @@ new_database('dba');
 $service = begin_session($node, 'dba', 'app', q{
 	BEGIN;
 	SELECT count(*) FROM connection;});
-$upgrade = start_psql($node, 'dba', q{
-	SET syncmaster.lock_timeout = '180s';
-	SELECT FROM syncmaster_upgrade('head');}, user => 'app', name => 'upgrade');
-ok( $node->poll_query_until('dba', q{
-		SELECT EXISTS (SELECT FROM pg_stat_activity
-			WHERE application_name = 'upgrade' AND wait_event_type = 'Lock')}),
-	'dba: the upgrade waits for a reader');
+$upgrade = start_upgrade('dba', 'dba: the upgrade waits for a reader');
 in_session($service, 'ALTER TABLE transfer ADD COLUMN note text; COMMIT;');
 is(end_session($service), '', 'dba: who changes another table then is not in its way');
 ($rc, $out, $messages) = finish_psql($upgrade);
