@@ -46,8 +46,8 @@ get_int8(SPITupleTable *rows, int64 row, int column, bool *isnull)
 }
 
 /*
- * Look up limits of transfers by SQL: for want of an index that answers directly, or where runs of the same time lie on
- * both sides of the limit.
+ * Look up limits of transfers by SQL: for want of an index that answers
+ * directly, or where runs of the same time lie on both sides of the limit.
  */
 static void
 find_limits(HTAB *table, KeepLimit **limits, int count, const char *relation,

@@ -4,9 +4,9 @@
  *	  Reading a table directly, in the order of an index.
  *
  * The same as a direct scan, for those who want a few rows of many: the first
- * ones, the last ones, those from a value on, or those where a column has one.  A query would be
- * planned, and planning runs functions that the table's owner put into other
- * indexes.  Nothing here looks into a predicate or an expression.
+ * ones, the last ones, those from a value on, or those where a column has one.
+ * A query would be planned, and planning runs functions that the table's owner
+ * put into other indexes.  Nothing here looks into a predicate or an expression.
  *
  * Rows that are gone leave entries in an index until it is vacuumed, and a
  * standby may not mark them as dead.  So a scan can be told how many entries it

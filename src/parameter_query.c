@@ -15,8 +15,7 @@
 #include "parameter_query.h"
 
 /*
- * Run a statement; the number of its rows, which are
- * in SPI_tuptable.
+ * Run a statement; the number of its rows, which are in SPI_tuptable.
  */
 int64
 syncmaster_run_query(const char *sql, int nargs, Oid *types, Datum *values)

@@ -110,7 +110,8 @@ has_unique_id(Oid relid)
 
 	foreach (lc, RelationGetIndexList(table))
 	{
-		HeapTuple tuple = SearchSysCache1(INDEXRELID, lfirst_oid(lc));
+		HeapTuple tuple = SearchSysCache1(INDEXRELID,
+										  ObjectIdGetDatum(lfirst_oid(lc)));
 		Form_pg_index index;
 
 		if (!HeapTupleIsValid(tuple))
