@@ -76,7 +76,16 @@ end_session($other);
 
 # sessions: everybody else has to be gone, once, before the first change.
 $db = new_database();
-my $guarded = 'SET syncmaster.guard = sessions';
+# The sessions of commands before end a moment later than their client.
+my $guarded = q{
+	DO $$BEGIN
+		WHILE EXISTS (SELECT FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+				AND application_name = current_setting('application_name')) LOOP
+			PERFORM pg_stat_clear_snapshot(), pg_sleep(0.01);
+		END LOOP;
+		PERFORM pg_stat_clear_snapshot();
+	END$$;
+	SET syncmaster.guard = sessions};
 $other = begin_session($node, $db, 'app', 'SELECT 1;', application => 'server 1');
 foreach my $command ($upgrade, 'ALTER EXTENSION syncmaster UPDATE',
 	'SELECT syncmaster_create_indexes()',
