@@ -54,6 +54,7 @@
 #include "known_vector.h"
 #include "lock.h"
 #include "subtransaction.h"
+#include "vector_chain.h"
 
 #define FUNCTION_NAME "syncmaster_known_vector"
 #define DIGEST_BYTES 32 /* of SHA-256 */
@@ -80,11 +81,16 @@ struct KnownVectors
 	HTAB *table;
 };
 
+/*
+ * Gets rows of columns that vectors are known by, and of vectors to be joined.
+ */
 typedef struct VectorReceiver
 {
 	DestReceiver pub;
 	KnownVectors *known;
-	int natts;
+	int nkeys;
+	int nvectors;
+	TSVector *vectors;
 	MemoryContext row_context;
 } VectorReceiver;
 
@@ -119,7 +125,8 @@ make_known_vectors(Oid relid, const char *column, List *inputs, Size max_memory)
 	known->callback.func = free_digest;
 	known->callback.arg = known;
 	MemoryContextRegisterResetCallback(known->memory, &known->callback);
-	if (known->digest == NULL)
+	if (known->digest == NULL ||
+		EVP_DigestInit_ex(known->digest, EVP_sha256(), NULL) != 1)
 		elog(ERROR, "could not prepare a digest");
 	info.keysize = DIGEST_BYTES;
 	info.entrysize = sizeof(KnownVector);
@@ -184,7 +191,8 @@ digest_value(const KnownVectors *known, Datum value, bool isnull)
 static void
 begin_digest(const KnownVectors *known)
 {
-	if (EVP_DigestInit_ex(known->digest, EVP_sha256(), NULL) != 1)
+	/* the algorithm of make_known_vectors(), which takes time to find */
+	if (EVP_DigestInit_ex(known->digest, NULL, NULL) != 1)
 		elog(ERROR, "could not compute a digest");
 }
 
@@ -196,40 +204,54 @@ end_digest(const KnownVectors *known, unsigned char *digest)
 }
 
 /*
- * Keep one row of the query: columns, and the vector computed from them.
- * False ends the query.
+ * Vectors of a row, in the current memory context; false if one is NULL.
  */
 static bool
-receive_vector(TupleTableSlot *slot, DestReceiver *self)
+get_vectors(const VectorReceiver *receiver, const TupleTableSlot *slot)
+{
+	for (int i = 0; i < receiver->nvectors; i++)
+	{
+		if (slot->tts_isnull[receiver->nkeys + i])
+			return false;
+		receiver->vectors[i] = DatumGetTSVector(
+			slot->tts_values[receiver->nkeys + i]);
+	}
+	return true;
+}
+
+/*
+ * Keep one row of the query.  False ends the query.
+ */
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	VectorReceiver *receiver = (VectorReceiver *) self;
 	KnownVectors *known = receiver->known;
 	unsigned char digest[DIGEST_BYTES];
-	int last = receiver->natts - 1;
 	MemoryContext save_context;
 	KnownVector *entry;
 	bool found;
 
 	slot_getallattrs(slot);
-	if (slot->tts_isnull[last])
-		return true;
-
-	save_context = MemoryContextSwitchTo(receiver->row_context);
-	begin_digest(known);
-	for (int i = 0; i < last; i++)
-		digest_value(known, slot->tts_values[i], slot->tts_isnull[i]);
-	end_digest(known, digest);
-	MemoryContextSwitchTo(save_context);
 	MemoryContextReset(receiver->row_context);
-
-	entry = hash_search(known->table, digest, HASH_ENTER, &found);
-	if (!found)
+	save_context = MemoryContextSwitchTo(receiver->row_context);
+	if (get_vectors(receiver, slot))
 	{
-		save_context = MemoryContextSwitchTo(known->memory);
-		entry->vector = PointerGetDatum(
-			PG_DETOAST_DATUM_COPY(slot->tts_values[last]));
-		MemoryContextSwitchTo(save_context);
+		begin_digest(known);
+		for (int i = 0; i < receiver->nkeys; i++)
+			digest_value(known, slot->tts_values[i], slot->tts_isnull[i]);
+		end_digest(known, digest);
+		entry = hash_search(known->table, digest, HASH_ENTER, &found);
+		if (!found)
+		{
+			TSVector vector = syncmaster_join_vectors(receiver->vectors,
+													  receiver->nvectors);
+
+			MemoryContextSwitchTo(known->memory);
+			entry->vector = datumCopy(TSVectorGetDatum(vector), false, -1);
+		}
 	}
+	MemoryContextSwitchTo(save_context);
 
 	return MemoryContextMemAllocated(known->memory, true) < known->max_memory;
 }
@@ -248,15 +270,18 @@ is_known_type(Oid type)
 static void
 start_receiver(DestReceiver *self, int operation, TupleDesc desc)
 {
+	VectorReceiver *receiver = (VectorReceiver *) self;
+
 	(void) operation;
-	((VectorReceiver *) self)->natts = desc->natts;
-	for (int i = 0; i < desc->natts - 1; i++)
+	for (int i = 0; i < desc->natts; i++)
 	{
-		if (!is_known_type(TupleDescAttr(desc, i)->atttypid))
+		Oid type = TupleDescAttr(desc, i)->atttypid;
+
+		if (i < receiver->nkeys ? !is_known_type(type) : type != TSVECTOROID)
 			elog(ERROR, "unexpected type of column %d", i + 1);
 	}
-	if (TupleDescAttr(desc, desc->natts - 1)->atttypid != TSVECTOROID)
-		elog(ERROR, "unexpected type of a search vector");
+	receiver->nvectors = desc->natts - receiver->nkeys;
+	receiver->vectors = palloc(sizeof(TSVector) * receiver->nvectors);
 }
 
 static void
@@ -385,9 +410,10 @@ compute(void *argument)
 {
 	Computation *computation = argument;
 	const StatementEffect *effect = computation->effect;
-	const GeneratedColumn *column = computation->column;
 	KnownVectors *known = computation->known;
 	VectorReceiver receiver = {0};
+	StringInfoData query;
+	ListCell *lc;
 
 	/* asked with the lock that keeps the answers true */
 	syncmaster_lock_relation(effect->relid, AccessShareLock);
@@ -396,22 +422,24 @@ compute(void *argument)
 		!is_worth_a_query(effect->relid, effect->role))
 		return;
 
-	receiver.pub.receiveSlot = receive_vector;
+	receiver.pub.receiveSlot = receive_row;
 	receiver.pub.rStartup = start_receiver;
 	receiver.pub.rShutdown = stop_receiver;
 	receiver.pub.rDestroy = stop_receiver;
 	receiver.pub.mydest = DestNone;
 	receiver.known = known;
+	receiver.nkeys = 1 + list_length(known->inputs);
 	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "syncmaster vector",
 												 ALLOCSET_DEFAULT_SIZES);
-	syncmaster_execute_into(
-		psprintf("SELECT %s, (%.*s) FROM ONLY %s",
-				 key_list(effect, known->inputs), column->expr_length,
-				 column->expr,
-				 quote_qualified_identifier(computation->context->schema,
-											effect->table)),
-		effect->role, &receiver.pub);
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT %s", key_list(effect, known->inputs));
+	foreach (lc, syncmaster_split_chain(effect, computation->column))
+		appendStringInfo(&query, ", %s", (char *) lfirst(lc));
+	appendStringInfo(&query, " FROM ONLY %s",
+					 quote_qualified_identifier(computation->context->schema,
+												effect->table));
+	syncmaster_execute_into(query.data, effect->role, &receiver.pub);
 	MemoryContextDelete(receiver.row_context);
 	computation->done = hash_get_num_entries(known->table) > 0;
 }

@@ -43,6 +43,51 @@ $node->safe_psql('template_0011', q{
 	WHERE id % 9 = 0;
 	VACUUM});
 
+# What the parser makes most of, at random; words that begin alike; and the limits
+# of a vector: 256 positions for a word, none after 16383, 2046 bytes.
+$node->safe_psql('template_0011', q{
+	SET ROLE app;
+	SELECT setseed(0.25);
+	CREATE FUNCTION pg_temp.noise(most int) RETURNS text VOLATILE LANGUAGE sql AS $$
+		SELECT coalesce(string_agg((ARRAY['a', 'b', 'ab', 'abcdefg', 'abcdefgh', 'abcdefghi',
+				'й', 'ща', 'нийник', '1', '-2.5e3', 'www.a.org', 'x@b.org', ' ', ' ', '.', '/',
+				'-', '_', ':', '\\\\', '<b>', '&amp;', chr(257), ''''])[1 + floor(25 * random())], ''), '')
+		FROM generate_series(1, floor(most * random())::int)
+	$$;
+	CREATE FUNCTION pg_temp.words(word text, count int) RETURNS text LANGUAGE sql AS $$
+		SELECT string_agg(word || CASE WHEN word = 'n' THEN i::text ELSE '' END, ' ')
+		FROM generate_series(1, count) i
+	$$;
+	CREATE TABLE made AS
+		SELECT i, left(pg_temp.noise(20), 100) AS name, pg_temp.noise(i % 60) AS a,
+			pg_temp.noise(20) AS b, pg_temp.noise(i % 200) AS c, pg_temp.noise(20) AS d
+		FROM generate_series(1, 600) i
+		UNION ALL
+		SELECT 1000 + i, 'w', pg_temp.words('w', 122 + i), NULL, NULL, NULL
+		FROM generate_series(1, 8) i
+		UNION ALL
+		SELECT 1100 + i, 'w w', pg_temp.words('w', i), 'w-w', pg_temp.words('w', 252 + i), 'w'
+		FROM generate_series(1, 8) i
+		UNION ALL
+		SELECT 2000 + i, 'n1 n2', pg_temp.words('n', 4088 + i), NULL,
+			pg_temp.words('n', 4090), 'n3'
+		FROM generate_series(1, 12) i
+		UNION ALL
+		SELECT 3000 + i, 'limit', repeat('l', 2045 + i), repeat('L', 2047),
+			pg_temp.words('n', 17000), ''
+		FROM generate_series(1, 2) i;
+	INSERT INTO transfer (group_id, name, description, source_connection_id,
+			target_connection_id, strategy_params, source_params, target_params,
+			transformations, resources, is_scheduled, schedule, queue_id)
+		SELECT 1, name || ' ' || i, '', 1, 2, '{}',
+			json_build_object('table_name', a, 'directory_path', c),
+			json_build_object('table_name', b, 'directory_path', d), '[]', '{}', false, '', 1
+		FROM made;
+	INSERT INTO connection (group_id, type, name, description, data)
+		SELECT 1, 'postgres', name || ' ' || i, '', json_build_object('host', a)
+		FROM made;
+	DROP TABLE made});
+
 sub new_database
 {
 	my ($name) = @_;
@@ -204,6 +249,10 @@ like(slurp_file($node->logfile, $log),
 	'known: by several processes');
 my $plain = vectors_of('plain');
 cmp_ok(length $plain, '>', 10000, 'plain: there is something to compare');
+is( $node->safe_psql('plain', q{
+		SELECT max(cardinality(positions)), max(positions[cardinality(positions)])
+		FROM transfer, unnest(search_vector)}),
+	'256|16383', 'plain: limits of a vector are reached');
 is(vectors_of('known'), $plain, 'known: the same rows and the same catalogue');
 are_true('known', 'known');
 is($node->safe_psql('known', q{SELECT count(*) FROM syncmaster_check() WHERE severity <> 'info'}),
@@ -385,6 +434,32 @@ is($out, "t\nt\nt", 'failed: they are forgotten');
 end_session($service);
 is(computed(upgrade('failed', 'SELECT')), 'connection transfer queue group', 'failed: again');
 are_true('failed', 'failed');
+
+# Somebody makes another column of it, which is passed in another way, while the
+# upgrade waits to read the table.
+new_database('retyped');
+$service = begin_session($node, 'retyped', 'app', q{
+	BEGIN;
+	DELETE FROM connection;
+	ALTER TABLE connection DROP COLUMN search_vector, ALTER name TYPE "char";
+	ALTER TABLE connection ADD search_vector tsvector NOT NULL
+		GENERATED ALWAYS AS (to_tsvector('english'::regconfig, name::text)) STORED;
+	INSERT INTO connection (group_id, type, name, description, data)
+		SELECT i, 'postgres', 'x', '', '{}' FROM generate_series(1, 20) i;});
+$upgrade = start_upgrade('retyped', 'retyped: the upgrade waits');
+is( $node->safe_psql('retyped', q{
+		SELECT relation::regclass, mode FROM pg_locks l JOIN pg_stat_activity USING (pid)
+		WHERE application_name = 'upgrade' AND NOT granted}),
+	'connection|AccessShareLock', 'retyped: to read the table');
+in_session($service, 'COMMIT;');
+end_session($service);
+($rc, $out, $messages) = finish_psql($upgrade);
+isnt($rc, 0, 'retyped: the upgrade ends');
+like(
+	$messages,
+	qr/ERROR:  column "name" of table "public\.connection" is of type "char" instead of character varying/,
+	'retyped: with an error');
+is($node->safe_psql('retyped', 'SELECT count(*) FROM connection'), '20', 'retyped: the server lives');
 
 $node->stop;
 
