@@ -1,5 +1,6 @@
-"""Run what the services do on both databases, in turns, and count."""
+"""Run what the services do on upstream's schema and on ours, and count."""
 
+import asyncio
 import warnings
 from collections import namedtuple
 
@@ -15,6 +16,12 @@ MERGE = """
     WHERE amname = 'gin'
 """
 
+# Short names of statements that a write makes on its way and that are no writes.
+READING = ("SELECT", "count", "is there")
+
+# of an operation; of each database, the list of its statements as counters has them
+Count = namedtuple("Count", "kind operation statements")
+
 # of one statement of an operation; upstream's figures and ours are lists of
 # milliseconds, buffers, records of WAL
 Result = namedtuple("Result", "kind operation statement query calls upstream ours")
@@ -22,32 +29,74 @@ Result = namedtuple("Result", "kind operation statement query calls upstream our
 warnings.simplefilter("ignore")
 
 
-def pair_up(kind, operation, both):
-    """Results of the statements of an operation, from what was counted.
+def pair_up(counts):
+    """Results of every statement of the operations that were counted.
 
     Both databases got the same statements; a cascade's own are in the numbers
     of the statement that set it off."""
-    queries = [statement.query for statement in both[0]]
-    if queries != [statement.query for statement in both[1]]:
-        raise RuntimeError(f"{operation}: the databases got different statements")
-    return [
-        Result(
-            kind, operation, short_name(one.query), one.query, one.calls,
-            [one.ms, one.buffers, one.wal_records],
-            [other.ms, other.buffers, other.wal_records],
-        )
-        for one, other in zip(*both)
-    ]
+    results = []
+    for kind, operation, both in counts:
+        queries = [statement.query for statement in both[0]]
+        if queries != [statement.query for statement in both[1]]:
+            raise RuntimeError(f"{operation}: the databases got different statements")
+        results += [
+            Result(
+                kind, operation, short_name(one.query), one.query, one.calls,
+                [one.ms, one.buffers, one.wal_records],
+                [other.ms, other.buffers, other.wal_records],
+            )
+            for one, other in zip(*both)
+            if kind != "write" or not short_name(one.query).startswith(READING)
+        ]
+    return results
 
 
-class Comparison:
-    """Of two databases with the same rows."""
+def compare_in_turns(server, upstream, ours, rounds, writes):
+    """Two databases with the same rows."""
+    measured = Measurement(server, [upstream, ours], choose_subjects(server, upstream))
+    return pair_up(
+        measured.reads(rounds) + measured.deletes(rounds) + measured.writes(writes)
+    )
 
-    def __init__(self, server, upstream, ours):
+
+def compare_in_place(server, database, change, rounds):
+    """One database before and after a change; nothing is written, or it would
+    not have the same rows."""
+    measured = Measurement(server, [database], choose_subjects(server, database))
+    phases = []
+    for step in (None, change):
+        if step:
+            step()
+        phases.append(measured.reads(rounds) + measured.deletes(rounds))
+    return pair_up(
+        Count(before.kind, before.operation, before.statements + after.statements)
+        for before, after in zip(*phases)
+    )
+
+
+class Measurement:
+    """Of databases with the same rows, which take turns."""
+
+    def __init__(self, server, databases, subjects):
         self.server = server
-        self.databases = [upstream, ours]
+        self.databases = databases
+        self.subjects = subjects
         self.counters = Counters(server)
-        self.subjects = choose_subjects(server, upstream)
+
+    def reads(self, rounds):
+        return asyncio.run(self.each(
+            lambda services: self.repeat(services, "read", READS, rounds), False
+        ))
+
+    def deletes(self, rounds):
+        return asyncio.run(self.each(
+            lambda services: self.repeat(services, "delete", DELETES, rounds), False
+        ))
+
+    def writes(self, count):
+        return asyncio.run(self.each(
+            lambda services: self.write(services, count), True
+        ))
 
     async def each(self, function, commit):
         services = []
@@ -64,50 +113,37 @@ class Comparison:
         await function(services, self.subjects, *arguments)
         return self.counters.read(database)
 
-    async def reads(self, rounds):
-        return await self.each(
-            lambda services: self.repeat(services, "read", READS, rounds), False
-        )
-
-    async def deletes(self, rounds):
-        return await self.each(
-            lambda services: self.repeat(services, "delete", DELETES, rounds), False
-        )
-
     async def repeat(self, services, kind, operations, rounds):
         """Buffers of the last round, which finds everything warm, and the best
         time of all: what else the machine does only adds."""
-        results = []
+        counts = []
         for name, (user, function) in operations.items():
             if user is not None:
                 for one in services:
                     await one.log_in(getattr(self.subjects, user))
-            turns = [[], []]
+            turns = [[] for _ in self.databases]
             for _ in range(rounds + 1):
                 for i, database in enumerate(self.databases):
                     turns[i].append(await self.count(services[i], database, function))
             last = [
                 [
-                    statement._replace(ms=min(turn[n].ms for turn in turns[i]))
-                    for n, statement in enumerate(turns[i][-1])
+                    statement._replace(ms=min(turn[n].ms for turn in of_one))
+                    for n, statement in enumerate(of_one[-1])
                 ]
-                for i in (0, 1)
+                for of_one in turns
             ]
-            results += pair_up(kind, name, last)
-        return results
-
-    async def writes(self, count):
-        return await self.each(lambda services: self.write(services, count), True)
+            counts.append(Count(kind, name, last))
+        return counts
 
     async def write(self, services, count):
         """Sums over count turns, without the first, after which the cache of
         plans and a sequence's values are there."""
-        results = []
-        new = [{}, {}]
+        counts = []
+        new = [{} for _ in self.databases]
         for one in services:
             await one.log_in(self.subjects.superuser)
         for name, function, made in WRITES:
-            both = []
+            statements = []
             for i, database in enumerate(self.databases):
                 self.subjects.new = new[i]
                 ids = new[i].setdefault(made, [])
@@ -118,11 +154,7 @@ class Comparison:
                         self.counters.reset()
                     ids.append(await function(services[i], self.subjects, turn))
                 self.server.query(database, MERGE)
-                both.append(self.counters.read(database))
+                statements.append(self.counters.read(database))
                 await services[i].log_in(self.subjects.superuser)
-            results += [
-                result
-                for result in pair_up("write", name, both)
-                if not result.statement.startswith(("SELECT", "count", "is there"))
-            ]
-        return results
+            counts.append(Count("write", name, statements))
+        return counts

@@ -80,16 +80,24 @@ INSERT INTO connection (group_id, type, name, description, data)
 INSERT INTO auth_data (connection_id, value)
     SELECT id, :'token' FROM connection;
 
-CREATE TEMPORARY TABLE member AS
-    SELECT g.id,
-        array(SELECT c.id FROM connection c WHERE c.group_id = g.id) AS connections,
-        array(SELECT q.id FROM queue q WHERE q.group_id = g.id) AS queues
-    FROM "group" g;
-DELETE FROM member WHERE connections = '{}';
+-- what a group has, numbered
+CREATE TEMPORARY TABLE its_connection AS
+    SELECT group_id, row_number() OVER (PARTITION BY group_id ORDER BY id) AS n, id
+    FROM connection;
+CREATE TEMPORARY TABLE its_queue AS
+    SELECT group_id, row_number() OVER (PARTITION BY group_id ORDER BY id) AS n, id
+    FROM queue;
+CREATE UNIQUE INDEX ON its_connection (group_id, n);
+CREATE UNIQUE INDEX ON its_queue (group_id, n);
 CREATE TEMPORARY TABLE place AS
-    SELECT *, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS places
-    FROM member;
-ANALYZE place;
+    SELECT g.id, connections, queues, row_number() OVER (ORDER BY g.id) AS n
+    FROM "group" g
+        JOIN (SELECT group_id, count(*) AS connections FROM connection GROUP BY 1) c
+            ON c.group_id = g.id
+        JOIN (SELECT group_id, count(*) AS queues FROM queue GROUP BY 1) q
+            ON q.group_id = g.id;
+ANALYZE its_connection, its_queue, place;
+SELECT count(*) AS places FROM place \gset
 
 INSERT INTO transfer (group_id, name, description, source_connection_id,
         target_connection_id, strategy_params, source_params, target_params,
@@ -100,8 +108,10 @@ INSERT INTO transfer (group_id, name, description, source_connection_id,
             THEN 'Ежедневная выгрузка: ' || pg_temp.word(i, true) || ' и ' || pg_temp.word(i / 24, true)
             ELSE pg_temp.word(i, false) || '.daily-' || pg_temp.word(i / 24, false) END || ' ' || i,
         'description of transfer ' || i || repeat(', what it is good for', 9),
-        connections[1 + floor(cardinality(connections) * s)],
-        connections[1 + floor(cardinality(connections) * t)],
+        (SELECT c.id FROM its_connection c
+            WHERE c.group_id = p.id AND c.n = 1 + floor(connections * s)::bigint),
+        (SELECT c.id FROM its_connection c
+            WHERE c.group_id = p.id AND c.n = 1 + floor(connections * t)::bigint),
         '{"type": "full"}',
         json_build_object('type', 'postgres', 'table_name',
             'schema_' || i % 50 || '.' || pg_temp.word(i, false) || '_' || i % 5000),
@@ -112,12 +122,13 @@ INSERT INTO transfer (group_id, name, description, source_connection_id,
                 'dwh.' || pg_temp.word(i, false) || '_' || i % 5000) END,
         '[]', '{"max_parallel_tasks": 1, "cpu_cores_per_task": 1, "ram_bytes_per_task": 1073741824}',
         i % 5 < 3, CASE WHEN i % 5 < 3 THEN i % 60 || ' ' || i % 24 || ' * * *' ELSE '' END,
-        queues[1 + floor(cardinality(queues) * q)],
+        (SELECT i.id FROM its_queue i
+            WHERE i.group_id = p.id AND i.n = 1 + floor(queues * q)::bigint),
         at, at + random() * (now() - at)
     FROM (SELECT i, power(random(), 2) AS g, random() AS s, random() AS t,
               random() AS q, now() - interval '400 days' * (1 - i / (:transfers + 1.0)) AS at
           FROM generate_series(1, :transfers) i OFFSET 0) r
-        JOIN place p ON p.n = 1 + floor(p.places * g);
+        JOIN place p ON p.n = 1 + floor(:places * g)::bigint;
 
 -- queues that nobody has used yet
 INSERT INTO queue (name, slug, group_id, description)
@@ -154,8 +165,8 @@ INSERT INTO run (transfer_id, started_at, ended_at, status, type, log_url,
     FROM (SELECT i, 1 + floor(:transfers * power(random(), 2))::bigint AS n,
               now() - interval '180 days' * (1 - i / (:runs + 1.0)) AS at
           FROM generate_series(1, :runs) i OFFSET 0) r
-        JOIN dump d USING (n)
-    ORDER BY i;
+        -- one by one, in the order of i: a sort would write all copies to disk
+        CROSS JOIN LATERAL (SELECT id, dump FROM dump WHERE n = r.n OFFSET 0) d;
 
 INSERT INTO celery_taskmeta (id, task_id, status, result, date_done, name, args,
         kwargs, worker, retries, queue)

@@ -60,16 +60,36 @@ def at_0011(server, scale):
 
 
 def upstream(server, scale):
-    database = f"bench_{scale}_upstream".replace(".", "_")
+    return to_head(server, copy_of_0011(server, scale, "upstream"))
+
+
+def ours(server, scale):
+    return to_ours(server, copy_of_0011(server, scale, "ours"))
+
+
+def in_place(server, scale):
+    """Upstream's schema in the data set itself, which is not kept."""
+    database = f"bench_{scale}_in_place".replace(".", "_")
+    drop(server, database)
+    server.query(
+        "postgres", f"ALTER DATABASE {at_0011(server, scale)} RENAME TO {database}"
+    )
+    return to_head(server, database)
+
+
+def copy_of_0011(server, scale, name):
+    database = f"bench_{scale}_{name}".replace(".", "_")
     copy(server, database, at_0011(server, scale))
+    return database
+
+
+def to_head(server, database):
     alembic(server, database, "upgrade", "head")
     server.query(database, "VACUUM ANALYZE")
     return database
 
 
-def ours(server, scale):
-    database = f"bench_{scale}_ours".replace(".", "_")
-    copy(server, database, at_0011(server, scale))
+def to_ours(server, database):
     server.query(database, "CREATE EXTENSION syncmaster")
     server.query(database, "VACUUM ANALYZE")
     return database

@@ -8,7 +8,6 @@ names begin with bench_ or syncmaster_bench_ are made and dropped.
 """
 
 import argparse
-import asyncio
 import os
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import databases
 import plot
 import report
 import upgrade
-from compare import Comparison
+from compare import compare_in_place, compare_in_turns
 from server import Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -44,21 +43,22 @@ PLOTTED = (
 )
 
 
-async def queries(server, scale, options):
+def queries(server, scale, options):
     # Not the default: what is compared are plans, not disks.
     server.use(shared_buffers="2GB", max_wal_size="8GB")
-    upstream = databases.upstream(server, scale)
-    ours = databases.ours(server, scale)
-    comparison = Comparison(server, upstream, ours)
+    made = []
     try:
-        return (
-            await comparison.reads(options.rounds)
-            + await comparison.deletes(options.rounds)
-            + await comparison.writes(options.writes)
-        )
+        if options.in_place:
+            made.append(databases.in_place(server, scale))
+            return compare_in_place(
+                server, *made, lambda: databases.to_ours(server, *made), options.rounds
+            )
+        made.append(databases.upstream(server, scale))
+        made.append(databases.ours(server, scale))
+        return compare_in_turns(server, *made, options.rounds, options.writes)
     finally:
-        databases.drop(server, upstream)
-        databases.drop(server, ours)
+        for database in made:
+            databases.drop(server, database)
 
 
 def buffers(results, operation, statement):
@@ -88,7 +88,7 @@ def plot_queries(folder, by_scale):
 def run_queries(server, options):
     by_scale = {}
     for scale in options.scale:
-        by_scale[scale] = asyncio.run(queries(server, scale, options))
+        by_scale[scale] = queries(server, scale, options)
         print(f"\n# data set at {scale * 100:g} %")
         print(report.statements_as_text(by_scale[scale]))
     report.write_statements(os.path.join(options.output, "queries.csv"), by_scale)
@@ -135,6 +135,9 @@ def arguments():
                         help="turns of which the best or the median is taken")
     parser.add_argument("--writes", type=int, default=100,
                         help="how many rows of each kind are written")
+    parser.add_argument("--in-place", action="store_true",
+                        help="reads and deletes only, of one database, before and after "
+                        "CREATE EXTENSION: a third of the disk")
     parser.add_argument("--output", metavar="DIR",
                         help="folder for tables as CSV and for plots")
     parser.add_argument("--server", metavar="DIR",

@@ -69,7 +69,7 @@ $node->safe_psql('template_0011', q{
 		SELECT 1100 + i, 'w w', pg_temp.words('w', i), 'w-w', pg_temp.words('w', 252 + i), 'w'
 		FROM generate_series(1, 8) i
 		UNION ALL
-		SELECT 2000 + i, 'n1 n2', pg_temp.words('n', 4088 + i), NULL,
+		SELECT 2000 + i, pg_temp.words('n', 2 + i % 2), pg_temp.words('n', 4088 + i), NULL,
 			pg_temp.words('n', 4090), 'n3'
 		FROM generate_series(1, 12) i
 		UNION ALL

@@ -25,21 +25,29 @@ CONF
 $node->start;
 
 my $writes = 30;
-my $folder = PostgreSQL::Test::Utils::tempdir();
+
+# Returns the folder of results.
+sub run_benchmark
 {
+	my ($name, @options) = @_;
+	my $folder = PostgreSQL::Test::Utils::tempdir();
 	local $ENV{PGHOST} = $node->host;
 	local $ENV{PGPORT} = $node->port;
 	local $ENV{PGUSER} = $node->safe_psql('postgres', 'SELECT current_user');
+
 	command_ok(
 		[
 			"$FindBin::RealBin/../bench/run", 'queries',
 			'--scale', '0.01',
 			'--rounds', '1',
-			'--writes', $writes,
-			'--output', $folder
+			'--output', $folder,
+			@options
 		],
-		'the benchmark runs');
+		$name);
+	return $folder;
 }
+
+my $folder = run_benchmark('the benchmark runs', '--writes', $writes);
 like(slurp_file("$folder/buffers.svg"),
 	qr/^<svg .*<\/svg>\n\z/s, 'a plot is drawn');
 
@@ -125,6 +133,21 @@ foreach my $limit (
 	cmp_ok($ratio, '<=', $most, "$operation: records of WAL");
 	cmp_ok($ratio, '>', 1, "$operation: the extra indexes were written");
 }
+
+# One database, before and after: the same, as far as it goes.
+my %in_place = map { ("$_->{operation}: $_->{query}" => $_) }
+  read_csv(run_benchmark('the benchmark runs in place', '--in-place') . '/queries.csv');
+my @others = grep {
+	my $other = $in_place{"$_->{operation}: $_->{query}"};
+	$_->{kind} ne 'write'
+	  && !( $other
+		&& abs($other->{upstream_buffers} - $_->{upstream_buffers}) <= 3
+		&& abs($other->{ours_buffers} - $_->{ours_buffers}) <= 3)
+} @results;
+is_deeply([ map { "$_->{operation}: $_->{statement}" } @others ],
+	[], 'in place: the same buffers');
+is(scalar keys %in_place, scalar(grep { $_->{kind} ne 'write' } @results),
+	'in place: as many statements');
 
 $node->stop;
 
