@@ -30,7 +30,7 @@ typedef struct Cursor
 } Cursor;
 
 /*
- * Is a node the operator || with two operands, by no schema's name?
+ * Is a node the operator ||, without a schema's name?
  */
 static bool
 is_link(const Node *node)
@@ -38,7 +38,7 @@ is_link(const Node *node)
 	const A_Expr *expr = (const A_Expr *) node;
 
 	return IsA(node, A_Expr) && expr->kind == AEXPR_OP && expr->lexpr != NULL &&
-		   list_length(expr->name) == 1 &&
+		   expr->rexpr != NULL && list_length(expr->name) == 1 &&
 		   strcmp(strVal(linitial(expr->name)), "||") == 0;
 }
 
@@ -209,37 +209,52 @@ merge(Cursor *cursors, int count, int entries, int bytes)
 
 /*
  * The greatest position in a vector, 0 if it has none.
+ *
+ * In minor versions until 2026, to_tsvector() makes a broken vector of a word
+ * that is too long when in lower case: what follows it is not the number of its
+ * positions.  The operator has a result all the same, so it is asked: such a
+ * vector is said to reach to the limit.
  */
 static int
 last_position(TSVector vector)
 {
+	const char *end = (const char *) vector + VARSIZE(vector);
 	int result = 0;
 
 	for (const WordEntry *entry = ARRPTR(vector);
 		 entry < ARRPTR(vector) + vector->size; entry++)
 	{
+		int count = POSDATALEN(vector, entry);
 		const WordEntryPos *positions = POSDATAPTR(vector, entry);
 
-		for (int i = 0; i < POSDATALEN(vector, entry); i++)
+		if (count == 0)
+			continue;
+		if (count > MAXNUMPOS || (const char *) (positions + count) > end)
+			return MAXENTRYPOS;
+		for (int i = 0; i < count; i++)
 			result = Max(result, WEP_GETPOS(positions[i]));
 	}
 	return result;
 }
 
 /*
- * Join vectors as the operator || does from left to right.  Where one of a
- * vector's limits is near, it does.
+ * Join vectors as the operator || does from left to right.  Where it might
+ * leave something out, it does.
  */
 TSVector
 syncmaster_join_vectors(const TSVector *vectors, int count)
 {
-	Cursor *cursors = palloc(sizeof(Cursor) * count);
+	Cursor *cursors;
 	TSVector result = NULL;
 	int nonempty = 0;
 	int position = 0;
 	int entries = 0;
 	Size bytes = 0;
 
+	if (count == 1)
+		return vectors[0];
+
+	cursors = palloc(sizeof(Cursor) * count);
 	for (int i = 0; i < count && bytes <= MAXSTRPOS; i++)
 	{
 		Cursor *cursor = &cursors[nonempty];
@@ -258,7 +273,7 @@ syncmaster_join_vectors(const TSVector *vectors, int count)
 		/* a lexeme may have to be aligned that was not */
 		bytes += VARSIZE(vectors[i]) + size;
 	}
-	if (bytes <= MAXSTRPOS && position < MAXENTRYPOS)
+	if (bytes <= MAXSTRPOS && position < MAXENTRYPOS - 1)
 		result = merge(cursors, nonempty, entries, (int) bytes);
 	pfree(cursors);
 	if (result != NULL)
