@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_class.h"
@@ -125,6 +127,20 @@ syncmaster_maintenance_memory(void)
 }
 
 /*
+ * How many processes may help with building an index or computing vectors:
+ * more processes than processors would only be in each other's way.
+ */
+static int
+helping_processes(void)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return processors < 1
+			   ? max_parallel_maintenance_workers
+			   : (int) Min(max_parallel_maintenance_workers, processors - 1);
+}
+
+/*
  * Call a function as a role.  Nothing that it creates becomes a member of the
  * extension whose script may be running: members are dropped with the
  * extension, and the application's tables must not be.
@@ -142,6 +158,8 @@ syncmaster_call_as(Oid role, void (*function)(void *), void *argument)
 	save_nestlevel = syncmaster_enter_safe_settings();
 	if (syncmaster_guard != GUARD_OFF)
 		set_locally("lock_timeout", psprintf("%d", syncmaster_lock_timeout));
+	set_locally("max_parallel_maintenance_workers",
+				psprintf("%d", helping_processes()));
 	set_locally("maintenance_work_mem",
 				psprintf("%d", syncmaster_maintenance_memory()));
 

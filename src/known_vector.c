@@ -28,6 +28,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
@@ -106,6 +107,25 @@ free_digest(void *argument)
 }
 
 /*
+ * Roughly how many vectors a table will give and memory will hold: a hash table
+ * that has to grow takes longer.
+ */
+static long
+expected_vectors(Oid relid, Size max_memory)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	double rows = 0;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		rows = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
+		ReleaseSysCache(tuple);
+	}
+	return (long) Max(1024.0,
+					  Min(rows, (double) max_memory / sizeof(KnownVector) / 4));
+}
+
+/*
  * Make room for vectors in the current memory context.
  */
 static KnownVectors *
@@ -131,7 +151,8 @@ make_known_vectors(Oid relid, const char *column, List *inputs, Size max_memory)
 	info.keysize = DIGEST_BYTES;
 	info.entrysize = sizeof(KnownVector);
 	info.hcxt = known->memory;
-	known->table = hash_create("syncmaster known vectors", 1024, &info,
+	known->table = hash_create("syncmaster known vectors",
+							   expected_vectors(relid, max_memory), &info,
 							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
 	return known;
