@@ -4,8 +4,9 @@
  *	  Search vectors in a chain: a || b || c ...
  *
  * The operator copies what it has joined so far, once for each link, which is
- * a quarter of what computing such a vector takes.  Here all are merged at
- * once, into the same bytes.
+ * a sixth of what computing such a vector takes.  Here all are merged at once,
+ * into the same bytes; where one of a vector's limits is near, it is left to
+ * the operator.
  *
  *-------------------------------------------------------------------------
  */
@@ -210,8 +211,8 @@ merge(Cursor *cursors, int count, int entries, int bytes)
 /*
  * The greatest position in a vector, 0 if it has none.
  *
- * In minor versions until 2026, to_tsvector() makes a broken vector of a word
- * that is too long when in lower case: what follows it is not the number of its
+ * In older minor versions, to_tsvector() makes a broken vector of a word that is
+ * too long when in lower case: what follows it is not the number of its
  * positions.  The operator has a result all the same, so it is asked: such a
  * vector is said to reach to the limit.
  */

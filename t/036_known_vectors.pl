@@ -282,27 +282,38 @@ are_true('known', 'known, without the extension');
 
 # A word that is too long in lower case only, of which older minor versions make
 # a broken vector.
-my %vectors;
-foreach my $db (qw(wide_plain wide))
+SKIP:
 {
-	$node->safe_psql('postgres',
-		"CREATE DATABASE $db TEMPLATE template0 OWNER app LOCALE 'C.UTF-8'");
-	$node->safe_psql($db, q{
+	my %vectors;
+
+	my ($refused_locale) = $node->psql('postgres',
+		"CREATE DATABASE wide TEMPLATE template0 OWNER app LOCALE 'C.UTF-8'");
+	skip 'there is no locale C.UTF-8', 1 if $refused_locale != 0;
+	$node->safe_psql('wide', q{
 		GRANT CREATE ON SCHEMA public TO app;
 		SET ROLE app;
 		CREATE EXTENSION syncmaster VERSION '1.11'});
-	fill_tables($node, $db);
-	$node->safe_psql($db, q{
+	fill_tables($node, 'wide');
+	$node->safe_psql('wide', q{
 		INSERT INTO connection (group_id, type, name, description, data)
 			SELECT 1 + i % 20, 'postgres', 'wide ' || i, '',
 				json_build_object('host', repeat(chr(570), 650 + i))
 			FROM generate_series(1, 380) i});
-	upgrade($db, $db eq 'wide' ? 'SELECT' : $without);
-	$vectors{$db} = $node->safe_psql($db, q{
-		SELECT id, md5(tsvectorsend(search_vector)) FROM connection ORDER BY id});
+	note($node->safe_psql('wide', q{
+		SELECT CASE WHEN to_tsvector('simple', repeat(chr(570), 700)) = '' THEN 'no vector is broken'
+			ELSE 'vectors are broken' END}));
+	$node->safe_psql('postgres', 'CREATE DATABASE wide_plain TEMPLATE wide OWNER app');
+	foreach my $db (qw(wide wide_plain))
+	{
+		my $said = upgrade($db, $db eq 'wide' ? 'SELECT' : $without);
+		is(computed($said), $db eq 'wide' ? 'connection transfer queue group' : '',
+			"$db: what is computed before");
+		$vectors{$db} = $node->safe_psql($db, q{
+			SELECT id, md5(tsvectorsend(search_vector)) FROM connection ORDER BY id});
+	}
+	is($vectors{wide}, $vectors{wide_plain}, 'wide: the same vectors');
+	upgrade('wide', 'SELECT', q{SELECT FROM syncmaster_downgrade('0011')});
 }
-is($vectors{wide}, $vectors{wide_plain}, 'wide: the same vectors');
-upgrade('wide', 'SELECT', q{SELECT FROM syncmaster_downgrade('0011')});
 
 # ---------------------------------------------------------------------------
 # What changes between computing and writing
