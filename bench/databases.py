@@ -43,9 +43,14 @@ def copy(server, database, template):
     )
 
 
+def name(scale, purpose):
+    """Of a database with a data set."""
+    return f"bench_{scale}_{purpose}".replace(".", "_")
+
+
 def at_0011(server, scale):
     """Name of the database with the data set at revision 0011; made once."""
-    database = f"bench_{scale}_0011".replace(".", "_")
+    database = name(scale, "0011")
     if exists(server, database):
         return database
     new = f"{database}_new"
@@ -71,7 +76,7 @@ def ours(server, scale):
 
 def in_place(server, scale):
     """Upstream's schema in the data set itself, which is not kept."""
-    database = f"bench_{scale}_in_place".replace(".", "_")
+    database = name(scale, "in_place")
     drop(server, database)
     server.query(
         "postgres", f"ALTER DATABASE {at_0011(server, scale)} RENAME TO {database}"
@@ -79,8 +84,8 @@ def in_place(server, scale):
     return to_head(server, database)
 
 
-def copy_of_0011(server, scale, name):
-    database = f"bench_{scale}_{name}".replace(".", "_")
+def copy_of_0011(server, scale, purpose):
+    database = name(scale, purpose)
     copy(server, database, at_0011(server, scale))
     return database
 

@@ -46,19 +46,20 @@ PLOTTED = (
 def queries(server, scale, options):
     # Not the default: what is compared are plans, not disks.
     server.use(shared_buffers="2GB", max_wal_size="8GB")
-    made = []
     try:
         if options.in_place:
-            made.append(databases.in_place(server, scale))
+            database = databases.in_place(server, scale)
             return compare_in_place(
-                server, *made, lambda: databases.to_ours(server, *made), options.rounds
+                server, database, lambda: databases.to_ours(server, database),
+                options.rounds,
             )
-        made.append(databases.upstream(server, scale))
-        made.append(databases.ours(server, scale))
-        return compare_in_turns(server, *made, options.rounds, options.writes)
+        return compare_in_turns(
+            server, databases.upstream(server, scale), databases.ours(server, scale),
+            options.rounds, options.writes,
+        )
     finally:
-        for database in made:
-            databases.drop(server, database)
+        for purpose in ("in_place", "upstream", "ours"):
+            databases.drop(server, databases.name(scale, purpose))
 
 
 def buffers(results, operation, statement):
@@ -137,7 +138,7 @@ def arguments():
                         help="how many rows of each kind are written")
     parser.add_argument("--in-place", action="store_true",
                         help="reads and deletes only, of one database, before and after "
-                        "CREATE EXTENSION: a third of the disk")
+                        "CREATE EXTENSION: a third of the disk; the data set is not kept")
     parser.add_argument("--output", metavar="DIR",
                         help="folder for tables as CSV and for plots")
     parser.add_argument("--server", metavar="DIR",
@@ -146,7 +147,9 @@ def arguments():
     for part in options.part:
         if part not in PARTS:
             parser.error(f"no part {part}; there are {', '.join(PARTS)}")
-    options.part = options.part or PARTS[:4]
+    if options.in_place and set(options.part) - {"queries"}:
+        parser.error("only queries are measured in place")
+    options.part = options.part or PARTS[: 1 if options.in_place else 4]
     options.scale = sorted(
         int(scale) if scale == int(scale) else scale for scale in options.scale or [1]
     )

@@ -146,22 +146,24 @@ def install(server, rounds):
     from using what was deleted in the last half minute."""
     turns = {"Alembic": [], "extension": []}
     made = []
-    for _ in range(rounds):
-        for name in turns:
-            database = f"bench_install_{len(made)}"
-            databases.copy(server, database, "template0")
-            made.append(database)
-            cpu = cpu_used(server)
-            started = time.monotonic()
-            if name == "Alembic":
-                by_alembic(server, database)
-            else:
-                with_indexes(server, database)
-            wall = time.monotonic() - started
-            wait_until_gone(server, database)
-            turns[name].append((wall, cpu_used(server) - cpu))
-    for database in made:
-        databases.drop(server, database)
+    try:
+        for _ in range(rounds):
+            for name in turns:
+                database = f"bench_install_{len(made)}"
+                made.append(database)
+                databases.copy(server, database, "template0")
+                cpu = cpu_used(server)
+                started = time.monotonic()
+                if name == "Alembic":
+                    by_alembic(server, database)
+                else:
+                    with_indexes(server, database)
+                wall = time.monotonic() - started
+                wait_until_gone(server, database)
+                turns[name].append((wall, cpu_used(server) - cpu))
+    finally:
+        for database in made:
+            databases.drop(server, database)
     return {
         name: {
             "whole": statistics.median(wall for wall, _ in of_method),
