@@ -18,6 +18,7 @@
 #include "tsearch/ts_utils.h"
 #include "utils/fmgrprotos.h"
 
+#include "compat.h"
 #include "vector_chain.h"
 
 /* What is left of a vector, while it is merged. */
