@@ -3,7 +3,7 @@ EXTENSION = syncmaster
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
 
 MODULE_big = syncmaster
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 DATA = $(sort $(wildcard migrations/*.sql))
 SCRIPTS_built = bin/syncmaster-db
 PAGES = $(sort $(wildcard *.md */README.md doc/*.md doc/*/*.md \
@@ -16,7 +16,7 @@ ISOLATION_OPTS = --inputdir=. --outputdir=$(or $(TEST_OUTPUT),.)
 TAP_TESTS = 1
 
 WERROR ?= -Werror
-PG_CPPFLAGS = -DSYNCMASTER_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -I$(srcdir)/src $(addprefix -I,$(wildcard $(srcdir)/src/*/)) -DSYNCMASTER_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -Wno-unused-parameter
 SHLIB_LINK = -lcrypto
 
@@ -30,11 +30,11 @@ override CFLAGS += -Wno-unknown-warning-option \
 	-Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
 
-bin/syncmaster-db: bin/assemble $(wildcard bin/parts/*.sh) src/revision.c \
+bin/syncmaster-db: cli/assemble $(wildcard cli/*.sh) src/schema/revision.c \
 		$(EXTENSION).control
-	bin/assemble >$@.new && chmod +x $@.new && mv $@.new $@
+	cli/assemble >$@.new && chmod +x $@.new && mv $@.new $@
 
-$(OBJS): $(wildcard src/*.h) $(EXTENSION).control
+$(OBJS): $(wildcard src/*.h src/*/*.h) $(EXTENSION).control
 
 # The pages in a folder of their own, as other extensions have a README.md too,
 # and not side by side, so that links between them work.

@@ -1,4 +1,4 @@
--- Credentials, as far as no key file is needed; t/040 to t/043 have the rest.
+-- Credentials, as far as no key file is needed; t/400 to t/430 have the rest.
 -- a clean start
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;

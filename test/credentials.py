@@ -1,4 +1,4 @@
-"""The Python side of 044_credentials_python.pl: one line "ok - …" per test."""
+"""The Python side of 440_credentials_python.pl: one line "ok - …" per test."""
 
 import asyncio
 import base64

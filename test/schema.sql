@@ -2,7 +2,7 @@
 --
 --	psql -XAtq -f test/schema.sql syncmaster
 --
--- t/070_documentation.pl compares the two.
+-- t/900_documentation.pl compares the two.
 
 SET search_path = pg_catalog;
 

@@ -69,7 +69,7 @@ is_mark(unsigned char c)
  *
  * White space is what Python's str.split() splits at: the characters of
  * Unicode's category Zs or of the bidirectional classes WS, B and S.  They
- * are the same 29 since Unicode 6.3; t/050_tsquery.pl compares every code
+ * are the same 29 since Unicode 6.3; t/720_tsquery.pl compares every code
  * point with Python.
  *
  * None of these sequences can begin in the middle of a character, so it does

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_fernet.c
- *	  src/fernet.c against the specification's vectors, and against what
+ *	  src/credential/fernet.c against the specification's vectors, and against what
  *	  Python's base64 decoder does with odd text.
  *
  *	test_fernet directory-with-vectors
@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "../src/fernet.h"
+#include "../../src/credential/fernet.h"
 
 #include <stdio.h>
 #include <stdlib.h>

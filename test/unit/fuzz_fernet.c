@@ -1,18 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_fernet.c
- *	  libFuzzer target for src/fernet.c and src/base64.c.
+ *	  libFuzzer target for src/credential/fernet.c and src/credential/base64.c.
  *
  * The first byte of the input chooses what the rest is taken for.  Random
  * bytes practically never carry a valid HMAC, so one choice signs them: that
  * is how the fuzzer reaches what lies behind the signature.
  *
- * Build and run with test/fuzz.
+ * Build and run with tools/fuzz.
  *
  *-------------------------------------------------------------------------
  */
-#include "../src/base64.h"
-#include "../src/fernet.h"
+#include "../../src/credential/base64.h"
+#include "../../src/credential/fernet.h"
 
 #include <stdio.h>
 #include <stdlib.h>

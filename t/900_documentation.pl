@@ -298,7 +298,7 @@ sub examples
 	cmp_ok(scalar keys %codes, '>', 10, 'SQLSTATEs have names');
 	is("@wrong", '', 'which are theirs');
 
-	my $sources = join '', map { slurp_page($_) } glob 'src/*.c';
+	my $sources = join '', map { slurp_page($_) } glob 'src/*.c src/*/*.c';
 	my %raised = map { lc $_ => 1 } $sources =~ /\bERRCODE_(\w+)/g;
 
 	# These are only looked at.
