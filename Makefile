@@ -16,7 +16,7 @@ ISOLATION_OPTS = --inputdir=. --outputdir=$(or $(TEST_OUTPUT),.)
 TAP_TESTS = 1
 
 WERROR ?= -Werror
-PG_CPPFLAGS = -I$(srcdir)/src $(addprefix -I,$(wildcard $(srcdir)/src/*/)) -DSYNCMASTER_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -I$(srcdir)/src -DSYNCMASTER_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -Wno-unused-parameter
 SHLIB_LINK = -lcrypto
 

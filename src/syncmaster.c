@@ -14,8 +14,8 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
-#include "compat.h"
-#include "keyfile.h"
+#include "base/compat.h"
+#include "credential/credential.h"
 #include "settings.h"
 
 PG_MODULE_MAGIC;

@@ -17,7 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "dependency.h"
+#include "base/base.h"
 
 /*
  * OIDs of the indexes that are dropped with a column, in the order of their

@@ -28,8 +28,8 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "execute.h"
+#include "base/base.h"
+#include "base/compat.h"
 #include "settings.h"
 
 Oid

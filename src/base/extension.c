@@ -23,9 +23,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "execute.h"
-#include "extension.h"
-#include "revision.h"
+#include "base/base.h"
 
 /*
  * Fill *entry from pg_extension; false if no such extension is installed in
@@ -109,25 +107,4 @@ syncmaster_default_version(const char *extension)
 	syncmaster_end_query(save_nestlevel);
 
 	return version;
-}
-
-/*
- * An older library than the extension's functions were made for does not know
- * what they are about.
- */
-void
-syncmaster_require_library(void)
-{
-	ExtensionEntry extension;
-
-	syncmaster_get_extension(&extension);
-	if (syncmaster_version_revision(extension.version) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension \"syncmaster\" is at version %s, which "
-						"library version %s does not know",
-						extension.version, SYNCMASTER_VERSION),
-				 errhint("Install the package of syncmaster %s and reconnect, "
-						 "or run ALTER EXTENSION syncmaster UPDATE.",
-						 extension.version)));
 }

@@ -18,10 +18,8 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "execute.h"
-#include "lock.h"
+#include "base/base.h"
 #include "settings.h"
-#include "subtransaction.h"
 
 /*
  * Who holds a lock on the relation that conflicts with the mode, or waits for

@@ -29,9 +29,8 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-#include "compat.h"
-#include "ordered_scan.h"
-#include "scan.h"
+#include "base/base.h"
+#include "base/compat.h"
 
 /*
  * Can a complete scan of this index give the rows in the order of a column?

@@ -12,7 +12,7 @@
 
 #include "executor/spi.h"
 
-#include "parameter_query.h"
+#include "base/base.h"
 
 /*
  * Run a statement; the number of its rows, which are in SPI_tuptable.

@@ -15,7 +15,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/timestamp.h"
 
-#include "progress.h"
+#include "base/base.h"
 #include "settings.h"
 
 /* Longest part of a statement that pg_stat_activity shows of a step. */

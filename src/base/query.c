@@ -10,8 +10,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 
-#include "execute.h"
-#include "query.h"
+#include "base/base.h"
 
 /*
  * Run a query on the catalogues, under safe settings, and return its rows in

@@ -14,7 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "result.h"
+#include "base/base.h"
 
 /*
  * Prepare the tuplestore of a function's result; rows go into ->setResult by

@@ -18,7 +18,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "same_index.h"
+#include "base/base.h"
 
 /*
  * Keys are columns in their usual order, as all are that steps make when they

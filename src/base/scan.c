@@ -20,8 +20,8 @@
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
-#include "compat.h"
-#include "scan.h"
+#include "base/base.h"
+#include "base/compat.h"
 
 /*
  * The newest snapshot: a migration reads after it waited for a lock.  In a

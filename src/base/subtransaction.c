@@ -11,7 +11,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-#include "subtransaction.h"
+#include "base/base.h"
 
 static ErrorData *
 run(SubtransactionBody body, void *argument, bool keep)

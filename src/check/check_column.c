@@ -24,10 +24,9 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
-#include "execute.h"
-#include "expected.h"
-#include "difference.h"
-#include "query.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "schema/schema.h"
 
 /*
  * What the catalogue holds as a column's default or generated expression.

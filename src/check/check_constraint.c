@@ -14,9 +14,9 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "expected.h"
-#include "difference.h"
-#include "query.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "schema/schema.h"
 
 /* NOT NULL is a matter of columns, a constraint trigger one of triggers. */
 #define CONSTRAINTS_QUERY \

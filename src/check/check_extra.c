@@ -14,10 +14,9 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "execute.h"
-#include "expected.h"
-#include "difference.h"
-#include "query.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "schema/schema.h"
 
 #define TRIGGERS_QUERY \
 	"SELECT tgname, pg_get_triggerdef(oid), tgenabled FROM pg_trigger " \

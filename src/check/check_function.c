@@ -10,13 +10,9 @@
 
 #include "utils/builtins.h"
 
-#include "difference.h"
-#include "extension.h"
-#include "history.h"
-#include "lock.h"
-#include "namesake.h"
-#include "query.h"
-#include "script.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "schema/schema.h"
 
 /* Functions that are the extension's, or were. */
 #define FUNCTIONS_QUERY \

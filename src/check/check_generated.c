@@ -24,12 +24,10 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "dependency.h"
-#include "difference.h"
-#include "execute.h"
-#include "expected.h"
-#include "indexes.h"
-#include "query.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "engine/engine.h"
+#include "schema/schema.h"
 
 /*
  * What else goes with a column ($2) of a table ($1), given the indexes that

@@ -10,11 +10,10 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "expected.h"
-#include "indexes.h"
-#include "difference.h"
-#include "query.h"
-#include "revision.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "engine/engine.h"
+#include "schema/schema.h"
 
 /* The storage parameters are left out of the definition. */
 #define INDEXES_QUERY \

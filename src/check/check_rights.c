@@ -15,9 +15,8 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "difference.h"
-#include "execute.h"
-#include "query.h"
+#include "base/base.h"
+#include "check/check.h"
 
 /* What foreign keys need, which are checked as the owner, and the services. */
 #define TABLE_RIGHTS (ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE)

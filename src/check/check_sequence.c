@@ -25,13 +25,9 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "expected.h"
-#include "migrate.h"
-#include "difference.h"
-#include "ordered_scan.h"
-#include "query.h"
-#include "scan.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "schema/schema.h"
 
 #define SEQUENCE_QUERY \
 	"SELECT format_type(s.seqtypid, NULL), s.seqincrement, s.seqmin, " \

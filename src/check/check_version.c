@@ -18,11 +18,9 @@
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
 
-#include "expected.h"
-#include "extension.h"
-#include "difference.h"
-#include "query.h"
-#include "revision.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "schema/schema.h"
 
 /* Revisions at which the schema changes its shape. */
 #define REVISION_LAST_TABLE 8 /* last of SyncMaster's own tables */

@@ -13,8 +13,8 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "expected.h"
-#include "difference.h"
+#include "check/check.h"
+#include "schema/schema.h"
 
 /*
  * Add one; the caller fills in what more there is to say.

@@ -16,13 +16,11 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
-#include "grant.h"
-#include "migrate.h"
-#include "progress.h"
-#include "difference.h"
-#include "result.h"
-#include "statement.h"
-#include "subtransaction.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "engine/engine.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
 
 #define REPAIR_NATTS 6
 

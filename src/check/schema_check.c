@@ -21,13 +21,9 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
-#include "execute.h"
-#include "expected.h"
-#include "extension.h"
-#include "lock.h"
-#include "difference.h"
-#include "result.h"
-#include "revision.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "schema/schema.h"
 
 #define CHECK_NATTS 7
 

@@ -18,13 +18,10 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "difference.h"
-#include "execute.h"
-#include "history.h"
-#include "migrate.h"
-#include "problem.h"
-#include "revision.h"
-#include "statement.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "engine/engine.h"
+#include "schema/schema.h"
 
 /* Differences past this many are only counted. */
 #define MAX_DIFFERENCES_NAMED 5

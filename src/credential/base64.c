@@ -12,7 +12,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "base64.h"
+#include "credential/base64.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -22,7 +22,7 @@
 
 #include "common/hashfn.h"
 
-#include "checksum.h"
+#include "credential/credential.h"
 
 uint64
 syncmaster_make_checksum_seed(void)

@@ -14,10 +14,9 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-#include "compat.h"
-#include "credential_check.h"
-#include "credentials.h"
-#include "result.h"
+#include "base/base.h"
+#include "credential/credential.h"
+#include "rows/rows.h"
 
 PG_FUNCTION_INFO_V1(syncmaster_verify_credentials);
 

@@ -29,8 +29,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "compat.h"
-#include "credential_update.h"
+#include "base/compat.h"
+#include "credential/credential.h"
+#include "rows/rows.h"
 
 /* What the executor needs for an update that it has not planned. */
 typedef struct Updater

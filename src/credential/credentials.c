@@ -15,9 +15,9 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "compat.h"
-#include "credentials.h"
-#include "payload.h"
+#include "base/compat.h"
+#include "credential/credential.h"
+#include "credential/fernet.h"
 
 PG_FUNCTION_INFO_V1(syncmaster_generate_key);
 PG_FUNCTION_INFO_V1(syncmaster_encrypt);

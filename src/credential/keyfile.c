@@ -21,8 +21,8 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-#include "keyfile.h"
-#include "secret.h"
+#include "credential/credential.h"
+#include "credential/fernet.h"
 
 /* Room for some hundred keys. */
 #define MAX_KEY_FILE_SIZE 16384

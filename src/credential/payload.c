@@ -20,7 +20,8 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
-#include "payload.h"
+#include "base/compat.h"
+#include "credential/credential.h"
 
 /* Python refuses to read longer integers (sys.get_int_max_str_digits()). */
 #define MAX_INTEGER_DIGITS 4300

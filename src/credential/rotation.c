@@ -26,12 +26,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "auth_data.h"
-#include "checksum.h"
-#include "compat.h"
-#include "credential_update.h"
-#include "credentials.h"
-#include "execute.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "credential/credential.h"
+#include "credential/fernet.h"
+#include "rows/rows.h"
 
 /* How many connection_ids an error message names. */
 #define MAX_IDS_IN_MESSAGE 100

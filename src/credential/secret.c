@@ -13,7 +13,7 @@
 
 #include "utils/memutils.h"
 
-#include "secret.h"
+#include "credential/credential.h"
 
 static void
 wipe(void *argument)

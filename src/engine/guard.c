@@ -14,8 +14,9 @@
 #include "access/xact.h"
 #include "lib/stringinfo.h"
 
-#include "activity.h"
-#include "guard.h"
+#include "engine/engine.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
 #include "settings.h"
 
 /* Sessions past this many are not named in the error. */

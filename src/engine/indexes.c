@@ -21,13 +21,9 @@
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
-#include "execute.h"
-#include "extension.h"
-#include "indexes.h"
-#include "lock.h"
-#include "problem.h"
-#include "result.h"
-#include "statement.h"
+#include "base/base.h"
+#include "engine/engine.h"
+#include "schema/schema.h"
 
 #define INDEX_PREFIX "ix_syncmaster__"
 

@@ -29,24 +29,11 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "execute.h"
-#include "extension.h"
-#include "grant.h"
-#include "guard.h"
-#include "history.h"
-#include "indexes.h"
-#include "lock.h"
-#include "migrate.h"
-#include "namesake.h"
-#include "problem.h"
-#include "progress.h"
-#include "relation.h"
-#include "revision.h"
-#include "scan.h"
-#include "script.h"
+#include "base/base.h"
+#include "engine/engine.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
 #include "settings.h"
-#include "statement.h"
 
 PG_FUNCTION_INFO_V1(syncmaster_migrate);
 PG_FUNCTION_INFO_V1(syncmaster_finish_script);
@@ -153,20 +140,6 @@ stands_by(void)
 }
 
 /*
- * Keep Alembic and others like us off alembic_version until the transaction
- * ends.  What was read from it before may be out of date.
- */
-void
-syncmaster_lock_version(const MigrationContext *context)
-{
-	Oid version_table = get_relname_relid("alembic_version",
-										  context->namespace);
-
-	if (OidIsValid(version_table))
-		syncmaster_lock_relation(version_table, ShareRowExclusiveLock);
-}
-
-/*
  * Lock Alembic's table, and make it if need be.
  */
 static void
@@ -182,19 +155,6 @@ prepare_version_table(const MigrationContext *context)
 							  syncmaster_version_table_ddl(context->schema),
 							  "syncmaster");
 	syncmaster_lock_version(context);
-}
-
-/*
- * Where is the schema, and does it look like it?
- */
-void
-syncmaster_read_checked_revision(const MigrationContext *context,
-								 SchemaRevision *revision)
-{
-	syncmaster_require_revision(context->namespace, revision);
-	if (revision->state != REVISION_NEWER)
-		syncmaster_raise_problems(
-			syncmaster_shape_problems(context->namespace, revision));
 }
 
 /*

@@ -16,15 +16,10 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "execute.h"
-#include "guard.h"
-#include "history.h"
-#include "lock.h"
-#include "migrate.h"
-#include "relation.h"
-#include "revision.h"
-#include "service.h"
-#include "statement.h"
+#include "base/base.h"
+#include "engine/engine.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(syncmaster_set_owner);
 

@@ -30,13 +30,10 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "compat.h"
-#include "dependency.h"
-#include "execute.h"
-#include "extension.h"
-#include "problem.h"
-#include "same_index.h"
-#include "statement.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "engine/engine.h"
+#include "schema/schema.h"
 
 static Oid
 find_relation(const RangeVar *name)

@@ -22,17 +22,10 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "execute.h"
-#include "extension.h"
-#include "grant.h"
-#include "indexes.h"
-#include "lock.h"
-#include "migrate.h"
-#include "problem.h"
-#include "relation.h"
-#include "revision.h"
-#include "scan.h"
-#include "script.h"
+#include "base/base.h"
+#include "engine/engine.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
 #include "settings.h"
 
 /* Rows past this many are not counted before they are dropped. */

@@ -19,13 +19,13 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
-#include "difference.h"
-#include "health.h"
-#include "indexes.h"
-#include "relation.h"
-#include "result.h"
+#include "base/base.h"
+#include "check/check.h"
+#include "engine/engine.h"
+#include "health/health.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
 #include "settings.h"
-#include "subtransaction.h"
 
 #define HEALTH_NATTS 5
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * health.h
- *	  What a person should look at.
+ *	  What a person or an exporter should look at.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,11 +13,11 @@
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
-#include "app_table.h"
-#include "auth_data.h"
-#include "extension.h"
-#include "problem.h"
-#include "revision.h"
+#include "base/base.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
+
+/* health.c: What a person should look at. */
 
 typedef struct Health
 {

@@ -14,10 +14,12 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "credential_check.h"
-#include "health.h"
-#include "subtransaction.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "credential/credential.h"
+#include "health/health.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
 
 #define VERIFY "syncmaster_verify_credentials"
 

@@ -12,10 +12,10 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
-#include "active_run.h"
-#include "growth.h"
-#include "health.h"
-#include "ordered_scan.h"
+#include "base/base.h"
+#include "health/health.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
 #include "settings.h"
 
 /* Without an index on the status, a table of this size is read nevertheless. */

@@ -16,10 +16,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "compat.h"
-#include "health.h"
-#include "ordered_scan.h"
-#include "scan.h"
+#include "base/base.h"
+#include "health/health.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
 #include "settings.h"
 
 #define WAITING "syncmaster.health_waiting"

@@ -37,14 +37,9 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#include "active_run.h"
-#include "compat.h"
-#include "extension.h"
-#include "growth.h"
-#include "ordered_scan.h"
-#include "relation.h"
-#include "result.h"
-#include "revision.h"
+#include "base/base.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
 
 #define VIEW "syncmaster_metrics"
 #define METRICS_NATTS 3

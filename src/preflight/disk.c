@@ -25,9 +25,10 @@
 #include "utils/fmgrprotos.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "preflight.h"
-#include "statement.h"
+#include "base/compat.h"
+#include "engine/engine.h"
+#include "preflight/preflight.h"
+#include "schema/schema.h"
 
 /* What the rewrites add to one tablespace. */
 typedef struct DiskNeed

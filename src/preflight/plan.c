@@ -26,15 +26,11 @@
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
-#include "execute.h"
-#include "history.h"
-#include "indexes.h"
-#include "plan.h"
-#include "problem.h"
-#include "result.h"
-#include "script.h"
+#include "base/base.h"
+#include "engine/engine.h"
+#include "preflight/preflight.h"
+#include "schema/schema.h"
 #include "settings.h"
-#include "statement.h"
 
 #define PLAN_NATTS 12
 

@@ -28,18 +28,13 @@
 #include "utils/lsyscache.h"
 #include "utils/tuplestore.h"
 
-#include "activity.h"
-#include "compat.h"
-#include "execute.h"
-#include "extension.h"
-#include "history.h"
-#include "lock.h"
-#include "namesake.h"
-#include "preflight.h"
-#include "relation.h"
-#include "result.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "engine/engine.h"
+#include "preflight/preflight.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
 #include "settings.h"
-#include "statement.h"
 
 #define PREFLIGHT_NATTS 4
 

@@ -23,11 +23,10 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "execute.h"
-#include "history.h"
-#include "preflight.h"
-#include "relation.h"
-#include "statement.h"
+#include "base/base.h"
+#include "engine/engine.h"
+#include "preflight/preflight.h"
+#include "schema/schema.h"
 
 /* What a migration runs itself, on alembic_version, or changes along. */
 static const char *const object_queries[] = {

@@ -19,14 +19,10 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
-#include "compat.h"
-#include "execute.h"
-#include "grant.h"
-#include "migrate.h"
-#include "privilege.h"
-#include "query.h"
-#include "result.h"
-#include "service.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
 
 /* What one call of our functions is about. */
 typedef struct GrantCall

@@ -16,11 +16,10 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "execute.h"
-#include "extension.h"
-#include "privilege.h"
-#include "relation.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
 
 #define METRICS_VIEW "syncmaster_metrics"
 

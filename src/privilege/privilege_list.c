@@ -19,13 +19,10 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "compat.h"
-#include "execute.h"
-#include "extension.h"
-#include "privilege.h"
-#include "query.h"
-#include "result.h"
-#include "service.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
 
 #define PRIVILEGES_NATTS 8
 

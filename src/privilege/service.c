@@ -36,10 +36,10 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "execute.h"
-#include "history.h"
-#include "service.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
 
 /* in the order of their bits */
 static const char *const service_names[NUM_SERVICES] = {"server", "scheduler",

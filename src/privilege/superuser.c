@@ -27,13 +27,9 @@
 #include "utils/rls.h"
 #include "utils/tuplestore.h"
 
-#include "auth_data.h"
-#include "compat.h"
-#include "context.h"
-#include "execute.h"
-#include "extension.h"
-#include "query.h"
-#include "result.h"
+#include "base/base.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
 #include "settings.h"
 
 #define USER_TABLE "user"

@@ -19,8 +19,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "keep.h"
-#include "parameter_query.h"
+#include "base/base.h"
+#include "retention/retention.h"
 
 /*
  * Create in the current memory context a table of limits.

@@ -31,9 +31,9 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
-#include "auth_data.h"
-#include "compat.h"
-#include "keep.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "retention/retention.h"
 
 /* An index that is being read, one transfer after the other. */
 typedef struct IndexReader

@@ -33,12 +33,10 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "active_run.h"
-#include "auth_data.h"
-#include "compat.h"
-#include "old_runs.h"
-#include "ordered_scan.h"
-#include "parameter_query.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "retention/retention.h"
+#include "rows/rows.h"
 
 /* The columns that tell which runs go. */
 static const char *const columns[] = {"id", "transfer_id", "created_at",

@@ -34,16 +34,10 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "execute.h"
-#include "keep.h"
-#include "lock.h"
-#include "migrate.h"
-#include "old_runs.h"
-#include "parameter_query.h"
-#include "purge.h"
+#include "base/base.h"
+#include "retention/retention.h"
+#include "schema/schema.h"
 #include "settings.h"
-#include "subtransaction.h"
 
 /*
  * How long a batch waits for a row that another session has locked, in

@@ -16,8 +16,7 @@
 #include "nodes/parsenodes.h"
 #include "utils/fmgrprotos.h"
 
-#include "compat.h"
-#include "purge.h"
+#include "retention/retention.h"
 
 /* Larger batches would be the long transactions that are to be avoided. */
 #define MAX_BATCH_SIZE 1000000

@@ -12,10 +12,9 @@
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 
-#include "active_run.h"
-#include "compat.h"
-#include "ordered_scan.h"
-#include "scan.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "rows/rows.h"
 
 const char *const syncmaster_active_statuses[NACTIVE_STATUSES] = {
 	"CREATED", "STARTED", "SEND_STOP_SIGNAL"};

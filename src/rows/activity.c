@@ -17,11 +17,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "active_run.h"
-#include "activity.h"
-#include "execute.h"
-#include "ordered_scan.h"
-#include "relation.h"
+#include "base/base.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
 
 /* Runs of one status past this many are not counted. */
 #define MAX_RUNS_COUNTED 1000

@@ -11,15 +11,14 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_class.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 
-#include "app_table.h"
-#include "auth_data.h"
-#include "compat.h"
-#include "relation.h"
-#include "scan.h"
+#include "base/base.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
 
 /*
  * What a column should be; its type, or InvalidOid.

@@ -14,9 +14,8 @@
 #include "storage/lmgr.h"
 #include "utils/timestamp.h"
 
-#include "compat.h"
-#include "growth.h"
-#include "ordered_scan.h"
+#include "base/base.h"
+#include "rows/rows.h"
 
 /* The two of Celery's have UTC, without a time zone. */
 const GrowingTable syncmaster_growing_tables[NGROWING_TABLES] = {

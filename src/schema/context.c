@@ -20,51 +20,9 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "context.h"
-#include "execute.h"
-#include "extension.h"
-#include "guard.h"
-#include "lock.h"
-#include "problem.h"
-#include "relation.h"
-#include "revision.h"
-#include "scan.h"
-
-/*
- * Is this server a worker of a Citus cluster?  Citus repeats CREATE and ALTER
- * EXTENSION on every worker; the tables get there by other ways.  Only a
- * superuser can put a table into pg_catalog, so its name can be trusted.
- */
-bool
-syncmaster_is_citus_worker(void)
-{
-	Oid relid = get_relname_relid("pg_dist_local_group", PG_CATALOG_NAMESPACE);
-	AttrNumber attnum;
-	Relation rel;
-	DirectScan scan;
-	bool result = false;
-
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
-		return false;
-	attnum = get_attnum(relid, "groupid");
-	if (attnum <= 0 || get_atttype(relid, attnum) != INT4OID)
-		return false;
-
-	rel = table_open(relid, AccessShareLock);
-	syncmaster_begin_scan(&scan, rel);
-	if (syncmaster_next_row(&scan))
-	{
-		bool isnull;
-		Datum group = slot_getattr(scan.slot, attnum, &isnull);
-
-		result = !isnull && DatumGetInt32(group) != 0;
-	}
-	syncmaster_end_scan(&scan);
-	table_close(rel, AccessShareLock);
-
-	return result;
-}
+#include "base/base.h"
+#include "base/compat.h"
+#include "schema/schema.h"
 
 Oid
 syncmaster_database_owner(void)
@@ -240,4 +198,31 @@ syncmaster_begin_command(MigrationContext *context, const char *command)
 {
 	syncmaster_require_writable(command);
 	syncmaster_begin_migration(context, GetUserId());
+}
+
+/*
+ * Keep Alembic and others like us off alembic_version until the transaction
+ * ends.  What was read from it before may be out of date.
+ */
+void
+syncmaster_lock_version(const MigrationContext *context)
+{
+	Oid version_table = get_relname_relid("alembic_version",
+										  context->namespace);
+
+	if (OidIsValid(version_table))
+		syncmaster_lock_relation(version_table, ShareRowExclusiveLock);
+}
+
+/*
+ * Where is the schema, and does it look like it?
+ */
+void
+syncmaster_read_checked_revision(const MigrationContext *context,
+								 SchemaRevision *revision)
+{
+	syncmaster_require_revision(context->namespace, revision);
+	if (revision->state != REVISION_NEWER)
+		syncmaster_raise_problems(
+			syncmaster_shape_problems(context->namespace, revision));
 }

@@ -18,7 +18,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
-#include "expected.h"
+#include "schema/schema.h"
 
 #define PRIMARY_KEY(table, columns, by_name) \
 	{ \

@@ -27,14 +27,9 @@
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
-#include "compat.h"
-#include "execute.h"
-#include "extension.h"
-#include "history.h"
-#include "lock.h"
-#include "result.h"
-#include "revision.h"
-#include "scan.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "schema/schema.h"
 
 #define HISTORY_NATTS 7
 

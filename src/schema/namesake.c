@@ -17,10 +17,8 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "compat.h"
-#include "namesake.h"
-#include "query.h"
-#include "script.h"
+#include "base/base.h"
+#include "schema/schema.h"
 
 /*
  * In whatever schema: search_path may name it.  A function of the library that

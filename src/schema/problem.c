@@ -10,7 +10,7 @@
  */
 #include "postgres.h"
 
-#include "problem.h"
+#include "schema/schema.h"
 
 /*
  * Add an error to a list; the result may be completed or made milder.

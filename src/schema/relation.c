@@ -16,9 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "problem.h"
-#include "relation.h"
-#include "revision.h"
+#include "schema/schema.h"
 
 /* What problems of shape are listed under. */
 #define SUBJECT "schema"

@@ -19,10 +19,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "execute.h"
-#include "problem.h"
-#include "revision.h"
-#include "scan.h"
+#include "base/base.h"
+#include "schema/schema.h"
 
 #define VERSION_TABLE "alembic_version"
 

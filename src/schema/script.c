@@ -25,10 +25,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "compat.h"
-#include "execute.h"
-#include "revision.h"
-#include "script.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "schema/schema.h"
 
 #define SCRIPT_PREFIX "syncmaster--"
 #define SCRIPT_SUFFIX ".sql"

@@ -16,9 +16,8 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 
-#include "execute.h"
-#include "extension.h"
-#include "revision.h"
+#include "base/base.h"
+#include "schema/schema.h"
 
 #define MAX_OFFSET_DIGITS 4
 

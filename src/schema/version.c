@@ -15,11 +15,8 @@
 #include "utils/guc.h"
 #include "utils/tuplestore.h"
 
-#include "execute.h"
-#include "extension.h"
-#include "relation.h"
-#include "result.h"
-#include "revision.h"
+#include "base/base.h"
+#include "schema/schema.h"
 
 #define VERSIONS_NATTS 6
 
@@ -212,4 +209,25 @@ syncmaster_versions(PG_FUNCTION_ARGS)
 	syncmaster_end_query(save_nestlevel);
 
 	return (Datum) 0;
+}
+
+/*
+ * An older library than the extension's functions were made for does not know
+ * what they are about.
+ */
+void
+syncmaster_require_library(void)
+{
+	ExtensionEntry extension;
+
+	syncmaster_get_extension(&extension);
+	if (syncmaster_version_revision(extension.version) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"syncmaster\" is at version %s, which "
+						"library version %s does not know",
+						extension.version, SYNCMASTER_VERSION),
+				 errhint("Install the package of syncmaster %s and reconnect, "
+						 "or run ALTER EXTENSION syncmaster UPDATE.",
+						 extension.version)));
 }

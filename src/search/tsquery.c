@@ -26,7 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-#include "compat.h"
+#include "base/compat.h"
 
 /*
  * A walk over the words of an input.  Words are separated by white space and

@@ -35,9 +35,8 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "auth_data.h"
-#include "execute.h"
-#include "generated_column.h"
+#include "base/base.h"
+#include "vectors/vectors.h"
 
 #define STORED "STORED"
 
@@ -73,7 +72,7 @@ find_clause(const char *clause, GeneratedColumn *column)
 }
 
 static bool
-describe_column(const StatementEffect *effect, const ColumnDef *definition,
+describe_column(const TableStatement *statement, const ColumnDef *definition,
 				GeneratedColumn *column)
 {
 	ListCell *lc;
@@ -87,7 +86,7 @@ describe_column(const StatementEffect *effect, const ColumnDef *definition,
 		column->name = definition->colname;
 		column->type = strVal(llast(definition->typeName->names));
 		column->raw_expr = constraint->raw_expr;
-		find_clause(effect->sql + constraint->location - effect->location,
+		find_clause(statement->sql + constraint->location - statement->location,
 					column);
 		return true;
 	}
@@ -98,21 +97,18 @@ describe_column(const StatementEffect *effect, const ColumnDef *definition,
  * Does a statement add such a column to a table that is there, and only one?
  */
 bool
-syncmaster_find_generated_column(const StatementEffect *effect,
+syncmaster_find_generated_column(const TableStatement *statement,
 								 GeneratedColumn *column)
 {
 	int found = 0;
 	ListCell *lc;
 
-	if (effect->skipped || !OidIsValid(effect->relid) ||
-		!IsA(effect->stmt, AlterTableStmt))
-		return false;
-	foreach (lc, ((AlterTableStmt *) effect->stmt)->cmds)
+	foreach (lc, statement->stmt->cmds)
 	{
 		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
 
 		if (command->subtype == AT_AddColumn &&
-			describe_column(effect, (ColumnDef *) command->def, column))
+			describe_column(statement, (ColumnDef *) command->def, column))
 			found++;
 	}
 	return found == 1;
@@ -124,9 +120,9 @@ syncmaster_find_generated_column(const StatementEffect *effect,
  * get what is only for a moment, and event triggers, which are told of it.
  */
 bool
-syncmaster_may_rephrase(const StatementEffect *effect)
+syncmaster_may_rephrase(const TableStatement *statement)
 {
-	Relation rel = relation_open(effect->relid, NoLock);
+	Relation rel = relation_open(statement->relid, NoLock);
 	bool result = rel->rd_rel->relkind == RELKIND_RELATION &&
 				  !rel->rd_rel->relhassubclass;
 
@@ -134,7 +130,7 @@ syncmaster_may_rephrase(const StatementEffect *effect)
 	return result && EventCacheLookup(EVT_DDLCommandEnd) == NIL &&
 		   EventCacheLookup(EVT_SQLDrop) == NIL &&
 		   EventCacheLookup(EVT_TableRewrite) == NIL &&
-		   !syncmaster_is_distributed(effect->relid);
+		   !syncmaster_is_distributed(statement->relid);
 }
 
 /*
@@ -173,7 +169,7 @@ mark_generated(Relation rel, const char *column)
 
 typedef struct Addition
 {
-	const StatementEffect *effect;
+	const TableStatement *statement;
 	const GeneratedColumn *column;
 } Addition;
 
@@ -184,7 +180,7 @@ static void
 generate(void *argument)
 {
 	const Addition *addition = argument;
-	Oid relid = addition->effect->relid;
+	Oid relid = addition->statement->relid;
 	RawColumnDefault *expr = palloc0(sizeof(RawColumnDefault));
 	Relation rel = relation_open(relid, NoLock);
 
@@ -203,19 +199,19 @@ generate(void *argument)
  * the files of its indexes anew.  False if it has to be run as it is.
  */
 bool
-syncmaster_add_to_empty_table(const StatementEffect *effect,
+syncmaster_add_to_empty_table(const TableStatement *statement,
 							  const GeneratedColumn *column)
 {
-	Addition addition = {effect, column};
+	Addition addition = {statement, column};
 
-	if (!is_empty(effect->relid))
+	if (!is_empty(statement->relid))
 		return false;
 	syncmaster_execute_as(psprintf("%.*s%s",
-								   (int) (column->clause - effect->sql),
-								   effect->sql, column->after),
-						  effect->role);
+								   (int) (column->clause - statement->sql),
+								   statement->sql, column->after),
+						  statement->role);
 	CommandCounterIncrement();
-	syncmaster_call_as(effect->role, generate, &addition);
+	syncmaster_call_as(statement->role, generate, &addition);
 	return true;
 }
 

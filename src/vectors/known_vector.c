@@ -50,12 +50,10 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "execute.h"
-#include "known_vector.h"
-#include "lock.h"
-#include "subtransaction.h"
-#include "vector_chain.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "schema/schema.h"
+#include "vectors/vectors.h"
 
 #define FUNCTION_NAME "syncmaster_known_vector"
 #define DIGEST_BYTES 32 /* of SHA-256 */
@@ -405,13 +403,13 @@ find_function(const MigrationContext *context, Oid role)
  * from.
  */
 static char *
-key_list(const StatementEffect *effect, List *inputs)
+key_list(const TableStatement *statement, List *inputs)
 {
 	StringInfoData list;
 	ListCell *lc;
 
 	initStringInfo(&list);
-	appendStringInfo(&list, "%s::text", quote_literal_cstr(effect->table));
+	appendStringInfo(&list, "%s::text", quote_literal_cstr(statement->table));
 	foreach (lc, inputs)
 		appendStringInfo(&list, ", %s", quote_identifier(strVal(lfirst(lc))));
 	return list.data;
@@ -420,7 +418,7 @@ key_list(const StatementEffect *effect, List *inputs)
 typedef struct Computation
 {
 	const MigrationContext *context;
-	const StatementEffect *effect;
+	const TableStatement *statement;
 	const GeneratedColumn *column;
 	KnownVectors *known;
 	bool done;
@@ -430,17 +428,17 @@ static void
 compute(void *argument)
 {
 	Computation *computation = argument;
-	const StatementEffect *effect = computation->effect;
+	const TableStatement *statement = computation->statement;
 	KnownVectors *known = computation->known;
 	VectorReceiver receiver = {0};
 	StringInfoData query;
 	ListCell *lc;
 
 	/* asked with the lock that keeps the answers true */
-	syncmaster_lock_relation(effect->relid, AccessShareLock);
-	if (!syncmaster_may_rephrase(effect) ||
-		!inputs_are_known_types(effect->relid, known->inputs) ||
-		!is_worth_a_query(effect->relid, effect->role))
+	syncmaster_lock_relation(statement->relid, AccessShareLock);
+	if (!syncmaster_may_rephrase(statement) ||
+		!inputs_are_known_types(statement->relid, known->inputs) ||
+		!is_worth_a_query(statement->relid, statement->role))
 		return;
 
 	receiver.pub.receiveSlot = receive_row;
@@ -454,13 +452,13 @@ compute(void *argument)
 												 "syncmaster vector",
 												 ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT %s", key_list(effect, known->inputs));
-	foreach (lc, syncmaster_split_chain(effect, computation->column))
+	appendStringInfo(&query, "SELECT %s", key_list(statement, known->inputs));
+	foreach (lc, syncmaster_split_chain(statement, computation->column))
 		appendStringInfo(&query, ", %s", (char *) lfirst(lc));
 	appendStringInfo(&query, " FROM ONLY %s",
 					 quote_qualified_identifier(computation->context->schema,
-												effect->table));
-	syncmaster_execute_into(query.data, effect->role, &receiver.pub);
+												statement->table));
+	syncmaster_execute_into(query.data, statement->role, &receiver.pub);
 	MemoryContextDelete(receiver.row_context);
 	computation->done = hash_get_num_entries(known->table) > 0;
 }
@@ -472,22 +470,22 @@ compute(void *argument)
  */
 KnownVectors *
 syncmaster_compute_vectors(const MigrationContext *context,
-						   const StatementEffect *effect, Size *memory_left)
+						   const TableStatement *statement, Size *memory_left)
 {
 	GeneratedColumn column;
-	Computation computation = {context, effect, &column, NULL, false};
+	Computation computation = {context, statement, &column, NULL, false};
 	List *inputs = NIL;
 
 	if (!CAN_EXECUTE_INTO || *memory_left < MIN_MEMORY ||
-		!syncmaster_find_generated_column(effect, &column) ||
+		!syncmaster_find_generated_column(statement, &column) ||
 		strcmp(column.type, "tsvector") != 0 ||
 		find_inputs(column.raw_expr, &inputs) ||
-		!OidIsValid(find_function(context, effect->role)) ||
-		!syncmaster_may_migrate(context->caller, effect->role))
+		!OidIsValid(find_function(context, statement->role)) ||
+		!syncmaster_may_migrate(context->caller, statement->role))
 		return NULL;
 
-	computation.known = make_known_vectors(effect->relid, column.name, inputs,
-										   *memory_left);
+	computation.known = make_known_vectors(statement->relid, column.name,
+										   inputs, *memory_left);
 	syncmaster_look(compute, &computation);
 	if (!computation.done)
 	{
@@ -550,32 +548,32 @@ find_vectors(List *known_vectors, Oid relid, const char *column)
  * locked, and forget these.  False if there are none, and it has to be run as
  * it is.
  */
-bool
-syncmaster_add_known_vectors(const MigrationContext *context,
-							 const StatementEffect *effect,
-							 const GeneratedColumn *column, List *known_vectors)
+static bool
+add_known_vectors(const MigrationContext *context,
+				  const TableStatement *statement,
+				  const GeneratedColumn *column, List *known_vectors)
 {
-	KnownVectors *known = find_vectors(known_vectors, effect->relid,
+	KnownVectors *known = find_vectors(known_vectors, statement->relid,
 									   column->name);
-	Oid function = find_function(context, effect->role);
+	Oid function = find_function(context, statement->role);
 	char *expr;
 
 	if (known == NULL || !OidIsValid(function) ||
-		!inputs_are_known_types(effect->relid, known->inputs))
+		!inputs_are_known_types(statement->relid, known->inputs))
 		return false;
 
 	expr = psprintf("coalesce(%s(%s), %.*s)",
 					quote_qualified_identifier(context->schema, FUNCTION_NAME),
-					key_list(effect, known->inputs), column->expr_length,
+					key_list(statement, known->inputs), column->expr_length,
 					column->expr);
 	execute_with(known,
-				 psprintf("%.*s%s%s", (int) (column->expr - effect->sql),
-						  effect->sql, expr,
+				 psprintf("%.*s%s%s", (int) (column->expr - statement->sql),
+						  statement->sql, expr,
 						  column->expr + column->expr_length),
-				 effect->role);
+				 statement->role);
 	forget_vectors(known);
 	CommandCounterIncrement();
-	syncmaster_unwrap_expression(effect->relid, column->name, function);
+	syncmaster_unwrap_expression(statement->relid, column->name, function);
 
 	return true;
 }
@@ -625,4 +623,20 @@ syncmaster_known_vector(PG_FUNCTION_ARGS)
 	if (entry == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(datumCopy(entry->vector, false, -1));
+}
+
+/*
+ * Run a statement about a table that is locked in a shorter way than as it
+ * stands, if there is one; false if there is none, and nothing has been done.
+ */
+bool
+syncmaster_run_shorter(const MigrationContext *context,
+					   const TableStatement *statement, List *known_vectors)
+{
+	GeneratedColumn column;
+
+	return syncmaster_find_generated_column(statement, &column) &&
+		   syncmaster_may_rephrase(statement) &&
+		   (syncmaster_add_to_empty_table(statement, &column) ||
+			add_known_vectors(context, statement, &column, known_vectors));
 }

@@ -18,8 +18,8 @@
 #include "tsearch/ts_utils.h"
 #include "utils/fmgrprotos.h"
 
-#include "compat.h"
-#include "vector_chain.h"
+#include "base/compat.h"
+#include "vectors/vectors.h"
 
 /* What is left of a vector, while it is merged. */
 typedef struct Cursor
@@ -49,13 +49,14 @@ is_link(const Node *node)
  * which could be in parentheses.
  */
 static char *
-term_text(const StatementEffect *effect, const Node *node, const char *begin,
+term_text(const TableStatement *statement, const Node *node, const char *begin,
 		  const char *end)
 {
 	begin += strspn(begin, " \n\t");
-	if (!IsA(node, FuncCall) ||
-		effect->sql + ((const FuncCall *) node)->location - effect->location !=
-			begin)
+	if (!IsA(node, FuncCall) || statement->sql +
+										((const FuncCall *) node)->location -
+										statement->location !=
+									begin)
 		return NULL;
 	return pnstrdup(begin, end - begin);
 }
@@ -65,7 +66,7 @@ term_text(const StatementEffect *effect, const Node *node, const char *begin,
  * joined in that order: one, the whole, if it is no chain of calls.
  */
 List *
-syncmaster_split_chain(const StatementEffect *effect,
+syncmaster_split_chain(const TableStatement *statement,
 					   const GeneratedColumn *column)
 {
 	const Node *node = column->raw_expr;
@@ -76,16 +77,17 @@ syncmaster_split_chain(const StatementEffect *effect,
 	while (is_link(node))
 	{
 		const A_Expr *link = (const A_Expr *) node;
-		const char *sign = effect->sql + link->location - effect->location;
+		const char *sign = statement->sql + link->location -
+						   statement->location;
 
-		term = term_text(effect, link->rexpr, sign + strlen("||"), end);
+		term = term_text(statement, link->rexpr, sign + strlen("||"), end);
 		if (term == NULL)
 			break;
 		terms = lcons(term, terms);
 		end = sign;
 		node = link->lexpr;
 	}
-	term = term_text(effect, node, column->expr, end);
+	term = term_text(statement, node, column->expr, end);
 	if (term != NULL)
 		return lcons(term, terms);
 	return list_make1(pnstrdup(column->expr, column->expr_length));

@@ -17,15 +17,11 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "compat.h"
-#include "execute.h"
-#include "extension.h"
-#include "guard.h"
-#include "known_vector.h"
-#include "lock.h"
-#include "problem.h"
-#include "progress.h"
-#include "statement.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "engine/engine.h"
+#include "schema/schema.h"
+#include "vectors/vectors.h"
 
 /*
  * Owners need CREATE on the schema to add a table or an index to it.
@@ -91,6 +87,25 @@ syncmaster_effect_problems(List **problems, const MigrationContext *context,
 }
 
 /*
+ * What of an effect the computing of search vectors has to know; false if the
+ * effect is not that of an ALTER TABLE of a table that is there.
+ */
+static bool
+table_statement(const StatementEffect *effect, TableStatement *statement)
+{
+	if (effect->skipped || !OidIsValid(effect->relid) ||
+		!IsA(effect->stmt, AlterTableStmt))
+		return false;
+	statement->stmt = (AlterTableStmt *) effect->stmt;
+	statement->sql = effect->sql;
+	statement->location = effect->location;
+	statement->table = effect->table;
+	statement->relid = effect->relid;
+	statement->role = effect->role;
+	return true;
+}
+
+/*
  * Run a statement whose locks are held: in the shortest way, if there are
  * several.
  */
@@ -98,14 +113,11 @@ static void
 execute_effect(const MigrationContext *context, const StatementEffect *effect,
 			   List *known_vectors)
 {
-	GeneratedColumn column;
+	TableStatement statement;
 
-	if (syncmaster_find_generated_column(effect, &column) &&
-		syncmaster_may_rephrase(effect) &&
-		(syncmaster_add_to_empty_table(effect, &column) ||
-		 syncmaster_add_known_vectors(context, effect, &column, known_vectors)))
-		return;
-	syncmaster_execute_as(effect->sql, effect->role);
+	if (!table_statement(effect, &statement) ||
+		!syncmaster_run_shorter(context, &statement, known_vectors))
+		syncmaster_execute_as(effect->sql, effect->role);
 }
 
 /*
@@ -188,6 +200,7 @@ prepare_statements(const MigrationContext *context, List *statements,
 		RawStmt *raw = lfirst_node(RawStmt, lc);
 		TimestampTz started = GetCurrentTimestamp();
 		StatementEffect *effect;
+		TableStatement statement;
 		KnownVectors *known;
 
 		if (!IsA(raw->stmt, AlterTableStmt) ||
@@ -196,7 +209,9 @@ prepare_statements(const MigrationContext *context, List *statements,
 			continue;
 		effect = syncmaster_describe_statement(context, raw, ddl, NIL);
 		syncmaster_show_activity(activity, effect->sql);
-		known = syncmaster_compute_vectors(context, effect, &memory_left);
+		if (!table_statement(effect, &statement))
+			continue;
+		known = syncmaster_compute_vectors(context, &statement, &memory_left);
 		if (known == NULL)
 			continue;
 		result = lappend(result, known);

@@ -31,11 +31,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "auth_data.h"
-#include "compat.h"
-#include "execute.h"
-#include "extension.h"
-#include "lock.h"
+#include "base/base.h"
+#include "base/compat.h"
+#include "rows/rows.h"
 #include "settings.h"
 
 #define ROWS_PER_FETCH 1000
@@ -82,33 +80,6 @@ check_relation_kind(Relation relation)
 				 errmsg("table \"%s\" has inheritance children", name),
 				 errhint("Move their rows into the table, and detach them "
 						 "with ALTER TABLE ... NO INHERIT.")));
-}
-
-/*
- * Has Citus taken the rows elsewhere?  What is left then is an empty shell
- * under the table's name.
- */
-bool
-syncmaster_is_distributed(Oid relid)
-{
-	Oid argument_types[] = {OIDOID};
-	Datum arguments[] = {ObjectIdGetDatum(relid)};
-	int save_nestlevel;
-	bool found;
-
-	if (!OidIsValid(
-			get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)))
-		return false;
-	save_nestlevel = syncmaster_begin_query();
-	if (SPI_execute_with_args("SELECT 1 FROM pg_catalog.pg_dist_partition "
-							  "WHERE logicalrelid::pg_catalog.oid "
-							  "OPERATOR(pg_catalog.=) $1",
-							  1, argument_types, arguments, NULL, true,
-							  1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_dist_partition");
-	found = SPI_processed > 0;
-	syncmaster_end_query(save_nestlevel);
-	return found;
 }
 
 static void
@@ -301,138 +272,4 @@ syncmaster_scan_table(OwnedTable *table, RowReader reader, void *state)
 	else
 		scan_directly(table, row_context, reader, state);
 	MemoryContextDelete(row_context);
-}
-
-/*
- * An empty list in the current memory context.
- */
-void
-syncmaster_init_ids(IdList *list)
-{
-	list->count = 0;
-	list->nulls = 0;
-	list->size = 64;
-	list->context = CurrentMemoryContext;
-	list->ids = palloc(list->size * sizeof(int64));
-}
-
-void
-syncmaster_add_id(IdList *list, const int64 *id)
-{
-	int64 place = list->count++ - list->nulls;
-
-	if (id == NULL)
-	{
-		list->nulls++;
-		return;
-	}
-	if (place == list->size)
-	{
-		list->size *= 2;
-		list->ids = repalloc_huge(list->ids, list->size * sizeof(int64));
-	}
-	list->ids[place] = *id;
-}
-
-static int
-compare_id(const void *left, const void *right)
-{
-	int64 a = *(const int64 *) left;
-	int64 b = *(const int64 *) right;
-
-	return a < b ? -1 : a > b;
-}
-
-/*
- * Sort the ids; the number of those that are not null.
- */
-static int64
-sort_ids(IdList *list)
-{
-	int64 count = list->count - list->nulls;
-
-	qsort(list->ids, count, sizeof(int64), compare_id);
-	return count;
-}
-
-/*
- * The first ids, sorted, for a message.
- */
-char *
-syncmaster_ids_to_text(IdList *list, int64 most)
-{
-	int64 count = sort_ids(list);
-	int64 shown = Min(list->count, most);
-	StringInfoData text;
-
-	initStringInfo(&text);
-	for (int64 i = 0; i < shown; i++)
-	{
-		appendStringInfoString(&text, i > 0 ? ", " : "");
-		if (i < count)
-			appendStringInfo(&text, INT64_FORMAT, list->ids[i]);
-		else
-			appendStringInfoString(&text, "null");
-	}
-	if (shown < list->count)
-		appendStringInfo(&text, " and " INT64_FORMAT " more",
-						 list->count - shown);
-	return text.data;
-}
-
-/*
- * The ids, sorted, as bigint[].
- */
-Datum
-syncmaster_ids_to_array(IdList *list)
-{
-	int64 count = sort_ids(list);
-	Size room = Max(list->count, 1);
-	Datum *datums = MemoryContextAllocHuge(CurrentMemoryContext,
-										   room * sizeof(Datum));
-	bool *nulls = MemoryContextAllocHuge(CurrentMemoryContext,
-										 room * sizeof(bool));
-	int dimension = list->count;
-	int lower_bound = 1;
-
-	for (int64 i = 0; i < list->count; i++)
-	{
-		nulls[i] = i >= count;
-		datums[i] = nulls[i] ? (Datum) 0 : Int64GetDatum(list->ids[i]);
-	}
-	return PointerGetDatum(
-		construct_md_array(datums, nulls, dimension > 0 ? 1 : 0, &dimension,
-						   &lower_bound, INT8OID, sizeof(int64),
-						   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
-/*
- * Which ids are in one list only, nulls among them.
- */
-void
-syncmaster_compare_ids(IdList *left, IdList *right, IdList *only_left,
-					   IdList *only_right)
-{
-	int64 left_count = sort_ids(left);
-	int64 right_count = sort_ids(right);
-	int64 l = 0;
-	int64 r = 0;
-
-	while (l < left_count || r < right_count)
-	{
-		if (r == right_count ||
-			(l < left_count && left->ids[l] < right->ids[r]))
-			syncmaster_add_id(only_left, &left->ids[l++]);
-		else if (l == left_count || right->ids[r] < left->ids[l])
-			syncmaster_add_id(only_right, &right->ids[r++]);
-		else
-		{
-			l++;
-			r++;
-		}
-	}
-	for (l = 0; l < left->nulls; l++)
-		syncmaster_add_id(only_left, NULL);
-	for (r = 0; r < right->nulls; r++)
-		syncmaster_add_id(only_right, NULL);
 }

@@ -1,16 +1,54 @@
 /*-------------------------------------------------------------------------
  *
- * statement.h
- *	  One DDL statement of a migration.
+ * engine.h
+ *	  What moves the schema from one revision to another.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SYNCMASTER_STATEMENT_H
-#define SYNCMASTER_STATEMENT_H
+#ifndef SYNCMASTER_ENGINE_H
+#define SYNCMASTER_ENGINE_H
 
-#include "migrate.h"
+#include "postgres.h"
+
 #include "nodes/parsenodes.h"
+#include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
+
+#include "schema/schema.h"
+
+/* migrate.c: The migration engine. */
+
+extern void syncmaster_migrate_steps(const MigrationContext *context,
+									 List *steps, int to, bool upgrade);
+
+/* guard.c: Who else is at work, and whether a migration may start meanwhile. */
+
+extern void syncmaster_enforce_guard(const MigrationContext *context);
+
+/* indexes.c: The extra indexes. */
+
+extern List *syncmaster_missing_indexes(const MigrationContext *context,
+										List *earlier, List **problems);
+/* How an extra index stands. */
+typedef enum ExtraIndexState
+{
+	EXTRA_INDEX_PRESENT,
+	EXTRA_INDEX_MISSING,
+	EXTRA_INDEX_OTHER,		 /* a relation of that name is something else */
+	EXTRA_INDEX_NOT_POSSIBLE /* its table or pg_trgm is not there */
+} ExtraIndexState;
+
+extern int syncmaster_extra_index_count(void);
+extern bool syncmaster_is_extra_index(const char *name);
+extern ExtraIndexState syncmaster_extra_index(int i, Oid namespace,
+											  const char *schema,
+											  const char **name,
+											  char **definition);
+extern void syncmaster_build_indexes(const MigrationContext *context,
+									 int elevel);
+extern void syncmaster_remove_indexes(const MigrationContext *context);
+
+/* statement.c: One DDL statement of a migration. */
 
 /* A lock that a statement takes on a table that is there. */
 typedef struct TableLock
@@ -66,4 +104,4 @@ extern void syncmaster_run_statements(const MigrationContext *context,
 extern void syncmaster_repeat_statements(const MigrationContext *context,
 										 const char *ddl, const char *activity);
 
-#endif /* SYNCMASTER_STATEMENT_H */
+#endif /* SYNCMASTER_ENGINE_H */

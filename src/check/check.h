@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
- * difference.h
- *	  Differences between a schema and what its revision should be.
+ * check.h
+ *	  Differences between the schema and its revision, and their repair.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SYNCMASTER_DIFFERENCE_H
-#define SYNCMASTER_DIFFERENCE_H
+#ifndef SYNCMASTER_CHECK_H
+#define SYNCMASTER_CHECK_H
 
 #include "postgres.h"
 
@@ -14,7 +14,9 @@
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
-#include "relation.h"
+#include "schema/schema.h"
+
+/* difference.c: Differences between a schema and what its revision should be. */
 
 typedef enum Severity
 {
@@ -116,4 +118,4 @@ extern void syncmaster_check_extension_members(CheckContext *context);
 extern void syncmaster_check_trgm(CheckContext *context);
 extern void syncmaster_check_search_path(CheckContext *context);
 
-#endif /* SYNCMASTER_DIFFERENCE_H */
+#endif /* SYNCMASTER_CHECK_H */

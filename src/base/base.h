@@ -1,0 +1,173 @@
+/*-------------------------------------------------------------------------
+ *
+ * base.h
+ *	  What the library needs of PostgreSQL, with nothing of SyncMaster in it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNCMASTER_BASE_H
+#define SYNCMASTER_BASE_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/sdir.h"
+#include "access/tableam.h"
+#include "datatype/timestamp.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "nodes/execnodes.h"
+#include "nodes/parsenodes.h"
+#include "nodes/pg_list.h"
+#include "storage/lockdefs.h"
+#include "tcop/dest.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+/* dependency.c: What depends on a column. */
+
+extern List *syncmaster_column_indexes(Oid relid, const char *column);
+
+/* execute.c: Running SQL as another role, out of reach of what that role planted. */
+
+extern Oid syncmaster_relation_owner(Oid relation);
+extern Oid syncmaster_schema_owner(Oid namespace);
+
+extern void syncmaster_refuse_triggers(Oid relid);
+extern void syncmaster_call_as(Oid role, void (*function)(void *),
+							   void *argument);
+extern void syncmaster_execute_as(const char *sql, Oid role);
+extern void syncmaster_execute_params(const char *sql, Oid role, int nargs,
+									  Oid *types, Datum *values);
+extern void syncmaster_execute_into(const char *sql, Oid role,
+									DestReceiver *receiver);
+extern int syncmaster_maintenance_memory(void);
+
+extern int syncmaster_enter_safe_settings(void);
+extern void syncmaster_leave_safe_settings(int save_nestlevel);
+extern int syncmaster_begin_query(void);
+extern void syncmaster_end_query(int save_nestlevel);
+
+/* extension.c: Entries in pg_extension, above all this extension's own. */
+
+typedef struct ExtensionEntry
+{
+	Oid oid;
+	Oid owner;
+	Oid namespace;
+	char *namespace_name;
+	char *version;
+} ExtensionEntry;
+
+extern bool syncmaster_find_extension(const char *name, ExtensionEntry *entry);
+extern void syncmaster_get_extension(ExtensionEntry *entry);
+extern char *syncmaster_default_version(const char *extension);
+
+/* lock.c: Locking a table with a bounded wait. */
+
+extern char *syncmaster_describe_blockers(Oid relation, LOCKMODE mode);
+extern void syncmaster_lock_relation(Oid relation, LOCKMODE mode);
+
+/* ordered_scan.c: Reading a table directly, in the order of an index. */
+
+/* What a scan that need not be short may visit. */
+#define NO_ENTRY_LIMIT PG_INT64_MAX
+
+typedef struct OrderedScan
+{
+	TupleTableSlot *slot; /* the current row */
+	int64 entries_left;	  /* 0 after a scan that ended for want of them */
+	bool locked; /* if none was begun: an index that is locked may help */
+	ScanDirection direction;
+	Relation index;
+	Snapshot snapshot;
+	IndexScanDesc scan;
+} OrderedScan;
+
+extern bool syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
+										  AttrNumber attnum, const Datum *equal,
+										  ScanDirection direction,
+										  int64 max_entries);
+extern bool syncmaster_begin_scan_from(OrderedScan *scan, Relation rel,
+									   AttrNumber attnum, Datum value);
+extern bool syncmaster_next_ordered(OrderedScan *scan);
+extern void syncmaster_end_ordered_scan(OrderedScan *scan);
+
+/* parameter_query.c: A statement with parameters, run by SPI. */
+
+extern int64 syncmaster_run_query(const char *sql, int nargs, Oid *types,
+								  Datum *values);
+extern int64 syncmaster_query_int8(const char *sql, int nargs, Oid *types,
+								   Datum *values, bool *isnull);
+
+/* progress.c: How far a migration is. */
+
+extern void syncmaster_show_activity(const char *activity, const char *sql);
+extern void syncmaster_report_progress(TimestampTz started, const char *format,
+									   ...) pg_attribute_printf(2, 3);
+
+/* query.c: A query's rows as text. */
+
+/* a list of arrays of C strings, NULL for null */
+extern List *syncmaster_query(const char *sql, int nargs, Oid *types,
+							  Datum *values);
+extern List *syncmaster_query_oid(const char *sql, Oid argument);
+
+/* result.c: Set-returning functions that give all their rows at once. */
+
+extern ReturnSetInfo *syncmaster_begin_result(FunctionCallInfo fcinfo);
+extern void syncmaster_put_texts(ReturnSetInfo *result, int natts,
+								 const char *const *texts);
+
+/* same_index.c: Whether an index is the one that a statement makes. */
+
+extern bool syncmaster_is_index(Oid indexid, Oid relid, const IndexStmt *stmt);
+
+/* scan.c: Reading a table directly, without SQL. */
+
+typedef struct DirectScan
+{
+	TupleTableSlot *slot; /* the current row */
+	Relation rel;
+	Snapshot snapshot;
+	TableScanDesc scan;
+} DirectScan;
+
+extern Snapshot syncmaster_scan_snapshot(void);
+extern bool syncmaster_may_scan(Relation rel);
+extern void syncmaster_begin_scan(DirectScan *scan, Relation rel);
+extern bool syncmaster_next_row(DirectScan *scan);
+extern void syncmaster_end_scan(DirectScan *scan);
+
+/* subtransaction.c: Trying what may fail, and looking without holding on. */
+
+typedef void (*SubtransactionBody)(void *argument);
+
+extern ErrorData *syncmaster_try(SubtransactionBody body, void *argument);
+extern void syncmaster_look(SubtransactionBody body, void *argument);
+
+/* citus.c: Which node is this, and where are the rows of a table? */
+
+extern bool syncmaster_is_citus_worker(void);
+extern bool syncmaster_is_distributed(Oid relid);
+
+/* ids.c: Lists of ids of rows. */
+
+/* A list of connection_ids. */
+typedef struct IdList
+{
+	int64 count; /* nulls included */
+	int64 nulls;
+	int64 size;
+	int64 *ids; /* the others */
+	MemoryContext context;
+} IdList;
+
+extern void syncmaster_init_ids(IdList *list);
+extern void syncmaster_add_id(IdList *list, const int64 *id);
+extern char *syncmaster_ids_to_text(IdList *list, int64 most);
+extern Datum syncmaster_ids_to_array(IdList *list);
+extern void syncmaster_compare_ids(IdList *left, IdList *right,
+								   IdList *only_left, IdList *only_right);
+
+#endif /* SYNCMASTER_BASE_H */

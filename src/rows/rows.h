@@ -1,0 +1,170 @@
+/*-------------------------------------------------------------------------
+ *
+ * rows.h
+ *	  SyncMaster's tables, read without trusting their owners.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNCMASTER_ROWS_H
+#define SYNCMASTER_ROWS_H
+
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "datatype/timestamp.h"
+#include "executor/tuptable.h"
+#include "nodes/pg_list.h"
+#include "storage/block.h"
+#include "storage/lockdefs.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+/* app_table.c: A table of the application, opened by those who only look. */
+
+#define MAX_APP_COLUMNS 5
+
+typedef enum AppTableState
+{
+	APP_TABLE_OPEN,
+	APP_TABLE_MISSING,
+	APP_TABLE_LOCKED,	 /* whoever reads it would have to wait */
+	APP_TABLE_UNREADABLE /* it is not the table that it should be */
+} AppTableState;
+
+typedef struct AppTable
+{
+	Relation rel;
+	AttrNumber columns[MAX_APP_COLUMNS]; /* in the order asked for */
+} AppTable;
+
+extern AppTableState syncmaster_open_app_table(AppTable *table, Oid namespace,
+											   const char *name,
+											   const char *const *columns);
+extern void syncmaster_close_app_table(AppTable *table);
+
+/* active_run.c: Runs that a service is at work on, or will be. */
+
+#define NACTIVE_STATUSES 3
+
+extern const char *const syncmaster_active_statuses[NACTIVE_STATUSES];
+
+/* Columns of the table as opened by syncmaster_open_runs(). */
+typedef enum RunColumn
+{
+	RUN_STATUS,
+	RUN_ID,
+	RUN_CREATED_AT,
+	RUN_STARTED_AT,
+	RUN_UPDATED_AT
+} RunColumn;
+
+/*
+ * What is called for each active run, with the number of its status; false
+ * from it means that it has seen enough of that status.
+ */
+typedef bool (*RunReader)(void *state, int status, const AppTable *runs,
+						  TupleTableSlot *slot);
+
+/* What became of reading them. */
+typedef enum RunReadResult
+{
+	RUN_READ_DONE,
+	RUN_READ_NO_INDEX,
+	RUN_READ_LOCKED /* an index that may help is locked */
+} RunReadResult;
+
+extern int syncmaster_find_active_status(Datum status);
+extern AppTableState syncmaster_open_runs(AppTable *runs, Oid namespace);
+extern RunReadResult syncmaster_read_active_runs(const AppTable *runs,
+												 int64 max_entries,
+												 BlockNumber max_blocks,
+												 RunReader reader, void *state,
+												 bool *complete);
+
+/* activity.c: Who else is at work in this database: sessions, and runs of transfers. */
+
+/* A session of another client in this database. */
+typedef struct OtherSession
+{
+	char *description;	 /* process, user, application, state */
+	int64 age;			 /* of its transaction, in ms; 0 if there is none */
+	bool in_transaction; /* as far as the caller may see */
+	bool may_write;		 /* some table of the application */
+} OtherSession;
+
+typedef enum ActiveRuns
+{
+	RUNS_NONE,		/* no table, or no active run in it */
+	RUNS_ACTIVE,	/* described */
+	RUNS_LOCKED,	/* the table is locked */
+	RUNS_EXPENSIVE, /* it would have to be read from end to end */
+	RUNS_UNREADABLE /* it is not the table that it should be */
+} ActiveRuns;
+
+extern List *syncmaster_other_sessions(Oid namespace);
+extern ActiveRuns syncmaster_active_runs(Oid namespace, bool at_any_cost,
+										 char **description);
+
+/* auth_data.c: Reading the application's tables without trusting their owners. */
+
+/* A table that is open, and whose owner is the current user meanwhile. */
+typedef struct OwnedTable
+{
+	Relation relation;
+	char *quoted_name;
+	const char *id_name;
+	const char *value_name; /* NULL for a table without credentials */
+	AttrNumber id_column;
+	AttrNumber value_column;
+	bool distributed;
+	Oid saved_user;
+	int saved_security;
+	int settings_level;
+} OwnedTable;
+
+/*
+ * What is called for each row; "value" is NULL where the table has none, and
+ * so is "id", which can happen only without the table's primary key.
+ */
+typedef void (*RowReader)(void *state, const int64 *id, struct varlena *value);
+
+extern AttrNumber syncmaster_find_column(Relation relation, const char *name,
+										 Oid type, Oid other_type);
+extern void syncmaster_open_owned_table(OwnedTable *table, const char *name,
+										LOCKMODE mode);
+extern void syncmaster_open_auth_data(OwnedTable *table, LOCKMODE mode);
+extern void syncmaster_open_connection(OwnedTable *table, LOCKMODE mode);
+extern void syncmaster_close_owned_table(OwnedTable *table);
+extern void syncmaster_scan_table(OwnedTable *table, RowReader reader,
+								  void *state);
+
+/* growth.c: The tables that grow with every run. */
+
+#define NGROWING_TABLES 3
+
+typedef struct GrowingTable
+{
+	const char *name;
+	const char *time_column; /* tells a row's age */
+	const char *purge;		 /* the procedure that deletes old rows */
+} GrowingTable;
+
+/* What became of the search for the oldest row. */
+typedef enum OldestRow
+{
+	OLDEST_ROW_FOUND,
+	OLDEST_ROW_NONE,
+	OLDEST_ROW_UNKNOWN, /* no index helps, or not in so few steps */
+	OLDEST_ROW_LOCKED	/* an index that may help is locked */
+} OldestRow;
+
+extern const GrowingTable syncmaster_growing_tables[NGROWING_TABLES];
+
+extern AppTableState syncmaster_open_growing(int i, AppTable *table,
+											 Oid namespace);
+extern OldestRow syncmaster_oldest_row(const AppTable *table, int64 max_entries,
+									   Timestamp *oldest);
+extern double syncmaster_estimate_rows(Relation rel);
+extern bool syncmaster_table_bytes(Relation table, double *bytes);
+
+#endif /* SYNCMASTER_ROWS_H */
