@@ -11,8 +11,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "../../src/credential/base64.h"
-#include "../../src/credential/fernet.h"
+#include "credential/base64.h"
+#include "credential/fernet.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "../../src/credential/fernet.h"
+#include "credential/fernet.h"
 
 #include <stdio.h>
 #include <stdlib.h>
