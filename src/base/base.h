@@ -63,6 +63,51 @@ extern bool syncmaster_find_extension(const char *name, ExtensionEntry *entry);
 extern void syncmaster_get_extension(ExtensionEntry *entry);
 extern char *syncmaster_default_version(const char *extension);
 
+/* finding.c: What a check found: to be listed, raised as an error or reported. */
+
+/* The gravest first. */
+typedef enum Severity
+{
+	SEVERITY_ERROR,	  /* a command or service fails, or data is at risk */
+	SEVERITY_WARNING, /* it may fail, wait or behave differently */
+	SEVERITY_INFO,	  /* no service notices */
+	SEVERITY_NONE	  /* all is well; listed for completeness */
+} Severity;
+
+typedef struct Finding
+{
+	Severity severity;
+	int sqlerrcode;		  /* if it is raised; 0 if it is only listed */
+	const char *kind;	  /* of the subject, or of the check; or NULL */
+	const char *subject;  /* what it is about, in a word or two */
+	const char *message;  /* what is wrong */
+	const char *detail;	  /* NULL if there is no more to say */
+	const char *hint;	  /* what to do, for people; or NULL */
+	const char *expected; /* NULL when nothing is expected */
+	const char *actual;	  /* NULL when there is nothing */
+	const char *fix;	  /* SQL, NULL when none can repair it */
+	const char *left;	  /* why repair leaves it, NULL when it need not */
+	bool of_rows;		  /* it comes from the rows, not from the definitions */
+} Finding;
+
+/* Fills in the columns of a finding's row. */
+typedef void (*FindingColumns)(const Finding *finding, const char **texts);
+
+/* Marks what is an error's message when the finding is raised. */
+#define finding_message psprintf
+
+extern Finding *syncmaster_add_finding(List **findings, Severity severity,
+									   const char *kind, const char *subject,
+									   const char *message, const char *hint);
+extern Finding *syncmaster_add_error(List **findings, int sqlerrcode,
+									 const char *subject, const char *message,
+									 const char *hint);
+extern const char *syncmaster_severity_name(Severity severity);
+extern void syncmaster_report_findings(List *findings, int elevel);
+extern void syncmaster_raise_error(List *findings);
+extern void syncmaster_put_findings(ReturnSetInfo *result, List *findings,
+									int natts, FindingColumns columns);
+
 /* lock.c: Locking a table with a bounded wait. */
 
 extern char *syncmaster_describe_blockers(Oid relation, LOCKMODE mode);

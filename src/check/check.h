@@ -14,29 +14,10 @@
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
+#include "base/base.h"
 #include "schema/schema.h"
 
 /* difference.c: Differences between a schema and what its revision should be. */
-
-typedef enum Severity
-{
-	SEVERITY_ERROR,	  /* a service fails, or data is at risk */
-	SEVERITY_WARNING, /* statements of the services behave differently */
-	SEVERITY_INFO	  /* no service notices */
-} Severity;
-
-typedef struct Difference
-{
-	Severity severity;
-	const char *object_type;
-	const char *object_name;
-	const char *problem;
-	const char *expected; /* NULL when nothing is expected */
-	const char *actual;	  /* NULL when there is nothing */
-	const char *fix;	  /* SQL, NULL when none can mend it */
-	const char *left;	  /* why repair leaves it, NULL when it need not */
-	bool of_rows;		  /* it comes from the rows, not from the definitions */
-} Difference;
 
 /* What a comparison works on, and what it found. */
 typedef struct CheckContext
@@ -46,10 +27,10 @@ typedef struct CheckContext
 	Oid owner;		/* of the tables */
 	int revision;	/* that the schema is compared with */
 	bool unsettled; /* the tables may be at another one */
-	List *problems;
+	List *findings;
 } CheckContext;
 
-/* Why repair leaves problems of some kinds. */
+/* Why repair leaves differences of some kinds. */
 #define LEFT_FOREIGN \
 	"it was made by somebody who may still want it; drop it yourself if not"
 #define LEFT_NAME \
@@ -60,11 +41,11 @@ extern void syncmaster_begin_check(CheckContext *context);
 extern void syncmaster_check_schema(CheckContext *context);
 extern void syncmaster_check_tables_at(CheckContext *context, int revision);
 
-extern Difference *syncmaster_add_difference(CheckContext *context,
-											 Severity severity,
-											 const char *object_type,
-											 const char *object_name,
-											 const char *problem);
+extern Finding *syncmaster_add_difference(CheckContext *context,
+										  Severity severity,
+										  const char *object_type,
+										  const char *object_name,
+										  const char *message);
 extern char *syncmaster_qualify(const CheckContext *context, const char *name);
 extern char *syncmaster_column_name(const char *table, const char *column);
 

@@ -99,15 +99,15 @@ alter_column(const CheckContext *context, const RelationInfo *relation,
 					quote_identifier(column));
 }
 
-static Difference *
-add_column_problem(CheckContext *context, Severity severity,
+static Finding *
+add_column_finding(CheckContext *context, Severity severity,
 				   const RelationInfo *relation, const char *column,
-				   const char *problem)
+				   const char *message)
 {
 	return syncmaster_add_difference(context, severity, "column",
 									 syncmaster_column_name(relation->name,
 															column),
-									 problem);
+									 message);
 }
 
 /*
@@ -135,7 +135,7 @@ check_type(CheckContext *context, const RelationInfo *relation,
 {
 	char *expected = syncmaster_column_type(column);
 	int32 typmod = column->length > 0 ? column->length + (int32) VARHDRSZ : -1;
-	Difference *problem;
+	Finding *finding;
 
 	if (att->atttypid != column->type || att->atttypmod != typmod)
 	{
@@ -143,7 +143,7 @@ check_type(CheckContext *context, const RelationInfo *relation,
 		bool longer = !widening && att->atttypid == column->type &&
 					  column->type == VARCHAROID;
 
-		problem = add_column_problem(
+		finding = add_column_finding(
 			context,
 			longer							? SEVERITY_INFO
 			: att->atttypid == column->type ? SEVERITY_WARNING
@@ -155,11 +155,11 @@ check_type(CheckContext *context, const RelationInfo *relation,
 			: widening ? "is shorter than SyncMaster makes it now"
 					   : "is of another type");
 		if (widening && att->atttypid != column->type)
-			problem->problem = "is of a narrower type";
-		problem->expected = expected;
-		problem->actual = format_type_with_typemod(att->atttypid,
+			finding->message = "is of a narrower type";
+		finding->expected = expected;
+		finding->actual = format_type_with_typemod(att->atttypid,
 												   att->atttypmod);
-		problem->fix =
+		finding->fix =
 			psprintf("%s TYPE %s%s",
 					 alter_column(context, relation, column->name), expected,
 					 widening || longer
@@ -167,20 +167,20 @@ check_type(CheckContext *context, const RelationInfo *relation,
 						 : psprintf(" USING %s::%s",
 									quote_identifier(column->name), expected));
 		if (!widening)
-			problem->left = longer ? "a value may be longer by now" : LEFT_TYPE;
+			finding->left = longer ? "a value may be longer by now" : LEFT_TYPE;
 	}
 	else if (att->attcollation != get_typcollation(att->atttypid))
 	{
 		char *name = get_collation_name(att->attcollation);
 
-		problem = add_column_problem(context, SEVERITY_WARNING, relation,
+		finding = add_column_finding(context, SEVERITY_WARNING, relation,
 									 column->name, "has a collation");
-		problem->expected = "default";
-		problem->actual = name != NULL ? name : "none";
-		problem->fix = psprintf("%s TYPE %s COLLATE pg_catalog.\"default\"",
+		finding->expected = "default";
+		finding->actual = name != NULL ? name : "none";
+		finding->fix = psprintf("%s TYPE %s COLLATE pg_catalog.\"default\"",
 								alter_column(context, relation, column->name),
 								expected);
-		problem->left = "values that are equal in one collation and not in "
+		finding->left = "values that are equal in one collation and not in "
 						"the other may break unique keys";
 	}
 }
@@ -189,20 +189,20 @@ static void
 check_null(CheckContext *context, const RelationInfo *relation,
 		   const ColumnInfo *column, Form_pg_attribute att)
 {
-	Difference *problem;
+	Finding *finding;
 
 	if (column->not_null == att->attnotnull)
 		return;
-	problem = add_column_problem(
+	finding = add_column_finding(
 		context, column->not_null ? SEVERITY_ERROR : SEVERITY_WARNING, relation,
 		column->name, column->not_null ? "allows NULL" : "does not allow NULL");
-	problem->expected = column->not_null ? "NOT NULL" : "NULL";
-	problem->actual = column->not_null ? "NULL" : "NOT NULL";
-	problem->fix = psprintf("%s %s NOT NULL",
+	finding->expected = column->not_null ? "NOT NULL" : "NULL";
+	finding->actual = column->not_null ? "NULL" : "NOT NULL";
+	finding->fix = psprintf("%s %s NOT NULL",
 							alter_column(context, relation, column->name),
 							column->not_null ? "SET" : "DROP");
 	if (!column->not_null)
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 }
 
 /*
@@ -223,13 +223,13 @@ check_unproved_not_null(CheckContext *context, const RelationInfo *relation,
 					 relid))
 	{
 		char **row = lfirst(lc);
-		Difference *problem =
-			add_column_problem(context, SEVERITY_WARNING, relation, row[1],
-							   "has NOT NULL that is not valid");
+		Finding *finding = add_column_finding(context, SEVERITY_WARNING,
+											  relation, row[1],
+											  "has NOT NULL that is not valid");
 
-		problem->expected = "NOT NULL";
-		problem->actual = "NOT NULL NOT VALID";
-		problem->fix = psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s",
+		finding->expected = "NOT NULL";
+		finding->actual = "NOT NULL NOT VALID";
+		finding->fix = psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s",
 								syncmaster_qualify(context, relation->name),
 								quote_identifier(row[0]));
 	}
@@ -244,42 +244,42 @@ check_plain(CheckContext *context, const RelationInfo *relation, Relation rel,
 			const ColumnInfo *column, Form_pg_attribute att)
 {
 	Node *stored = syncmaster_stored_expression(rel, att->attnum);
-	Difference *problem;
+	Finding *finding;
 
 	if (att->attgenerated != '\0')
 	{
-		problem = add_column_problem(context, SEVERITY_ERROR, relation,
+		finding = add_column_finding(context, SEVERITY_ERROR, relation,
 									 column->name, "is generated");
 		if (att->attgenerated == ATTRIBUTE_GENERATED_STORED)
-			problem->fix = psprintf("%s DROP EXPRESSION",
+			finding->fix = psprintf("%s DROP EXPRESSION",
 									alter_column(context, relation,
 												 column->name));
-		problem->left = "the computed values would stay as they are";
+		finding->left = "the computed values would stay as they are";
 	}
 	else if (att->attidentity != '\0')
 	{
-		problem = add_column_problem(context,
+		finding = add_column_finding(context,
 									 att->attidentity ==
 											 ATTRIBUTE_IDENTITY_ALWAYS
 										 ? SEVERITY_ERROR
 										 : SEVERITY_INFO,
 									 relation, column->name, "is an identity");
-		problem->fix = psprintf("%s DROP IDENTITY",
+		finding->fix = psprintf("%s DROP IDENTITY",
 								alter_column(context, relation, column->name));
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 	else if (stored != NULL)
 	{
-		problem = add_column_problem(context, SEVERITY_INFO, relation,
+		finding = add_column_finding(context, SEVERITY_INFO, relation,
 									 column->name, "has a default");
-		problem->fix = psprintf("%s DROP DEFAULT",
+		finding->fix = psprintf("%s DROP DEFAULT",
 								alter_column(context, relation, column->name));
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 	else
 		return;
 	if (stored != NULL)
-		problem->actual = syncmaster_expression_text(rel, stored);
+		finding->actual = syncmaster_expression_text(rel, stored);
 }
 
 static void
@@ -287,7 +287,7 @@ check_now(CheckContext *context, const RelationInfo *relation, Relation rel,
 		  const ColumnInfo *column, Form_pg_attribute att)
 {
 	Node *stored = syncmaster_stored_expression(rel, att->attnum);
-	Difference *problem;
+	Finding *finding;
 
 	/* a column of another type, which says it all, converts the value */
 	if (att->attgenerated == '\0' &&
@@ -296,21 +296,21 @@ check_now(CheckContext *context, const RelationInfo *relation, Relation rel,
 					   : strip_implicit_coercions(stored),
 				   "now"))
 		return;
-	problem = add_column_problem(
+	finding = add_column_finding(
 		context, stored == NULL ? SEVERITY_ERROR : SEVERITY_WARNING, relation,
 		column->name,
 		stored == NULL ? "has no default" : "has another default");
-	problem->expected = "now()";
-	problem->fix = psprintf("%s SET DEFAULT now()",
+	finding->expected = "now()";
+	finding->fix = psprintf("%s SET DEFAULT now()",
 							alter_column(context, relation, column->name));
 	if (stored != NULL)
-		problem->actual = syncmaster_expression_text(rel, stored);
+		finding->actual = syncmaster_expression_text(rel, stored);
 	if (att->attgenerated != '\0')
 	{
-		problem->severity = SEVERITY_ERROR;
-		problem->problem = "is generated";
-		problem->fix = NULL;
-		problem->left = "the computed values would stay as they are";
+		finding->severity = SEVERITY_ERROR;
+		finding->message = "is generated";
+		finding->fix = NULL;
+		finding->left = "the computed values would stay as they are";
 	}
 }
 
@@ -363,23 +363,23 @@ check_serial_default(CheckContext *context, const RelationInfo *relation,
 	char *name = psprintf("%s_%s_seq", relation->name, column->name);
 	Oid sequence = get_relname_relid(name, context->namespace);
 	Node *stored = syncmaster_stored_expression(rel, att->attnum);
-	Difference *problem;
+	Finding *finding;
 
 	if (att->attidentity != '\0' || att->attgenerated != '\0')
 	{
-		problem = add_column_problem(
+		finding = add_column_finding(
 			context,
 			att->attidentity == ATTRIBUTE_IDENTITY_BY_DEFAULT ? SEVERITY_WARNING
 															  : SEVERITY_ERROR,
 			relation, column->name,
 			att->attidentity != '\0' ? "is an identity" : "is generated");
-		problem->expected = psprintf("nextval() of \"%s\"", name);
+		finding->expected = psprintf("nextval() of \"%s\"", name);
 		if (att->attidentity != '\0')
-			problem->fix = psprintf(
+			finding->fix = psprintf(
 				"%s DROP IDENTITY; %s",
 				alter_column(context, relation, column->name),
 				make_default(context, relation, column, name, rel, att));
-		problem->left = "numbers of rows that are gone would be given again";
+		finding->left = "numbers of rows that are gone would be given again";
 		return;
 	}
 	if (OidIsValid(sequence) && sequence_of_default(stored) == sequence)
@@ -387,15 +387,15 @@ check_serial_default(CheckContext *context, const RelationInfo *relation,
 	if (!OidIsValid(sequence) || get_rel_relkind(sequence) != RELKIND_SEQUENCE)
 		return; /* the missing sequence brings its default along */
 
-	problem = add_column_problem(context, SEVERITY_ERROR, relation,
+	finding = add_column_finding(context, SEVERITY_ERROR, relation,
 								 column->name,
 								 stored == NULL ? "has no default"
 												: "has another default");
-	problem->expected = psprintf("nextval('%s'::regclass)",
+	finding->expected = psprintf("nextval('%s'::regclass)",
 								 syncmaster_qualify(context, name));
 	if (stored != NULL)
-		problem->actual = syncmaster_expression_text(rel, stored);
-	problem->fix = set_serial_default(context, relation, column, name);
+		finding->actual = syncmaster_expression_text(rel, stored);
+	finding->fix = set_serial_default(context, relation, column, name);
 }
 
 static void
@@ -434,26 +434,26 @@ report_missing_column(CheckContext *context, const RelationInfo *relation,
 {
 	bool required = column - relation->columns <
 					syncmaster_columns_required(relation);
-	Difference *problem = add_column_problem(
+	Finding *finding = add_column_finding(
 		context, required ? SEVERITY_ERROR : SEVERITY_INFO, relation,
 		column->name,
 		required ? "is missing"
 				 : "is missing, as Celery without extended results leaves it");
 
-	problem->expected = syncmaster_column_type(column);
-	problem->fix = psprintf("ALTER TABLE %s ADD COLUMN %s",
+	finding->expected = syncmaster_column_type(column);
+	finding->fix = psprintf("ALTER TABLE %s ADD COLUMN %s",
 							syncmaster_qualify(context, relation->name),
 							syncmaster_column_definition(relation, column,
 														 context->revision));
 	if (other == NULL)
 		return;
-	problem->problem = "is missing, but seems to have another name";
-	problem->actual = pstrdup(NameStr(other->attname));
-	problem->fix = psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s",
+	finding->message = "is missing, but seems to have another name";
+	finding->actual = pstrdup(NameStr(other->attname));
+	finding->fix = psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s",
 							syncmaster_qualify(context, relation->name),
 							quote_identifier(NameStr(other->attname)),
 							quote_identifier(column->name));
-	problem->left = "whether it is the same column is for you to say";
+	finding->left = "whether it is the same column is for you to say";
 }
 
 /*
@@ -466,23 +466,23 @@ report_extra_column(CheckContext *context, const RelationInfo *relation,
 {
 	bool in_the_way = att->attnotnull && !att->atthasdef &&
 					  att->attidentity == '\0';
-	Difference *problem;
+	Finding *finding;
 
-	problem = add_column_problem(context,
+	finding = add_column_finding(context,
 								 in_the_way ? SEVERITY_WARNING : SEVERITY_INFO,
 								 relation, NameStr(att->attname),
 								 in_the_way ? "is extra, without default, and "
 											  "does not allow NULL"
 											: "is extra");
-	problem->actual = format_type_with_typemod(att->atttypid, att->atttypmod);
-	problem->fix = in_the_way
+	finding->actual = format_type_with_typemod(att->atttypid, att->atttypmod);
+	finding->fix = in_the_way
 					   ? psprintf("%s DROP NOT NULL",
 								  alter_column(context, relation,
 											   NameStr(att->attname)))
 					   : psprintf("ALTER TABLE %s DROP COLUMN %s",
 								  syncmaster_qualify(context, relation->name),
 								  quote_identifier(NameStr(att->attname)));
-	problem->left = LEFT_FOREIGN;
+	finding->left = LEFT_FOREIGN;
 }
 
 static const ColumnInfo *

@@ -143,42 +143,42 @@ check_state(CheckContext *context, const ExpectedConstraint *expected,
 	const char *rest = con->definition + strlen(definition);
 	const char *table = syncmaster_qualify(context, expected->table);
 	const char *name = quote_identifier(expected->name); /* by then */
-	Difference *problem;
+	Finding *finding;
 
 	if (*rest == '\0' && !con->disabled)
 		return;
-	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "constraint",
+	finding = syncmaster_add_difference(context, SEVERITY_ERROR, "constraint",
 										syncmaster_column_name(expected->table,
 															   expected->name),
 										NULL);
-	problem->expected = definition;
-	problem->actual = con->definition;
-	problem->fix = make_again(context, expected, definition, true);
+	finding->expected = definition;
+	finding->actual = con->definition;
+	finding->fix = make_again(context, expected, definition, true);
 	if (con->disabled)
 	{
-		problem->problem = "has disabled triggers, so that it guards nothing";
-		problem->actual = psprintf("%s, triggers disabled", con->definition);
+		finding->message = "has disabled triggers, so that it guards nothing";
+		finding->actual = psprintf("%s, triggers disabled", con->definition);
 	}
 	else if (!con->enforced)
-		problem->problem = "is not enforced";
+		finding->message = "is not enforced";
 	else if (strcmp(rest, " NOT VALID") == 0)
 	{
-		problem->problem = "is not valid";
-		problem->severity = SEVERITY_WARNING;
-		problem->fix = psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s", table,
+		finding->message = "is not valid";
+		finding->severity = SEVERITY_WARNING;
+		finding->fix = psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s", table,
 								name);
 	}
 	else if (starts_with(rest, " DEFERRABLE"))
 	{
-		problem->problem = "is deferrable";
-		problem->severity = SEVERITY_WARNING;
+		finding->message = "is deferrable";
+		finding->severity = SEVERITY_WARNING;
 		if (con->type == CONSTRAINT_FOREIGN)
-			problem->fix = psprintf("ALTER TABLE %s ALTER CONSTRAINT %s NOT "
+			finding->fix = psprintf("ALTER TABLE %s ALTER CONSTRAINT %s NOT "
 									"DEFERRABLE",
 									table, name);
 	}
 	else
-		problem->problem = "is another one";
+		finding->message = "is another one";
 }
 
 /*
@@ -187,7 +187,7 @@ check_state(CheckContext *context, const ExpectedConstraint *expected,
  */
 static void
 use_name(const CheckContext *context, const ExpectedConstraint *expected,
-		 Difference *problem)
+		 Finding *finding)
 {
 	Oid relid = get_relname_relid(expected->name, context->namespace);
 	char *definition = psprintf("CREATE UNIQUE INDEX %s ON %s USING btree (%s)",
@@ -204,7 +204,7 @@ use_name(const CheckContext *context, const ExpectedConstraint *expected,
 		relid));
 	if (row[0] != NULL && strcmp(row[0], definition) == 0)
 	{
-		problem->fix = psprintf(
+		finding->fix = psprintf(
 			"ALTER TABLE %s ADD CONSTRAINT %s %s USING "
 			"INDEX %s",
 			syncmaster_qualify(context, expected->table), expected->name,
@@ -212,11 +212,11 @@ use_name(const CheckContext *context, const ExpectedConstraint *expected,
 			expected->name);
 		return;
 	}
-	problem->problem = "is missing, and its name is taken";
-	problem->fix = psprintf("%s%s",
+	finding->message = "is missing, and its name is taken";
+	finding->fix = psprintf("%s%s",
 							syncmaster_free_name(context, expected->name),
-							problem->fix);
-	problem->left = LEFT_NAME;
+							finding->fix);
+	finding->left = LEFT_NAME;
 }
 
 static void
@@ -227,7 +227,7 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 														context->schema);
 	char *object = syncmaster_column_name(expected->table, expected->name);
 	ActualConstraint *con = find_by_name(actual, expected->name);
-	Difference *problem;
+	Finding *finding;
 
 	if (con != NULL)
 	{
@@ -238,23 +238,23 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 			check_state(context, expected, con, definition);
 			return;
 		}
-		problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+		finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 											"constraint", object,
 											"is another one");
-		problem->actual = con->definition;
-		problem->fix = make_again(context, expected, definition, true);
+		finding->actual = con->definition;
+		finding->fix = make_again(context, expected, definition, true);
 		if (con->type != expected->type)
-			problem->left = LEFT_FOREIGN;
+			finding->left = LEFT_FOREIGN;
 	}
 	else if ((con = find_by_definition(actual, expected, definition)) != NULL)
 	{
 		con->expected = true;
-		problem = syncmaster_add_difference(
+		finding = syncmaster_add_difference(
 			context, expected->by_name ? SEVERITY_ERROR : SEVERITY_WARNING,
 			"constraint", object, "has another name");
-		problem->expected = expected->name;
-		problem->actual = con->name;
-		problem->fix = psprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
+		finding->expected = expected->name;
+		finding->actual = con->name;
+		finding->fix = psprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
 								syncmaster_qualify(context, expected->table),
 								quote_identifier(con->name),
 								quote_identifier(expected->name));
@@ -263,28 +263,28 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 	}
 	else
 	{
-		problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+		finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 											"constraint", object, "is missing");
-		problem->fix = make_again(context, expected, definition, false);
-		use_name(context, expected, problem);
+		finding->fix = make_again(context, expected, definition, false);
+		use_name(context, expected, finding);
 	}
-	problem->expected = definition;
+	finding->expected = definition;
 }
 
 static void
 report_extra_constraint(CheckContext *context, const char *table,
 						const ActualConstraint *con)
 {
-	Difference *problem =
+	Finding *finding =
 		syncmaster_add_difference(context, SEVERITY_WARNING, "constraint",
 								  syncmaster_column_name(table, con->name),
 								  "is extra");
 
-	problem->actual = con->definition;
-	problem->fix = psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+	finding->actual = con->definition;
+	finding->fix = psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
 							syncmaster_qualify(context, table),
 							quote_identifier(con->name));
-	problem->left = LEFT_FOREIGN;
+	finding->left = LEFT_FOREIGN;
 }
 
 void

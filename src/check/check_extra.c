@@ -111,17 +111,17 @@ static void
 check_persistence(CheckContext *context, const char *name, Oid relid)
 {
 	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
-	Difference *problem;
+	Finding *finding;
 
 	if (get_rel_persistence(relid) == RELPERSISTENCE_PERMANENT)
 		return;
-	problem =
+	finding =
 		syncmaster_add_difference(context, SEVERITY_ERROR,
 								  sequence ? "sequence" : "table", name,
 								  "is unlogged, so that a crash empties it");
-	problem->expected = "LOGGED";
-	problem->actual = "UNLOGGED";
-	problem->fix = psprintf("ALTER %s %s SET LOGGED",
+	finding->expected = "LOGGED";
+	finding->actual = "UNLOGGED";
+	finding->fix = psprintf("ALTER %s %s SET LOGGED",
 							sequence ? "SEQUENCE" : "TABLE",
 							syncmaster_qualify(context, name));
 }
@@ -131,21 +131,21 @@ check_owner(CheckContext *context, const char *name, Oid relid)
 {
 	Oid owner = syncmaster_relation_owner(relid);
 	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
-	Difference *problem;
+	Finding *finding;
 
 	if (owner == context->owner)
 		return;
-	problem =
+	finding =
 		syncmaster_add_difference(context, SEVERITY_WARNING,
 								  sequence ? "sequence" : "table", name,
 								  "has another owner than the other tables");
-	problem->expected = GetUserNameFromId(context->owner, false);
-	problem->actual = GetUserNameFromId(owner, true);
-	problem->fix = psprintf("ALTER %s %s OWNER TO %s",
+	finding->expected = GetUserNameFromId(context->owner, false);
+	finding->actual = GetUserNameFromId(owner, true);
+	finding->fix = psprintf("ALTER %s %s OWNER TO %s",
 							sequence ? "SEQUENCE" : "TABLE",
 							syncmaster_qualify(context, name),
-							quote_identifier(problem->expected));
-	problem->left = "which role should own them is for you to say; see "
+							quote_identifier(finding->expected));
+	finding->left = "which role should own them is for you to say; see "
 					"syncmaster_set_owner()";
 }
 
@@ -164,13 +164,13 @@ syncmaster_check_relation(CheckContext *context, const char *name, Oid relid)
 	{
 		char **row = lfirst(lc);
 		bool of_column = row[0] != NULL;
-		Difference *problem = syncmaster_add_difference(
+		Finding *finding = syncmaster_add_difference(
 			context, SEVERITY_INFO, "comment",
 			of_column ? syncmaster_column_name(name, row[0]) : name,
 			"is extra");
 
-		problem->actual = row[1];
-		problem->fix = psprintf("COMMENT ON %s %s%s%s IS NULL",
+		finding->actual = row[1];
+		finding->fix = psprintf("COMMENT ON %s %s%s%s IS NULL",
 								of_column ? "COLUMN"
 								: get_rel_relkind(relid) == RELKIND_SEQUENCE
 									? "SEQUENCE"
@@ -178,7 +178,7 @@ syncmaster_check_relation(CheckContext *context, const char *name, Oid relid)
 								syncmaster_qualify(context, name),
 								of_column ? "." : "",
 								of_column ? quote_identifier(row[0]) : "");
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 }
 
@@ -191,16 +191,16 @@ check_triggers(CheckContext *context, const char *name, Oid relid)
 	{
 		char **row = lfirst(lc);
 		bool disabled = row[2][0] == 'D';
-		Difference *problem = syncmaster_add_difference(
+		Finding *finding = syncmaster_add_difference(
 			context, disabled ? SEVERITY_INFO : SEVERITY_WARNING, "trigger",
 			syncmaster_column_name(name, row[0]),
 			disabled ? "is extra, and disabled" : "is extra");
 
-		problem->actual = row[1];
-		problem->fix = psprintf("DROP TRIGGER %s ON %s",
+		finding->actual = row[1];
+		finding->fix = psprintf("DROP TRIGGER %s ON %s",
 								quote_identifier(row[0]),
 								syncmaster_qualify(context, name));
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 }
 
@@ -213,15 +213,15 @@ check_rules(CheckContext *context, const char *name, Oid relid)
 	{
 		char **row = lfirst(lc);
 		bool disabled = row[2][0] == 'D';
-		Difference *problem = syncmaster_add_difference(
+		Finding *finding = syncmaster_add_difference(
 			context, disabled ? SEVERITY_INFO : SEVERITY_WARNING, "rule",
 			syncmaster_column_name(name, row[0]),
 			disabled ? "is extra, and disabled" : "is extra");
 
-		problem->actual = row[1];
-		problem->fix = psprintf("DROP RULE %s ON %s", quote_identifier(row[0]),
+		finding->actual = row[1];
+		finding->fix = psprintf("DROP RULE %s ON %s", quote_identifier(row[0]),
 								syncmaster_qualify(context, name));
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 }
 
@@ -238,31 +238,31 @@ check_row_security(CheckContext *context, const char *name, Oid relid)
 	/* in no row of pg_class, if it has gone meanwhile */
 	for (int i = 0; rows != NIL && i < 2; i++)
 	{
-		Difference *problem;
+		Finding *finding;
 
 		if (((char **) linitial(rows))[i][0] != 't')
 			continue;
-		problem = syncmaster_add_difference(context, SEVERITY_WARNING, "table",
+		finding = syncmaster_add_difference(context, SEVERITY_WARNING, "table",
 											name,
 											i == 0 ? "has row security enabled"
 												   : "has row security forced");
-		problem->fix = psprintf("ALTER TABLE %s %s ROW LEVEL SECURITY",
+		finding->fix = psprintf("ALTER TABLE %s %s ROW LEVEL SECURITY",
 								syncmaster_qualify(context, name),
 								i == 0 ? "DISABLE" : "NO FORCE");
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 	foreach (lc, syncmaster_query_oid(POLICIES_QUERY, relid))
 	{
 		char **policy = lfirst(lc);
-		Difference *problem =
+		Finding *finding =
 			syncmaster_add_difference(context, SEVERITY_WARNING, "policy",
 									  syncmaster_column_name(name, policy[0]),
 									  "is extra");
 
-		problem->fix = psprintf("DROP POLICY %s ON %s",
+		finding->fix = psprintf("DROP POLICY %s ON %s",
 								quote_identifier(policy[0]),
 								syncmaster_qualify(context, name));
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 }
 
@@ -280,22 +280,22 @@ check_inheritance(CheckContext *context, const char *name, Oid relid)
 		char **row = lfirst(lc);
 		bool child = row[1][0] == 't';
 		bool partitioned = row[2][0] == 't';
-		Difference *problem =
+		Finding *finding =
 			syncmaster_add_difference(context, SEVERITY_WARNING, "table", name,
 									  child ? "has a child table"
 									  : partitioned
 										  ? "is a partition of another table"
 										  : "inherits from another table");
 
-		problem->actual = row[0];
+		finding->actual = row[0];
 		if (!child && partitioned)
-			problem->fix = psprintf("ALTER TABLE %s DETACH PARTITION %s",
+			finding->fix = psprintf("ALTER TABLE %s DETACH PARTITION %s",
 									row[0], table);
 		else
-			problem->fix = psprintf("ALTER TABLE %s NO INHERIT %s",
+			finding->fix = psprintf("ALTER TABLE %s NO INHERIT %s",
 									child ? row[0] : table,
 									child ? table : row[0]);
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 }
 
@@ -307,14 +307,14 @@ check_grants(CheckContext *context, const char *name, Oid relid)
 	foreach (lc, syncmaster_query_oid(GRANTS_QUERY, relid))
 	{
 		char **row = lfirst(lc);
-		Difference *problem =
+		Finding *finding =
 			syncmaster_add_difference(context, SEVERITY_INFO, "table", name,
 									  "is granted to another role");
 
-		problem->actual = psprintf("%s to %s", row[1], row[0]);
-		problem->fix = psprintf("REVOKE ALL ON %s FROM %s",
+		finding->actual = psprintf("%s to %s", row[1], row[0]);
+		finding->fix = psprintf("REVOKE ALL ON %s FROM %s",
 								syncmaster_qualify(context, name), row[0]);
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 }
 
@@ -331,20 +331,20 @@ check_references(CheckContext *context, const char *name, Oid relid)
 		char **row = lfirst(lc);
 		bool keeps = row[4][0] == 't';
 		const char *table = quote_qualified_identifier(row[1], row[0]);
-		Difference *problem;
+		Finding *finding;
 
 		if (row[5][0] == 't' && is_known_relation(row[0]))
 			continue;
-		problem = syncmaster_add_difference(
+		finding = syncmaster_add_difference(
 			context, keeps ? SEVERITY_WARNING : SEVERITY_INFO, "constraint",
 			syncmaster_column_name(table, row[2]),
 			keeps ? psprintf("keeps rows of table \"%s\" from being deleted",
 							 name)
 				  : psprintf("refers to table \"%s\"", name));
-		problem->actual = row[3];
-		problem->fix = psprintf("ALTER TABLE %s DROP CONSTRAINT %s", table,
+		finding->actual = row[3];
+		finding->fix = psprintf("ALTER TABLE %s DROP CONSTRAINT %s", table,
 								quote_identifier(row[2]));
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 }
 
@@ -357,7 +357,7 @@ check_replica_identity(CheckContext *context, const char *name, Oid relid)
 	List *rows = syncmaster_query_oid(REPLICA_QUERY, relid);
 	char **row;
 	bool published;
-	Difference *problem;
+	Finding *finding;
 
 	if (rows == NIL)
 		return;
@@ -365,13 +365,13 @@ check_replica_identity(CheckContext *context, const char *name, Oid relid)
 	published = row[1][0] == 't';
 	if (row[0][0] != REPLICA_IDENTITY_NOTHING)
 		return;
-	problem = syncmaster_add_difference(
+	finding = syncmaster_add_difference(
 		context, published ? SEVERITY_ERROR : SEVERITY_INFO, "table", name,
 		published ? "has no replica identity, so that its rows cannot change"
 				  : "has no replica identity");
-	problem->expected = "DEFAULT";
-	problem->actual = "NOTHING";
-	problem->fix = psprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT",
+	finding->expected = "DEFAULT";
+	finding->actual = "NOTHING";
+	finding->fix = psprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT",
 							syncmaster_qualify(context, name));
 }
 
@@ -402,12 +402,12 @@ syncmaster_check_other_relations(CheckContext *context)
 	foreach (lc, syncmaster_query_oid(RELATIONS_QUERY, context->namespace))
 	{
 		char **row = lfirst(lc);
-		Difference *problem;
+		Finding *finding;
 
 		if (is_known_relation(row[0]))
 			continue;
-		problem = syncmaster_add_difference(context, SEVERITY_INFO, row[1],
+		finding = syncmaster_add_difference(context, SEVERITY_INFO, row[1],
 											row[0], "is extra");
-		problem->left = LEFT_FOREIGN;
+		finding->left = LEFT_FOREIGN;
 	}
 }

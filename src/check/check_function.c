@@ -83,7 +83,7 @@ static void
 check_expected(CheckContext *context, const char *name, List *actual)
 {
 	const ActualFunction *stray = NULL;
-	Difference *problem;
+	Finding *finding;
 	ListCell *lc;
 
 	foreach (lc, actual)
@@ -97,17 +97,17 @@ check_expected(CheckContext *context, const char *name, List *actual)
 		if (function->member || function->ours)
 			stray = function;
 	}
-	problem = syncmaster_add_difference(context, SEVERITY_WARNING, "function",
+	finding = syncmaster_add_difference(context, SEVERITY_WARNING, "function",
 										name,
 										stray == NULL	? "is missing"
 										: stray->member ? "was replaced"
 														: "is not a member of "
 														  "the extension");
-	problem->fix = stray == NULL || stray->member
+	finding->fix = stray == NULL || stray->member
 					   ? recreate(context)
 					   : psprintf("ALTER EXTENSION syncmaster ADD %s",
 								  stray->signature);
-	problem->left = "the extension is its owner's to change";
+	finding->left = "the extension is its owner's to change";
 }
 
 /*
@@ -122,12 +122,12 @@ report_namesakes(CheckContext *context)
 	foreach (lc, syncmaster_namesakes())
 	{
 		const Namesake *namesake = lfirst(lc);
-		Difference *problem = syncmaster_add_difference(
+		Finding *finding = syncmaster_add_difference(
 			context, SEVERITY_ERROR, "function", namesake->signature,
 			"has the name of a function of the extension");
 
-		problem->fix = namesake->drop;
-		problem->left = LEFT_FOREIGN;
+		finding->fix = namesake->drop;
+		finding->left = LEFT_FOREIGN;
 	}
 }
 
@@ -135,20 +135,20 @@ static void
 check_history(CheckContext *context)
 {
 	Oid relid = syncmaster_find_history();
-	Difference *problem;
+	Finding *finding;
 
 	if (!OidIsValid(relid))
 		return; /* the next migration makes it */
 	syncmaster_lock_relation(relid, AccessShareLock);
 	if (syncmaster_is_history(relid))
 		return;
-	problem = syncmaster_add_difference(context, SEVERITY_WARNING, "table",
+	finding = syncmaster_add_difference(context, SEVERITY_WARNING, "table",
 										HISTORY_NAME,
 										"is not the record of migrations, so "
 										"that none can be run");
-	problem->fix = psprintf("ALTER TABLE %s RENAME TO %s", HISTORY_NAME,
+	finding->fix = psprintf("ALTER TABLE %s RENAME TO %s", HISTORY_NAME,
 							HISTORY_TABLE "_other");
-	problem->left = LEFT_NAME;
+	finding->left = LEFT_NAME;
 }
 
 void

@@ -232,13 +232,13 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 	Node *stored = syncmaster_stored_expression(rel, att->attnum);
 	bool right_type = att->atttypid == column->type;
 	List *indexes = NIL;
-	Difference *problem;
+	Finding *finding;
 	char *lost;
 
 	if (!inputs_are_right(relation, rel) ||
 		(right_type && generated_is(relation, rel, att, context->revision)))
 		return true;
-	problem = syncmaster_add_difference(
+	finding = syncmaster_add_difference(
 		context, SEVERITY_ERROR, "column",
 		syncmaster_column_name(relation->name, column->name),
 		!right_type					? "is of another type"
@@ -246,23 +246,23 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 		: att->attgenerated != ATTRIBUTE_GENERATED_STORED
 			? "is not stored"
 			: "has another expression");
-	problem->expected =
+	finding->expected =
 		right_type ? syncmaster_expression_text(
 						 rel, analyze_expression(rel, att, text,
 												 ATTRIBUTE_GENERATED_STORED))
 				   : syncmaster_column_type(column);
 	if (!right_type)
-		problem->actual = format_type_with_typemod(att->atttypid,
+		finding->actual = format_type_with_typemod(att->atttypid,
 												   att->atttypmod);
 	else if (stored != NULL)
-		problem->actual = syncmaster_expression_text(rel, stored);
-	problem->fix = regenerate_column(context, relation, column, &indexes);
+		finding->actual = syncmaster_expression_text(rel, stored);
+	finding->fix = regenerate_column(context, relation, column, &indexes);
 
 	/* what the server computed it can compute again */
 	lost = describe_dependents(RelationGetRelid(rel), att->attnum, indexes);
 	if (att->attgenerated == '\0')
-		problem->left = "its values would be replaced by computed ones";
+		finding->left = "its values would be replaced by computed ones";
 	else if (lost != NULL)
-		problem->left = psprintf("with the column would go: %s", lost);
+		finding->left = psprintf("with the column would go: %s", lost);
 	return false;
 }

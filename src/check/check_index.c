@@ -106,12 +106,11 @@ static void
 report_invalid(CheckContext *context, const ActualIndex *index,
 			   Severity severity)
 {
-	Difference *problem = syncmaster_add_difference(context, severity, "index",
-													index->name,
-													"is not valid");
+	Finding *finding = syncmaster_add_difference(context, severity, "index",
+												 index->name, "is not valid");
 
-	problem->actual = index->definition;
-	problem->fix = psprintf("REINDEX INDEX %s",
+	finding->actual = index->definition;
+	finding->fix = psprintf("REINDEX INDEX %s",
 							syncmaster_qualify(context, index->name));
 }
 
@@ -120,15 +119,15 @@ report_invalid(CheckContext *context, const ActualIndex *index,
  */
 static void
 leave_taken_name(const CheckContext *context, const char *name,
-				 Difference *problem)
+				 Finding *finding)
 {
 	char *rename = syncmaster_free_name(context, name);
 
 	if (*rename == '\0')
 		return;
-	problem->problem = psprintf("%s, and its name is taken", problem->problem);
-	problem->fix = psprintf("%s%s", rename, problem->fix);
-	problem->left = LEFT_NAME;
+	finding->message = psprintf("%s, and its name is taken", finding->message);
+	finding->fix = psprintf("%s%s", rename, finding->fix);
+	finding->left = LEFT_NAME;
 }
 
 static void
@@ -138,18 +137,18 @@ check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 												   context->schema);
 	ActualIndex *index = find_index(context, expected, actual);
 	Severity severity = expected->unique ? SEVERITY_ERROR : SEVERITY_WARNING;
-	Difference *problem;
+	Finding *finding;
 
 	if (index == NULL)
 	{
 		/* Celery 5.6 makes the later ones as well */
 		if (expected->revision > context->revision)
 			return;
-		problem = syncmaster_add_difference(context, severity, "index",
+		finding = syncmaster_add_difference(context, severity, "index",
 											expected->name, "is missing");
-		problem->expected = definition;
-		problem->fix = definition;
-		leave_taken_name(context, expected->name, problem);
+		finding->expected = definition;
+		finding->fix = definition;
+		leave_taken_name(context, expected->name, finding);
 		return;
 	}
 
@@ -161,34 +160,34 @@ check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 			index->expected = false;
 			return;
 		}
-		problem = syncmaster_add_difference(context, severity, "index",
+		finding = syncmaster_add_difference(context, severity, "index",
 											expected->name, "has another name");
-		problem->expected = expected->name;
-		problem->actual = index->name;
-		problem->fix = psprintf("ALTER INDEX %s RENAME TO %s",
+		finding->expected = expected->name;
+		finding->actual = index->name;
+		finding->fix = psprintf("ALTER INDEX %s RENAME TO %s",
 								syncmaster_qualify(context, index->name),
 								quote_identifier(expected->name));
-		leave_taken_name(context, expected->name, problem);
+		leave_taken_name(context, expected->name, finding);
 	}
 	else if (strcmp(index->definition, definition) != 0)
 	{
-		problem = syncmaster_add_difference(context, severity, "index",
+		finding = syncmaster_add_difference(context, severity, "index",
 											expected->name, "is another one");
-		problem->expected = definition;
-		problem->actual = index->definition;
-		problem->fix = psprintf("DROP INDEX %s; %s",
+		finding->expected = definition;
+		finding->actual = index->definition;
+		finding->fix = psprintf("DROP INDEX %s; %s",
 								syncmaster_qualify(context, index->name),
 								definition);
 		if (index->of_constraint)
 		{
-			problem->fix = NULL;
-			problem->left = "a constraint of that name has to be dropped "
+			finding->fix = NULL;
+			finding->left = "a constraint of that name has to be dropped "
 							"first";
 		}
 		else if (index->unique && !expected->unique)
 		{
-			problem->severity = SEVERITY_ERROR;
-			problem->left = LEFT_FOREIGN;
+			finding->severity = SEVERITY_ERROR;
+			finding->left = LEFT_FOREIGN;
 		}
 		return; /* the new one will be valid */
 	}
@@ -202,17 +201,17 @@ check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 static void
 report_extra_index(CheckContext *context, const ActualIndex *index)
 {
-	Difference *problem;
+	Finding *finding;
 
 	if (syncmaster_is_extra_index(index->name))
 		return; /* reported with the others of its kind */
-	problem = syncmaster_add_difference(
+	finding = syncmaster_add_difference(
 		context, index->unique ? SEVERITY_WARNING : SEVERITY_INFO, "index",
 		index->name, index->valid ? "is extra" : "is extra and not valid");
-	problem->actual = index->definition;
-	problem->fix = psprintf("DROP INDEX %s",
+	finding->actual = index->definition;
+	finding->fix = psprintf("DROP INDEX %s",
 							syncmaster_qualify(context, index->name));
-	problem->left = LEFT_FOREIGN;
+	finding->left = LEFT_FOREIGN;
 }
 
 void
@@ -252,7 +251,7 @@ syncmaster_check_extra_indexes(CheckContext *context)
 	{
 		const char *name;
 		char *definition;
-		Difference *problem;
+		Finding *finding;
 
 		switch (syncmaster_extra_index(i, context->namespace, context->schema,
 									   &name, &definition))
@@ -263,18 +262,18 @@ syncmaster_check_extra_indexes(CheckContext *context)
 			case EXTRA_INDEX_MISSING:
 				if (context->revision < REVISION_HEAD)
 					break;
-				problem = syncmaster_add_difference(
+				finding = syncmaster_add_difference(
 					context, SEVERITY_INFO, "index", name,
 					"is an extra index of the extension, and missing");
-				problem->expected = problem->fix = definition;
+				finding->expected = finding->fix = definition;
 				break;
 			case EXTRA_INDEX_OTHER:
-				problem = syncmaster_add_difference(
+				finding = syncmaster_add_difference(
 					context, SEVERITY_INFO, "index", name,
 					"is not the extension's extra index of that name, or not "
 					"valid");
-				problem->expected = definition;
-				problem->left = LEFT_FOREIGN;
+				finding->expected = definition;
+				finding->left = LEFT_FOREIGN;
 				break;
 		}
 	}

@@ -37,15 +37,15 @@ check_owner_rights(CheckContext *context, const char *name, Oid relid)
 	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
 	AclMode needed = sequence ? ACL_USAGE : TABLE_RIGHTS;
 	Oid owner = syncmaster_relation_owner(relid);
-	Difference *problem;
+	Finding *finding;
 
 	if (pg_class_aclmask(relid, owner, needed, ACLMASK_ALL) == needed)
 		return;
-	problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+	finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 										sequence ? "sequence" : "table", name,
 										"may not be used by its owner");
-	problem->expected = sequence ? "USAGE" : "SELECT, INSERT, UPDATE, DELETE";
-	problem->fix = psprintf("GRANT ALL ON %s %s TO %s",
+	finding->expected = sequence ? "USAGE" : "SELECT, INSERT, UPDATE, DELETE";
+	finding->fix = psprintf("GRANT ALL ON %s %s TO %s",
 							sequence ? "SEQUENCE" : "TABLE",
 							syncmaster_qualify(context, name),
 							quote_identifier(GetUserNameFromId(owner, false)));
@@ -63,12 +63,12 @@ check_membership(CheckContext *context, const char *name, Oid relid)
 	foreach (lc, syncmaster_query_oid(MEMBERSHIP_QUERY, relid))
 	{
 		char **row = lfirst(lc);
-		Difference *problem = syncmaster_add_difference(
+		Finding *finding = syncmaster_add_difference(
 			context, SEVERITY_ERROR, sequence ? "sequence" : "table", name,
 			"is a member of an extension, and dropped with it");
 
-		problem->actual = row[0];
-		problem->fix = psprintf("ALTER EXTENSION %s DROP %s %s",
+		finding->actual = row[0];
+		finding->fix = psprintf("ALTER EXTENSION %s DROP %s %s",
 								quote_identifier(row[0]),
 								sequence ? "SEQUENCE" : "TABLE",
 								syncmaster_qualify(context, name));
@@ -91,7 +91,7 @@ syncmaster_check_schema_usage(CheckContext *context)
 	Oid types[2] = {OIDOID, OIDOID};
 	Datum values[2];
 	char **row;
-	Difference *problem;
+	Finding *finding;
 
 	values[0] = ObjectIdGetDatum(context->owner);
 	values[1] = ObjectIdGetDatum(context->namespace);
@@ -100,13 +100,13 @@ syncmaster_check_schema_usage(CheckContext *context)
 									2, types, values));
 	if (row[0] != NULL && row[0][0] == 't')
 		return;
-	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "schema",
+	finding = syncmaster_add_difference(context, SEVERITY_ERROR, "schema",
 										context->schema,
 										"may not be used by the tables' owner");
-	problem->expected = "USAGE";
-	problem->fix =
+	finding->expected = "USAGE";
+	finding->fix =
 		psprintf("GRANT USAGE ON SCHEMA %s TO %s",
 				 quote_identifier(context->schema),
 				 quote_identifier(GetUserNameFromId(context->owner, false)));
-	problem->left = "who may use the schema is for its owner to say";
+	finding->left = "who may use the schema is for its owner to say";
 }

@@ -142,7 +142,7 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 {
 	AttrNumber attnum = get_attnum(table, column);
 	Oid type = attnum > 0 ? get_atttype(table, attnum) : InvalidOid;
-	Difference *problem;
+	Finding *finding;
 	int64 highest;
 	int64 next;
 	bool has_next;
@@ -166,18 +166,18 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 	has_next = next_value(sequence, &next) && next <= maximum;
 	if (has_next && next > highest)
 		return;
-	problem =
+	finding =
 		syncmaster_add_difference(context, SEVERITY_ERROR, "sequence", name,
 								  has_next
 									  ? "is behind the highest id of its table"
 									  : "has no number left");
-	problem->of_rows = true;
-	problem->expected = psprintf("> " INT64_FORMAT, highest);
-	problem->actual = has_next ? psprintf(INT64_FORMAT, next) : "none";
-	problem->fix = syncmaster_set_value(context, name, get_rel_name(table),
+	finding->of_rows = true;
+	finding->expected = psprintf("> " INT64_FORMAT, highest);
+	finding->actual = has_next ? psprintf(INT64_FORMAT, next) : "none";
+	finding->fix = syncmaster_set_value(context, name, get_rel_name(table),
 										column);
 	if (parameters != NULL)
-		problem->fix = psprintf("%s; %s", parameters, problem->fix);
+		finding->fix = psprintf("%s; %s", parameters, finding->fix);
 }
 
 /*
@@ -189,29 +189,29 @@ check_parameters(CheckContext *context, const char *name, char **row)
 	bool right = strcmp(row[0], "bigint") == 0 && strcmp(row[1], "1") == 0 &&
 				 strcmp(row[3], "9223372036854775807") == 0 && row[4][0] == 'f';
 	const char *fix = NULL;
-	Difference *problem;
+	Finding *finding;
 
 	if (!right || strcmp(row[2], "1") != 0)
 	{
-		problem =
+		finding =
 			syncmaster_add_difference(context,
 									  right ? SEVERITY_INFO : SEVERITY_WARNING,
 									  "sequence", name, "has other parameters");
-		problem->expected = EXPECTED_PARAMETERS;
-		problem->actual = psprintf("AS %s INCREMENT BY %s MINVALUE %s "
+		finding->expected = EXPECTED_PARAMETERS;
+		finding->actual = psprintf("AS %s INCREMENT BY %s MINVALUE %s "
 								   "MAXVALUE %s %s",
 								   row[0], row[1], row[2], row[3],
 								   row[4][0] == 't' ? "CYCLE" : "NO CYCLE");
-		problem->fix = fix = psprintf("ALTER SEQUENCE %s " EXPECTED_PARAMETERS,
+		finding->fix = fix = psprintf("ALTER SEQUENCE %s " EXPECTED_PARAMETERS,
 									  syncmaster_qualify(context, name));
 	}
 	if (strcmp(row[5], "1") != 0)
 	{
-		problem = syncmaster_add_difference(context, SEVERITY_INFO, "sequence",
+		finding = syncmaster_add_difference(context, SEVERITY_INFO, "sequence",
 											name, "has a cache");
-		problem->expected = "CACHE 1";
-		problem->actual = psprintf("CACHE %s", row[5]);
-		problem->fix = psprintf("ALTER SEQUENCE %s CACHE 1",
+		finding->expected = "CACHE 1";
+		finding->actual = psprintf("CACHE %s", row[5]);
+		finding->fix = psprintf("ALTER SEQUENCE %s CACHE 1",
 								syncmaster_qualify(context, name));
 	}
 	return fix;
@@ -226,25 +226,25 @@ check_ownership(CheckContext *context, const char *name, char **row, Oid table,
 	AttrNumber owner_column = row[7] != NULL
 								  ? (AttrNumber) strtol(row[7], NULL, 10)
 								  : 0;
-	Difference *problem;
+	Finding *finding;
 
 	if (!owned && !OidIsValid(owner_table))
 		return;
 	if (owned && owner_table == table &&
 		owner_column == get_attnum(table, column))
 		return;
-	problem = syncmaster_add_difference(context, SEVERITY_WARNING, "sequence",
+	finding = syncmaster_add_difference(context, SEVERITY_WARNING, "sequence",
 										name,
 										owned ? "is not owned by its column"
 											  : "is owned by a column");
-	problem->expected =
+	finding->expected =
 		owned ? syncmaster_column_name(get_rel_name(table), column) : "none";
-	problem->actual = OidIsValid(owner_table)
+	finding->actual = OidIsValid(owner_table)
 						  ? syncmaster_column_name(
 								get_rel_name(owner_table),
 								get_attname(owner_table, owner_column, false))
 						  : "none";
-	problem->fix = psprintf(
+	finding->fix = psprintf(
 		"ALTER SEQUENCE %s OWNED BY %s", syncmaster_qualify(context, name),
 		owned ? psprintf("%s.%s",
 						 syncmaster_qualify(context, get_rel_name(table)),
@@ -333,7 +333,7 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 	const ColumnInfo *column = &relation->columns[0];
 	char *name = psprintf("%s_%s_seq", relation->name, column->name);
 	Oid sequence = get_relname_relid(name, context->namespace);
-	Difference *problem;
+	Finding *finding;
 	char *other;
 
 	if (column->filled_by != DEFAULT_SERIAL)
@@ -349,30 +349,30 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 	other = syncmaster_other_sequence(context, relid, column->name);
 	if (other != NULL)
 	{
-		problem = syncmaster_add_difference(context, SEVERITY_WARNING,
+		finding = syncmaster_add_difference(context, SEVERITY_WARNING,
 											"sequence", name,
 											"has another name");
-		problem->expected = name;
-		problem->actual = other;
-		problem->fix = psprintf("%sALTER SEQUENCE %s RENAME TO %s",
+		finding->expected = name;
+		finding->actual = other;
+		finding->fix = psprintf("%sALTER SEQUENCE %s RENAME TO %s",
 								syncmaster_free_name(context, name),
 								syncmaster_qualify(context, other),
 								quote_identifier(name));
 		if (OidIsValid(sequence))
-			problem->left = LEFT_NAME;
+			finding->left = LEFT_NAME;
 		return;
 	}
 
-	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "sequence",
+	finding = syncmaster_add_difference(context, SEVERITY_ERROR, "sequence",
 										name,
 										OidIsValid(sequence) ? "is no sequence"
 															 : "is missing");
-	problem->expected = psprintf("owned by %s",
+	finding->expected = psprintf("owned by %s",
 								 syncmaster_column_name(relation->name,
 														column->name));
-	problem->fix = psprintf("%s%s", syncmaster_free_name(context, name),
+	finding->fix = psprintf("%s%s", syncmaster_free_name(context, name),
 							syncmaster_make_serial(context, relation, column,
 												   name));
 	if (OidIsValid(sequence))
-		problem->left = LEFT_NAME;
+		finding->left = LEFT_NAME;
 }

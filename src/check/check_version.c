@@ -138,23 +138,23 @@ syncmaster_check_apparent_revision(CheckContext *context)
 {
 	Shape shape;
 	int apparent;
-	Difference *problem;
+	Finding *finding;
 
 	read_shape(context, &shape);
 	apparent = apparent_revision(&shape, context->revision);
 	if (apparent == context->revision)
 		return;
 	context->unsettled = true;
-	problem = syncmaster_add_difference(context, SEVERITY_ERROR, "revision",
+	finding = syncmaster_add_difference(context, SEVERITY_ERROR, "revision",
 										"alembic_version",
 										"does not fit the tables");
-	problem->expected = syncmaster_revision_id(apparent);
-	problem->actual = syncmaster_revision_id(context->revision);
-	problem->fix =
+	finding->expected = syncmaster_revision_id(apparent);
+	finding->actual = syncmaster_revision_id(context->revision);
+	finding->fix =
 		psprintf("UPDATE %s SET version_num = %s",
 				 syncmaster_qualify(context, "alembic_version"),
 				 quote_literal_cstr(syncmaster_revision_id(apparent)));
-	problem->left = "either the revision is wrong or the tables are; you have "
+	finding->left = "either the revision is wrong or the tables are; you have "
 					"to say which";
 }
 
@@ -167,47 +167,47 @@ check_extension(CheckContext *context, const ExtensionEntry *extension,
 				const SchemaRevision *schema)
 {
 	int installed = syncmaster_version_revision(extension->version);
-	Difference *problem = NULL;
+	Finding *finding = NULL;
 
 	if (installed < 0)
 	{
-		problem = syncmaster_add_difference(
+		finding = syncmaster_add_difference(
 			context, SEVERITY_ERROR, "extension", "syncmaster",
 			"is newer than the library that the server has loaded");
-		problem->expected = psprintf("at most %s", SYNCMASTER_VERSION);
-		problem->actual = extension->version;
-		problem->left = "install the package of that version, and reconnect";
+		finding->expected = psprintf("at most %s", SYNCMASTER_VERSION);
+		finding->actual = extension->version;
+		finding->left = "install the package of that version, and reconnect";
 		return;
 	}
 	if (schema->state == REVISION_KNOWN && schema->number < installed)
 	{
 		/* no version of the extension stands for less than the base script */
-		problem = syncmaster_add_difference(
+		finding = syncmaster_add_difference(
 			context,
 			installed > REVISION_BASE_SCRIPT ? SEVERITY_ERROR : SEVERITY_INFO,
 			"revision", "alembic_version", "is behind the extension");
-		problem->expected = syncmaster_revision_id(installed);
-		problem->actual = schema->id;
-		problem->fix = psprintf("SELECT %s('head')",
+		finding->expected = syncmaster_revision_id(installed);
+		finding->actual = schema->id;
+		finding->fix = psprintf("SELECT %s('head')",
 								syncmaster_qualify(context,
 												   "syncmaster_upgrade"));
-		problem->left = "an upgrade is a decision of its own";
+		finding->left = "an upgrade is a decision of its own";
 	}
 	if (strcmp(extension->version, SYNCMASTER_VERSION) != 0)
 	{
-		problem = syncmaster_add_difference(
+		finding = syncmaster_add_difference(
 			context,
 			schema->number > installed ? SEVERITY_WARNING : SEVERITY_INFO,
 			"extension", "syncmaster",
 			schema->number > installed ? "is behind the schema"
 									   : "is older than the library");
-		problem->expected = schema->number > installed
+		finding->expected = schema->number > installed
 								? syncmaster_revision_version(schema->number)
 								: SYNCMASTER_VERSION;
-		problem->actual = extension->version;
-		problem->fix = psprintf("ALTER EXTENSION syncmaster UPDATE TO %s",
-								quote_literal_cstr(problem->expected));
-		problem->left = "an upgrade is a decision of its own";
+		finding->actual = extension->version;
+		finding->fix = psprintf("ALTER EXTENSION syncmaster UPDATE TO %s",
+								quote_literal_cstr(finding->expected));
+		finding->left = "an upgrade is a decision of its own";
 	}
 }
 
@@ -217,7 +217,7 @@ check_extension(CheckContext *context, const ExtensionEntry *extension,
  */
 static void
 guess_revision(CheckContext *context, const SchemaRevision *schema,
-			   Difference *problem)
+			   Finding *finding)
 {
 	const char *table = syncmaster_qualify(context, "alembic_version");
 	Shape shape;
@@ -226,13 +226,13 @@ guess_revision(CheckContext *context, const SchemaRevision *schema,
 	context->unsettled = true;
 	read_shape(context, &shape);
 	context->revision = likely_revision(context, &shape);
-	problem->expected = syncmaster_revision_id(context->revision);
-	id = quote_literal_cstr(problem->expected);
+	finding->expected = syncmaster_revision_id(context->revision);
+	id = quote_literal_cstr(finding->expected);
 	if (schema->state == REVISION_MANY_ROWS)
-		problem->fix = psprintf("DELETE FROM %s WHERE version_num <> %s", table,
+		finding->fix = psprintf("DELETE FROM %s WHERE version_num <> %s", table,
 								id);
 	else
-		problem->fix = psprintf(
+		finding->fix = psprintf(
 			"%sINSERT INTO %s (version_num) VALUES (%s)",
 			schema->state == REVISION_NO_ROW
 				? ""
@@ -248,7 +248,7 @@ static void
 check_row(CheckContext *context, const SchemaRevision *schema)
 {
 	bool empty = syncmaster_first_relation(context->namespace) == NULL;
-	Difference *problem;
+	Finding *finding;
 
 	switch (schema->state)
 	{
@@ -256,50 +256,50 @@ check_row(CheckContext *context, const SchemaRevision *schema)
 			return;
 		case REVISION_NO_TABLE:
 		case REVISION_NO_ROW:
-			problem = syncmaster_add_difference(
+			finding = syncmaster_add_difference(
 				context, SEVERITY_ERROR, empty ? "schema" : "revision",
 				empty ? context->schema : "alembic_version",
 				empty ? "has no tables of SyncMaster" : "names no revision");
 			if (empty)
-				problem->fix =
+				finding->fix =
 					psprintf("SELECT %s('head')",
 							 syncmaster_qualify(context, "syncmaster_upgrade"));
 			else
-				guess_revision(context, schema, problem);
+				guess_revision(context, schema, finding);
 			break;
 		case REVISION_NEWER:
-			problem = syncmaster_add_difference(
+			finding = syncmaster_add_difference(
 				context, SEVERITY_WARNING, "revision", "alembic_version",
 				"is newer than the library, which cannot compare it");
-			problem->expected = psprintf("at most %s",
+			finding->expected = psprintf("at most %s",
 										 syncmaster_revision_id(REVISION_HEAD));
 			break;
 		case REVISION_BAD_TABLE:
-			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+			finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 												"revision", "alembic_version",
 												"is not Alembic's table");
 			break;
 		case REVISION_MANY_ROWS:
-			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+			finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 												"revision", "alembic_version",
 												"has more than one row");
 			if (!empty)
-				guess_revision(context, schema, problem);
+				guess_revision(context, schema, finding);
 			break;
 		case REVISION_LEGACY:
-			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+			finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 												"revision", "alembic_version",
 												"is of SyncMaster 0.1.x");
 			break;
 		case REVISION_UNKNOWN:
 		default:
-			problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+			finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 												"revision", "alembic_version",
 												"is no revision of SyncMaster");
 			break;
 	}
-	problem->actual = schema->id;
-	problem->left = "which revision the tables are at is for you to say";
+	finding->actual = schema->id;
+	finding->left = "which revision the tables are at is for you to say";
 }
 
 /*
@@ -356,16 +356,16 @@ void
 syncmaster_check_trgm(CheckContext *context)
 {
 	ExtensionEntry trgm;
-	Difference *problem;
+	Finding *finding;
 
 	if (!syncmaster_find_extension("pg_trgm", &trgm))
 	{
 		if (context->revision < 10)
 			return;
-		problem = syncmaster_add_difference(context, SEVERITY_ERROR,
+		finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 											"extension", "pg_trgm",
 											"is missing");
-		problem->fix = psprintf("CREATE EXTENSION pg_trgm SCHEMA %s",
+		finding->fix = psprintf("CREATE EXTENSION pg_trgm SCHEMA %s",
 								quote_identifier(context->schema));
 		return;
 	}
@@ -373,14 +373,14 @@ syncmaster_check_trgm(CheckContext *context)
 		trgm.namespace == PG_CATALOG_NAMESPACE ||
 		is_searched(context, trgm.namespace_name))
 		return;
-	problem = syncmaster_add_difference(
+	finding = syncmaster_add_difference(
 		context, SEVERITY_WARNING, "extension", "pg_trgm",
 		"is in a schema that the tables' owner does not search");
-	problem->expected = context->schema;
-	problem->actual = trgm.namespace_name;
-	problem->fix = psprintf("ALTER EXTENSION pg_trgm SET SCHEMA %s",
+	finding->expected = context->schema;
+	finding->actual = trgm.namespace_name;
+	finding->fix = psprintf("ALTER EXTENSION pg_trgm SET SCHEMA %s",
 							quote_identifier(context->schema));
-	problem->left = "another application may rely on where it is";
+	finding->left = "another application may rely on where it is";
 }
 
 /*
@@ -390,18 +390,18 @@ syncmaster_check_trgm(CheckContext *context)
 void
 syncmaster_check_search_path(CheckContext *context)
 {
-	Difference *problem;
+	Finding *finding;
 
 	if (is_searched(context, context->schema))
 		return;
-	problem = syncmaster_add_difference(
+	finding = syncmaster_add_difference(
 		context, SEVERITY_INFO, "schema", context->schema,
 		"is not searched by default by the tables' owner");
-	problem->fix =
+	finding->fix =
 		psprintf("ALTER ROLE %s IN DATABASE %s SET search_path = %s%s",
 				 quote_identifier(GetUserNameFromId(context->owner, false)),
 				 quote_identifier(get_database_name(MyDatabaseId)),
 				 quote_identifier(context->schema),
 				 strcmp(context->schema, "public") == 0 ? "" : ", public");
-	problem->left = "other applications of that role may rely on it";
+	finding->left = "other applications of that role may rely on it";
 }

@@ -19,20 +19,13 @@
 /*
  * Add one; the caller fills in what more there is to say.
  */
-Difference *
+Finding *
 syncmaster_add_difference(CheckContext *context, Severity severity,
 						  const char *object_type, const char *object_name,
-						  const char *problem)
+						  const char *message)
 {
-	Difference *result = palloc0(sizeof(Difference));
-
-	result->severity = severity;
-	result->object_type = object_type;
-	result->object_name = pstrdup(object_name);
-	result->problem = problem;
-	context->problems = lappend(context->problems, result);
-
-	return result;
+	return syncmaster_add_finding(&context->findings, severity, object_type,
+								  object_name, message, NULL);
 }
 
 /*

@@ -38,25 +38,25 @@ typedef struct Attempt
 PG_FUNCTION_INFO_V1(syncmaster_repair);
 
 static void
-report(ReturnSetInfo *result, const char *action, const Difference *problem,
+report(ReturnSetInfo *result, const char *action, const Finding *finding,
 	   const char *why)
 {
-	const char *texts[REPAIR_NATTS] = {
-		action,			  problem->object_type, problem->object_name,
-		problem->problem, problem->fix,			why};
+	const char *texts[REPAIR_NATTS] = {action,			 finding->kind,
+									   finding->subject, finding->message,
+									   finding->fix,	 why};
 
 	syncmaster_put_texts(result, REPAIR_NATTS, texts);
 }
 
 /*
- * Why repair does not touch a problem; NULL if it does.
+ * Why repair does not touch a difference; NULL if it does.
  */
 static const char *
-why_left(const CheckContext *context, const Difference *problem)
+why_left(const CheckContext *context, const Finding *finding)
 {
-	if (problem->left != NULL)
-		return problem->left;
-	if (problem->fix == NULL)
+	if (finding->left != NULL)
+		return finding->left;
+	if (finding->fix == NULL)
 		return "no SQL can mend it";
 	if (context->unsettled)
 		return "the revision has to be settled first";
@@ -100,13 +100,13 @@ run_fix(void *argument)
 }
 
 /*
- * Run the statements that mend a problem; NULL if they succeeded, else why
+ * Run the statements that mend a difference; NULL if they succeeded, else why
  * not.
  */
 static const char *
-try_fix(const MigrationContext *migration, const Difference *problem)
+try_fix(const MigrationContext *migration, const Finding *finding)
 {
-	Fix fix = {migration, problem->fix};
+	Fix fix = {migration, finding->fix};
 	ErrorData *error = syncmaster_try(run_fix, &fix);
 
 	if (error == NULL)
@@ -120,7 +120,7 @@ try_fix(const MigrationContext *migration, const Difference *problem)
 }
 
 static const Attempt *
-find_attempt(List *attempts, const Difference *problem)
+find_attempt(List *attempts, const Finding *finding)
 {
 	ListCell *lc;
 
@@ -128,52 +128,52 @@ find_attempt(List *attempts, const Difference *problem)
 	{
 		const Attempt *attempt = lfirst(lc);
 
-		if (problem->fix != NULL && strcmp(attempt->fix, problem->fix) == 0)
+		if (finding->fix != NULL && strcmp(attempt->fix, finding->fix) == 0)
 			return attempt;
 	}
 	return NULL;
 }
 
 /*
- * First problem that has not been tried yet.
+ * First difference that has not been tried yet.
  */
-static Difference *
-next_problem(const CheckContext *context, List *attempts)
+static Finding *
+next_finding(const CheckContext *context, List *attempts)
 {
 	ListCell *lc;
 
-	foreach (lc, context->problems)
+	foreach (lc, context->findings)
 	{
-		Difference *problem = lfirst(lc);
+		Finding *finding = lfirst(lc);
 
-		if (problem->severity < SEVERITY_INFO &&
-			why_left(context, problem) == NULL &&
-			find_attempt(attempts, problem) == NULL)
-			return problem;
+		if (finding->severity < SEVERITY_INFO &&
+			why_left(context, finding) == NULL &&
+			find_attempt(attempts, finding) == NULL)
+			return finding;
 	}
 	return NULL;
 }
 
 /*
- * Mend one problem after the other.  The schema is compared anew each time,
- * because one statement may mend more than one problem.
+ * Mend one difference after the other.  The schema is compared anew each time,
+ * because one statement may mend more than one of them.
  */
 static List *
 mend(ReturnSetInfo *result, const MigrationContext *migration,
 	 CheckContext *context)
 {
 	List *attempts = NIL;
-	Difference *problem;
+	Finding *finding;
 
-	while ((problem = next_problem(context, attempts)) != NULL)
+	while ((finding = next_finding(context, attempts)) != NULL)
 	{
 		Attempt *attempt = palloc(sizeof(Attempt));
 
-		attempt->fix = problem->fix;
-		attempt->failure = try_fix(migration, problem);
+		attempt->fix = finding->fix;
+		attempt->failure = try_fix(migration, finding);
 		attempts = lappend(attempts, attempt);
 		if (attempt->failure == NULL)
-			report(result, ACTION_DONE, problem, NULL);
+			report(result, ACTION_DONE, finding, NULL);
 
 		CommandCounterIncrement();
 		syncmaster_begin_check(context);
@@ -214,21 +214,21 @@ syncmaster_repair(PG_FUNCTION_ARGS)
 		syncmaster_extend_grants(&migration);
 	}
 
-	foreach (lc, context.problems)
+	foreach (lc, context.findings)
 	{
-		Difference *problem = lfirst(lc);
-		const Attempt *attempt = find_attempt(attempts, problem);
-		const char *why = why_left(&context, problem);
+		Finding *finding = lfirst(lc);
+		const Attempt *attempt = find_attempt(attempts, finding);
+		const char *why = why_left(&context, finding);
 
-		if (problem->severity == SEVERITY_INFO)
+		if (finding->severity == SEVERITY_INFO)
 			continue;
 		if (why == NULL && dry_run)
-			report(result, ACTION_PLANNED, problem, NULL);
+			report(result, ACTION_PLANNED, finding, NULL);
 		else if (why == NULL && attempt->failure == NULL)
-			report(result, ACTION_LEFT, problem,
+			report(result, ACTION_LEFT, finding,
 				   "it was there again after it had been mended");
 		else
-			report(result, ACTION_LEFT, problem,
+			report(result, ACTION_LEFT, finding,
 				   why != NULL ? why : attempt->failure);
 	}
 	return (Datum) 0;

@@ -80,47 +80,47 @@ find_renamed(const CheckContext *context, const RelationInfo *relation)
 static void
 report_missing_relation(CheckContext *context, const RelationInfo *relation)
 {
-	Difference *problem = syncmaster_add_difference(
+	Finding *finding = syncmaster_add_difference(
 		context, SEVERITY_ERROR,
 		relation->kind == RELKIND_SEQUENCE ? "sequence" : "table",
 		relation->name, "is missing");
 	char *other;
 
-	problem->fix = syncmaster_make_relation(context, relation);
+	finding->fix = syncmaster_make_relation(context, relation);
 	if (relation->kind == RELKIND_SEQUENCE)
 	{
 		const char *table = syncmaster_sequence_table(relation->name);
 
 		if (OidIsValid(get_relname_relid(table, context->namespace)))
-			problem->fix = psprintf(
-				"%s; %s", problem->fix,
+			finding->fix = psprintf(
+				"%s; %s", finding->fix,
 				syncmaster_set_value(context, relation->name, table, "id"));
 	}
 	if (!relation->foreign_made)
-		problem->left = "its rows are gone; restore them from a backup";
+		finding->left = "its rows are gone; restore them from a backup";
 	other = find_renamed(context, relation);
 	if (other == NULL)
 		return;
-	problem->problem = "is missing, but seems to have another name";
-	problem->expected = relation->name;
-	problem->actual = other;
-	problem->fix = psprintf("ALTER TABLE %s RENAME TO %s",
+	finding->message = "is missing, but seems to have another name";
+	finding->expected = relation->name;
+	finding->actual = other;
+	finding->fix = psprintf("ALTER TABLE %s RENAME TO %s",
 							syncmaster_qualify(context, other),
 							quote_identifier(relation->name));
-	problem->left = "whether it is the same table is for you to say";
+	finding->left = "whether it is the same table is for you to say";
 }
 
 static void
 report_other_kind(CheckContext *context, const RelationInfo *relation)
 {
-	Difference *problem = syncmaster_add_difference(
+	Finding *finding = syncmaster_add_difference(
 		context, SEVERITY_ERROR,
 		relation->kind == RELKIND_SEQUENCE ? "sequence" : "table",
 		relation->name,
 		relation->kind == RELKIND_SEQUENCE ? "is not a sequence"
 										   : "is not an ordinary table");
 
-	problem->left = "nobody but you knows where its rows are";
+	finding->left = "nobody but you knows where its rows are";
 }
 
 static void
@@ -263,23 +263,20 @@ syncmaster_check_tables_at(CheckContext *context, int revision)
 	compare(context, syncmaster_check_apparent_revision);
 }
 
-static const char *
-severity_name(Severity severity)
+static void
+put_columns(const Finding *finding, const char **texts)
 {
-	switch (severity)
-	{
-		case SEVERITY_ERROR:
-			return "error";
-		case SEVERITY_WARNING:
-			return "warning";
-		case SEVERITY_INFO:
-			return "info";
-	}
-	return NULL;
+	texts[0] = syncmaster_severity_name(finding->severity);
+	texts[1] = finding->kind;
+	texts[2] = finding->subject;
+	texts[3] = finding->message;
+	texts[4] = finding->expected;
+	texts[5] = finding->actual;
+	texts[6] = finding->fix;
 }
 
 /*
- * syncmaster_check() returns the problems, the gravest first.
+ * syncmaster_check() returns the differences, the gravest first.
  */
 Datum
 syncmaster_check(PG_FUNCTION_ARGS)
@@ -289,25 +286,7 @@ syncmaster_check(PG_FUNCTION_ARGS)
 
 	syncmaster_begin_check(&context);
 	syncmaster_check_schema(&context);
-	for (Severity severity = SEVERITY_ERROR; severity <= SEVERITY_INFO;
-		 severity++)
-	{
-		ListCell *lc;
+	syncmaster_put_findings(result, context.findings, CHECK_NATTS, put_columns);
 
-		foreach (lc, context.problems)
-		{
-			Difference *problem = lfirst(lc);
-			const char *texts[CHECK_NATTS] = {severity_name(severity),
-											  problem->object_type,
-											  problem->object_name,
-											  problem->problem,
-											  problem->expected,
-											  problem->actual,
-											  problem->fix};
-
-			if (problem->severity == severity)
-				syncmaster_put_texts(result, CHECK_NATTS, texts);
-		}
-	}
 	return (Datum) 0;
 }

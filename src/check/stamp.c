@@ -33,14 +33,14 @@ PG_FUNCTION_INFO_V1(syncmaster_stamp);
  * used at this one?  Revision 0013 is nothing but two indexes.
  */
 static bool
-contradicts(const Difference *difference)
+contradicts(const Finding *finding)
 {
-	if (difference->of_rows)
+	if (finding->of_rows)
 		return false;
-	return difference->severity == SEVERITY_ERROR ||
-		   (difference->severity == SEVERITY_WARNING &&
-			strcmp(difference->object_type, "index") == 0 &&
-			strcmp(difference->problem, "is missing") == 0);
+	return finding->severity == SEVERITY_ERROR ||
+		   (finding->severity == SEVERITY_WARNING &&
+			strcmp(finding->kind, "index") == 0 &&
+			strcmp(finding->message, "is missing") == 0);
 }
 
 /*
@@ -58,15 +58,14 @@ require_tables_as(int revision)
 	syncmaster_check_tables_at(&context, revision);
 
 	initStringInfo(&names);
-	foreach (lc, context.problems)
+	foreach (lc, context.findings)
 	{
-		const Difference *difference = lfirst(lc);
+		const Finding *finding = lfirst(lc);
 
-		if (!contradicts(difference) || found++ >= MAX_DIFFERENCES_NAMED)
+		if (!contradicts(finding) || found++ >= MAX_DIFFERENCES_NAMED)
 			continue;
 		appendStringInfo(&names, "%s%s \"%s\" %s", names.len > 0 ? ", " : "",
-						 difference->object_type, difference->object_name,
-						 difference->problem);
+						 finding->kind, finding->subject, finding->message);
 	}
 	if (found == 0)
 		return;
@@ -93,7 +92,7 @@ row_to_replace(const MigrationContext *context, bool purge)
 
 	syncmaster_read_revision(context->namespace, &revision);
 	syncmaster_newer_problem(&problems, context->namespace, &revision);
-	syncmaster_raise_problems(problems);
+	syncmaster_raise_error(problems);
 	if (!purge || revision.state == REVISION_BAD_TABLE)
 		syncmaster_require_revision(context->namespace, &revision);
 

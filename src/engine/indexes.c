@@ -154,18 +154,18 @@ static void
 check_index(List **problems, const ExtraIndex *index, Oid indexid,
 			const char *definition)
 {
-	Problem *problem;
+	Finding *finding;
 
 	if (index_fits(indexid, definition))
 		return;
-	problem = syncmaster_add_problem(
+	finding = syncmaster_add_error(
 		problems, ERRCODE_DUPLICATE_OBJECT, "index",
-		problem_message("relation \"%s\" is not the extra index of that name, "
+		finding_message("relation \"%s\" is not the extra index of that name, "
 						"or is not valid",
 						index->name),
 		"Drop or rename it, and run SELECT syncmaster_create_indexes().");
-	problem->detail = psprintf("Expected is: %s", definition);
-	problem->severity = PROBLEM_WARNING;
+	finding->detail = psprintf("Expected is: %s", definition);
+	finding->severity = SEVERITY_WARNING;
 }
 
 /*
@@ -206,15 +206,7 @@ syncmaster_build_indexes(const MigrationContext *context, int elevel)
 	List *definitions = syncmaster_missing_indexes(context, NIL, &problems);
 	ListCell *lc;
 
-	foreach (lc, problems)
-	{
-		Problem *problem = lfirst(lc);
-
-		ereport(elevel, (errcode(problem->sqlerrcode),
-						 errmsg_internal("%s", problem->message),
-						 errdetail_internal("%s", problem->detail),
-						 errhint("%s", problem->hint)));
-	}
+	syncmaster_report_findings(problems, elevel);
 	foreach (lc, definitions)
 	{
 		syncmaster_run_statements(context, lfirst(lc), "syncmaster");

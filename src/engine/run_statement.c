@@ -31,9 +31,9 @@ schema_create_problem(List **problems, const MigrationContext *context,
 					  Oid role)
 {
 	if (!has_schema_create(context->namespace, role))
-		syncmaster_add_problem(
+		syncmaster_add_error(
 			problems, ERRCODE_INSUFFICIENT_PRIVILEGE, "rights",
-			problem_message("role \"%s\" lacks CREATE on schema \"%s\"",
+			finding_message("role \"%s\" lacks CREATE on schema \"%s\"",
 							GetUserNameFromId(role, false), context->schema),
 			psprintf("GRANT CREATE ON SCHEMA %s TO %s, and run the command "
 					 "again.",
@@ -49,7 +49,7 @@ syncmaster_require_schema_create(const MigrationContext *context, Oid role)
 	List *problems = NIL;
 
 	schema_create_problem(&problems, context, role);
-	syncmaster_raise_problems(problems);
+	syncmaster_raise_error(problems);
 }
 
 /*
@@ -65,17 +65,17 @@ syncmaster_effect_problems(List **problems, const MigrationContext *context,
 		schema_create_problem(problems, context, effect->role);
 	if (IsA(effect->stmt, CreateExtensionStmt) &&
 		syncmaster_default_version(effect->object) == NULL)
-		syncmaster_add_problem(
+		syncmaster_add_error(
 			problems, ERRCODE_UNDEFINED_FILE, effect->object,
-			problem_message("extension \"%s\" is not available on this server",
+			finding_message("extension \"%s\" is not available on this server",
 							effect->object),
 			"Install PostgreSQL's contrib modules (package "
 			"postgresql-contrib), and run the command again.")
 			->detail = pstrdup("SyncMaster's search for users needs it.");
 	if (effect->name_taken)
-		syncmaster_add_problem(
+		syncmaster_add_error(
 			problems, ERRCODE_DUPLICATE_TABLE, "index",
-			problem_message("relation \"%s\" is there already, and is not the "
+			finding_message("relation \"%s\" is there already, and is not the "
 							"index that is to be made",
 							effect->object),
 			psprintf("Drop it, or give it another name: ALTER TABLE %s RENAME "
@@ -149,7 +149,7 @@ run_effect(const MigrationContext *context, const StatementEffect *effect,
 				 errhint("Give it to the role that owns the tables, or run the "
 						 "command as its owner.")));
 	syncmaster_effect_problems(&problems, context, effect);
-	syncmaster_raise_problems(problems);
+	syncmaster_raise_error(problems);
 	foreach (lc, effect->locks)
 	{
 		TableLock *lock = lfirst(lc);
@@ -166,20 +166,9 @@ static void
 warn_taken(const MigrationContext *context, const StatementEffect *effect)
 {
 	List *problems = NIL;
-	ListCell *lc;
 
 	syncmaster_effect_problems(&problems, context, effect);
-	foreach (lc, problems)
-	{
-		Problem *problem = lfirst(lc);
-
-		ereport(WARNING, (errcode(problem->sqlerrcode),
-						  errmsg_internal("%s", problem->message),
-						  problem->detail != NULL
-							  ? errdetail_internal("%s", problem->detail)
-							  : 0,
-						  errhint("%s", problem->hint)));
-	}
+	syncmaster_report_findings(problems, WARNING);
 }
 
 /*

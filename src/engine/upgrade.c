@@ -46,7 +46,7 @@ current_revision(const MigrationContext *context)
 
 	syncmaster_require_revision(context->namespace, &revision);
 	syncmaster_newer_problem(&problems, context->namespace, &revision);
-	syncmaster_raise_problems(problems);
+	syncmaster_raise_error(problems);
 	return revision.number;
 }
 

@@ -37,21 +37,6 @@
 
 PG_FUNCTION_INFO_V1(syncmaster_health);
 
-void
-syncmaster_add_finding(Health *health, ProblemSeverity severity,
-					   const char *check_name, const char *subject,
-					   const char *detail, const char *hint)
-{
-	Finding *finding = palloc(sizeof(Finding));
-
-	finding->severity = severity;
-	finding->check_name = check_name;
-	finding->subject = subject;
-	finding->detail = detail;
-	finding->hint = hint;
-	health->findings = lappend(health->findings, finding);
-}
-
 /*
  * A table that is not there: does a later revision make it, or is it lost?
  */
@@ -66,14 +51,14 @@ report_missing(Health *health, const char *check_name, const char *table)
 			revision <= health->revision.number)
 			continue;
 		syncmaster_add_finding(
-			health, PROBLEM_INFO, check_name, table,
+			&health->findings, SEVERITY_INFO, check_name, table,
 			psprintf("was not looked at: table \"%s\" comes with revision %s",
 					 table, syncmaster_revision_id(revision)),
 			"SELECT syncmaster_upgrade('head') makes it.");
 		return;
 	}
 	syncmaster_add_finding(
-		health, PROBLEM_WARNING, check_name, table,
+		&health->findings, SEVERITY_WARNING, check_name, table,
 		psprintf("was not looked at: table \"%s\" is missing", table),
 		"SELECT * FROM syncmaster_check() says what can be done.");
 }
@@ -94,13 +79,13 @@ syncmaster_may_look(Health *health, const char *check_name, const char *table,
 			break;
 		case APP_TABLE_LOCKED:
 			syncmaster_add_finding(
-				health, PROBLEM_WARNING, check_name, table,
+				&health->findings, SEVERITY_WARNING, check_name, table,
 				psprintf("was not looked at: table \"%s\" is locked", table),
 				"Ask again later.");
 			break;
 		case APP_TABLE_UNREADABLE:
 			syncmaster_add_finding(
-				health, PROBLEM_WARNING, check_name, table,
+				&health->findings, SEVERITY_WARNING, check_name, table,
 				psprintf("was not looked at: table \"%s\" is not as it "
 						 "should be, or is distributed",
 						 table),
@@ -118,7 +103,7 @@ syncmaster_add_locked_index(Health *health, const char *check_name,
 							const char *table)
 {
 	syncmaster_add_finding(
-		health, PROBLEM_WARNING, check_name, table,
+		&health->findings, SEVERITY_WARNING, check_name, table,
 		psprintf("was not looked at: an index of table \"%s\" is locked",
 				 table),
 		"Ask again later.");
@@ -184,8 +169,8 @@ report_indexes(Health *health, List *names)
 						 (const char *) lfirst(lc));
 	}
 	syncmaster_add_finding(
-		health,
-		syncmaster_create_indexes_enabled ? PROBLEM_WARNING : PROBLEM_INFO,
+		&health->findings,
+		syncmaster_create_indexes_enabled ? SEVERITY_WARNING : SEVERITY_INFO,
 		"indexes", "extra indexes",
 		psprintf("%s: %s",
 				 syncmaster_count(list_length(names),
@@ -221,7 +206,7 @@ static void
 check_schema(Health *health)
 {
 	CheckContext context;
-	Difference *first = NULL;
+	Finding *first = NULL;
 	List *indexes = NIL;
 	int errors = 0;
 	int warnings = 0;
@@ -243,20 +228,21 @@ check_schema(Health *health)
 	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 	{
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "schema", health->extension.namespace_name,
+			&health->findings, SEVERITY_WARNING, "schema",
+			health->extension.namespace_name,
 			"was not looked at: something that belongs to a table is locked",
 			"Ask again later.");
 		return;
 	}
 	if (error != NULL)
 		ReThrowError(error);
-	foreach (lc, context.problems)
+	foreach (lc, context.findings)
 	{
-		Difference *difference = lfirst(lc);
+		Finding *difference = lfirst(lc);
 
-		if (syncmaster_is_extra_index(difference->object_name))
+		if (syncmaster_is_extra_index(difference->subject))
 		{
-			indexes = lappend(indexes, (char *) difference->object_name);
+			indexes = lappend(indexes, (char *) difference->subject);
 			continue;
 		}
 		if (difference->severity == SEVERITY_INFO)
@@ -270,18 +256,18 @@ check_schema(Health *health)
 	}
 	if (first != NULL)
 		syncmaster_add_finding(
-			health, errors > 0 ? PROBLEM_ERROR : PROBLEM_WARNING, "schema",
-			context.schema,
+			&health->findings, errors > 0 ? SEVERITY_ERROR : SEVERITY_WARNING,
+			"schema", context.schema,
 			psprintf("is not as its revision says: %s, %s; first, %s \"%s\" %s",
 					 syncmaster_count(errors, "error", "errors"),
 					 syncmaster_count(warnings, "warning", "warnings"),
-					 first->object_type, first->object_name, first->problem),
+					 first->kind, first->subject, first->message),
 			"SELECT * FROM syncmaster_check() lists them, with SQL that mends "
 			"them.");
 	else if (health->revision.state == REVISION_KNOWN &&
 			 !syncmaster_is_in_step(&health->extension, &health->revision))
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "schema", context.schema,
+			&health->findings, SEVERITY_WARNING, "schema", context.schema,
 			psprintf("is at revision %s, the extension at version %s, the "
 					 "library at %s",
 					 health->revision.id, health->extension.version,
@@ -291,21 +277,13 @@ check_schema(Health *health)
 }
 
 static void
-put_findings(ReturnSetInfo *result, List *findings, ProblemSeverity severity)
+put_columns(const Finding *finding, const char **texts)
 {
-	ListCell *lc;
-
-	foreach (lc, findings)
-	{
-		Finding *finding = lfirst(lc);
-		const char *texts[HEALTH_NATTS] = {syncmaster_severity_name(severity),
-										   finding->check_name,
-										   finding->subject, finding->detail,
-										   finding->hint};
-
-		if (finding->severity == severity)
-			syncmaster_put_texts(result, HEALTH_NATTS, texts);
-	}
+	texts[0] = syncmaster_severity_name(finding->severity);
+	texts[1] = finding->kind;
+	texts[2] = finding->subject;
+	texts[3] = finding->message;
+	texts[4] = finding->hint;
 }
 
 /*
@@ -330,9 +308,7 @@ syncmaster_health(PG_FUNCTION_ARGS)
 		syncmaster_check_growth(&health);
 	}
 
-	put_findings(result, health.findings, PROBLEM_ERROR);
-	put_findings(result, health.findings, PROBLEM_WARNING);
-	put_findings(result, health.findings, PROBLEM_INFO);
+	syncmaster_put_findings(result, health.findings, HEALTH_NATTS, put_columns);
 
 	return (Datum) 0;
 }

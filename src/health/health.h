@@ -27,18 +27,6 @@ typedef struct Health
 	List *findings; /* of Finding */
 } Health;
 
-typedef struct Finding
-{
-	ProblemSeverity severity;
-	const char *check_name;
-	const char *subject;
-	const char *detail;
-	const char *hint;
-} Finding;
-
-extern void syncmaster_add_finding(Health *health, ProblemSeverity severity,
-								   const char *check_name, const char *subject,
-								   const char *detail, const char *hint);
 extern bool syncmaster_may_look(Health *health, const char *check_name,
 								const char *table, AppTableState state);
 extern void syncmaster_add_locked_index(Health *health, const char *check_name,

@@ -74,7 +74,7 @@ report_credentials(Health *health, CredentialCheck *check)
 {
 	if (check->unreadable.count > 0)
 		syncmaster_add_finding(
-			health, PROBLEM_ERROR, "credentials", "auth_data",
+			&health->findings, SEVERITY_ERROR, "credentials", "auth_data",
 			psprintf("the credentials of %s be read with any key: %s",
 					 syncmaster_count(check->unreadable.count,
 									  "connection cannot",
@@ -84,7 +84,7 @@ report_credentials(Health *health, CredentialCheck *check)
 			"enter them anew.");
 	if (check->previous > 0)
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "credentials", "auth_data",
+			&health->findings, SEVERITY_WARNING, "credentials", "auth_data",
 			psprintf("the credentials of %s under a previous key, which the "
 					 "services do not know",
 					 syncmaster_count(check->previous, "connection are",
@@ -93,7 +93,7 @@ report_credentials(Health *health, CredentialCheck *check)
 			"primary key, if the services have that.");
 	if (check->missing.count > 0)
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "credentials", "connection",
+			&health->findings, SEVERITY_WARNING, "credentials", "connection",
 			psprintf("%s no credentials: %s",
 					 syncmaster_count(check->missing.count, "connection has",
 									  "connections have"),
@@ -135,7 +135,8 @@ syncmaster_check_stored_credentials(Health *health)
 
 	if (file == NULL || file[0] == '\0')
 	{
-		syncmaster_add_finding(health, PROBLEM_INFO, "credentials", "auth_data",
+		syncmaster_add_finding(&health->findings, SEVERITY_INFO, "credentials",
+							   "auth_data",
 							   "was not looked at: no key file is set",
 							   "Setting syncmaster.secret_key_file names it.");
 		return;
@@ -143,7 +144,7 @@ syncmaster_check_stored_credentials(Health *health)
 	if (!may_verify(health))
 	{
 		syncmaster_add_finding(
-			health, PROBLEM_INFO, "credentials", "auth_data",
+			&health->findings, SEVERITY_INFO, "credentials", "auth_data",
 			"was not looked at: that is for those who may call " VERIFY "()",
 			"GRANT EXECUTE ON FUNCTION " VERIFY "() to the role.");
 		return;
@@ -159,7 +160,7 @@ syncmaster_check_stored_credentials(Health *health)
 		report_credentials(health, &check);
 	else
 		syncmaster_add_finding(
-			health, PROBLEM_ERROR, "credentials", "auth_data",
+			&health->findings, SEVERITY_ERROR, "credentials", "auth_data",
 			psprintf("were not looked at: %s", error->message),
 			error->hint != NULL ? error->hint
 								: "SELECT * FROM " VERIFY "() says more.");

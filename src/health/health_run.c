@@ -100,7 +100,7 @@ syncmaster_check_runs(Health *health)
 		syncmaster_add_locked_index(health, "runs", "run");
 	if (result == RUN_READ_NO_INDEX)
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "runs", "run",
+			&health->findings, SEVERITY_WARNING, "runs", "run",
 			"was not looked at: no index on status of table \"run\" helps",
 			"CREATE INDEX CONCURRENTLY ix__run__status ON run (status), and "
 			"ask again.");
@@ -110,7 +110,7 @@ syncmaster_check_runs(Health *health)
 		if (late.ids[i].count == 0)
 			continue;
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "runs", "run",
+			&health->findings, SEVERITY_WARNING, "runs", "run",
 			psprintf("%s %s for longer than %s, the first since %s: %s",
 					 syncmaster_count(late.ids[i].count, "run is", "runs are"),
 					 syncmaster_active_statuses[i],
@@ -147,13 +147,13 @@ report_growth(Health *health, const GrowingTable *growing,
 
 	if (syncmaster_health_retention == 0)
 		syncmaster_add_finding(
-			health, PROBLEM_INFO, "growth", growing->name, about,
+			&health->findings, SEVERITY_INFO, "growth", growing->name, about,
 			psprintf("Procedure %s() deletes old rows. With %s set, those "
 					 "that are older become a warning.",
 					 growing->purge, limit));
 	else if (oldest < syncmaster_ago(health, syncmaster_health_retention))
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "growth", growing->name,
+			&health->findings, SEVERITY_WARNING, "growth", growing->name,
 			psprintf("%s, which is longer ago than %s", about,
 					 syncmaster_limit_text(limit)),
 			psprintf("CALL %s(interval '%s') deletes them.", growing->purge,

@@ -241,7 +241,7 @@ report_schedules(Health *health, TransferList *list)
 	}
 	if (missing.count > 0)
 		syncmaster_add_finding(
-			health, PROBLEM_ERROR, "schedules", "transfer",
+			&health->findings, SEVERITY_ERROR, "schedules", "transfer",
 			psprintf(
 				"%s scheduled and without a job, although unchanged for "
 				"longer than %s: %s",
@@ -258,7 +258,7 @@ report_jobs(Health *health, JobReport *report)
 
 	if (report->strange > 0)
 		syncmaster_add_finding(
-			health, PROBLEM_ERROR, "schedules", table,
+			&health->findings, SEVERITY_ERROR, "schedules", table,
 			psprintf("%s an id that is not the number of a transfer; the "
 					 "first is \"%s\"",
 					 syncmaster_count(report->strange, "job has", "jobs have"),
@@ -267,14 +267,14 @@ report_jobs(Health *health, JobReport *report)
 			"wrote it, and delete it.");
 	if (report->gone.count > 0)
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "schedules", table,
+			&health->findings, SEVERITY_WARNING, "schedules", table,
 			psprintf("%s of transfers that are gone: %s",
 					 syncmaster_count(report->gone.count, "job is", "jobs are"),
 					 syncmaster_list_ids(&report->gone)),
 			"A scheduler at work removes them within minutes. Is it running?");
 	if (report->not_scheduled.count > 0)
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "schedules", table,
+			&health->findings, SEVERITY_WARNING, "schedules", table,
 			psprintf("%s of transfers that are not scheduled any more: %s",
 					 syncmaster_count(report->not_scheduled.count, "job is",
 									  "jobs are"),
@@ -282,7 +282,7 @@ report_jobs(Health *health, JobReport *report)
 			"Restart the scheduler: when it starts, it removes them.");
 	if (report->overdue > 0)
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "schedules", table,
+			&health->findings, SEVERITY_WARNING, "schedules", table,
 			psprintf("%s due for longer than %s, the first since %s",
 					 syncmaster_count(report->overdue, "job is", "jobs are"),
 					 syncmaster_limit_text(WAITING),
@@ -384,7 +384,7 @@ check_queues(Health *health, TransferList *list)
 
 	if (scheduled.count > 0)
 		syncmaster_add_finding(
-			health, PROBLEM_WARNING, "queues", "queue",
+			&health->findings, SEVERITY_WARNING, "queues", "queue",
 			psprintf("%s scheduled transfers, and no run for longer than %s: "
 					 "%s",
 					 syncmaster_count(scheduled.count, "queue has",
@@ -394,7 +394,7 @@ check_queues(Health *health, TransferList *list)
 			hint);
 	if (manual.count > 0)
 		syncmaster_add_finding(
-			health, PROBLEM_INFO, "queues", "queue",
+			&health->findings, SEVERITY_INFO, "queues", "queue",
 			psprintf("%s transfers, none of them scheduled, and no run for "
 					 "longer than %s: %s",
 					 syncmaster_count(manual.count, "queue has", "queues have"),

@@ -128,12 +128,12 @@ free_space(const char *path, int64 *bytes, dev_t *device)
 }
 
 static void
-report_space(Preflight *preflight, ProblemSeverity severity, const char *what,
+report_space(Preflight *preflight, Severity severity, const char *what,
 			 int64 need, int64 available)
 {
 	bool may_know = has_privs_of_role(preflight->context.caller,
 									  ROLE_PG_READ_ALL_STATS);
-	const char *hint = severity == PROBLEM_INFO
+	const char *hint = severity == SEVERITY_INFO
 						   ? "Nothing is to be done."
 						   : "Free or add disk space before the upgrade.";
 
@@ -142,8 +142,8 @@ report_space(Preflight *preflight, ProblemSeverity severity, const char *what,
 							   "free",
 							   what, pretty(need),
 							   may_know ? psprintf("%s are", pretty(available))
-							   : severity == PROBLEM_INFO ? "that much is"
-														  : "less may be"),
+							   : severity == SEVERITY_INFO ? "that much is"
+														   : "less may be"),
 					  hint);
 }
 
@@ -176,29 +176,30 @@ syncmaster_check_disk(Preflight *preflight)
 							? "base"
 							: psprintf("pg_tblspc/%u", need->tablespace),
 						&available, &device))
-			syncmaster_report(preflight, PROBLEM_INFO, "disk",
+			syncmaster_report(preflight, SEVERITY_INFO, "disk",
 							  psprintf("%s take about %s until the upgrade "
 									   "ends; the server cannot tell how much "
 									   "is free",
 									   what, pretty(need->bytes)),
 							  "Look for yourself.");
 		else if (available < need->bytes)
-			report_space(preflight, PROBLEM_ERROR, what, need->bytes,
+			report_space(preflight, SEVERITY_ERROR, what, need->bytes,
 						 available);
 		else if (wal_known && device == wal_device)
 		{
 			wal_apart = false;
 			report_space(preflight,
-						 available < need->bytes + total ? PROBLEM_WARNING
-														 : PROBLEM_INFO,
+						 available < need->bytes + total ? SEVERITY_WARNING
+														 : SEVERITY_INFO,
 						 psprintf("%s, and WAL,", what), need->bytes + total,
 						 available);
 		}
 		else
-			report_space(preflight, PROBLEM_INFO, what, need->bytes, available);
+			report_space(preflight, SEVERITY_INFO, what, need->bytes,
+						 available);
 	}
 	if (wal_apart && total > 0)
 		report_space(preflight,
-					 wal_free < total ? PROBLEM_WARNING : PROBLEM_INFO,
+					 wal_free < total ? SEVERITY_WARNING : SEVERITY_INFO,
 					 "rewritten tables in the WAL", total, wal_free);
 }

@@ -402,7 +402,7 @@ plan_for_argument(FunctionCallInfo fcinfo, MigrationContext *context,
 	syncmaster_fill_context(context, GetUserId());
 	syncmaster_read_checked_revision(context, revision);
 	syncmaster_newer_problem(&problems, context->namespace, revision);
-	syncmaster_raise_problems(problems);
+	syncmaster_raise_error(problems);
 	syncmaster_parse_target(text, true, revision->number, &target);
 
 	return syncmaster_make_plan(context, revision,

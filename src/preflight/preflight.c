@@ -47,11 +47,11 @@ PG_FUNCTION_INFO_V1(syncmaster_preflight);
  * Add a row.
  */
 void
-syncmaster_report(Preflight *preflight, ProblemSeverity severity,
-				  const char *subject, const char *message, const char *hint)
+syncmaster_report(Preflight *preflight, Severity severity, const char *subject,
+				  const char *message, const char *hint)
 {
-	syncmaster_add_problem(&preflight->problems, 0, subject, message, hint)
-		->severity = severity;
+	syncmaster_add_finding(&preflight->findings, severity, NULL, subject,
+						   message, hint);
 }
 
 static bool
@@ -59,9 +59,9 @@ has_errors(const Preflight *preflight)
 {
 	ListCell *lc;
 
-	foreach (lc, preflight->problems)
+	foreach (lc, preflight->findings)
 	{
-		if (((Problem *) lfirst(lc))->severity == PROBLEM_ERROR)
+		if (((Finding *) lfirst(lc))->severity == SEVERITY_ERROR)
 			return true;
 	}
 	return false;
@@ -77,21 +77,21 @@ check_server(Preflight *preflight)
 												false);
 
 	if (RecoveryInProgress())
-		syncmaster_report(preflight, PROBLEM_ERROR, "server",
+		syncmaster_report(preflight, SEVERITY_ERROR, "server",
 						  "this server is a standby",
 						  "Upgrades run on the primary. Sessions and locks "
 						  "below are this server's; look there as well.");
 	else if (DefaultXactReadOnly)
-		syncmaster_report(preflight, PROBLEM_ERROR, "session",
+		syncmaster_report(preflight, SEVERITY_ERROR, "session",
 						  "transactions of this session are read-only",
 						  "SET default_transaction_read_only = off for the "
 						  "upgrade.");
 	if (syncmaster_is_citus_worker())
-		syncmaster_report(preflight, PROBLEM_ERROR, "server",
+		syncmaster_report(preflight, SEVERITY_ERROR, "server",
 						  "this server is a Citus worker",
 						  "Upgrades run on the coordinator.");
 	if (strcmp(timeout, "0") != 0)
-		syncmaster_report(preflight, PROBLEM_WARNING, "session",
+		syncmaster_report(preflight, SEVERITY_WARNING, "session",
 						  psprintf("statement_timeout is %s", timeout),
 						  "An upgrade is one statement. SET "
 						  "statement_timeout = 0 in the session that runs it.");
@@ -108,7 +108,7 @@ check_versions(Preflight *preflight)
 	ExtensionEntry extension;
 
 	if (version == NULL || strcmp(version, SYNCMASTER_VERSION) != 0)
-		syncmaster_report(preflight, PROBLEM_ERROR, "library",
+		syncmaster_report(preflight, SEVERITY_ERROR, "library",
 						  psprintf("the loaded library is %s, but the "
 								   "installed scripts make %s",
 								   SYNCMASTER_VERSION,
@@ -119,7 +119,7 @@ check_versions(Preflight *preflight)
 
 	syncmaster_get_extension(&extension);
 	if (syncmaster_version_revision(extension.version) < 0)
-		syncmaster_report(preflight, PROBLEM_ERROR, "library",
+		syncmaster_report(preflight, SEVERITY_ERROR, "library",
 						  psprintf("extension \"syncmaster\" is at version %s, "
 								   "which library version %s does not know",
 								   extension.version, SYNCMASTER_VERSION),
@@ -127,14 +127,14 @@ check_versions(Preflight *preflight)
 								   "reconnect.",
 								   extension.version));
 
-	preflight->problems = list_concat(
-		preflight->problems,
+	preflight->findings = list_concat(
+		preflight->findings,
 		syncmaster_revision_problems(namespace, &preflight->revision));
-	syncmaster_newer_problem(&preflight->problems, namespace,
+	syncmaster_newer_problem(&preflight->findings, namespace,
 							 &preflight->revision);
 	if (!has_errors(preflight) || preflight->revision.state == REVISION_KNOWN)
-		preflight->problems = list_concat(
-			preflight->problems,
+		preflight->findings = list_concat(
+			preflight->findings,
 			syncmaster_shape_problems(namespace, &preflight->revision));
 }
 
@@ -148,17 +148,17 @@ add_once(Preflight *preflight, List *problems)
 
 	foreach (lc, problems)
 	{
-		Problem *problem = lfirst(lc);
+		Finding *finding = lfirst(lc);
 		bool known = false;
 		ListCell *other;
 
-		foreach (other, preflight->problems)
+		foreach (other, preflight->findings)
 		{
-			known |= strcmp(((Problem *) lfirst(other))->message,
-							problem->message) == 0;
+			known |= strcmp(((Finding *) lfirst(other))->message,
+							finding->message) == 0;
 		}
 		if (!known)
-			preflight->problems = lappend(preflight->problems, problem);
+			preflight->findings = lappend(preflight->findings, finding);
 	}
 }
 
@@ -178,7 +178,7 @@ check_rights(Preflight *preflight, const RevisionTarget *target)
 	version = syncmaster_version_to_install(&extension, target);
 	if (version != NULL && !owns_extension(extension.oid, context->caller))
 		syncmaster_report(
-			preflight, PROBLEM_ERROR, "rights",
+			preflight, SEVERITY_ERROR, "rights",
 			psprintf("role \"%s\" may not update extension \"syncmaster\" of "
 					 "role \"%s\"",
 					 GetUserNameFromId(context->caller, false),
@@ -207,7 +207,7 @@ check_age(Preflight *preflight, const OtherSession *session)
 	if (session->age <= (bounded ? syncmaster_lock_timeout : LONG_TRANSACTION))
 		return;
 	syncmaster_report(
-		preflight, PROBLEM_WARNING, "transaction",
+		preflight, SEVERITY_WARNING, "transaction",
 		psprintf("%s has had a transaction open for " INT64_FORMAT " s",
 				 session->description, session->age / 1000),
 		psprintf("If it uses SyncMaster's tables, the upgrade waits for %s: "
@@ -234,9 +234,9 @@ check_activity(Preflight *preflight)
 
 		syncmaster_report(
 			preflight,
-			guarded											? PROBLEM_ERROR
-			: session->may_write || session->in_transaction ? PROBLEM_WARNING
-															: PROBLEM_INFO,
+			guarded											? SEVERITY_ERROR
+			: session->may_write || session->in_transaction ? SEVERITY_WARNING
+															: SEVERITY_INFO,
 			"session",
 			psprintf("%s is connected and may %s", session->description,
 					 session->may_write ? "write SyncMaster's tables"
@@ -256,21 +256,21 @@ check_activity(Preflight *preflight)
 			break;
 		case RUNS_ACTIVE:
 			syncmaster_report(preflight,
-							  guarded ? PROBLEM_ERROR : PROBLEM_WARNING, "run",
-							  psprintf("runs are active: %s", runs),
+							  guarded ? SEVERITY_ERROR : SEVERITY_WARNING,
+							  "run", psprintf("runs are active: %s", runs),
 							  "Wait for them to end, or stop them. Runs that a "
 							  "crash left behind stay active until they are "
 							  "marked as failed.");
 			break;
 		case RUNS_LOCKED:
-			syncmaster_report(preflight, PROBLEM_WARNING, "run",
+			syncmaster_report(preflight, SEVERITY_WARNING, "run",
 							  "active runs were not counted, because table "
 							  "\"run\" is locked",
 							  "Ask again later.");
 			break;
 		case RUNS_EXPENSIVE:
 			syncmaster_report(
-				preflight, PROBLEM_WARNING, "run",
+				preflight, SEVERITY_WARNING, "run",
 				"active runs were not counted, because no index "
 				"on status of table \"run\" helps",
 				"CREATE INDEX CONCURRENTLY ix__run__status ON run "
@@ -291,7 +291,7 @@ check_lock(Preflight *preflight, Oid relid, LOCKMODE mode)
 
 	if (blockers != NULL && name != NULL)
 		syncmaster_report(
-			preflight, PROBLEM_WARNING, "lock",
+			preflight, SEVERITY_WARNING, "lock",
 			psprintf("table \"%s\", which needs %s, is locked by %s", name,
 					 GetLockmodeName(DEFAULT_LOCKMETHOD, mode), blockers),
 			psprintf("The upgrade would wait for %s.",
@@ -354,7 +354,7 @@ check_history(Preflight *preflight)
 		!ConditionalLockRelationOid(relid, AccessShareLock))
 		return;
 	if (!syncmaster_is_history(relid))
-		syncmaster_report(preflight, PROBLEM_ERROR, "history",
+		syncmaster_report(preflight, SEVERITY_ERROR, "history",
 						  "relation \"" HISTORY_NAME
 						  "\" is not the history table of extension "
 						  "\"syncmaster\"",
@@ -372,7 +372,7 @@ check_namesakes(Preflight *preflight)
 		const Namesake *namesake = lfirst(lc);
 
 		syncmaster_report(
-			preflight, PROBLEM_WARNING, "function",
+			preflight, SEVERITY_WARNING, "function",
 			psprintf("function %s has the name of a function of the extension",
 					 namesake->signature),
 			psprintf(
@@ -386,14 +386,14 @@ static void
 check_plan(Preflight *preflight)
 {
 	if (preflight->plan->steps == NIL)
-		syncmaster_report(preflight, PROBLEM_INFO, "target",
+		syncmaster_report(preflight, SEVERITY_INFO, "target",
 						  psprintf("schema \"%s\" is at revision %s already, "
 								   "and nothing is missing",
 								   preflight->context.schema,
 								   syncmaster_revision_id(
 									   preflight->revision.number)),
 						  "Nothing is to be done.");
-	preflight->problems = list_concat(preflight->problems,
+	preflight->findings = list_concat(preflight->findings,
 									  preflight->plan->problems);
 	check_locks(preflight);
 	check_history(preflight);
@@ -402,27 +402,14 @@ check_plan(Preflight *preflight)
 }
 
 static void
-put_problems(ReturnSetInfo *result, List *problems, ProblemSeverity severity)
+put_columns(const Finding *finding, const char **texts)
 {
-	ListCell *lc;
-
-	foreach (lc, problems)
-	{
-		Problem *problem = lfirst(lc);
-		Datum values[PREFLIGHT_NATTS];
-		bool nulls[PREFLIGHT_NATTS] = {false};
-
-		if (problem->severity != severity)
-			continue;
-		values[0] = CStringGetTextDatum(syncmaster_severity_name(severity));
-		values[1] = CStringGetTextDatum(problem->subject);
-		values[2] = CStringGetTextDatum(
-			problem->detail == NULL
-				? problem->message
-				: psprintf("%s: %s", problem->message, problem->detail));
-		values[3] = CStringGetTextDatum(problem->hint);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+	texts[0] = syncmaster_severity_name(finding->severity);
+	texts[1] = finding->subject;
+	texts[2] = finding->detail == NULL
+				   ? finding->message
+				   : psprintf("%s: %s", finding->message, finding->detail);
+	texts[3] = finding->hint;
 }
 
 /*
@@ -455,9 +442,8 @@ syncmaster_preflight(PG_FUNCTION_ARGS)
 		check_plan(&preflight);
 	syncmaster_check_replication(&preflight);
 
-	put_problems(result, preflight.problems, PROBLEM_ERROR);
-	put_problems(result, preflight.problems, PROBLEM_WARNING);
-	put_problems(result, preflight.problems, PROBLEM_INFO);
+	syncmaster_put_findings(result, preflight.findings, PREFLIGHT_NATTS,
+							put_columns);
 
 	return (Datum) 0;
 }

@@ -42,10 +42,10 @@ typedef struct Preflight
 	MigrationContext context;
 	SchemaRevision revision;
 	UpgradePlan *plan; /* NULL if there cannot be one */
-	List *problems;
+	List *findings;
 } Preflight;
 
-extern void syncmaster_report(Preflight *preflight, ProblemSeverity severity,
+extern void syncmaster_report(Preflight *preflight, Severity severity,
 							  const char *subject, const char *message,
 							  const char *hint);
 

@@ -250,12 +250,12 @@ static const char *const replication_queries[] = {
 	"AND a.attnum > 0 AND NOT a.attisdropped " \
 	"AND u.relkind IN ('r', 'm', 'p') ORDER BY 3"
 
-static ProblemSeverity
+static Severity
 severity_number(const char *name)
 {
-	return strcmp(name, "error") == 0	  ? PROBLEM_ERROR
-		   : strcmp(name, "warning") == 0 ? PROBLEM_WARNING
-										  : PROBLEM_INFO;
+	return strcmp(name, "error") == 0	  ? SEVERITY_ERROR
+		   : strcmp(name, "warning") == 0 ? SEVERITY_WARNING
+										  : SEVERITY_INFO;
 }
 
 /*

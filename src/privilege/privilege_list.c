@@ -36,22 +36,22 @@
 #define UNPICKLED "a service unpickles what is in the table, which runs code"
 
 /* in the order in which they are listed */
-typedef enum PrivilegeState
-{
-	STATE_DANGEROUS,
-	STATE_MISSING,
-	STATE_EXCESS,
-	STATE_GRANTED
-} PrivilegeState;
+#define STATE_DANGEROUS SEVERITY_ERROR
+#define STATE_MISSING SEVERITY_WARNING
+#define STATE_EXCESS SEVERITY_INFO
+#define STATE_GRANTED SEVERITY_NONE
 
 static const char *const state_names[] = {"dangerous", "missing", "excess",
 										  "granted"};
 
-typedef struct PrivilegeRow
+/* About a role and an object; the message is the reason, which may be NULL. */
+typedef struct PrivilegeFinding
 {
-	PrivilegeState state;
-	const char *texts[PRIVILEGES_NATTS];
-} PrivilegeRow;
+	Finding finding;
+	const char *role;
+	const char *services;
+	const char *privilege;
+} PrivilegeFinding;
 
 typedef struct PrivilegeList
 {
@@ -59,7 +59,7 @@ typedef struct PrivilegeList
 	Oid extension_owner;
 	List *roles; /* of ServiceRole */
 	List *objects;
-	List *rows;
+	List *findings; /* of PrivilegeFinding */
 } PrivilegeList;
 
 /* A role whose members have more than a service needs. */
@@ -94,21 +94,22 @@ quoted_role(Oid role)
 }
 
 static void
-add_row(PrivilegeList *list, PrivilegeState state, Oid role,
-		const char *object_type, const char *object_name, const char *privilege,
-		const char *reason, const char *fix)
+add_row(PrivilegeList *list, Severity state, Oid role, const char *object_type,
+		const char *object_name, const char *privilege, const char *reason,
+		const char *fix)
 {
 	int services = syncmaster_services_of(list->roles, role);
-	PrivilegeRow *row = palloc(sizeof(PrivilegeRow));
-	const char *texts[PRIVILEGES_NATTS] = {
-		role_name(role), syncmaster_services_text(services),
-		object_type,	 object_name,
-		privilege,		 state_names[state],
-		reason,			 fix};
+	PrivilegeFinding *row = palloc0(sizeof(PrivilegeFinding));
 
-	row->state = state;
-	memcpy(row->texts, texts, sizeof(texts));
-	list->rows = lappend(list->rows, row);
+	row->finding.severity = state;
+	row->finding.kind = object_type;
+	row->finding.subject = object_name;
+	row->finding.message = reason;
+	row->finding.fix = fix;
+	row->role = role_name(role);
+	row->services = syncmaster_services_text(services);
+	row->privilege = privilege;
+	list->findings = lappend(list->findings, row);
 }
 
 static char *
@@ -484,6 +485,21 @@ list_distrust(PrivilegeList *list)
 					 quote_literal_cstr(role_name(list->context.owner))));
 }
 
+static void
+put_columns(const Finding *finding, const char **texts)
+{
+	const PrivilegeFinding *row = (const PrivilegeFinding *) finding;
+
+	texts[0] = row->role;
+	texts[1] = row->services;
+	texts[2] = finding->kind;
+	texts[3] = finding->subject;
+	texts[4] = row->privilege;
+	texts[5] = state_names[finding->severity];
+	texts[6] = finding->message;
+	texts[7] = finding->fix;
+}
+
 /*
  * syncmaster_privileges() returns the deviations, the gravest first, and then
  * the services that roles have.
@@ -509,16 +525,8 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 		list_role(&list, lfirst(lc));
 	list_outsiders(&list);
 
-	for (PrivilegeState state = STATE_DANGEROUS; state <= STATE_GRANTED;
-		 state++)
-	{
-		foreach (lc, list.rows)
-		{
-			const PrivilegeRow *row = lfirst(lc);
+	syncmaster_put_findings(result, list.findings, PRIVILEGES_NATTS,
+							put_columns);
 
-			if (row->state == state)
-				syncmaster_put_texts(result, PRIVILEGES_NATTS, row->texts);
-		}
-	}
 	return (Datum) 0;
 }

@@ -118,9 +118,9 @@ static void
 rights_problem(List **problems, Oid caller, Oid owner)
 {
 	if (!syncmaster_may_migrate(caller, owner))
-		syncmaster_add_problem(
+		syncmaster_add_error(
 			problems, ERRCODE_INSUFFICIENT_PRIVILEGE, "rights",
-			problem_message("role \"%s\" may not migrate the tables of role "
+			finding_message("role \"%s\" may not migrate the tables of role "
 							"\"%s\"",
 							GetUserNameFromId(caller, false),
 							GetUserNameFromId(owner, false)),
@@ -168,7 +168,7 @@ syncmaster_begin_migration(MigrationContext *context, Oid caller)
 	Oid version_table;
 
 	syncmaster_fill_context(context, caller);
-	syncmaster_raise_problems(syncmaster_caller_problems(context));
+	syncmaster_raise_error(syncmaster_caller_problems(context));
 
 	version_table = get_relname_relid("alembic_version", context->namespace);
 	if (OidIsValid(version_table))
@@ -223,6 +223,6 @@ syncmaster_read_checked_revision(const MigrationContext *context,
 {
 	syncmaster_require_revision(context->namespace, revision);
 	if (revision->state != REVISION_NEWER)
-		syncmaster_raise_problems(
+		syncmaster_raise_error(
 			syncmaster_shape_problems(context->namespace, revision));
 }

@@ -261,9 +261,9 @@ check_columns(List **problems, const RelationInfo *relation, Oid relid,
 		if (!HeapTupleIsValid(tuple))
 		{
 			if (i < required)
-				syncmaster_add_problem(
+				syncmaster_add_error(
 					problems, ERRCODE_UNDEFINED_COLUMN, SUBJECT,
-					problem_message("column \"%s\" of table \"%s.%s\" is "
+					finding_message("column \"%s\" of table \"%s.%s\" is "
 									"missing",
 									column->name, schema, relation->name),
 					psprintf("Add it with type %s, or correct the revision "
@@ -275,9 +275,9 @@ check_columns(List **problems, const RelationInfo *relation, Oid relid,
 		ReleaseSysCache(tuple);
 
 		if (type != column->type)
-			syncmaster_add_problem(
+			syncmaster_add_error(
 				problems, ERRCODE_DATATYPE_MISMATCH, SUBJECT,
-				problem_message("column \"%s\" of table \"%s.%s\" is of type "
+				finding_message("column \"%s\" of table \"%s.%s\" is of type "
 								"%s instead of %s",
 								column->name, schema, relation->name,
 								format_type_be(type),
@@ -300,9 +300,9 @@ check_relation(List **problems, const RelationInfo *relation, Oid namespace,
 	if (!OidIsValid(relid))
 	{
 		if (relation->revision <= revision && !relation->foreign_made)
-			syncmaster_add_problem(
+			syncmaster_add_error(
 				problems, ERRCODE_UNDEFINED_TABLE, SUBJECT,
-				problem_message("table \"%s.%s\" is missing, although the "
+				finding_message("table \"%s.%s\" is missing, although the "
 								"schema is at revision %s",
 								schema, relation->name,
 								syncmaster_revision_id(revision)),
@@ -310,9 +310,9 @@ check_relation(List **problems, const RelationInfo *relation, Oid namespace,
 				"alembic_version.");
 	}
 	else if (relation->revision > revision && !relation->foreign_made)
-		syncmaster_add_problem(
+		syncmaster_add_error(
 			problems, ERRCODE_DUPLICATE_TABLE, SUBJECT,
-			problem_message("table \"%s.%s\" exists, although the schema is "
+			finding_message("table \"%s.%s\" exists, although the schema is "
 							"at revision %s",
 							schema, relation->name,
 							syncmaster_revision_id(revision)),
@@ -320,12 +320,12 @@ check_relation(List **problems, const RelationInfo *relation, Oid namespace,
 			"CREATE EXTENSION syncmaster SCHEMA name. If it is SyncMaster's, "
 			"restore the revision in alembic_version.");
 	else if (get_rel_relkind(relid) != relation->kind)
-		syncmaster_add_problem(
+		syncmaster_add_error(
 			problems, ERRCODE_WRONG_OBJECT_TYPE, SUBJECT,
 			relation->kind == RELKIND_SEQUENCE
-				? problem_message("relation \"%s.%s\" is not a sequence",
+				? finding_message("relation \"%s.%s\" is not a sequence",
 								  schema, relation->name)
-				: problem_message("relation \"%s.%s\" is not an ordinary "
+				: finding_message("relation \"%s.%s\" is not an ordinary "
 								  "table",
 								  schema, relation->name),
 			"Rename it, or put back what the application made, and run the "
@@ -344,13 +344,13 @@ check_leftovers(List **problems, Oid namespace, const SchemaRevision *revision)
 	char *schema = get_namespace_name(namespace);
 
 	if (first != NULL)
-		syncmaster_add_problem(
+		syncmaster_add_error(
 			problems, ERRCODE_DUPLICATE_TABLE, SUBJECT,
 			revision->state == REVISION_NO_TABLE
-				? problem_message("table \"%s.%s\" exists, but there is no "
+				? finding_message("table \"%s.%s\" exists, but there is no "
 								  "table \"alembic_version\"",
 								  schema, first->name)
-				: problem_message("table \"%s.%s\" exists, but table "
+				: finding_message("table \"%s.%s\" exists, but table "
 								  "\"alembic_version\" has no row",
 								  schema, first->name),
 			"If the tables are SyncMaster's, write their revision with "

@@ -217,46 +217,46 @@ syncmaster_revision_problems(Oid namespace, const SchemaRevision *revision)
 {
 	char *schema = get_namespace_name(namespace);
 	List *problems = NIL;
-	Problem *problem;
+	Finding *finding;
 
 	switch (revision->state)
 	{
 		case REVISION_BAD_TABLE:
-			problem = syncmaster_add_problem(
+			finding = syncmaster_add_error(
 				&problems, ERRCODE_WRONG_OBJECT_TYPE, VERSION_TABLE,
-				problem_message("relation \"%s.%s\" is not Alembic's table",
+				finding_message("relation \"%s.%s\" is not Alembic's table",
 								schema, VERSION_TABLE),
 				"Rename that relation, or use another schema: CREATE "
 				"EXTENSION syncmaster SCHEMA name.");
-			problem->detail = pstrdup("Alembic's table is an ordinary table "
+			finding->detail = pstrdup("Alembic's table is an ordinary table "
 									  "whose first column is \"version_num\" "
 									  "of type character varying.");
 			break;
 		case REVISION_MANY_ROWS:
-			syncmaster_add_problem(
+			syncmaster_add_error(
 				&problems, ERRCODE_CARDINALITY_VIOLATION, VERSION_TABLE,
-				problem_message("table \"%s.%s\" has more than one row", schema,
+				finding_message("table \"%s.%s\" has more than one row", schema,
 								VERSION_TABLE),
 				"Find out which revision the schema is really at, and delete "
 				"the other rows.");
 			break;
 		case REVISION_LEGACY:
-			problem = syncmaster_add_problem(
+			finding = syncmaster_add_error(
 				&problems, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 				VERSION_TABLE,
-				problem_message("schema \"%s\" was made by SyncMaster 0.1.x "
+				finding_message("schema \"%s\" was made by SyncMaster 0.1.x "
 								"(revision %s)",
 								schema, revision->id),
 				"Install into an empty schema or database, and copy the rows "
 				"that you need.");
-			problem->detail = pstrdup("SyncMaster has no migration from "
+			finding->detail = pstrdup("SyncMaster has no migration from "
 									  "there to 0.2.0 and later.");
 			break;
 		case REVISION_UNKNOWN:
-			syncmaster_add_problem(
+			syncmaster_add_error(
 				&problems, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 				VERSION_TABLE,
-				problem_message("unknown revision \"%s\" in table \"%s.%s\"",
+				finding_message("unknown revision \"%s\" in table \"%s.%s\"",
 								revision->id, schema, VERSION_TABLE),
 				"If the table belongs to another application, use another "
 				"schema: CREATE EXTENSION syncmaster SCHEMA name. If it is "
@@ -280,9 +280,9 @@ syncmaster_newer_problem(List **problems, Oid namespace,
 						 const SchemaRevision *revision)
 {
 	if (revision->state == REVISION_NEWER)
-		syncmaster_add_problem(
+		syncmaster_add_error(
 			problems, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, VERSION_TABLE,
-			problem_message("schema \"%s\" is at revision %s, but this library "
+			finding_message("schema \"%s\" is at revision %s, but this library "
 							"knows revisions up to %s",
 							get_namespace_name(namespace), revision->id,
 							syncmaster_revision_id(REVISION_HEAD)),
@@ -296,8 +296,7 @@ void
 syncmaster_require_revision(Oid namespace, SchemaRevision *revision)
 {
 	syncmaster_read_revision(namespace, revision);
-	syncmaster_raise_problems(
-		syncmaster_revision_problems(namespace, revision));
+	syncmaster_raise_error(syncmaster_revision_problems(namespace, revision));
 }
 
 /*
