@@ -195,6 +195,35 @@ $node->safe_psql('versions',
 	  . 'REVOKE CREATE ON SCHEMA public FROM dba');
 is(rights('versions'), $rights, 'and the first one again');
 
+# What the services need is no difference ------------------------------------
+
+create('checked', '1.13');
+$rights = rights('checked');
+$node->safe_psql('postgres',
+	'CREATE ROLE worker_login LOGIN; CREATE ROLE reader; GRANT sm_worker TO worker_login');
+$node->safe_psql('checked', q{
+	GRANT SELECT, UPDATE (status) ON run TO worker_login;
+	GRANT SELECT, UPDATE ON run TO reader;
+	GRANT UPDATE, DELETE ON run TO sm_scheduler;
+	GRANT SELECT ON auth_data TO PUBLIC});
+is( $node->safe_psql(
+		'checked', q{SELECT object_name, actual, fix FROM syncmaster_check()
+			WHERE problem = 'is granted to another role' ORDER BY 1, 2}),
+	q{auth_data|SELECT to PUBLIC|REVOKE SELECT ON TABLE public.auth_data FROM PUBLIC
+run|SELECT, UPDATE to reader|REVOKE SELECT, UPDATE ON TABLE public.run FROM reader
+run|UPDATE, DELETE to sm_scheduler|REVOKE UPDATE, DELETE ON TABLE public.run FROM sm_scheduler; }
+	  . q{GRANT UPDATE (status), UPDATE (updated_at) ON TABLE public.run TO sm_scheduler},
+	'what no service of a role needs is a difference, and nothing else');
+$node->safe_psql('checked',
+	"SELECT fix FROM syncmaster_check() WHERE fix IS NOT NULL \\gexec\n");
+is(rights('checked'), $rights, 'the fixes of check() leave the services what they need');
+is( $node->safe_psql('checked',
+		q{SELECT has_column_privilege('worker_login', 'run', 'status', 'UPDATE'),
+			count(*) FROM syncmaster_privileges() WHERE state = 'missing'}),
+	't|0', 'and nothing is missing');
+$node->safe_psql('checked', 'DROP OWNED BY worker_login');
+$node->safe_psql('postgres', 'DROP ROLE worker_login, reader');
+
 # Dump and restore ------------------------------------------------------------
 
 create('source', '1.13');

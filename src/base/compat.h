@@ -18,6 +18,8 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_auth_members.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
@@ -64,7 +66,6 @@ execute_into(const char *sql, DestReceiver *receiver)
 
 /* 14 renames the predefined roles. */
 #if PG_VERSION_NUM < 140000
-#include "catalog/pg_authid.h"
 #define ROLE_PG_READ_ALL_STATS DEFAULT_ROLE_READ_ALL_STATS
 #endif
 
@@ -215,6 +216,42 @@ can_act_as(Oid member, Oid role)
 #else
 	return is_member_of_role(member, role);
 #endif
+}
+
+/* 14 has a role that the database's owner is a member of without a grant. */
+#if PG_VERSION_NUM >= 140000
+#define DATABASE_OWNER_ROLE ROLE_PG_DATABASE_OWNER
+#else
+#define DATABASE_OWNER_ROLE InvalidOid
+#endif
+
+/* 16 has options for each grant of a role; before, a member may do all. */
+static inline bool
+grant_inherits(Form_pg_auth_members grant)
+{
+#if PG_VERSION_NUM >= 160000
+	return grant->inherit_option;
+#else
+	(void) grant;
+	return true;
+#endif
+}
+
+static inline bool
+grant_allows_set(Form_pg_auth_members grant)
+{
+#if PG_VERSION_NUM >= 160000
+	return grant->set_option;
+#else
+	(void) grant;
+	return true;
+#endif
+}
+
+static inline bool
+grant_allows_granting(Form_pg_auth_members grant)
+{
+	return grant->admin_option;
 }
 
 /*

@@ -61,15 +61,6 @@
 	"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace " \
 	"WHERE c.oid = $1"
 
-#define GRANTS_QUERY \
-	"SELECT coalesce(quote_ident(r.rolname), 'PUBLIC'), " \
-	"    string_agg(DISTINCT a.privilege_type, ', ') " \
-	"FROM (SELECT relacl AS acl, relowner FROM pg_class WHERE oid = $1 " \
-	"      UNION ALL SELECT attacl, relowner FROM pg_attribute " \
-	"      JOIN pg_class c ON c.oid = attrelid WHERE attrelid = $1) s, " \
-	"    aclexplode(s.acl) a LEFT JOIN pg_roles r ON r.oid = a.grantee " \
-	"WHERE a.grantee <> s.relowner GROUP BY 1 ORDER BY 1"
-
 #define COMMENTS_QUERY \
 	"SELECT a.attname, d.description FROM pg_description d " \
 	"LEFT JOIN pg_attribute a ON a.attrelid = d.objoid " \
@@ -299,25 +290,6 @@ check_inheritance(CheckContext *context, const char *name, Oid relid)
 	}
 }
 
-static void
-check_grants(CheckContext *context, const char *name, Oid relid)
-{
-	ListCell *lc;
-
-	foreach (lc, syncmaster_query_oid(GRANTS_QUERY, relid))
-	{
-		char **row = lfirst(lc);
-		Finding *finding =
-			syncmaster_add_difference(context, SEVERITY_INFO, "table", name,
-									  "is granted to another role");
-
-		finding->actual = psprintf("%s to %s", row[1], row[0]);
-		finding->fix = psprintf("REVOKE ALL ON %s FROM %s",
-								syncmaster_qualify(context, name), row[0]);
-		finding->left = LEFT_FOREIGN;
-	}
-}
-
 /*
  * Rows that others refer to cannot be deleted, or take others with them.
  */
@@ -388,7 +360,7 @@ syncmaster_check_extras(CheckContext *context, const RelationInfo *relation,
 	check_inheritance(context, relation->name, relid);
 	check_references(context, relation->name, relid);
 	check_replica_identity(context, relation->name, relid);
-	check_grants(context, relation->name, relid);
+	syncmaster_check_grants(context, relation->name, relid);
 }
 
 /*

@@ -321,6 +321,20 @@ add_table(List **objects, Oid relid)
 	}
 }
 
+/*
+ * A table and those of its columns that somebody has rights on, or needs them.
+ */
+List *
+syncmaster_table_securables(Oid relid)
+{
+	const Securable *table = make_relation("table", "TABLE", relid);
+	List *objects = list_make1(unconstify(Securable *, table));
+
+	add_columns(&objects, table, relid);
+
+	return objects;
+}
+
 static void
 add_schema(List **objects, Oid namespace)
 {

@@ -54,6 +54,12 @@ extern char *syncmaster_remember_service(const MigrationContext *context,
 extern char *syncmaster_forget_service(const MigrationContext *context,
 									   Oid role, int service);
 
+/* membership.c: As which roles a role can act. */
+
+extern List *syncmaster_settable_roles(Oid role);
+extern List *syncmaster_usable_roles(Oid role);
+extern int syncmaster_usable_services(List *service_roles, Oid role);
+
 /* privilege.c: What each service needs, and what roles have. */
 
 /* Something of the application's that privileges are granted on. */
@@ -71,6 +77,7 @@ typedef struct Securable
 	bool of_extension; /* its owner is whoever installed that */
 } Securable;
 
+extern List *syncmaster_table_securables(Oid relid);
 extern List *syncmaster_securables(Oid namespace);
 extern AclMode syncmaster_needed(const Securable *object, int services);
 extern AclMode syncmaster_held(const Securable *object, Oid role);

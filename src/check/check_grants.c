@@ -1,0 +1,135 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_grants.c
+ *	  Rights on a table that no service needs.
+ *
+ * What syncmaster_grant() gives is no difference, nor is it when a role has it
+ * that a service logs in with as a member of the service's own role.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "base/base.h"
+#include "base/compat.h"
+#include "check/check.h"
+#include "privilege/privilege.h"
+
+/*
+ * Roles that are granted anything on these objects, but their owner.
+ */
+static List *
+grantees(List *objects)
+{
+	List *roles = NIL;
+	ListCell *lc;
+
+	foreach (lc, objects)
+	{
+		const Securable *object = lfirst(lc);
+
+		for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
+		{
+			Oid grantee = acl_items(object->acl)[i].ai_grantee;
+
+			if (grantee != object->owner)
+				roles = list_append_unique_oid(roles, grantee);
+		}
+	}
+	return roles;
+}
+
+/*
+ * What the role was granted on the object, by whomever.
+ */
+static AclMode
+granted_by_anybody(const Securable *object, Oid role)
+{
+	AclMode privileges = 0;
+
+	for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
+	{
+		const AclItem *item = &acl_items(object->acl)[i];
+
+		if (item->ai_grantee == role)
+			privileges |= ACLITEM_GET_PRIVS(*item);
+	}
+	return privileges;
+}
+
+/*
+ * Compare what one role was granted on a table and its columns with what its
+ * services need.  To revoke a privilege on a table takes it from the columns
+ * too, where it may be needed.
+ */
+static void
+check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
+			  int services)
+{
+	const Securable *table = linitial(objects);
+	const char *role_name = role == ACL_ID_PUBLIC
+								? "PUBLIC"
+								: GetUserNameFromId(role, true);
+	const char *quoted = role == ACL_ID_PUBLIC ? "PUBLIC"
+						 : role_name != NULL   ? quote_identifier(role_name)
+											   : NULL;
+	StringInfoData extra;
+	StringInfoData needed;
+	AclMode on_table = 0;
+	Finding *finding;
+	ListCell *lc;
+
+	/* dropped meanwhile */
+	if (quoted == NULL)
+		return;
+	initStringInfo(&extra);
+	initStringInfo(&needed);
+	foreach (lc, objects)
+	{
+		const Securable *object = lfirst(lc);
+		AclMode needs = syncmaster_needed(object, services);
+		AclMode excess = granted_by_anybody(object, role) & ~needs;
+
+		if (object->column == NULL)
+			on_table = excess;
+		else
+			syncmaster_append_privileges(&needed, needs & on_table,
+										 object->column, "");
+		syncmaster_append_privileges(&extra, excess, object->column, "");
+	}
+	if (extra.len == 0)
+		return;
+	finding = syncmaster_add_difference(context, SEVERITY_INFO, "table", name,
+										"is granted to another role");
+	finding->actual = psprintf("%s to %s", extra.data, quoted);
+	finding->fix = psprintf("REVOKE %s ON %s FROM %s", extra.data,
+							table->target, quoted);
+	if (needed.len > 0)
+		finding->fix = psprintf("%s; GRANT %s ON %s TO %s", finding->fix,
+								needed.data, table->target, quoted);
+	finding->left = LEFT_FOREIGN;
+}
+
+void
+syncmaster_check_grants(CheckContext *context, const char *name, Oid relid)
+{
+	List *objects = syncmaster_table_securables(relid);
+	MigrationContext migration;
+	List *roles;
+	ListCell *lc;
+
+	syncmaster_fill_context(&migration, GetUserId());
+	roles = syncmaster_service_roles(&migration);
+	foreach (lc, grantees(objects))
+	{
+		Oid role = lfirst_oid(lc);
+
+		check_grantee(context, name, objects, role,
+					  syncmaster_usable_services(roles, role));
+	}
+}

@@ -1,0 +1,147 @@
+/*-------------------------------------------------------------------------
+ *
+ * membership.c
+ *	  As which roles a role can act, and whose rights that gives it.
+ *
+ * Being a member of a role has meant less since 16: a grant says whether the
+ * member inherits the role's rights, whether it may SET ROLE to it, and whether
+ * it may grant the role, to itself as well.  Up to 15, every member may do the
+ * first two.
+ *
+ * The functions of the server answer for one of these at a time, and for what
+ * is so now.  Here it counts what a role can come to by itself.  Whatever it
+ * grants, it grants best to itself, and may then SET ROLE to it and inherit.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_auth_members.h"
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
+
+/*
+ * The roles that "role" is granted with that option.  The owner of the database
+ * is a member of pg_database_owner without a grant.
+ */
+static List *
+granted_roles(Oid role, bool (*has_option)(Form_pg_auth_members))
+{
+	CatCList *grants = SearchSysCacheList1(AUTHMEMMEMROLE,
+										   ObjectIdGetDatum(role));
+	List *result = NIL;
+
+	for (int i = 0; i < grants->n_members; i++)
+	{
+		Form_pg_auth_members grant = (Form_pg_auth_members) GETSTRUCT(
+			&grants->members[i]->tuple);
+
+		if (has_option(grant))
+			result = list_append_unique_oid(result, grant->roleid);
+	}
+	ReleaseSysCacheList(grants);
+
+	return result;
+}
+
+static List *
+add_implicit_role(List *roles, Oid role)
+{
+	return OidIsValid(DATABASE_OWNER_ROLE) &&
+				   role == syncmaster_database_owner()
+			   ? list_append_unique_oid(roles, DATABASE_OWNER_ROLE)
+			   : roles;
+}
+
+/*
+ * "role" and all whose rights it has without further ado.
+ */
+static List *
+inherited_roles(Oid role)
+{
+	List *roles = list_make1_oid(role);
+
+	/* the list grows meanwhile */
+	for (int i = 0; i < list_length(roles); i++)
+	{
+		Oid current = list_nth_oid(roles, i);
+
+		roles = add_implicit_role(
+			list_concat_unique_oid(roles,
+								   granted_roles(current, grant_inherits)),
+			current);
+	}
+	return roles;
+}
+
+/*
+ * "role" and all that a session of it can become by SET ROLE, with what it can
+ * grant itself as well.  Nobody but a superuser can grant a superuser.
+ */
+List *
+syncmaster_settable_roles(Oid role)
+{
+	List *roles = list_make1_oid(role);
+
+	for (int i = 0; i < list_length(roles); i++)
+	{
+		Oid current = list_nth_oid(roles, i);
+		ListCell *lc;
+
+		roles = add_implicit_role(
+			list_concat_unique_oid(roles,
+								   granted_roles(current, grant_allows_set)),
+			current);
+		foreach (lc, inherited_roles(current))
+		{
+			ListCell *granted;
+
+			foreach (granted,
+					 granted_roles(lfirst_oid(lc), grant_allows_granting))
+			{
+				if (!superuser_arg(lfirst_oid(granted)))
+					roles = list_append_unique_oid(roles, lfirst_oid(granted));
+			}
+		}
+	}
+	return roles;
+}
+
+/*
+ * "role" and all whose rights it has or can get by itself.
+ */
+List *
+syncmaster_usable_roles(Oid role)
+{
+	List *roles = NIL;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_settable_roles(role))
+		roles = list_concat_unique_oid(roles, inherited_roles(lfirst_oid(lc)));
+	return roles;
+}
+
+/*
+ * The services whose rights a role has or can get, as a sum.
+ */
+int
+syncmaster_usable_services(List *service_roles, Oid role)
+{
+	int services = 0;
+	ListCell *lc;
+
+	if (role == ACL_ID_PUBLIC)
+		return 0;
+	foreach (lc, syncmaster_usable_roles(role))
+		services |= syncmaster_services_of(service_roles, lfirst_oid(lc));
+	return services;
+}
