@@ -57,11 +57,15 @@ extern char *syncmaster_set_value(const CheckContext *context,
 								  const char *sequence, const char *table,
 								  const char *column);
 
+/* expression.c: Expressions that the catalogue holds for columns. */
+
+extern Node *syncmaster_stored_expression(Relation rel, AttrNumber attnum);
+extern char *syncmaster_expression_text(Relation rel, Node *expression);
+extern bool syncmaster_is_call_of(Node *expression, const char *function);
+
 /* One part of the comparison each. */
 extern void syncmaster_check_columns(CheckContext *context,
 									 const RelationInfo *relation, Oid relid);
-extern Node *syncmaster_stored_expression(Relation rel, AttrNumber attnum);
-extern char *syncmaster_expression_text(Relation rel, Node *expression);
 extern bool syncmaster_check_generated(CheckContext *context,
 									   const RelationInfo *relation,
 									   Relation rel, const ColumnInfo *column,

@@ -7,69 +7,18 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/heap.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
-#include "parser/parse_node.h"
-#include "parser/parse_relation.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
-#include "utils/syscache.h"
 
 #include "base/base.h"
 #include "check/check.h"
 #include "schema/schema.h"
-
-/*
- * What the catalogue holds as a column's default or generated expression.
- */
-Node *
-syncmaster_stored_expression(Relation rel, AttrNumber attnum)
-{
-	TupleConstr *constr = RelationGetDescr(rel)->constr;
-
-	for (int i = 0; constr != NULL && i < constr->num_defval; i++)
-	{
-		if (constr->defval[i].adnum == attnum)
-			return stringToNode(constr->defval[i].adbin);
-	}
-	return NULL;
-}
-
-char *
-syncmaster_expression_text(Relation rel, Node *expression)
-{
-	int save_nestlevel = syncmaster_enter_safe_settings();
-	char *text =
-		deparse_expression(expression,
-						   deparse_context_for(RelationGetRelationName(rel),
-											   RelationGetRelid(rel)),
-						   false, false);
-
-	syncmaster_leave_safe_settings(save_nestlevel);
-	return text;
-}
-
-static bool
-is_call_of(Node *expression, const char *function)
-{
-	FuncExpr *call = (FuncExpr *) expression;
-	char *name;
-
-	if (expression == NULL || !IsA(expression, FuncExpr) ||
-		get_func_namespace(call->funcid) != PG_CATALOG_NAMESPACE)
-		return false;
-	name = get_func_name(call->funcid);
-	return name != NULL && strcmp(name, function) == 0;
-}
 
 /*
  * Sequence that nextval() in a default takes its numbers from.
@@ -79,7 +28,7 @@ sequence_of_default(Node *expression)
 {
 	Node *argument;
 
-	if (!is_call_of(expression, "nextval"))
+	if (!syncmaster_is_call_of(expression, "nextval"))
 		return InvalidOid;
 	argument = linitial(((FuncExpr *) expression)->args);
 	if (!IsA(argument, Const) || ((Const *) argument)->constisnull)
@@ -291,10 +240,11 @@ check_now(CheckContext *context, const RelationInfo *relation, Relation rel,
 
 	/* a column of another type, which says it all, converts the value */
 	if (att->attgenerated == '\0' &&
-		is_call_of(att->atttypid == column->type && att->atttypmod < 0
-					   ? stored
-					   : strip_implicit_coercions(stored),
-				   "now"))
+		syncmaster_is_call_of(att->atttypid == column->type &&
+									  att->atttypmod < 0
+								  ? stored
+								  : strip_implicit_coercions(stored),
+							  "now"))
 		return;
 	finding = add_column_finding(
 		context, stored == NULL ? SEVERITY_ERROR : SEVERITY_WARNING, relation,

@@ -17,7 +17,7 @@
 #include "rows/rows.h"
 #include "schema/schema.h"
 
-/* health.c: What a person should look at. */
+/* health_finding.c: What the checks of the rows have in common. */
 
 typedef struct Health
 {
@@ -37,6 +37,7 @@ extern char *syncmaster_count(int64 count, const char *one, const char *many);
 extern char *syncmaster_list_ids(IdList *ids);
 
 /* One check, or a few that read the same tables. */
+extern void syncmaster_check_health_schema(Health *health);
 extern void syncmaster_check_runs(Health *health);
 extern void syncmaster_check_growth(Health *health);
 extern void syncmaster_check_schedules(Health *health);

@@ -44,30 +44,6 @@
 PG_FUNCTION_INFO_V1(syncmaster_preflight);
 
 /*
- * Add a row.
- */
-void
-syncmaster_report(Preflight *preflight, Severity severity, const char *subject,
-				  const char *message, const char *hint)
-{
-	syncmaster_add_finding(&preflight->findings, severity, NULL, subject,
-						   message, hint);
-}
-
-static bool
-has_errors(const Preflight *preflight)
-{
-	ListCell *lc;
-
-	foreach (lc, preflight->findings)
-	{
-		if (((Finding *) lfirst(lc))->severity == SEVERITY_ERROR)
-			return true;
-	}
-	return false;
-}
-
-/*
  * Can anything be upgraded here, in this session?
  */
 static void
@@ -132,34 +108,11 @@ check_versions(Preflight *preflight)
 		syncmaster_revision_problems(namespace, &preflight->revision));
 	syncmaster_newer_problem(&preflight->findings, namespace,
 							 &preflight->revision);
-	if (!has_errors(preflight) || preflight->revision.state == REVISION_KNOWN)
+	if (!syncmaster_has_errors(preflight) ||
+		preflight->revision.state == REVISION_KNOWN)
 		preflight->findings = list_concat(
 			preflight->findings,
 			syncmaster_shape_problems(namespace, &preflight->revision));
-}
-
-/*
- * Several tables or statements may lack the same right.
- */
-static void
-add_once(Preflight *preflight, List *problems)
-{
-	ListCell *lc;
-
-	foreach (lc, problems)
-	{
-		Finding *finding = lfirst(lc);
-		bool known = false;
-		ListCell *other;
-
-		foreach (other, preflight->findings)
-		{
-			known |= strcmp(((Finding *) lfirst(other))->message,
-							finding->message) == 0;
-		}
-		if (!known)
-			preflight->findings = lappend(preflight->findings, finding);
-	}
 }
 
 /*
@@ -192,7 +145,7 @@ check_rights(Preflight *preflight, const RevisionTarget *target)
 			syncmaster_effect_problems(&problems, context, lfirst(lc));
 		}
 	}
-	add_once(preflight, problems);
+	syncmaster_report_once(preflight, problems);
 }
 
 /*
@@ -430,7 +383,7 @@ syncmaster_preflight(PG_FUNCTION_ARGS)
 	syncmaster_parse_target(text, true, preflight.revision.number, &target);
 
 	check_versions(&preflight);
-	if (!has_errors(&preflight))
+	if (!syncmaster_has_errors(&preflight))
 		preflight.plan =
 			syncmaster_make_plan(&preflight.context, &preflight.revision,
 								 Max(target.number, preflight.revision.number));

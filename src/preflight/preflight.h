@@ -35,7 +35,7 @@ extern UpgradePlan *syncmaster_make_plan(const MigrationContext *context,
 										 int target);
 extern int64 syncmaster_relation_bytes(Oid relid);
 
-/* preflight.c: What stands in the way of an upgrade. */
+/* report.c: What a preflight has found so far. */
 
 typedef struct Preflight
 {
@@ -48,6 +48,10 @@ typedef struct Preflight
 extern void syncmaster_report(Preflight *preflight, Severity severity,
 							  const char *subject, const char *message,
 							  const char *hint);
+extern bool syncmaster_has_errors(const Preflight *preflight);
+extern void syncmaster_report_once(Preflight *preflight, List *problems);
+
+/* Checks of the preflight: disk.c, preflight_objects.c */
 
 extern void syncmaster_check_disk(Preflight *preflight);
 extern void syncmaster_check_objects(Preflight *preflight);

@@ -1,0 +1,121 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_finding.c
+ *	  What the checks of the rows have in common: tables that cannot be
+ *	  looked at, and limits, counts and ids as text.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "base/base.h"
+#include "health/health.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
+
+/* Of a longer list of ids, the first ones are named. */
+#define MAX_IDS_LISTED 10
+
+/*
+ * A table that is not there: does a later revision make it, or is it lost?
+ */
+static void
+report_missing(Health *health, const char *check_name, const char *table)
+{
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		int revision = syncmaster_relations[i].revision;
+
+		if (strcmp(syncmaster_relations[i].name, table) != 0 ||
+			revision <= health->revision.number)
+			continue;
+		syncmaster_add_finding(
+			&health->findings, SEVERITY_INFO, check_name, table,
+			psprintf("was not looked at: table \"%s\" comes with revision %s",
+					 table, syncmaster_revision_id(revision)),
+			"SELECT syncmaster_upgrade('head') makes it.");
+		return;
+	}
+	syncmaster_add_finding(
+		&health->findings, SEVERITY_WARNING, check_name, table,
+		psprintf("was not looked at: table \"%s\" is missing", table),
+		"SELECT * FROM syncmaster_check() says what can be done.");
+}
+
+/*
+ * Was a table opened?  If not, say why a check is left out.
+ */
+bool
+syncmaster_may_look(Health *health, const char *check_name, const char *table,
+					AppTableState state)
+{
+	switch (state)
+	{
+		case APP_TABLE_OPEN:
+			return true;
+		case APP_TABLE_MISSING:
+			report_missing(health, check_name, table);
+			break;
+		case APP_TABLE_LOCKED:
+			syncmaster_add_finding(
+				&health->findings, SEVERITY_WARNING, check_name, table,
+				psprintf("was not looked at: table \"%s\" is locked", table),
+				"Ask again later.");
+			break;
+		case APP_TABLE_UNREADABLE:
+			syncmaster_add_finding(
+				&health->findings, SEVERITY_WARNING, check_name, table,
+				psprintf("was not looked at: table \"%s\" is not as it "
+						 "should be, or is distributed",
+						 table),
+				"SELECT * FROM syncmaster_check() says what differs.");
+			break;
+	}
+	return false;
+}
+
+/*
+ * The table could be looked at, but what leads to its rows could not.
+ */
+void
+syncmaster_add_locked_index(Health *health, const char *check_name,
+							const char *table)
+{
+	syncmaster_add_finding(
+		&health->findings, SEVERITY_WARNING, check_name, table,
+		psprintf("was not looked at: an index of table \"%s\" is locked",
+				 table),
+		"Ask again later.");
+}
+
+TimestampTz
+syncmaster_ago(const Health *health, int seconds)
+{
+	return health->now - (int64) seconds * USECS_PER_SEC;
+}
+
+/*
+ * The value of a setting, as a person would write it, and its name.
+ */
+const char *
+syncmaster_limit_text(const char *setting)
+{
+	return psprintf("%s (%s)", GetConfigOptionByName(setting, NULL, false),
+					setting);
+}
+
+char *
+syncmaster_count(int64 count, const char *one, const char *many)
+{
+	return psprintf("%lld %s", (long long) count, count == 1 ? one : many);
+}
+
+char *
+syncmaster_list_ids(IdList *ids)
+{
+	return syncmaster_ids_to_text(ids, MAX_IDS_LISTED);
+}

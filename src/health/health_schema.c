@@ -1,0 +1,162 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_schema.c
+ *	  Whether the schema is as its revision says.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+
+#include "base/base.h"
+#include "check/check.h"
+#include "engine/engine.h"
+#include "health/health.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
+#include "settings.h"
+
+/* Milliseconds that the comparison of the schema may wait for a lock. */
+#define MAX_WAIT 100
+
+/*
+ * Lock a table as the comparison of the schema does, but do not wait for it.
+ */
+static bool
+try_lock(Health *health, const RelationInfo *relation)
+{
+	Oid relid = syncmaster_relation_oid(relation, health->extension.namespace);
+
+	return !OidIsValid(relid) ||
+		   ConditionalLockRelationOid(relid, AccessShareLock) ||
+		   syncmaster_may_look(health, "schema", relation->name,
+							   APP_TABLE_LOCKED);
+}
+
+/*
+ * Missing extra indexes are a choice while the setting says so.
+ */
+static void
+report_indexes(Health *health, List *names)
+{
+	StringInfoData list;
+	ListCell *lc;
+
+	if (names == NIL)
+		return;
+	initStringInfo(&list);
+	foreach (lc, names)
+	{
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
+						 (const char *) lfirst(lc));
+	}
+	syncmaster_add_finding(
+		&health->findings,
+		syncmaster_create_indexes_enabled ? SEVERITY_WARNING : SEVERITY_INFO,
+		"indexes", "extra indexes",
+		psprintf("%s: %s",
+				 syncmaster_count(list_length(names),
+								  "is missing or not as it should be",
+								  "are missing or not as they should be"),
+				 list.data),
+		"SELECT * FROM syncmaster_create_indexes() builds them.");
+}
+
+/*
+ * SubtransactionBody: the comparison, which asks for locks on sequences and on
+ * whatever else belongs to the tables.
+ */
+static void
+compare_schema(void *argument)
+{
+	CheckContext *context = argument;
+	int save_nestlevel = NewGUCNestLevel();
+
+	if (LockTimeout == 0 || LockTimeout > MAX_WAIT)
+		(void) set_config_option("lock_timeout", psprintf("%d", MAX_WAIT),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+	syncmaster_begin_check(context);
+	syncmaster_check_schema(context);
+	AtEOXact_GUC(false, save_nestlevel);
+}
+
+/*
+ * Schema, extension and library out of step, in short.
+ */
+void
+syncmaster_check_health_schema(Health *health)
+{
+	CheckContext context;
+	Finding *first = NULL;
+	List *indexes = NIL;
+	int errors = 0;
+	int warnings = 0;
+	ErrorData *error;
+	ListCell *lc;
+
+	/* if that is locked, all tables are taken to be due */
+	health->revision.number = REVISION_HEAD;
+	if (!try_lock(health, &syncmaster_version_relation))
+		return;
+	syncmaster_read_revision(health->extension.namespace, &health->revision);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		if (!try_lock(health, &syncmaster_relations[i]))
+			return;
+	}
+
+	error = syncmaster_try(compare_schema, &context);
+	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+	{
+		syncmaster_add_finding(
+			&health->findings, SEVERITY_WARNING, "schema",
+			health->extension.namespace_name,
+			"was not looked at: something that belongs to a table is locked",
+			"Ask again later.");
+		return;
+	}
+	if (error != NULL)
+		ReThrowError(error);
+	foreach (lc, context.findings)
+	{
+		Finding *difference = lfirst(lc);
+
+		if (syncmaster_is_extra_index(difference->subject))
+		{
+			indexes = lappend(indexes, (char *) difference->subject);
+			continue;
+		}
+		if (difference->severity == SEVERITY_INFO)
+			continue;
+		if (first == NULL || difference->severity < first->severity)
+			first = difference;
+		if (difference->severity == SEVERITY_ERROR)
+			errors++;
+		else
+			warnings++;
+	}
+	if (first != NULL)
+		syncmaster_add_finding(
+			&health->findings, errors > 0 ? SEVERITY_ERROR : SEVERITY_WARNING,
+			"schema", context.schema,
+			psprintf("is not as its revision says: %s, %s; first, %s \"%s\" %s",
+					 syncmaster_count(errors, "error", "errors"),
+					 syncmaster_count(warnings, "warning", "warnings"),
+					 first->kind, first->subject, first->message),
+			"SELECT * FROM syncmaster_check() lists them, with SQL that mends "
+			"them.");
+	else if (health->revision.state == REVISION_KNOWN &&
+			 !syncmaster_is_in_step(&health->extension, &health->revision))
+		syncmaster_add_finding(
+			&health->findings, SEVERITY_WARNING, "schema", context.schema,
+			psprintf("is at revision %s, the extension at version %s, the "
+					 "library at %s",
+					 health->revision.id, health->extension.version,
+					 SYNCMASTER_VERSION),
+			"SELECT syncmaster_full_version() says what to do.");
+	report_indexes(health, indexes);
+}
