@@ -190,7 +190,7 @@ SELECT count(*) > 0 AS granted
 FROM syncmaster_grant('regress_creator', 'scheduler');
 CREATE ROLE regress_outsider;
 GRANT regress_creator TO regress_outsider;
-ALTER ROLE regress_creator CREATEROLE REPLICATION;
+ALTER ROLE regress_creator REPLICATION;
 ALTER TABLE celery_taskmeta OWNER TO regress_creator;
 ALTER TABLE "group" OWNER TO regress_creator;
 ALTER SCHEMA public OWNER TO regress_creator;

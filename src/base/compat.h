@@ -255,6 +255,26 @@ grant_allows_granting(Form_pg_auth_members grant)
 }
 
 /*
+ * 18 runs AFTER triggers as the role that was at work when they were queued,
+ * which in the cascade of a foreign key is the owner of the referring table.
+ * Before, it is whoever deletes from the table that is referred to.
+ */
+static inline bool
+cascades_run_as_caller(void)
+{
+	return PG_VERSION_NUM < 180000;
+}
+
+/* 16 keeps grants of a role by different grantors apart. */
+#define GRANTS_HAVE_GRANTORS (PG_VERSION_NUM >= 160000)
+
+/*
+ * Up to 15, a role with CREATEROLE can grant itself all roles but superusers;
+ * from 16 on, those that it was granted WITH ADMIN OPTION.
+ */
+#define CREATEROLE_GRANTS_ALL (PG_VERSION_NUM < 160000)
+
+/*
  * Tell the executor of the one table that is updated, and of the columns.
  * Permissions, with those columns, moved out of the entry in 16; 18 asks which
  * entries survive pruning.

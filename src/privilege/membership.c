@@ -19,6 +19,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_auth_members.h"
 #include "catalog/pg_authid.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -144,4 +145,40 @@ syncmaster_usable_services(List *service_roles, Oid role)
 	foreach (lc, syncmaster_usable_roles(role))
 		services |= syncmaster_services_of(service_roles, lfirst_oid(lc));
 	return services;
+}
+
+/*
+ * The commands that take a role from a member that was granted it directly; NULL
+ * if none was, or none that is of use.  Another grantor than the bootstrap
+ * superuser has to be named.
+ */
+char *
+syncmaster_revoke_membership(Oid role, Oid member)
+{
+	CatCList *grants = SearchSysCacheList1(AUTHMEMMEMROLE,
+										   ObjectIdGetDatum(member));
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < grants->n_members; i++)
+	{
+		Form_pg_auth_members grant = (Form_pg_auth_members) GETSTRUCT(
+			&grants->members[i]->tuple);
+
+		if (grant->roleid != role ||
+			!(grant_inherits(grant) || grant_allows_set(grant) ||
+			  grant_allows_granting(grant)))
+			continue;
+		appendStringInfo(&sql, "%sREVOKE %s FROM %s", sql.len > 0 ? "; " : "",
+						 syncmaster_quoted_role(role),
+						 syncmaster_quoted_role(member));
+		if (GRANTS_HAVE_GRANTORS && grant->grantor != BOOTSTRAP_SUPERUSERID)
+			appendStringInfo(&sql, " GRANTED BY %s",
+							 syncmaster_quoted_role(grant->grantor));
+		if (GRANTS_HAVE_GRANTORS && grant_allows_granting(grant))
+			appendStringInfoString(&sql, " CASCADE");
+	}
+	ReleaseSysCacheList(grants);
+
+	return sql.len > 0 ? sql.data : NULL;
 }

@@ -110,10 +110,15 @@ static const Need needs[] = {
 	{SERVICE_MONITOR, METRICS_VIEW, ACL_SELECT, {NULL}},
 };
 
-/* whose content a service unpickles */
-static const char *const pickled_tables[] = {"apscheduler_jobs",
-											 "celery_taskmeta",
-											 "celery_tasksetmeta"};
+/* A column whose content a service unpickles, which runs what is in it. */
+static const struct
+{
+	const char *table;
+	const char *column;
+	int services;
+} pickles[] = {{"apscheduler_jobs", "job_state", SERVICE_SCHEDULER},
+			   {"celery_taskmeta", "result", SERVICE_WORKER},
+			   {"celery_tasksetmeta", "result", SERVICE_WORKER}};
 
 /* in PostgreSQL's order; a privilege that this major lacks is 0 */
 static const struct
@@ -158,6 +163,28 @@ syncmaster_needed(const Securable *object, int services)
 			privileges |= object->needed[i];
 	}
 	return privileges;
+}
+
+/*
+ * The services as which somebody with these privileges can run code, by putting
+ * a pickle into a table or code behind it: a trigger, or, up to 17, a table of
+ * his own that refers to this one.  Their functions run with the rights of
+ * whoever writes the table, be it a service or, through a foreign key of
+ * SyncMaster's, the owner.  Deleting a row can put nothing in.
+ */
+int
+syncmaster_services_open_to(const Securable *object, AclMode privileges)
+{
+	AclMode code = ACL_TRIGGER |
+				   (cascades_run_as_caller() ? ACL_REFERENCES : 0);
+	int services = 0;
+
+	if (object->is_table && (privileges & code) != 0)
+		services |= UNPICKLING_SERVICES;
+	if ((privileges & (ACL_INSERT | ACL_UPDATE)) != 0)
+		services |= object->unpickled_by;
+
+	return services;
 }
 
 /*
@@ -252,11 +279,12 @@ make_relation(const char *type, const char *keyword, Oid relid)
 							form->relowner);
 	object->acl = copy_acl(RELOID, tuple, Anum_pg_class_relacl);
 	ReleaseSysCache(tuple);
-	for (int i = 0; i < (int) lengthof(pickled_tables); i++)
+	for (int i = 0; i < (int) lengthof(pickles); i++)
 	{
-		if (strcmp(pickled_tables[i], name) == 0)
-			object->pickled = true;
+		if (strcmp(pickles[i].table, name) == 0)
+			object->unpickled_by = pickles[i].services;
 	}
+	object->is_table = strcmp(type, "table") == 0;
 	enter_needs(object, name, NULL);
 
 	return object;
@@ -286,7 +314,13 @@ add_columns(List **objects, const Securable *table, Oid relid)
 									psprintf("%s.%s", table->name, column),
 									table->target, table->owner);
 			object->column = quote_identifier(column);
-			object->pickled = table->pickled;
+			for (int i = 0; i < (int) lengthof(pickles); i++)
+			{
+				if (strcmp(pickles[i].table, table->name) == 0 &&
+					strcmp(pickles[i].column, column) == 0)
+					object->unpickled_by = pickles[i].services;
+			}
+			object->is_table = table->is_table;
 			object->acl = copy_acl(ATTNUM, tuple, Anum_pg_attribute_attacl);
 			enter_needs(object, table->name, column);
 			if (object->acl != NULL || syncmaster_needed(object, ~0) != 0)
@@ -312,6 +346,7 @@ add_table(List **objects, Oid relid)
 		Securable *sequence = make_relation("sequence", "SEQUENCE",
 											lfirst_oid(lc));
 
+		sequence->is_serial = true;
 		for (int i = 0; i < NUM_SERVICES; i++)
 		{
 			if (table->needed[i] & ACL_INSERT)

@@ -34,6 +34,9 @@ extern void syncmaster_extend_grants(const MigrationContext *context);
 
 #define NUM_SERVICES 4
 
+/* services that unpickle what they find */
+#define UNPICKLING_SERVICES (SERVICE_SCHEDULER | SERVICE_WORKER)
+
 /* A role that was granted services. */
 typedef struct ServiceRole
 {
@@ -59,6 +62,7 @@ extern char *syncmaster_forget_service(const MigrationContext *context,
 extern List *syncmaster_settable_roles(Oid role);
 extern List *syncmaster_usable_roles(Oid role);
 extern int syncmaster_usable_services(List *service_roles, Oid role);
+extern char *syncmaster_revoke_membership(Oid role, Oid member);
 
 /* privilege.c: What each service needs, and what roles have. */
 
@@ -72,7 +76,9 @@ typedef struct Securable
 	Oid owner;
 	Acl *acl; /* NULL if nobody but the owner was granted anything */
 	AclMode needed[NUM_SERVICES];
-	bool pickled;	   /* a service unpickles, and so runs, what is in it */
+	int unpickled_by;  /* services that unpickle, and so run, what is in it */
+	bool is_table;	   /* or a column of one */
+	bool is_serial;	   /* a sequence that has its owner from its table */
 	bool is_schema;	   /* which need not be SyncMaster's alone */
 	bool of_extension; /* its owner is whoever installed that */
 } Securable;
@@ -80,9 +86,47 @@ typedef struct Securable
 extern List *syncmaster_table_securables(Oid relid);
 extern List *syncmaster_securables(Oid namespace);
 extern AclMode syncmaster_needed(const Securable *object, int services);
+extern int syncmaster_services_open_to(const Securable *object,
+									   AclMode privileges);
 extern AclMode syncmaster_held(const Securable *object, Oid role);
 extern void syncmaster_append_privileges(StringInfo text, AclMode privileges,
 										 const char *column,
 										 const char *suffix);
+
+/* privilege_list.c: syncmaster_privileges() */
+
+/* in the order in which they are listed */
+#define STATE_DANGEROUS SEVERITY_ERROR
+#define STATE_MISSING SEVERITY_WARNING
+#define STATE_EXCESS SEVERITY_INFO
+#define STATE_GRANTED SEVERITY_NONE
+
+#define UNPICKLED "a service unpickles what is in the table, which runs code"
+
+typedef struct PrivilegeList
+{
+	MigrationContext context;
+	Oid extension_owner;
+	List *roles; /* of ServiceRole */
+	List *objects;
+	List *powers;	/* of Power: what a role can do that its members can, too */
+	List *findings; /* of PrivilegeFinding */
+} PrivilegeList;
+
+extern const char *syncmaster_role_name(Oid role);
+extern const char *syncmaster_quoted_role(Oid role);
+extern void syncmaster_add_privilege(PrivilegeList *list, Severity state,
+									 Oid role, const char *object_type,
+									 const char *object_name,
+									 const char *privilege, const char *reason,
+									 const char *fix);
+
+/* power.c: What roles can do beyond a service's rights, and who can act as them. */
+
+extern bool syncmaster_is_entitled(const PrivilegeList *list, Oid role);
+extern void syncmaster_add_power(PrivilegeList *list, Severity state, Oid role,
+								 int services, bool attribute,
+								 const char *reason);
+extern void syncmaster_list_powers(PrivilegeList *list);
 
 #endif /* SYNCMASTER_PRIVILEGE_H */

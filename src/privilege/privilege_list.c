@@ -26,21 +26,6 @@
 
 #define PRIVILEGES_NATTS 8
 
-/* with any of them one can put something into a table, at least by a trigger */
-#define WRITE_PRIVILEGES \
-	(ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE | ACL_TRIGGER)
-
-/* services that unpickle what they find */
-#define UNPICKLING_SERVICES (SERVICE_SCHEDULER | SERVICE_WORKER)
-
-#define UNPICKLED "a service unpickles what is in the table, which runs code"
-
-/* in the order in which they are listed */
-#define STATE_DANGEROUS SEVERITY_ERROR
-#define STATE_MISSING SEVERITY_WARNING
-#define STATE_EXCESS SEVERITY_INFO
-#define STATE_GRANTED SEVERITY_NONE
-
 static const char *const state_names[] = {"dangerous", "missing", "excess",
 										  "granted"};
 
@@ -53,50 +38,26 @@ typedef struct PrivilegeFinding
 	const char *privilege;
 } PrivilegeFinding;
 
-typedef struct PrivilegeList
-{
-	MigrationContext context;
-	Oid extension_owner;
-	List *roles; /* of ServiceRole */
-	List *objects;
-	List *findings; /* of PrivilegeFinding */
-} PrivilegeList;
-
-/* A role whose members have more than a service needs. */
-typedef struct Power
-{
-	const char *role;
-	bool writes;
-	const char *reason;
-} Power;
-
-/* Those that are not there on older majors are passed over. */
-static const Power powers[] = {
-	{"pg_read_all_data", false, "it can read all tables"},
-	{"pg_write_all_data", true, "it can write all tables, and " UNPICKLED},
-	{"pg_read_server_files", false, "it can read all of the server's files"},
-	{"pg_write_server_files", true, "it can become a superuser"},
-	{"pg_execute_server_program", true, "it can become a superuser"},
-};
-
 PG_FUNCTION_INFO_V1(syncmaster_privileges);
 
-static const char *
-role_name(Oid role)
+const char *
+syncmaster_role_name(Oid role)
 {
 	return role == ACL_ID_PUBLIC ? "PUBLIC" : GetUserNameFromId(role, false);
 }
 
-static const char *
-quoted_role(Oid role)
+const char *
+syncmaster_quoted_role(Oid role)
 {
-	return role == ACL_ID_PUBLIC ? "PUBLIC" : quote_identifier(role_name(role));
+	return role == ACL_ID_PUBLIC ? "PUBLIC"
+								 : quote_identifier(syncmaster_role_name(role));
 }
 
-static void
-add_row(PrivilegeList *list, Severity state, Oid role, const char *object_type,
-		const char *object_name, const char *privilege, const char *reason,
-		const char *fix)
+void
+syncmaster_add_privilege(PrivilegeList *list, Severity state, Oid role,
+						 const char *object_type, const char *object_name,
+						 const char *privilege, const char *reason,
+						 const char *fix)
 {
 	int services = syncmaster_services_of(list->roles, role);
 	PrivilegeFinding *row = palloc0(sizeof(PrivilegeFinding));
@@ -106,7 +67,7 @@ add_row(PrivilegeList *list, Severity state, Oid role, const char *object_type,
 	row->finding.subject = object_name;
 	row->finding.message = reason;
 	row->finding.fix = fix;
-	row->role = role_name(role);
+	row->role = syncmaster_role_name(role);
 	row->services = syncmaster_services_text(services);
 	row->privilege = privilege;
 	list->findings = lappend(list->findings, row);
@@ -140,11 +101,12 @@ list_missing(PrivilegeList *list, const Securable *object)
 			(object->is_schema &&
 			 has_schema_usage(list->context.namespace, entry->role)))
 			continue;
-		add_row(list, STATE_MISSING, entry->role, object->type, object->name,
-				privileges_text(missing, NULL, ""), "the service needs it",
-				psprintf("GRANT %s ON %s TO %s",
-						 privileges_text(missing, object->column, ""),
-						 object->target, quoted_role(entry->role)));
+		syncmaster_add_privilege(
+			list, STATE_MISSING, entry->role, object->type, object->name,
+			privileges_text(missing, NULL, ""), "the service needs it",
+			psprintf("GRANT %s ON %s TO %s",
+					 privileges_text(missing, object->column, ""),
+					 object->target, syncmaster_quoted_role(entry->role)));
 	}
 }
 
@@ -157,7 +119,7 @@ revoke_command(const PrivilegeList *list, const Securable *object,
 			   const AclItem *item, AclMode excess, int services)
 {
 	StringInfoData needed;
-	const char *role = quoted_role(item->ai_grantee);
+	const char *role = syncmaster_quoted_role(item->ai_grantee);
 	char *sql =
 		psprintf("REVOKE %s ON %s FROM %s%s",
 				 privileges_text(excess, object->column, ""), object->target,
@@ -183,6 +145,18 @@ revoke_command(const PrivilegeList *list, const Securable *object,
 	return sql;
 }
 
+static const char *
+danger_reason(const Securable *object, AclMode privileges)
+{
+	if (object->unpickled_by != 0 &&
+		(privileges & (ACL_INSERT | ACL_UPDATE)) != 0)
+		return UNPICKLED;
+	return privileges & ACL_TRIGGER
+			   ? "its triggers run with the rights of whoever writes the table"
+			   : "triggers of a table that refers to this one run with the "
+				 "rights of whoever deletes from it";
+}
+
 /*
  * What a role has on an object and does not need, or what it could hand on.
  */
@@ -196,59 +170,73 @@ list_excess(PrivilegeList *list, const Securable *object, const AclItem *item)
 						 ? privileges & ~syncmaster_needed(object, services)
 						 : privileges;
 	AclMode options = ACLITEM_GET_GOPTIONS(*item) & ~excess;
+	int open_to;
 	bool dangerous;
 
 	/* whoever uses other tables in the schema needs that */
 	if (object->is_schema)
 		excess &= ACL_CREATE;
-	dangerous = object->pickled && (excess & WRITE_PRIVILEGES) != 0;
+	open_to = syncmaster_services_open_to(object, excess) & ~services;
+	dangerous = open_to != 0;
 
 	if (excess != 0)
-		add_row(list, dangerous ? STATE_DANGEROUS : STATE_EXCESS,
-				item->ai_grantee, object->type, object->name,
-				privileges_text(excess, NULL, ""),
-				dangerous			? UNPICKLED
-				: !by_owner			? psprintf("it was granted by role \"%s\"",
-											   role_name(item->ai_grantor))
-				: object->is_schema ? "what it makes there may be taken for "
-									  "what the services mean"
-				: services == 0		? "the role has no service"
-									: "the service does not need it",
-				by_owner
-					? revoke_command(list, object, item, excess, services)
-					: psprintf("REVOKE GRANT OPTION FOR %s ON %s FROM %s "
-							   "CASCADE",
-							   privileges_text(excess, object->column, ""),
-							   object->target, quoted_role(item->ai_grantor)));
+		syncmaster_add_privilege(
+			list, dangerous ? STATE_DANGEROUS : STATE_EXCESS, item->ai_grantee,
+			object->type, object->name, privileges_text(excess, NULL, ""),
+			dangerous			? danger_reason(object, excess)
+			: !by_owner			? psprintf("it was granted by role \"%s\"",
+										   syncmaster_role_name(item->ai_grantor))
+			: object->is_schema ? "what it makes there may be taken for "
+								  "what the services mean"
+			: services == 0		? "the role has no service"
+								: "the service does not need it",
+			by_owner ? revoke_command(list, object, item, excess, services)
+					 : psprintf("REVOKE GRANT OPTION FOR %s ON %s FROM %s "
+								"CASCADE",
+								privileges_text(excess, object->column, ""),
+								object->target,
+								syncmaster_quoted_role(item->ai_grantor)));
+	if (dangerous && item->ai_grantee != ACL_ID_PUBLIC)
+		syncmaster_add_power(list, STATE_DANGEROUS, item->ai_grantee, open_to,
+							 false, NULL);
 	if (options != 0 && !object->is_schema)
-		add_row(list, STATE_EXCESS, item->ai_grantee, object->type,
-				object->name,
-				privileges_text(options, NULL, " WITH GRANT OPTION"),
-				"it can hand on what it has",
-				psprintf("REVOKE GRANT OPTION FOR %s ON %s FROM %s CASCADE",
-						 privileges_text(options, object->column, ""),
-						 object->target, quoted_role(item->ai_grantee)));
+		syncmaster_add_privilege(
+			list, STATE_EXCESS, item->ai_grantee, object->type, object->name,
+			privileges_text(options, NULL, " WITH GRANT OPTION"),
+			"it can hand on what it has",
+			psprintf("REVOKE GRANT OPTION FOR %s ON %s FROM %s CASCADE",
+					 privileges_text(options, object->column, ""),
+					 object->target, syncmaster_quoted_role(item->ai_grantee)));
 }
 
 /*
- * A service that owns it, while another role owns the tables, as when Celery
- * made its own.
+ * A role that owns it, while another role owns the tables, as when Celery made
+ * its own.  Who owns the schema may drop what is in it and make it again; the
+ * database's owner, who owns "public" by way of pg_database_owner, is listed
+ * with the database.
  */
 static void
 list_ownership(PrivilegeList *list, const Securable *object)
 {
-	const char *owner = quoted_role(list->context.owner);
-	bool is_table = strcmp(object->type, "table") == 0;
+	Oid owner = object->owner;
+	bool sequence = strcmp(object->type, "sequence") == 0;
+	Severity state = sequence ? STATE_EXCESS : STATE_DANGEROUS;
 
-	if ((!is_table && !object->is_schema) ||
-		object->owner == list->context.owner || superuser_arg(object->owner) ||
-		syncmaster_services_of(list->roles, object->owner) == 0)
+	if (object->column != NULL || object->is_serial || object->of_extension ||
+		owner == DATABASE_OWNER_ROLE || syncmaster_is_entitled(list, owner))
 		return;
-	add_row(list, object->pickled ? STATE_DANGEROUS : STATE_EXCESS,
-			object->owner, object->type, object->name, "OWNER",
-			object->pickled ? UNPICKLED
-							: "a service needs none of an owner's rights",
-			psprintf("ALTER %s OWNER TO %s", object->target, owner));
+	syncmaster_add_privilege(
+		list, state, owner, object->type, object->name, "OWNER",
+		object->is_schema ? "it can drop tables and make others of their names"
+		: sequence		  ? "a service that counts with it depends on the role"
+		: object->unpickled_by != 0
+			? UNPICKLED
+			: "its triggers run with the rights of whoever writes the table",
+		psprintf("ALTER %s OWNER TO %s", object->target,
+				 syncmaster_quoted_role(list->context.owner)));
+	if (state == STATE_DANGEROUS)
+		syncmaster_add_power(list, state, owner, UNPICKLING_SERVICES, false,
+							 NULL);
 }
 
 static void
@@ -271,199 +259,6 @@ list_object(PrivilegeList *list, const Securable *object)
 	}
 }
 
-static bool
-is_direct_member(Oid member, Oid role)
-{
-	Oid types[] = {OIDOID, OIDOID};
-	Datum values[] = {ObjectIdGetDatum(role), ObjectIdGetDatum(member)};
-
-	return syncmaster_query("SELECT roleid FROM pg_auth_members "
-							"WHERE roleid = $1 AND member = $2",
-							2, types, values) != NIL;
-}
-
-static void
-list_membership(PrivilegeList *list, Oid member, Oid role, bool dangerous,
-				const char *reason)
-{
-	if (!OidIsValid(role) || role == member ||
-		!is_member_of_role_nosuper(member, role))
-		return;
-	add_row(list, dangerous ? STATE_DANGEROUS : STATE_EXCESS, member, "role",
-			role_name(role), "MEMBER", reason,
-			is_direct_member(member, role)
-				? psprintf("REVOKE %s FROM %s", quoted_role(role),
-						   quoted_role(member))
-				: NULL);
-}
-
-static char *
-revoke_calls(const PrivilegeList *list, const ServiceRole *entry)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	for (int service = 1; service < 1 << NUM_SERVICES; service <<= 1)
-	{
-		if (entry->services & service)
-			appendStringInfo(&sql, "%sSELECT %s(%s, %s)",
-							 sql.len > 0 ? "; " : "",
-							 quote_qualified_identifier(list->context.schema,
-														"syncmaster_revoke"),
-							 quote_literal_cstr(role_name(entry->role)),
-							 quote_literal_cstr(
-								 syncmaster_services_text(service)));
-	}
-	return sql.data;
-}
-
-/*
- * Attributes that lead to other roles' rights.
- */
-static void
-list_attributes(PrivilegeList *list, Oid role)
-{
-	static const char *const names[] = {"CREATEROLE", "REPLICATION"};
-	static const char *const reasons[] = {
-		"it can make itself a member of other roles, up to 15 of any but "
-		"superusers",
-		"it can read the whole cluster"};
-	char **row = linitial(
-		syncmaster_query_oid("SELECT rolcreaterole, rolreplication "
-							 "FROM pg_roles WHERE oid = $1",
-							 role));
-
-	for (int i = 0; i < (int) lengthof(names); i++)
-	{
-		if (row[i][0] == 't')
-			add_row(list, i == 0 ? STATE_DANGEROUS : STATE_EXCESS, role, "role",
-					role_name(role), names[i], reasons[i],
-					psprintf("ALTER ROLE %s NO%s", quoted_role(role),
-							 names[i]));
-	}
-}
-
-/*
- * The owner of the database may migrate, which makes and drops tables, and from
- * 15 on owns the schema public.
- */
-static void
-list_database_owner(PrivilegeList *list, Oid role)
-{
-	Oid owner = syncmaster_database_owner();
-
-	if (owner == list->context.owner)
-		return;
-	if (role == owner)
-		add_row(list, STATE_DANGEROUS, role, "database",
-				get_database_name(MyDatabaseId), "OWNER",
-				"it can drop and make tables",
-				psprintf("ALTER DATABASE %s OWNER TO %s",
-						 quote_identifier(get_database_name(MyDatabaseId)),
-						 quoted_role(list->context.owner)));
-	list_membership(list, role, owner, true,
-					"it owns the database, and can drop and make tables");
-}
-
-/*
- * What a role with services is beyond them.
- */
-static void
-list_role(PrivilegeList *list, const ServiceRole *entry)
-{
-	Oid owner = list->context.owner;
-	ListCell *lc;
-
-	for (int service = 1; service < 1 << NUM_SERVICES; service <<= 1)
-	{
-		if (entry->services & service)
-			add_row(list, STATE_GRANTED, entry->role, "service",
-					syncmaster_services_text(service), NULL, NULL, NULL);
-	}
-	if (superuser_arg(entry->role))
-	{
-		add_row(list, STATE_DANGEROUS, entry->role, "role",
-				role_name(entry->role), "SUPERUSER", "it can do everything",
-				psprintf("ALTER ROLE %s NOSUPERUSER",
-						 quoted_role(entry->role)));
-		return;
-	}
-	if (entry->role == owner)
-		add_row(list, STATE_DANGEROUS, owner, "role", role_name(owner), "OWNER",
-				"it owns the tables and can do everything with them",
-				revoke_calls(list, entry));
-
-	list_membership(list, entry->role, owner, true,
-					"it can do everything with the tables");
-	list_database_owner(list, entry->role);
-	list_attributes(list, entry->role);
-	for (int i = 0; i < (int) lengthof(powers); i++)
-		list_membership(list, entry->role, get_role_oid(powers[i].role, true),
-						powers[i].writes, powers[i].reason);
-	foreach (lc, list->roles)
-	{
-		const ServiceRole *other = lfirst(lc);
-		int more = other->services & ~entry->services;
-
-		if (more != 0)
-			list_membership(list, entry->role, other->role,
-							(more & UNPICKLING_SERVICES) != 0,
-							psprintf("it has the rights of service %s as well",
-									 syncmaster_services_text(more)));
-	}
-}
-
-/*
- * Members of a role, at whatever distance, that are none of the services, and
- * not entitled to everything anyway.
- */
-static void
-list_members(PrivilegeList *list, Oid role, bool dangerous, const char *reason)
-{
-	ListCell *lc;
-
-	if (!OidIsValid(role))
-		return;
-	foreach (lc, syncmaster_query_oid("SELECT oid FROM pg_roles "
-									  "WHERE NOT rolsuper AND oid <> $1 "
-									  "AND rolname NOT LIKE 'pg\\_%' "
-									  "AND pg_has_role(oid, $1, 'MEMBER') "
-									  "ORDER BY rolname",
-									  role))
-	{
-		char **row = lfirst(lc);
-		Oid member = atooid(row[0]);
-
-		if (!has_privs_of_role(member, list->context.owner) &&
-			syncmaster_services_of(list->roles, member) == 0)
-			list_membership(list, member, role, dangerous, reason);
-	}
-}
-
-/*
- * Roles without a service that have the rights of one, or on all tables.
- */
-static void
-list_outsiders(PrivilegeList *list)
-{
-	ListCell *lc;
-
-	list_members(list, get_role_oid("pg_write_all_data", true), true,
-				 "it can write all tables, and " UNPICKLED);
-	list_members(list, get_role_oid("pg_read_all_data", true), false,
-				 "it can read all tables");
-	foreach (lc, list->roles)
-	{
-		const ServiceRole *entry = lfirst(lc);
-
-		if (!superuser_arg(entry->role))
-			list_members(list, entry->role,
-						 (entry->services & UNPICKLING_SERVICES) != 0,
-						 psprintf("it has the rights of service %s",
-								  syncmaster_services_text(entry->services)));
-	}
-}
-
 /*
  * Who keeps which role has which service, and is not to be believed.
  */
@@ -475,14 +270,16 @@ list_distrust(PrivilegeList *list)
 	if (!OidIsValid(relid) ||
 		syncmaster_service_distrust(&list->context, relid) == NULL)
 		return;
-	add_row(list, STATE_DANGEROUS, syncmaster_relation_owner(relid), "table",
-			SERVICE_NAME, "OWNER",
-			"it is not trusted to tell who has which service, so that nobody "
-			"has one",
-			psprintf("SELECT %s(%s)",
-					 quote_qualified_identifier(list->context.schema,
-												"syncmaster_set_owner"),
-					 quote_literal_cstr(role_name(list->context.owner))));
+	syncmaster_add_privilege(
+		list, STATE_DANGEROUS, syncmaster_relation_owner(relid), "table",
+		SERVICE_NAME, "OWNER",
+		"it is not trusted to tell who has which service, so that nobody "
+		"has one",
+		psprintf("SELECT %s(%s)",
+				 quote_qualified_identifier(list->context.schema,
+											"syncmaster_set_owner"),
+				 quote_literal_cstr(
+					 syncmaster_role_name(list->context.owner))));
 }
 
 static void
@@ -521,9 +318,7 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 	list_distrust(&list);
 	foreach (lc, list.objects)
 		list_object(&list, lfirst(lc));
-	foreach (lc, list.roles)
-		list_role(&list, lfirst(lc));
-	list_outsiders(&list);
+	syncmaster_list_powers(&list);
 
 	syncmaster_put_findings(result, list.findings, PRIVILEGES_NATTS,
 							put_columns);

@@ -1,0 +1,363 @@
+/*-------------------------------------------------------------------------
+ *
+ * power.c
+ *	  What roles can do beyond a service's rights, and who can act as them.
+ *
+ * A power is a role with the reason why whoever acts as that role has more than
+ * a service needs.  All of them are gathered first, the ones by rights on
+ * tables while those are listed.  Then each role is looked at: its own
+ * attributes, and the powers of the roles that it can act as.
+ *
+ * Superusers without a service are left out, as are the owner of the tables and
+ * whoever can act as one of these: they are entitled to everything.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_authid.h"
+#include "commands/dbcommands.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "base/base.h"
+#include "base/compat.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
+
+#define COPIES_CLUSTER \
+	"it can copy the whole cluster, the passwords' hashes included"
+
+typedef struct Power
+{
+	Oid role;
+	Severity state;
+	int services;	/* as which it can run code; 0 for all, if dangerous */
+	bool attribute; /* of the role itself: to inherit from it is not enough */
+	const char *reason;
+} Power;
+
+/* PostgreSQL's own roles; what is not there on older majors is passed over. */
+static const struct
+{
+	const char *role;
+	Severity state;
+	const char *reason;
+} predefined[] = {
+	{"pg_read_all_data", STATE_EXCESS, "it can read all tables"},
+	{"pg_write_all_data", STATE_DANGEROUS,
+	 "it can write all tables, and " UNPICKLED},
+	{"pg_maintain", STATE_EXCESS,
+	 "it can lock all tables, which stops the services"},
+	{"pg_read_server_files", STATE_DANGEROUS,
+	 "it can read all of the server's files, the passwords' hashes included"},
+	{"pg_write_server_files", STATE_DANGEROUS, "it can become a superuser"},
+	{"pg_execute_server_program", STATE_DANGEROUS, "it can become a superuser"},
+};
+
+/* What there is to know of a role. */
+typedef struct RoleAttributes
+{
+	Oid role;
+	bool superuser;
+	bool createrole;
+	bool replication;
+} RoleAttributes;
+
+void
+syncmaster_add_power(PrivilegeList *list, Severity state, Oid role,
+					 int services, bool attribute, const char *reason)
+{
+	Power *power = palloc(sizeof(Power));
+
+	power->role = role;
+	power->state = state;
+	power->services = services;
+	power->attribute = attribute;
+	power->reason = reason;
+	list->powers = lappend(list->powers, power);
+}
+
+/*
+ * May the role do everything anyway?  No role with a service should.
+ */
+bool
+syncmaster_is_entitled(const PrivilegeList *list, Oid role)
+{
+	ListCell *lc;
+
+	if (superuser_arg(role) || role == list->context.owner)
+		return true;
+	if (syncmaster_services_of(list->roles, role) != 0)
+		return false;
+	foreach (lc, syncmaster_usable_roles(role))
+	{
+		Oid usable = lfirst_oid(lc);
+
+		if (usable == list->context.owner || superuser_arg(usable))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * All roles but PostgreSQL's own.
+ */
+static List *
+read_roles(void)
+{
+	List *roles = NIL;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query("SELECT oid, rolsuper, rolcreaterole, "
+								  "    rolreplication "
+								  "FROM pg_roles "
+								  "WHERE rolname NOT LIKE 'pg\\_%' "
+								  "ORDER BY rolname",
+								  0, NULL, NULL))
+	{
+		char **row = lfirst(lc);
+		RoleAttributes *entry = palloc(sizeof(RoleAttributes));
+
+		entry->role = atooid(row[0]);
+		entry->superuser = row[1][0] == 't';
+		entry->createrole = row[2][0] == 't';
+		entry->replication = row[3][0] == 't';
+		roles = lappend(roles, entry);
+	}
+	return roles;
+}
+
+/*
+ * The owner of the database may migrate, which makes and drops tables, can have
+ * every session search another schema first, and from 15 on owns the schema
+ * public.
+ */
+static void
+list_database_owner(PrivilegeList *list)
+{
+	Oid owner = syncmaster_database_owner();
+	const char *name = get_database_name(MyDatabaseId);
+
+	if (syncmaster_is_entitled(list, owner))
+		return;
+	syncmaster_add_privilege(
+		list, STATE_DANGEROUS, owner, "database", name, "OWNER",
+		"it can drop and make tables, and have services use others",
+		psprintf("ALTER DATABASE %s OWNER TO %s", quote_identifier(name),
+				 syncmaster_quoted_role(list->context.owner)));
+	syncmaster_add_power(list, STATE_DANGEROUS, owner, 0, false,
+						 "it owns the database, and can drop and make tables");
+}
+
+static char *
+revoke_calls(const PrivilegeList *list, const ServiceRole *entry)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int service = 1; service < 1 << NUM_SERVICES; service <<= 1)
+	{
+		if (entry->services & service)
+			appendStringInfo(
+				&sql, "%sSELECT %s(%s, %s)", sql.len > 0 ? "; " : "",
+				quote_qualified_identifier(list->context.schema,
+										   "syncmaster_revoke"),
+				quote_literal_cstr(syncmaster_role_name(entry->role)),
+				quote_literal_cstr(syncmaster_services_text(service)));
+	}
+	return sql.data;
+}
+
+/*
+ * The services of a role, and what no role with a service should be.
+ */
+static void
+list_services(PrivilegeList *list, const ServiceRole *entry)
+{
+	const char *name = syncmaster_role_name(entry->role);
+
+	for (int service = 1; service < 1 << NUM_SERVICES; service <<= 1)
+	{
+		if (entry->services & service)
+			syncmaster_add_privilege(list, STATE_GRANTED, entry->role,
+									 "service",
+									 syncmaster_services_text(service), NULL,
+									 NULL, NULL);
+	}
+	if (superuser_arg(entry->role))
+		syncmaster_add_privilege(list, STATE_DANGEROUS, entry->role, "role",
+								 name, "SUPERUSER", "it can do everything",
+								 psprintf("ALTER ROLE %s NOSUPERUSER",
+										  syncmaster_quoted_role(entry->role)));
+	else if (entry->role == list->context.owner)
+		syncmaster_add_privilege(
+			list, STATE_DANGEROUS, entry->role, "role", name, "OWNER",
+			"it owns the tables and can do everything with them",
+			revoke_calls(list, entry));
+}
+
+static void
+list_attribute(PrivilegeList *list, const RoleAttributes *entry,
+			   const char *attribute, Severity state, const char *reason)
+{
+	syncmaster_add_privilege(list, state, entry->role, "role",
+							 syncmaster_role_name(entry->role), attribute,
+							 reason,
+							 psprintf("ALTER ROLE %s NO%s",
+									  syncmaster_quoted_role(entry->role),
+									  attribute));
+}
+
+/*
+ * Attributes that lead to other roles' rights.  CREATEROLE by itself does so up
+ * to 15 only; from 16 on it is more than a service needs.
+ */
+static void
+list_attributes(PrivilegeList *list, const RoleAttributes *entry)
+{
+	static const char *const grants_all =
+		"it can grant itself all roles but superusers";
+
+	if (entry->createrole && CREATEROLE_GRANTS_ALL)
+	{
+		list_attribute(list, entry, "CREATEROLE", STATE_DANGEROUS, grants_all);
+		syncmaster_add_power(list, STATE_DANGEROUS, entry->role, 0, true,
+							 grants_all);
+	}
+	else if (entry->createrole &&
+			 syncmaster_services_of(list->roles, entry->role) != 0)
+		list_attribute(list, entry, "CREATEROLE", STATE_EXCESS,
+					   "it can make roles, and change those that it made");
+	if (entry->replication)
+	{
+		list_attribute(list, entry, "REPLICATION", STATE_DANGEROUS,
+					   COPIES_CLUSTER);
+		syncmaster_add_power(list, STATE_EXCESS, entry->role, 0, true,
+							 "it can read what is written to all tables");
+	}
+}
+
+/*
+ * Powers that need no look at rights on tables.
+ */
+static void
+gather_powers(PrivilegeList *list, List *roles)
+{
+	ListCell *lc;
+
+	syncmaster_add_power(list, STATE_DANGEROUS, list->context.owner, 0, false,
+						 "it can do everything with the tables");
+	list_database_owner(list);
+	for (int i = 0; i < (int) lengthof(predefined); i++)
+	{
+		Oid role = get_role_oid(predefined[i].role, true);
+
+		if (OidIsValid(role))
+			syncmaster_add_power(list, predefined[i].state, role, 0, false,
+								 predefined[i].reason);
+	}
+	foreach (lc, roles)
+	{
+		const RoleAttributes *entry = lfirst(lc);
+
+		if (entry->superuser)
+			syncmaster_add_power(list, STATE_DANGEROUS, entry->role, 0, false,
+								 "it can become a superuser");
+		else if (!syncmaster_is_entitled(list, entry->role))
+			list_attributes(list, entry);
+	}
+}
+
+/*
+ * What a role with a service lends to whoever can act as it.
+ */
+static bool
+service_power(const PrivilegeList *list, Oid member, Oid role, Severity *state,
+			  const char **reason)
+{
+	int services = syncmaster_services_of(list->roles, member);
+	int more = syncmaster_services_of(list->roles, role) & ~services;
+
+	if (more == 0)
+		return false;
+	*state = (more & UNPICKLING_SERVICES) != 0 ? STATE_DANGEROUS : STATE_EXCESS;
+	*reason = psprintf("it has the rights of service %s%s",
+					   syncmaster_services_text(more),
+					   services != 0 ? " as well" : "");
+	return true;
+}
+
+/*
+ * The gravest of the powers that "member" has by acting as "role".
+ */
+static bool
+find_power(const PrivilegeList *list, Oid member, Oid role, bool settable,
+		   Severity *state, const char **reason)
+{
+	int services = syncmaster_services_of(list->roles, member);
+	bool found = service_power(list, member, role, state, reason);
+	ListCell *lc;
+
+	foreach (lc, list->powers)
+	{
+		const Power *power = lfirst(lc);
+
+		if (power->role != role || (power->attribute && !settable) ||
+			(power->services != 0 && (power->services & ~services) == 0) ||
+			(found && *state <= power->state))
+			continue;
+		found = true;
+		*state = power->state;
+		*reason = power->reason != NULL
+					  ? power->reason
+					  : psprintf("it has the rights of role \"%s\", which are "
+								 "dangerous",
+								 syncmaster_role_name(role));
+	}
+	return found;
+}
+
+static void
+list_memberships(PrivilegeList *list, Oid member)
+{
+	List *settable = syncmaster_settable_roles(member);
+	ListCell *lc;
+
+	foreach (lc, syncmaster_usable_roles(member))
+	{
+		Oid role = lfirst_oid(lc);
+		Severity state;
+		const char *reason;
+
+		if (role != member &&
+			find_power(list, member, role, list_member_oid(settable, role),
+					   &state, &reason))
+			syncmaster_add_privilege(
+				list, state, member, "role", syncmaster_role_name(role),
+				"MEMBER", reason, syncmaster_revoke_membership(role, member));
+	}
+}
+
+/*
+ * List what roles are and can act as.
+ */
+void
+syncmaster_list_powers(PrivilegeList *list)
+{
+	List *roles = read_roles();
+	ListCell *lc;
+
+	foreach (lc, list->roles)
+		list_services(list, lfirst(lc));
+	gather_powers(list, roles);
+	foreach (lc, roles)
+	{
+		const RoleAttributes *entry = lfirst(lc);
+
+		if (!entry->superuser && !syncmaster_is_entitled(list, entry->role))
+			list_memberships(list, entry->role);
+	}
+}
