@@ -91,11 +91,14 @@ default_major()
 	say "$major"
 }
 
-# What a build against the given major needs.
+# What a build against the given major needs: the server's packages, unless
+# PG_CONFIG belongs to a server that is there already.
 build_packages()
 {
-	say "postgresql-$1 postgresql-server-dev-$1 gcc libc6-dev make libssl-dev" \
-		"libkrb5-dev"
+	server="postgresql-$1 postgresql-server-dev-$1"
+	[ -z "${PG_CONFIG:-}" ] ||
+		[ ! -d "$("$PG_CONFIG" --includedir-server)" ] || server=
+	say "$server gcc libc6-dev make libssl-dev libkrb5-dev"
 }
 
 # The pg_config of the given major.
