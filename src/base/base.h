@@ -133,8 +133,6 @@ extern bool syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
 										  AttrNumber attnum, const Datum *equal,
 										  ScanDirection direction,
 										  int64 max_entries);
-extern bool syncmaster_begin_scan_from(OrderedScan *scan, Relation rel,
-									   AttrNumber attnum, Datum value);
 extern bool syncmaster_next_ordered(OrderedScan *scan);
 extern void syncmaster_end_ordered_scan(OrderedScan *scan);
 

@@ -110,34 +110,6 @@ begin_index_scan(Relation rel, Relation index, Snapshot snapshot, int nkeys)
 #endif
 }
 
-/* 19 puts the last argument among the options. */
-static inline TM_Result
-delete_tuple(Relation rel, ItemPointer tid, CommandId command,
-			 Snapshot snapshot, TM_FailureData *failure)
-{
-#if PG_VERSION_NUM >= 190000
-	return table_tuple_delete(rel, tid, command, 0, snapshot, InvalidSnapshot,
-							  true, failure);
-#else
-	return table_tuple_delete(rel, tid, command, snapshot, InvalidSnapshot,
-							  true, failure, false);
-#endif
-}
-
-/*
- * Before 17, old_snapshot_threshold lets vacuum remove rows that a snapshot
- * still sees.
- */
-static inline bool
-snapshots_keep_rows(void)
-{
-#if PG_VERSION_NUM < 170000
-	return old_snapshot_threshold < 0;
-#else
-	return true;
-#endif
-}
-
 /* 15 keeps a string constant of the parse tree in a union of its own. */
 static inline const char *
 const_string(const A_Const *con)

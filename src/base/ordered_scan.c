@@ -4,7 +4,7 @@
  *	  Reading a table directly, in the order of an index.
  *
  * The same as a direct scan, for those who want a few rows of many: the first
- * ones, the last ones, those from a value on, or those where a column has one.
+ * ones, the last ones, or those where a column has a value.
  * A query would be planned, and planning runs functions that the table's owner
  * put into other indexes.  Nothing here looks into a predicate or an expression.
  *
@@ -99,40 +99,6 @@ open_index(Relation rel, AttrNumber attnum, bool *locked)
 }
 
 /*
- * Begin to read a table in the order of a column; with "value", only rows in
- * which the column compares with it as the strategy of B-trees says.
- */
-static bool
-begin_scan(OrderedScan *scan, Relation rel, AttrNumber attnum,
-		   StrategyNumber strategy, const Datum *value, ScanDirection direction,
-		   int64 max_entries)
-{
-	int nkeys = value != NULL ? 1 : 0;
-	ScanKeyData key;
-
-	scan->index = open_index(rel, attnum, &scan->locked);
-	if (scan->index == NULL)
-		return false;
-	if (value != NULL)
-	{
-		Oid family = scan->index->rd_opfamily[0];
-		Oid type = scan->index->rd_opcintype[0];
-		Oid comparison = get_opfamily_member(family, type, type, strategy);
-
-		ScanKeyEntryInitialize(&key, 0, 1, strategy, InvalidOid,
-							   scan->index->rd_indcollation[0],
-							   get_opcode(comparison), *value);
-	}
-	scan->direction = direction;
-	scan->entries_left = max_entries;
-	scan->snapshot = RegisterSnapshot(syncmaster_scan_snapshot());
-	scan->slot = table_slot_create(rel, NULL);
-	scan->scan = begin_index_scan(rel, scan->index, scan->snapshot, nkeys);
-	index_rescan(scan->scan, value != NULL ? &key : NULL, nkeys, NULL, 0);
-	return true;
-}
-
-/*
  * Begin to read a table that the caller has opened, in the order of a column;
  * with "equal", only rows in which it has that value.  False if no index helps,
  * or none that is not locked.
@@ -142,19 +108,30 @@ syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
 							  AttrNumber attnum, const Datum *equal,
 							  ScanDirection direction, int64 max_entries)
 {
-	return begin_scan(scan, rel, attnum, BTEqualStrategyNumber, equal,
-					  direction, max_entries);
-}
+	int nkeys = equal != NULL ? 1 : 0;
+	ScanKeyData key;
 
-/*
- * The same from a value on, forward.
- */
-bool
-syncmaster_begin_scan_from(OrderedScan *scan, Relation rel, AttrNumber attnum,
-						   Datum value)
-{
-	return begin_scan(scan, rel, attnum, BTGreaterEqualStrategyNumber, &value,
-					  ForwardScanDirection, NO_ENTRY_LIMIT);
+	scan->index = open_index(rel, attnum, &scan->locked);
+	if (scan->index == NULL)
+		return false;
+	if (equal != NULL)
+	{
+		Oid family = scan->index->rd_opfamily[0];
+		Oid type = scan->index->rd_opcintype[0];
+		Oid equality = get_opfamily_member(family, type, type,
+										   BTEqualStrategyNumber);
+
+		ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid,
+							   scan->index->rd_indcollation[0],
+							   get_opcode(equality), *equal);
+	}
+	scan->direction = direction;
+	scan->entries_left = max_entries;
+	scan->snapshot = RegisterSnapshot(syncmaster_scan_snapshot());
+	scan->slot = table_slot_create(rel, NULL);
+	scan->scan = begin_index_scan(rel, scan->index, scan->snapshot, nkeys);
+	index_rescan(scan->scan, equal != NULL ? &key : NULL, nkeys, NULL, 0);
+	return true;
 }
 
 /*

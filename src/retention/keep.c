@@ -4,10 +4,10 @@
  *	  The last runs of each transfer, which a purge keeps.
  *
  * The order is that of the server's list of runs, newest first: created_at,
- * and id where that is equal.  For each transfer that a purge meets, the place
- * where the last runs end is looked up once and kept in memory.  Newer runs,
- * which come meanwhile, could only raise it; that somebody else deletes some is
- * not noticed.
+ * and id where that is equal.  For each transfer that a purge meets, the limit
+ * behind which its runs go is looked up once and kept in memory.  Newer runs,
+ * which come meanwhile, can only raise the limit.  A purge does not notice that
+ * somebody else deletes newer runs while it is at work.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,7 +16,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/array.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
@@ -37,60 +36,117 @@ syncmaster_create_keep_limits(void)
 					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-static int64
-get_int8(SPITupleTable *rows, int64 row, int column, bool *isnull)
+static Datum
+transfer_ids(KeepLimit **limits, int count)
 {
-	Datum value = SPI_getbinval(rows->vals[row], rows->tupdesc, column, isnull);
+	IdList ids;
 
-	return *isnull ? 0 : DatumGetInt64(value);
+	syncmaster_init_ids(&ids);
+	for (int i = 0; i < count; i++)
+		syncmaster_add_id(&ids, &limits[i]->transfer_id);
+
+	/* sorted, as the index is: so what is read next is near */
+	return syncmaster_ids_to_array(&ids);
 }
 
 /*
- * Look up limits of transfers by SQL: for want of an index that answers
- * directly, or where runs of the same time lie on both sides of the limit.
+ * Look up limits by time alone, which the extra index on (transfer_id,
+ * created_at DESC) gives without a look at the table.  Where runs of the same
+ * time lie on both sides of a limit, it is moved to the front of the array;
+ * returns the number of these.
  */
-static void
-find_limits(HTAB *table, KeepLimit **limits, int count, const char *relation,
-			int keep_last, TimestampTz cutoff)
+static int
+find_limits_by_time(HTAB *table, KeepLimit **limits, int count,
+					const KeepOptions *options)
 {
-	Oid types[3] = {INT8ARRAYOID, INT8OID, TIMESTAMPTZOID};
-	Datum values[3];
-	Datum *transfers = palloc(count * sizeof(Datum));
+	Oid types[2] = {INT8ARRAYOID, INT8OID};
+	Datum values[2];
 	SPITupleTable *rows;
 	int64 nrows;
+	int left = 0;
 
-	for (int i = 0; i < count; i++)
-		transfers[i] = Int64GetDatum(limits[i]->transfer_id);
-	values[0] = PointerGetDatum(construct_array(transfers, count, INT8OID,
-												sizeof(int64), FLOAT8PASSBYVAL,
-												TYPALIGN_DOUBLE));
-	values[1] = Int64GetDatum((int64) keep_last - 1);
-	values[2] = TimestampTzGetDatum(cutoff);
+	values[0] = transfer_ids(limits, count);
+	values[1] = Int64GetDatum((int64) options->keep_last - 1);
 	nrows = syncmaster_run_query(
-		psprintf("SELECT t.id, k.created_at, CASE WHEN k.created_at < $3 THEN "
-				 "(SELECT r.id FROM ONLY %s r WHERE r.transfer_id = t.id "
-				 "AND r.created_at = k.created_at ORDER BY r.id DESC "
-				 "OFFSET $2 - (SELECT count(*) FROM ONLY %s r "
-				 "WHERE r.transfer_id = t.id AND r.created_at > k.created_at) "
-				 "LIMIT 1) END "
-				 "FROM unnest($1) t (id) LEFT JOIN LATERAL ("
-				 "SELECT r.created_at FROM ONLY %s r "
+		psprintf("SELECT t.id, ARRAY(SELECT r.created_at FROM %s r "
 				 "WHERE r.transfer_id = t.id ORDER BY r.created_at DESC "
-				 "OFFSET $2 LIMIT 1) k ON true",
-				 relation, relation, relation),
-		3, types, values);
+				 "OFFSET $2 LIMIT 2) FROM unnest($1) t (id)",
+				 options->relation),
+		2, types, values);
 	rows = SPI_tuptable;
 
 	for (int64 i = 0; i < nrows; i++)
 	{
 		bool isnull;
-		int64 transfer = get_int8(rows, i, 1, &isnull);
+		int64 transfer = DatumGetInt64(
+			SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
+		Datum times = SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &isnull);
 		KeepLimit *limit = hash_search(table, &transfer, HASH_FIND, NULL);
+		TimestampTz last_kept;
+		TimestampTz next;
+		Datum *elements;
+		bool *nulls;
+		int nelements;
 
-		limit->created_at = get_int8(rows, i, 2, &limit->keep_all);
-		limit->id = get_int8(rows, i, 3, &isnull);
-		if (isnull)
-			limit->id = PG_INT64_MIN;
+		deconstruct_array(DatumGetArrayTypeP(times), TIMESTAMPTZOID,
+						  sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+						  &elements, &nulls, &nelements);
+
+		/* with no run behind the limit, all are kept */
+		if (nelements < 2 || nulls[0] || nulls[1])
+			continue;
+		last_kept = DatumGetTimestampTz(elements[0]);
+		next = DatumGetTimestampTz(elements[1]);
+		if (last_kept == next && last_kept < options->cutoff)
+		{
+			limits[left++] = limit;
+			continue;
+		}
+		limit->keep_all = false;
+		limit->created_at = last_kept;
+		limit->id = PG_INT64_MIN;
+	}
+	SPI_freetuptable(rows);
+	return left;
+}
+
+/*
+ * Look up limits exactly, by a query that Citus can distribute.
+ */
+static void
+find_limits(HTAB *table, KeepLimit **limits, int count,
+			const KeepOptions *options)
+{
+	Oid types[2] = {INT8ARRAYOID, INT8OID};
+	Datum values[2];
+	SPITupleTable *rows;
+	int64 nrows;
+
+	values[0] = transfer_ids(limits, count);
+	values[1] = Int64GetDatum((int64) options->keep_last);
+	nrows = syncmaster_run_query(
+		psprintf("SELECT k.transfer_id, k.created_at, k.id FROM ("
+				 "SELECT r.transfer_id, r.created_at, r.id, row_number() OVER ("
+				 "PARTITION BY r.transfer_id "
+				 "ORDER BY r.created_at DESC, r.id DESC) AS n "
+				 "FROM %s r WHERE r.transfer_id = ANY ($1)) k WHERE k.n = $2",
+				 options->relation),
+		2, types, values);
+	rows = SPI_tuptable;
+
+	for (int64 i = 0; i < nrows; i++)
+	{
+		Datum row[3];
+		bool nulls[3];
+		int64 transfer;
+		KeepLimit *limit;
+
+		heap_deform_tuple(rows->vals[i], rows->tupdesc, row, nulls);
+		transfer = DatumGetInt64(row[0]);
+		limit = hash_search(table, &transfer, HASH_FIND, NULL);
+		limit->keep_all = nulls[1];
+		limit->created_at = DatumGetTimestampTz(row[1]);
+		limit->id = DatumGetInt64(row[2]);
 	}
 	SPI_freetuptable(rows);
 }
@@ -99,13 +155,12 @@ find_limits(HTAB *table, KeepLimit **limits, int count, const char *relation,
  * Find the limit of each run's transfer.
  */
 static void
-find_limits_of_runs(HTAB *table, OldRuns *runs, const OldRunRange *range,
-					int keep_last)
+find_limits_of_runs(HTAB *table, OldRuns *runs, const KeepOptions *options)
 {
 	KeepLimit **unknown = palloc(Max(runs->count, 1) * sizeof(KeepLimit *));
 	int count = 0;
 
-	for (int64 i = 0; i < runs->count; i++)
+	for (int i = 0; i < runs->count; i++)
 	{
 		OldRun *run = &runs->runs[i];
 		bool found;
@@ -117,17 +172,16 @@ find_limits_of_runs(HTAB *table, OldRuns *runs, const OldRunRange *range,
 			unknown[count++] = run->limit;
 		}
 	}
+
+	if (count > 0 && !options->distributed)
+		count = find_limits_by_time(table, unknown, count, options);
 	if (count > 0)
-		count = syncmaster_find_limits_by_index(unknown, count, range->relid,
-												keep_last, range->cutoff);
-	if (count > 0)
-		find_limits(table, unknown, count, range->relation, keep_last,
-					range->cutoff);
+		find_limits(table, unknown, count, options);
 	pfree(unknown);
 }
 
 /*
- * Is an old run none of the last ones of its transfer?
+ * May this run be deleted, because its transfer has keep_last newer ones?
  */
 static bool
 exceeds_limit(const OldRun *run)
@@ -142,25 +196,22 @@ exceeds_limit(const OldRun *run)
 }
 
 /*
- * Take out of a list of old runs those that must stay: active ones, and the
- * last ones of their transfer.  Returns the number of the latter.
+ * Take the last runs of their transfers out of a list of old ones; returns how
+ * many these were.
  */
-int64
-syncmaster_take_out_kept(HTAB *limits, OldRuns *runs, const OldRunRange *range,
-						 int keep_last)
+int
+syncmaster_take_out_kept(HTAB *limits, OldRuns *runs,
+						 const KeepOptions *options)
 {
-	int64 kept = 0;
-	int64 left = 0;
+	int kept = 0;
+	int left = 0;
 
-	if (keep_last > 0)
-		find_limits_of_runs(limits, runs, range, keep_last);
-	for (int64 i = 0; i < runs->count; i++)
+	find_limits_of_runs(limits, runs, options);
+	for (int i = 0; i < runs->count; i++)
 	{
 		const OldRun *run = &runs->runs[i];
 
-		if (run->active)
-			continue;
-		if (keep_last == 0 || exceeds_limit(run))
+		if (exceeds_limit(run))
 			runs->runs[left++] = *run;
 		else
 			kept++;

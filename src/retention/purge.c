@@ -21,6 +21,7 @@
 #include "access/xact.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -69,7 +70,8 @@ typedef struct Purge
 	/* the batch under way, as of begin_batch() */
 	MigrationContext context;
 	Oid relid;
-	char *relation; /* quoted, with its schema */
+	char *from; /* the table, quoted, with its schema, as FROM needs it */
+	bool distributed;
 	Oid save_userid;
 	int save_sec_context;
 	int save_nestlevel;
@@ -187,8 +189,10 @@ begin_batch(Purge *purge)
 	purge->relid = open_table(purge->context.schema, purge->context.namespace,
 							  purge->table);
 	owner = syncmaster_relation_owner(purge->relid);
-	purge->relation = quote_qualified_identifier(purge->context.schema,
-												 purge->table->name);
+	purge->distributed = syncmaster_is_distributed(purge->relid);
+	purge->from = psprintf("ONLY %s",
+						   quote_qualified_identifier(purge->context.schema,
+													  purge->table->name));
 
 	GetUserIdAndSecContext(&purge->save_userid, &purge->save_sec_context);
 	purge->save_nestlevel = syncmaster_enter_safe_settings();
@@ -226,49 +230,117 @@ find_ends(Purge *purge)
 	bool isnull;
 
 	purge->first = syncmaster_query_int8(psprintf("SELECT min(r.id)::int8 "
-												  "FROM ONLY %s r",
-												  purge->relation),
+												  "FROM %s r",
+												  purge->from),
 										 0, NULL, NULL, &isnull);
 	if (isnull)
 		return false;
 	purge->last = syncmaster_query_int8(
-		psprintf("SELECT max(r.id)::int8 FROM ONLY %s r", purge->relation), 0,
-		NULL, NULL, &isnull);
+		psprintf("SELECT max(r.id)::int8 FROM %s r", purge->from), 0, NULL,
+		NULL, &isnull);
 	return !isnull;
 }
 
-/*
- * The last id of the batch that begins with an id.
- */
-static int64
-find_batch_end(Purge *purge, int64 from)
+/* The rows of a range of ids. */
+typedef struct Batch
 {
-	Oid types[3] = {INT8OID, INT8OID, INT8OID};
-	Datum values[3];
+	int64 from;
 	int64 through;
+	int64 kept;	 /* old ones among the last of their transfer */
+	IdList *ids; /* of those that go, if not all old ones do; or NULL */
+} Batch;
+
+/*
+ * Find the next batch from an id on; false after the last.  Gaps between ids
+ * are left out at once.
+ */
+static bool
+find_batch(Purge *purge, int64 from, Batch *batch)
+{
+	Oid types[1] = {INT8OID};
+	Datum values[1];
 	bool isnull;
 
 	values[0] = Int64GetDatum(from);
-	values[1] = Int64GetDatum(purge->last);
-	values[2] = Int64GetDatum((int64) purge->options->batch_size - 1);
-	through = syncmaster_query_int8(psprintf("SELECT r.id::int8 FROM ONLY %s r "
-											 "WHERE r.id >= $1 AND r.id <= $2 "
-											 "ORDER BY r.id OFFSET $3 LIMIT 1",
-											 purge->relation),
-									3, types, values, &isnull);
-
-	return isnull ? purge->last : through;
+	batch->from = syncmaster_query_int8(psprintf("SELECT min(r.id)::int8 "
+												 "FROM %s r WHERE r.id >= $1",
+												 purge->from),
+										1, types, values, &isnull);
+	if (isnull || batch->from > purge->last)
+		return false;
+	if (pg_add_s64_overflow(batch->from, purge->options->batch_size - 1,
+							&batch->through) ||
+		batch->through > purge->last)
+		batch->through = purge->last;
+	return true;
 }
 
-/* The rows of a batch that go. */
+/*
+ * Read the arrays of ids, transfers and times of old runs.
+ */
+static void
+read_old_runs(OldRuns *runs, const Datum *arrays)
+{
+	static const Oid types[3] = {INT8OID, INT8OID, TIMESTAMPTZOID};
+	Datum *elements[3];
+
+	for (int i = 0; i < 3; i++)
+		deconstruct_array(DatumGetArrayTypeP(arrays[i]), types[i],
+						  sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+						  &elements[i], NULL, &runs->count);
+	runs->runs = palloc(runs->count * sizeof(OldRun));
+	for (int i = 0; i < runs->count; i++)
+	{
+		runs->runs[i].id = DatumGetInt64(elements[0][i]);
+		runs->runs[i].transfer_id = DatumGetInt64(elements[1][i]);
+		runs->runs[i].created_at = DatumGetTimestampTz(elements[2][i]);
+	}
+}
+
+/*
+ * Read the old runs of a batch, and leave out the last ones of their transfers.
+ */
+static void
+find_runs(Purge *purge, Batch *batch)
+{
+	const KeepOptions options = {purge->from, purge->distributed,
+								 purge->options->keep_last, purge->cutoff};
+	Oid types[3] = {INT8OID, INT8OID, TIMESTAMPTZOID};
+	Datum values[3];
+	Datum arrays[3];
+	bool nulls[3];
+	OldRuns runs = {0};
+
+	values[0] = Int64GetDatum(batch->from);
+	values[1] = Int64GetDatum(batch->through);
+	values[2] = TimestampTzGetDatum(purge->cutoff);
+	(void) syncmaster_run_query(
+		psprintf("SELECT array_agg(r.id), array_agg(r.transfer_id), "
+				 "array_agg(r.created_at) FROM %s r WHERE r.id >= $1 "
+				 "AND r.id <= $2 AND r.transfer_id IS NOT NULL AND %s",
+				 purge->from, purge->table->condition),
+		3, types, values);
+	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, arrays,
+					  nulls);
+	if (!nulls[0])
+		read_old_runs(&runs, arrays);
+	SPI_freetuptable(SPI_tuptable);
+
+	batch->kept = syncmaster_take_out_kept(purge->limits, &runs, &options);
+	batch->ids = palloc(sizeof(IdList));
+	syncmaster_init_ids(batch->ids);
+	for (int i = 0; i < runs.count; i++)
+		syncmaster_add_id(batch->ids, &runs.runs[i].id);
+}
+
+/* The DELETE of a batch, with its parameters. */
 typedef struct Delete
 {
 	Purge *purge;
 	const char *where; /* says of rows r which */
 	int nargs;
-	Oid *types;
-	Datum *values;
-	const OldRuns *runs; /* the same rows, in their places; or NULL */
+	Oid types[4];
+	Datum values[4];
 	int64 count;
 } Delete;
 
@@ -277,16 +349,10 @@ run_delete(void *argument)
 {
 	Delete *delete = argument;
 
-	/* asked again: what ran since may have changed the table */
-	if (delete->runs != NULL && syncmaster_has_places(delete->purge->relid))
-		delete->count = syncmaster_delete_in_place(delete->runs,
-												   delete->purge->relid,
-												   &delete->purge->passed_by);
-	else
-		delete->count = syncmaster_run_query(
-			psprintf("DELETE FROM ONLY %s r WHERE %s", delete->purge->relation,
-					 delete->where),
-			delete->nargs, delete->types, delete->values);
+	delete->count =
+		syncmaster_run_query(psprintf("DELETE FROM %s r WHERE %s",
+									  delete->purge->from, delete->where),
+							 delete->nargs, delete->types, delete->values);
 }
 
 /*
@@ -308,105 +374,68 @@ delete_without_waiting(Delete *delete)
 }
 
 /*
- * Delete the rows of a batch, or count them.
+ * Delete the rows, or count them.
  *
- * A row is looked at as it is when it is locked: a run that became active
- * meanwhile stays.  If others hold locks on rows, these are passed by, which
- * costs more: so this is the second attempt.
+ * The condition is asked again of each row when it is locked: a run that became
+ * active after the batch was read stays.  Rows that others have locked are
+ * passed by, which costs more: so this is the second attempt.
  */
 static int64
-delete_batch(Purge *purge, Delete *delete)
+delete_rows(Purge *purge, Delete *delete)
 {
 	bool isnull;
 
 	if (purge->options->dry_run)
 		return syncmaster_query_int8(
-			psprintf("SELECT count(*) FROM ONLY %s r WHERE %s", purge->relation,
+			psprintf("SELECT count(*) FROM %s r WHERE %s", purge->from,
 					 delete->where),
 			delete->nargs, delete->types, delete->values, &isnull);
 	if (delete_without_waiting(delete))
 		return delete->count;
 	purge->passed_by = true;
 	return syncmaster_run_query(
-		psprintf("DELETE FROM ONLY %s r WHERE r.id = ANY (ARRAY("
-				 "SELECT r.id FROM ONLY %s r WHERE %s "
+		psprintf("DELETE FROM %s r WHERE r.id = ANY (ARRAY("
+				 "SELECT r.id FROM %s r WHERE %s "
 				 "ORDER BY r.id FOR UPDATE SKIP LOCKED)) AND %s",
-				 purge->relation, purge->relation, delete->where,
-				 delete->where),
+				 purge->from, purge->from, delete->where, delete->where),
 		delete->nargs, delete->types, delete->values);
 }
 
 /*
- * Purge a batch of old rows, whichever they are, by SQL.
+ * Purge a batch; returns the number of rows.
  */
 static int64
-purge_old(Purge *purge, int64 from, int64 *through)
+purge_batch(Purge *purge, Batch *batch)
 {
-	Oid types[3] = {INT8OID, INT8OID, purge->table->time_type};
-	Datum values[3];
-	Delete delete = {purge, NULL, 3, types, values, NULL, 0};
+	Delete delete = {.purge = purge, .nargs = 3};
+	int64 deleted;
 
-	*through = find_batch_end(purge, from);
+	delete.types[0] = INT8OID;
+	delete.types[1] = INT8OID;
+	delete.types[2] = purge->table->time_type;
+	delete.values[0] = Int64GetDatum(batch->from);
+	delete.values[1] = Int64GetDatum(batch->through);
+	/* Of either type, the time is counted in microseconds of UTC. */
+	delete.values[2] = Int64GetDatum(purge->cutoff);
 	delete.where = psprintf("r.id >= $1 AND r.id <= $2 AND %s",
 							purge->table->condition);
-
-	/* Of either type, the time is counted in microseconds of UTC. */
-	values[0] = Int64GetDatum(from);
-	values[1] = Int64GetDatum(*through);
-	values[2] = Int64GetDatum(purge->cutoff);
-	return delete_batch(purge, &delete);
-}
-
-/*
- * Purge a batch of old runs, of which the last ones of each transfer are kept.
- */
-static int64
-purge_runs(Purge *purge, int64 from, int64 *through, int64 *kept)
-{
-	OldRunRange range = {
-		purge->relid, purge->relation, purge->table->condition,	  purge->cutoff,
-		from,		  purge->last,	   purge->options->batch_size};
-	OldRuns runs;
-	int64 count;
-
-	syncmaster_read_old_runs(&runs, &range);
-	*through = runs.through;
-	*kept = syncmaster_take_out_kept(purge->limits, &runs, &range,
-									 purge->options->keep_last);
-	count = runs.count;
-	if (count > 0 && !purge->options->dry_run)
+	if (purge->options->keep_last > 0)
 	{
-		Oid types[4] = {INT8OID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID};
-		Datum values[4];
-		Delete delete = {purge, NULL, 4, types, values, NULL, 0};
-
-		delete.where = psprintf("r.id >= $1 AND r.id <= $2 "
-								"AND r.id = ANY ($4) AND %s",
-								purge->table->condition);
-		values[0] = Int64GetDatum(from);
-		values[1] = Int64GetDatum(*through);
-		values[2] = TimestampTzGetDatum(purge->cutoff);
-		values[3] = syncmaster_old_run_ids(&runs);
-		if (runs.snapshot != NULL)
-			delete.runs = &runs;
-		count = delete_batch(purge, &delete);
+		find_runs(purge, batch);
+		if (batch->ids->count == 0)
+			return 0;
+		delete.types[3] = INT8ARRAYOID;
+		delete.values[3] = syncmaster_ids_to_array(batch->ids);
+		delete.nargs = 4;
+		/* Citus may not take the second, which is cheaper. */
+		delete.where = psprintf("%s AND r.id %s", delete.where,
+								purge->distributed ? "= ANY ($4)"
+												   : "IN (SELECT unnest($4))");
 	}
-	syncmaster_release_old_runs(&runs);
-	return count;
-}
-
-/*
- * Purge the batch that begins with an id; the number of rows.  *through is the
- * id that the batch ends with.
- */
-static int64
-purge_batch(Purge *purge, int64 from, int64 *through, int64 *kept)
-{
-	if (purge->options->keep_last > 0 ||
-		(purge->table->is_run && syncmaster_has_places(purge->relid)))
-		return purge_runs(purge, from, through, kept);
-	*kept = 0;
-	return purge_old(purge, from, through);
+	deleted = delete_rows(purge, &delete);
+	if (batch->ids != NULL && deleted < batch->ids->count)
+		purge->passed_by = true;
+	return deleted;
 }
 
 /*
@@ -527,22 +556,25 @@ syncmaster_purge_table(const PurgeOptions *options, const PurgeTable *table)
 
 	for (int64 from = purge.first; more;)
 	{
-		int64 through;
-		int64 deleted;
-		int64 kept;
+		Batch batch = {0};
+		int64 deleted = 0;
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(batch_context);
 		MemoryContextReset(batch_context);
 		begin_batch(&purge);
-		deleted = purge_batch(&purge, from, &through, &kept);
+		more = find_batch(&purge, from, &batch);
+		if (more)
+			deleted = purge_batch(&purge, &batch);
 		end_batch(&purge);
+		if (!more)
+			break;
 
 		purge.deleted += deleted;
-		purge.kept += kept;
-		tell_progress(&purge, through);
-		more = through < purge.last;
-		from = through + 1;
+		purge.kept += batch.kept;
+		tell_progress(&purge, batch.through);
+		more = batch.through < purge.last;
+		from = batch.through + 1;
 	}
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
 	tell_result(&purge);

@@ -23,7 +23,6 @@
 
 static const PurgeTable run_table = {
 	"run",
-	true,
 	TIMESTAMPTZOID,
 	"r.created_at < $3 "
 	"AND r.status NOT IN ('CREATED', 'STARTED', 'SEND_STOP_SIGNAL')",
@@ -34,13 +33,11 @@ static const PurgeTable run_table = {
 
 /* As Celery's own cleanup does, these do not look at the task's state. */
 static const PurgeTable taskmeta_table = {"celery_taskmeta",
-										  false,
 										  TIMESTAMPOID,
 										  "r.date_done < $3",
 										  {{"id", INT4OID},
 										   {"date_done", TIMESTAMPOID}}};
 static const PurgeTable tasksetmeta_table = {"celery_tasksetmeta",
-											 false,
 											 TIMESTAMPOID,
 											 "r.date_done < $3",
 											 {{"id", INT4OID},
