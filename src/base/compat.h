@@ -32,7 +32,10 @@
 #include "utils/array.h"
 #include "utils/snapmgr.h"
 
-/* 16 moved VARDATA_ANY and its like out of postgres.h. */
+/*
+ * 16 moved VARSIZE, VARDATA, VARSIZE_ANY, VARDATA_ANY, VARSIZE_ANY_EXHDR,
+ * SET_VARSIZE, VARATT_IS_EXTENDED and VARATT_IS_EXTERNAL out of postgres.h.
+ */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif

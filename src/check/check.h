@@ -81,8 +81,6 @@ extern void syncmaster_check_indexes(CheckContext *context,
 extern void syncmaster_check_extra_indexes(CheckContext *context);
 extern void syncmaster_check_serial(CheckContext *context,
 									const RelationInfo *relation, Oid relid);
-extern char *syncmaster_other_sequence(const CheckContext *context, Oid relid,
-									   const char *column);
 extern char *syncmaster_make_serial(const CheckContext *context,
 									const RelationInfo *relation,
 									const ColumnInfo *column, const char *name);

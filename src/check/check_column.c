@@ -9,7 +9,6 @@
 
 #include "access/table.h"
 #include "catalog/pg_attribute.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"

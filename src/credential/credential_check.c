@@ -7,15 +7,14 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "credential/credential.h"
+#include "credential/fernet.h"
 #include "rows/rows.h"
 
 PG_FUNCTION_INFO_V1(syncmaster_verify_credentials);

@@ -25,7 +25,6 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 

@@ -24,11 +24,8 @@
 #include "commands/tablecmds.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "tcop/tcopprot.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 #include "base/base.h"
 #include "base/compat.h"

@@ -23,10 +23,8 @@
 #include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -48,7 +46,7 @@
 #define MAX_ACTIVE_ENTRIES 5000
 
 /* Without that index a small table is read from end to end. */
-#define MAX_BLOCKS_READ 100
+#define METRICS_MAX_BLOCKS 100
 
 /*
  * Of the newest runs so many are looked at, and those of the last hour count;
@@ -242,8 +240,8 @@ put_active_runs(ReturnSetInfo *result, const AppTable *runs)
 
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 		metrics.oldest[i] = DT_NOEND;
-	if (syncmaster_read_active_runs(runs, MAX_ACTIVE_ENTRIES, MAX_BLOCKS_READ,
-									add_run, &metrics,
+	if (syncmaster_read_active_runs(runs, MAX_ACTIVE_ENTRIES,
+									METRICS_MAX_BLOCKS, add_run, &metrics,
 									complete) != RUN_READ_DONE)
 		return;
 	for (int i = 0; i < NACTIVE_STATUSES; i++)

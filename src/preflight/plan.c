@@ -14,7 +14,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -33,8 +32,6 @@
 #include "settings.h"
 
 #define PLAN_NATTS 12
-
-#define VERSION_TABLE "alembic_version"
 
 PG_FUNCTION_INFO_V1(syncmaster_upgrade_plan);
 PG_FUNCTION_INFO_V1(syncmaster_upgrade_sql);

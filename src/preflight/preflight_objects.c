@@ -13,7 +13,6 @@
  */
 #include "postgres.h"
 
-#include "access/attnum.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -21,7 +20,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "base/base.h"
 #include "engine/engine.h"
@@ -201,7 +199,7 @@ static const char *const replication_queries[] = {
  * with a column what depends on it automatically, and refuses otherwise.
  * From 18 on NOT NULL is a constraint, which comes back with the column.
  */
-#define DEPENDENTS_QUERY \
+#define DROPPED_WITH_QUERY \
 	"SELECT CASE WHEN bool_and(d.deptype = 'n') THEN 'error' " \
 	"       ELSE 'warning' END, 'dependency', " \
 	"       format('%s depends on column \"%s\" of table \"%s\"', " \
@@ -365,7 +363,7 @@ check_dropped_columns(Preflight *preflight, const StatementEffect *effect)
 		values[0] = ObjectIdGetDatum(effect->relid);
 		values[1] = Int32GetDatum(get_attnum(effect->relid, command->name));
 		values[2] = planned_indexes(preflight->plan);
-		run_query(preflight, DEPENDENTS_QUERY, 3, types, values);
+		run_query(preflight, DROPPED_WITH_QUERY, 3, types, values);
 		run_query(preflight, INHERITED_QUERY, 3, types, values);
 		run_query(preflight, ROW_TYPE_QUERY, 3, types, values);
 	}

@@ -7,15 +7,11 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "base/base.h"
 #include "rows/rows.h"
@@ -23,9 +19,6 @@
 
 /* Runs of one status past this many are not counted. */
 #define MAX_RUNS_COUNTED 1000
-
-/* A table without a fitting index is read from end to end up to this size. */
-#define MAX_BLOCKS_READ 10000
 
 /*
  * pg_stat_activity hides the state, and what kind of process it is, from

@@ -73,7 +73,9 @@ typedef enum RunReadResult
 	RUN_READ_LOCKED /* an index that may help is locked */
 } RunReadResult;
 
-extern int syncmaster_find_active_status(Datum status);
+/* Blocks of a table that is read from end to end for want of an index. */
+#define MAX_BLOCKS_READ 10000
+
 extern AppTableState syncmaster_open_runs(AppTable *runs, Oid namespace);
 extern RunReadResult syncmaster_read_active_runs(const AppTable *runs,
 												 int64 max_entries,

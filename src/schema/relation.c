@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "base/base.h"
 #include "schema/schema.h"
 
 /* What problems of shape are listed under. */

@@ -14,15 +14,12 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "base/base.h"
 #include "schema/schema.h"
-
-#define VERSION_TABLE "alembic_version"
 
 /* The only revision of SyncMaster 0.1.x, before its migrations were redone. */
 #define LEGACY_REVISION "478240cdad4b"

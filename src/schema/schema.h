@@ -22,6 +22,9 @@
 #define REVISION_BASE 0
 #define REVISION_HEAD 13
 
+/* The table in which Alembic keeps the revision. */
+#define VERSION_TABLE "alembic_version"
+
 /* The base script installs the revisions up to this one in one piece. */
 #define REVISION_BASE_SCRIPT 11
 
