@@ -127,7 +127,9 @@ list_excess(PrivilegeList *list, const Securable *object, const AclItem *item)
 	if (object->is_schema)
 		excess &= ACL_CREATE;
 	open_to = syncmaster_services_open_to(object, excess) & ~services;
-	dangerous = open_to != 0;
+	dangerous = open_to != 0 &&
+				(item->ai_grantee == ACL_ID_PUBLIC ||
+				 !syncmaster_is_entitled(list, item->ai_grantee));
 
 	if (excess != 0)
 		syncmaster_add_privilege(
