@@ -30,7 +30,8 @@ override CFLAGS += -Wno-unknown-warning-option \
 	-Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
 
-bin/syncmaster-db: cli/assemble $(wildcard cli/*.sh) src/schema/revision.c \
+bin/syncmaster-db: cli/assemble $(wildcard cli/*) doc/command-line.md \
+		src/schema/revision.c \
 		$(EXTENSION).control
 	cli/assemble >$@.new && chmod +x $@.new && mv $@.new $@
 

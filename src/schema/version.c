@@ -99,7 +99,7 @@ describe_disagreement(StringInfo line, const ExtensionEntry *extension,
 						  ? "; there is no schema: run SELECT "
 							"syncmaster_upgrade('head')"
 						  : "; there are tables without a revision: write it "
-							"with \"alembic stamp\"");
+							"with SELECT syncmaster_stamp('revision')");
 			break;
 		case REVISION_KNOWN:
 			if (version_revision >= 0 && revision->number < version_revision)
