@@ -111,6 +111,7 @@ extern void syncmaster_put_findings(ReturnSetInfo *result, List *findings,
 /* lock.c: Locking a table with a bounded wait. */
 
 extern char *syncmaster_describe_blockers(Oid relation, LOCKMODE mode);
+extern bool syncmaster_lock_if_there(Oid relation, LOCKMODE mode);
 extern void syncmaster_lock_relation(Oid relation, LOCKMODE mode);
 
 /* ordered_scan.c: Reading a table directly, in the order of an index. */
@@ -159,6 +160,8 @@ extern List *syncmaster_query_oid(const char *sql, Oid argument);
 /* result.c: Set-returning functions that give all their rows at once. */
 
 extern ReturnSetInfo *syncmaster_begin_result(FunctionCallInfo fcinfo);
+extern void syncmaster_put_row(ReturnSetInfo *result, Datum *values,
+							   bool *nulls);
 extern void syncmaster_put_texts(ReturnSetInfo *result, int natts,
 								 const char *const *texts);
 
@@ -188,6 +191,15 @@ typedef void (*SubtransactionBody)(void *argument);
 
 extern ErrorData *syncmaster_try(SubtransactionBody body, void *argument);
 extern void syncmaster_look(SubtransactionBody body, void *argument);
+
+/* vanished.c: Relations that another session may drop or rename at any time. */
+
+extern void syncmaster_raise_dropped(Oid relation, const char *name)
+	pg_attribute_noreturn();
+extern Relation syncmaster_open_relation(Oid relation, LOCKMODE mode);
+extern Relation syncmaster_open_named(const char *name, Oid namespace,
+									  LOCKMODE mode);
+extern bool syncmaster_ask(PGFunction function, Oid object, Datum *answer);
 
 /* citus.c: Which node is this, and where are the rows of a table? */
 

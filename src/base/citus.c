@@ -36,7 +36,7 @@ syncmaster_is_citus_worker(void)
 	if (attnum <= 0 || get_atttype(relid, attnum) != INT4OID)
 		return false;
 
-	rel = table_open(relid, AccessShareLock);
+	rel = syncmaster_open_relation(relid, AccessShareLock);
 	syncmaster_begin_scan(&scan, rel);
 	if (syncmaster_next_row(&scan))
 	{

@@ -39,7 +39,7 @@ syncmaster_relation_owner(Oid relation)
 	Oid owner;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relation);
+		syncmaster_raise_dropped(relation, NULL);
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 
@@ -265,10 +265,12 @@ syncmaster_refuse_triggers(Oid relid)
 	Relation rel = relation_open(relid, NoLock);
 	Oid owner = rel->rd_rel->relowner;
 
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
-		 i++)
+	/* a look-up may free what the relation's entry in the cache has */
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		const Trigger *trigger = &rel->trigdesc->triggers[i];
+		const Trigger *trigger = &triggers->triggers[i];
 
 		if (trigger->tgisinternal || trigger->tgenabled == TRIGGER_DISABLED ||
 			(trigger->tgqual == NULL &&

@@ -131,6 +131,39 @@ wait_for_lock(void *argument)
 	AtEOXact_GUC(false, save_nestlevel);
 }
 
+static void
+wait_with_limit(Oid relation, const char *name, LOCKMODE mode)
+{
+	LockWait wait = {relation, mode};
+	ErrorData *error = syncmaster_try(wait_for_lock, &wait);
+
+	if (error == NULL)
+		return;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	FreeErrorData(error);
+	report_blockers(relation, name, mode);
+}
+
+/*
+ * The same as below; false if the relation is gone by then.
+ */
+bool
+syncmaster_lock_if_there(Oid relation, LOCKMODE mode)
+{
+	char *name = get_rel_name(relation);
+
+	if (name == NULL)
+		return false;
+	if (syncmaster_guard == GUARD_OFF)
+		LockRelationOid(relation, mode);
+	else if (!ConditionalLockRelationOid(relation, mode))
+		wait_with_limit(relation, name, mode);
+
+	/* whoever held the lock may have dropped the table */
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation));
+}
+
 /*
  * Lock a relation until the end of the transaction, waiting no longer than
  * syncmaster.lock_timeout, unless the guard is off.
@@ -143,35 +176,7 @@ void
 syncmaster_lock_relation(Oid relation, LOCKMODE mode)
 {
 	char *name = get_rel_name(relation);
-	LockWait wait;
-	ErrorData *error;
 
-	if (name == NULL)
-		elog(ERROR, "cache lookup failed for relation %u", relation);
-	if (syncmaster_guard == GUARD_OFF)
-	{
-		LockRelationOid(relation, mode);
-		return;
-	}
-	if (ConditionalLockRelationOid(relation, mode))
-		return;
-
-	wait.relation = relation;
-	wait.mode = mode;
-	error = syncmaster_try(wait_for_lock, &wait);
-	if (error != NULL)
-	{
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
-		FreeErrorData(error);
-		report_blockers(relation, name, mode);
-	}
-
-	/* who held the lock may have dropped the table */
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"%s\" was dropped by another session meanwhile",
-						name),
-				 errhint("Nothing was changed. Run the command again.")));
+	if (!syncmaster_lock_if_there(relation, mode))
+		syncmaster_raise_dropped(relation, name);
 }

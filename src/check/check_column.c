@@ -507,7 +507,7 @@ void
 syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 						 Oid relid)
 {
-	Relation rel = table_open(relid, AccessShareLock);
+	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
 	TupleDesc desc = RelationGetDescr(rel);
 	Form_pg_attribute renamed = find_renamed(relation, desc);
 	const ColumnInfo *last = NULL;

@@ -117,7 +117,7 @@ bool
 syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
 							int revision)
 {
-	Relation rel = table_open(relid, AccessShareLock);
+	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
 	AttrNumber attnum = get_attnum(relid, "search_vector");
 	bool result = false;
 

@@ -52,7 +52,7 @@
 static bool
 highest_value(Oid relid, AttrNumber attnum, int64 *value)
 {
-	Relation rel = table_open(relid, AccessShareLock);
+	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
 	Oid type = get_atttype(relid, attnum);
 	bool found = false;
 	OrderedScan scan;
@@ -87,7 +87,7 @@ highest_value(Oid relid, AttrNumber attnum, int64 *value)
 static bool
 next_value(Oid sequence, int64 *next)
 {
-	Relation rel = relation_open(sequence, AccessShareLock);
+	Relation rel = syncmaster_open_relation(sequence, AccessShareLock);
 	DirectScan scan;
 	bool result = true;
 

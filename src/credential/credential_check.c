@@ -10,7 +10,6 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "credential/credential.h"
@@ -57,7 +56,7 @@ add_row(ReturnSetInfo *result, const char *status, const char *key, int64 count,
 	values[2] = Int64GetDatum(count);
 	nulls[3] = ids == NULL;
 	values[3] = ids == NULL ? (Datum) 0 : syncmaster_ids_to_array(ids);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	syncmaster_put_row(result, values, nulls);
 }
 
 static void

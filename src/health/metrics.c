@@ -33,7 +33,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "rows/rows.h"
@@ -90,7 +89,7 @@ put_metric(ReturnSetInfo *result, const char *name, double number, ...)
 	values[0] = CStringGetTextDatum(name);
 	values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(labels.data));
 	values[2] = Float8GetDatum(number);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	syncmaster_put_row(result, values, nulls);
 	pfree(labels.data);
 }
 

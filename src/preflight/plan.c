@@ -23,7 +23,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "engine/engine.h"
@@ -156,8 +155,11 @@ syncmaster_relation_bytes(Oid relid)
 
 	if (ConditionalLockRelationOid(relid, AccessShareLock))
 	{
-		bytes = DatumGetInt64(DirectFunctionCall1(pg_total_relation_size,
-												  ObjectIdGetDatum(relid)));
+		Datum size;
+
+		/* nothing is left of one that was dropped just before */
+		if (syncmaster_ask(pg_total_relation_size, relid, &size))
+			bytes = DatumGetInt64(size);
 		UnlockRelationOid(relid, AccessShareLock);
 		return bytes;
 	}
@@ -280,7 +282,7 @@ put_row(ReturnSetInfo *result, int *position, const PlanStep *step,
 	values[4] = CStringGetTextDatum(action);
 	nulls[5] = table == NULL;
 	values[5] = table == NULL ? (Datum) 0 : CStringGetTextDatum(table);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	syncmaster_put_row(result, values, nulls);
 }
 
 /*

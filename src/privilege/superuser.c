@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -24,7 +25,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "rows/rows.h"
@@ -334,6 +334,19 @@ warn_of_namesake(const OwnedTable *table, const Username *user)
 					 "with syncmaster_remove_superusers().")));
 }
 
+static bool
+has_rule_for_writes(Relation rel)
+{
+	for (int i = 0; rel->rd_rules != NULL && i < rel->rd_rules->numLocks; i++)
+	{
+		CmdType event = rel->rd_rules->rules[i]->event;
+
+		if (event == CMD_INSERT || event == CMD_UPDATE)
+			return true;
+	}
+	return false;
+}
+
 /*
  * What INSERT ... ON CONFLICT cannot do without, or not with.
  */
@@ -352,17 +365,11 @@ require_insertable(Relation rel)
 							   "\"username\"",
 							   RelationGetRelationName(rel)),
 						errhint("SELECT syncmaster_repair(false) makes it.")));
-	for (int i = 0; rel->rd_rules != NULL && i < rel->rd_rules->numLocks; i++)
-	{
-		CmdType event = rel->rd_rules->rules[i]->event;
-
-		if (event == CMD_INSERT || event == CMD_UPDATE)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table \"%s\" has a rule for INSERT or UPDATE",
-							RelationGetRelationName(rel)),
-					 errhint("Drop the rule, and run the command again.")));
-	}
+	if (has_rule_for_writes(rel))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table \"%s\" has a rule for INSERT or UPDATE",
+							   RelationGetRelationName(rel)),
+						errhint("Drop the rule, and run the command again.")));
 }
 
 static bool
@@ -504,7 +511,14 @@ syncmaster_superusers(PG_FUNCTION_ARGS)
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read table \"user\"");
 	for (uint64 i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	{
+		Datum values[2];
+		bool nulls[2];
+
+		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, values,
+						  nulls);
+		syncmaster_put_row(result, values, nulls);
+	}
 	close_user_table(&table);
 
 	return (Datum) 0;

@@ -25,7 +25,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -215,13 +214,13 @@ Datum
 syncmaster_history(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	Oid relid = syncmaster_find_history();
-	Relation rel;
+	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
+	Relation rel = NULL;
 
-	if (!OidIsValid(relid))
+	if (OidIsValid(namespace))
+		rel = syncmaster_open_named(HISTORY_TABLE, namespace, AccessShareLock);
+	if (rel == NULL)
 		return (Datum) 0;
-
-	rel = relation_open(relid, AccessShareLock);
 	if (is_history_table(rel))
 	{
 		DirectScan scan;
@@ -230,8 +229,8 @@ syncmaster_history(PG_FUNCTION_ARGS)
 		while (syncmaster_next_row(&scan))
 		{
 			slot_getallattrs(scan.slot);
-			tuplestore_putvalues(result->setResult, result->setDesc,
-								 scan.slot->tts_values, scan.slot->tts_isnull);
+			syncmaster_put_row(result, scan.slot->tts_values,
+							   scan.slot->tts_isnull);
 		}
 		syncmaster_end_scan(&scan);
 	}

@@ -169,14 +169,14 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 	DirectScan scan;
 
 	memset(revision, 0, sizeof(*revision));
-	revision->version_table = get_relname_relid(VERSION_TABLE, namespace);
-	if (!OidIsValid(revision->version_table))
+	rel = syncmaster_open_named(VERSION_TABLE, namespace, AccessShareLock);
+	if (rel == NULL)
 	{
 		revision->state = REVISION_NO_TABLE;
 		return;
 	}
 
-	rel = relation_open(revision->version_table, AccessShareLock);
+	revision->version_table = RelationGetRelid(rel);
 	if (!is_version_table(rel))
 	{
 		revision->state = REVISION_BAD_TABLE;

@@ -12,7 +12,6 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "schema/schema.h"
@@ -203,7 +202,7 @@ syncmaster_versions(PG_FUNCTION_ARGS)
 		}
 		values[4] = SPI_getbinval(tuple, desc, 2, &nulls[4]);
 		values[5] = SPI_getbinval(tuple, desc, 3, &nulls[5]);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		syncmaster_put_row(result, values, nulls);
 	}
 	syncmaster_end_query(save_nestlevel);
 
