@@ -6,9 +6,10 @@
  * An ordinary table is updated as logical replication does it: one scan, and
  * for each row what an UPDATE does (row triggers, constraints, generated
  * columns, indexes), but without an UPDATE's plan, rules, policies and
- * statement triggers.  Where a table is as SyncMaster made it, nothing is left
- * of that but the row and its entries in the indexes.  That makes up for much
- * of the time that cryptography takes.
+ * statement triggers.  A trigger on each row that has a transition table needs a
+ * plan: there, each row gets an UPDATE.  Where a table is as SyncMaster made it,
+ * nothing is left of that but the row and its entries in the indexes.  That makes
+ * up for much of the time that cryptography takes.
  *
  * The caller has the table locked against other writers, and is its owner.
  *
@@ -291,6 +292,26 @@ update_by_sql(OwnedTable *table, RowRewriter rewriter, void *state)
 }
 
 /*
+ * Does a trigger on each row want to see all rows of the statement?  These are
+ * kept by a plan's node, which the direct update does without.
+ */
+static bool
+has_transition_table(Relation relation)
+{
+	TriggerDesc *triggers = relation->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (!is_idle_trigger(trigger) &&
+			(trigger->tgoldtable != NULL || trigger->tgnewtable != NULL))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Ask "rewriter" about each row, and write what it says.  It is called in a
  * memory context that is reset after the row.
  *
@@ -302,7 +323,7 @@ syncmaster_update_credentials(OwnedTable *table, RowRewriter rewriter,
 							  void *state, bool *alone)
 {
 	*alone = false;
-	if (table->distributed)
+	if (table->distributed || has_transition_table(table->relation))
 		update_by_sql(table, rewriter, state);
 	else
 		update_directly(table, rewriter, state, alone);
