@@ -6,9 +6,6 @@ newest=$(revisions | {
 	echo "$id"
 })
 env_file=
-config_option=
-no_config=
-schema=
 quiet=
 given=
 range=
@@ -18,30 +15,12 @@ purge=
 check_heads=
 dry_run=
 indicate=
-more=
-keep_last=0
-batch_size=10000
-help=
 
-# Take $1, an option, with its value $2.  An empty one, as of an unset variable,
-# must not lead to another database.
-take_value()
+# An empty value, as of an unset variable, must not lead to the environment's database.
+use_env_file()
 {
-	case $1 in
-		-r | --rev-range)
-			range=$2
-			given="$given --rev-range"
-			return
-			;;
-	esac
-	[ -n "$2" ] || wrong_usage "$1 needs a value"
-	case $1 in
-		--env-file) env_file=$2 ;;
-		--config) config_option=$2 ;;
-		--schema) schema=$2 ;;
-		--keep-last) keep_last=$2 given="$given $1" ;;
-		--batch-size) batch_size=$2 given="$given $1" ;;
-	esac
+	[ -n "$1" ] || wrong_usage "--env-file needs a value"
+	env_file=$1
 }
 
 count=$#
@@ -50,37 +29,41 @@ while [ "$count" -gt 0 ]; do
 	shift
 	count=$((count - 1))
 	case $argument in
-		--env-file | --config | --schema | --keep-last | --batch-size | \
-			-r | --rev-range)
+		--env-file | -r | --rev-range)
 			[ "$count" -gt 0 ] || wrong_usage "$argument needs a value"
-			take_value "$argument" "$1"
+			case $argument in
+				--env-file) use_env_file "$1" ;;
+				*)
+					range=$1
+					given="$given --rev-range"
+					;;
+			esac
 			shift
 			count=$((count - 1))
 			;;
-		--env-file=* | --config=* | --schema=* | --keep-last=* | \
-			--batch-size=* | --rev-range=*)
-			take_value "${argument%%=*}" "${argument#*=}"
+		--env-file=*) use_env_file "${argument#*=}" ;;
+		--rev-range=*)
+			range=${argument#*=}
+			given="$given --rev-range"
 			;;
-		-r?*) take_value -r "${argument#-r}" ;;
-		--no-config) no_config=1 ;;
+		-r?*)
+			range=${argument#-r}
+			given="$given --rev-range"
+			;;
 		-q | --quiet) quiet=1 ;;
-		-h | --help) help=1 ;;
-		-V | --version)
+		-h | --help)
+			usage
+			exit
+			;;
+		--version)
 			echo "syncmaster-db @VERSION@"
 			exit
 			;;
-		-v | --verbose) more=1 given="$given --verbose" ;;
 		--sql) sql=1 given="$given $argument" ;;
 		--allow-destroy) allow_destroy=1 given="$given $argument" ;;
 		--purge) purge=true given="$given $argument" ;;
 		-c | --check-heads) check_heads=true given="$given --check-heads" ;;
 		--dry-run) dry_run=true given="$given $argument" ;;
-		--nagios)
-			# Such programs read standard output alone, and the first line most.
-			nagios=1 quiet=1 given="$given $argument"
-			trap cleanup EXIT
-			exec 2>&1
-			;;
 		-i | --indicate-current)
 			indicate=1
 			given="$given --indicate-current"
@@ -99,9 +82,6 @@ while [ "$count" -gt 0 ]; do
 	esac
 done
 
-[ -z "$help" ] || set -- help "$@"
-[ -z "$config_option" ] || [ -z "$no_config" ] ||
-	wrong_usage "--config and --no-config exclude each other"
 [ $# -gt 0 ] || wrong_usage "a command is missing"
 command=$1
 shift
@@ -159,43 +139,9 @@ case $command in
 		check
 		;;
 	current)
-		expect 0 0 '--check-heads --verbose' "$@"
-		if [ -n "$more" ]; then
-			current_verbose
-		else
-			prepare
-			current
-		fi
-		;;
-	health)
-		expect 0 0 --nagios "$@"
+		expect 0 0 --check-heads "$@"
 		prepare
-		health
-		;;
-	purge-runs)
-		expect 1 1 '--keep-last --batch-size --dry-run' "$@"
-		prepare
-		purge_runs "$1"
-		;;
-	purge-results)
-		expect 1 1 '--batch-size --dry-run' "$@"
-		prepare
-		purge_results "$1"
-		;;
-	verify-credentials)
-		expect 0 0 '' "$@"
-		prepare
-		verify_credentials
-		;;
-	grant | revoke)
-		expect 2 2 '' "$@"
-		prepare
-		grant_or_revoke "$@"
-		;;
-	privileges)
-		expect 0 0 '' "$@"
-		prepare
-		privileges
+		current
 		;;
 	rotate-credentials)
 		expect 0 0 --dry-run "$@"
@@ -213,19 +159,16 @@ case $command in
 		superusers "$@"
 		;;
 	heads)
-		expect 0 0 --verbose "$@"
-		if [ -n "$more" ]; then show head; else echo "$newest (head)"; fi
+		expect 0 0 '' "$@"
+		echo "$newest (head)"
 		;;
 	history)
-		expect 0 0 '--rev-range --indicate-current --verbose' "$@"
+		expect 0 0 '--rev-range --indicate-current' "$@"
 		history
 		;;
 	show)
 		expect 1 1 '' "$@"
 		show "$1"
-		;;
-	help)
-		if [ $# -gt 0 ]; then help_on "$1"; else usage; fi
 		;;
 	branches | edit | ensure_version | init | list_templates | merge | revision)
 		fail 2 "$command has no counterpart: revisions come with the" \

@@ -15,6 +15,7 @@
 #include "catalog/pg_depend.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "base/base.h"
 

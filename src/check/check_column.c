@@ -9,6 +9,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
@@ -507,7 +508,7 @@ void
 syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 						 Oid relid)
 {
-	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
+	Relation rel = table_open(relid, AccessShareLock);
 	TupleDesc desc = RelationGetDescr(rel);
 	Form_pg_attribute renamed = find_renamed(relation, desc);
 	const ColumnInfo *last = NULL;

@@ -7,8 +7,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
@@ -19,7 +21,9 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 
 #include "base/base.h"
 #include "check/check.h"
@@ -52,7 +56,7 @@
 static bool
 highest_value(Oid relid, AttrNumber attnum, int64 *value)
 {
-	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
+	Relation rel = table_open(relid, AccessShareLock);
 	Oid type = get_atttype(relid, attnum);
 	bool found = false;
 	OrderedScan scan;
@@ -87,7 +91,7 @@ highest_value(Oid relid, AttrNumber attnum, int64 *value)
 static bool
 next_value(Oid sequence, int64 *next)
 {
-	Relation rel = syncmaster_open_relation(sequence, AccessShareLock);
+	Relation rel = relation_open(sequence, AccessShareLock);
 	DirectScan scan;
 	bool result = true;
 
@@ -297,8 +301,9 @@ syncmaster_make_serial(const CheckContext *context,
  * Name of the one sequence in the schema that a column owns, if that is not
  * the one that bigserial makes; NULL if there is none.
  */
-static char *
-other_sequence(const CheckContext *context, Oid relid, const char *column)
+char *
+syncmaster_other_sequence(const CheckContext *context, Oid relid,
+						  const char *column)
 {
 	Oid types[3] = {OIDOID, INT4OID, OIDOID};
 	Datum values[3];
@@ -341,7 +346,7 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 	}
 	if (get_attnum(relid, column->name) <= 0)
 		return; /* the column is missing, which says it all */
-	other = other_sequence(context, relid, column->name);
+	other = syncmaster_other_sequence(context, relid, column->name);
 	if (other != NULL)
 	{
 		finding = syncmaster_add_difference(context, SEVERITY_WARNING,

@@ -13,7 +13,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "base/base.h"
 #include "check/check.h"
 #include "schema/schema.h"
 

@@ -24,8 +24,11 @@
 #include "commands/tablecmds.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -36,25 +39,6 @@ static Oid
 find_relation(const RangeVar *name)
 {
 	return RangeVarGetRelid(name, NoLock, true);
-}
-
-/*
- * The same of one that has to be there.  It was a moment ago, if the schema is
- * what it should be.
- */
-static Oid
-require_relation(const RangeVar *name)
-{
-	Oid relid = find_relation(name);
-
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s\" does not exist", name->relname),
-				 errhint("SELECT * FROM syncmaster_check() shows what is "
-						 "missing. If another session has just dropped or "
-						 "renamed it, run the command again.")));
-	return relid;
 }
 
 /*
@@ -112,9 +96,9 @@ set_table(StatementEffect *effect, const RangeVar *table, LOCKMODE mode,
 		  List *earlier)
 {
 	effect->table = table->relname;
-	effect->relid = syncmaster_is_made(earlier, table->relname)
-						? find_relation(table)
-						: require_relation(table);
+	effect->relid = RangeVarGetRelid(table, NoLock,
+									 syncmaster_is_made(earlier,
+														table->relname));
 	if (OidIsValid(effect->relid))
 	{
 		effect->role = syncmaster_relation_owner(effect->relid);
@@ -208,15 +192,10 @@ describe_alter_command(StatementEffect *effect, StringInfo action,
 
 				foreach (lc, indexes)
 				{
-					const char *name = get_rel_name(lfirst_oid(lc));
-
-					/* of those that nobody has dropped just now */
-					if (name != NULL)
-						appendStringInfo(action, "%s%s",
-										 lc == list_head(indexes)
-											 ? " with index "
-											 : ", ",
-										 name);
+					appendStringInfo(action, "%s%s",
+									 lc == list_head(indexes) ? " with index "
+															  : ", ",
+									 get_rel_name(lfirst_oid(lc)));
 				}
 				effect->dropped = list_concat(effect->dropped, indexes);
 			}
@@ -305,7 +284,7 @@ describe_change(StatementEffect *effect, const char *object_type,
 	effect->object_type = object_type;
 	effect->object = relation->relname;
 	effect->action = pstrdup(action);
-	effect->relid = require_relation(relation);
+	effect->relid = RangeVarGetRelid(relation, NoLock, false);
 	effect->role = syncmaster_relation_owner(effect->relid);
 	add_lock(effect, effect->relid, mode, NULL);
 }
@@ -327,12 +306,10 @@ describe_rename(StatementEffect *effect, RenameStmt *stmt)
 static void
 describe_reindex(StatementEffect *effect, ReindexStmt *stmt)
 {
-	Oid indexid = require_relation(stmt->relation);
-	Oid table = IndexGetRelation(indexid, true);
+	Oid indexid = RangeVarGetRelid(stmt->relation, NoLock, false);
 
 	/* the table's lock comes first, as everywhere */
-	if (OidIsValid(table))
-		add_lock(effect, table, ShareLock, NULL);
+	add_lock(effect, IndexGetRelation(indexid, false), ShareLock, NULL);
 	describe_change(effect, "index", "rebuild index", stmt->relation,
 					AccessExclusiveLock);
 	effect->builds_index = true;
@@ -452,10 +429,8 @@ describe_drop(StatementEffect *effect, DropStmt *stmt)
 	{
 		/* what has an index's name may be a table; the server will say so */
 		effect->relid = get_rel_relkind(relid) == RELKIND_INDEX
-							? IndexGetRelation(relid, true)
+							? IndexGetRelation(relid, false)
 							: relid;
-		if (!OidIsValid(effect->relid))
-			syncmaster_raise_dropped(relid, name->relname);
 		effect->table = get_rel_name(effect->relid);
 		effect->role = syncmaster_relation_owner(relid);
 		add_lock(effect, effect->relid, AccessExclusiveLock, NULL);

@@ -19,6 +19,7 @@
 #include "base/base.h"
 #include "health/health.h"
 #include "rows/rows.h"
+#include "schema/schema.h"
 #include "settings.h"
 
 #define WAITING "syncmaster.health_waiting"

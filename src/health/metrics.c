@@ -23,8 +23,10 @@
 #include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -33,6 +35,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "rows/rows.h"
@@ -45,7 +48,7 @@
 #define MAX_ACTIVE_ENTRIES 5000
 
 /* Without that index a small table is read from end to end. */
-#define METRICS_MAX_BLOCKS 100
+#define MAX_BLOCKS_READ 100
 
 /*
  * Of the newest runs so many are looked at, and those of the last hour count;
@@ -89,7 +92,7 @@ put_metric(ReturnSetInfo *result, const char *name, double number, ...)
 	values[0] = CStringGetTextDatum(name);
 	values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(labels.data));
 	values[2] = Float8GetDatum(number);
-	syncmaster_put_row(result, values, nulls);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	pfree(labels.data);
 }
 
@@ -239,8 +242,8 @@ put_active_runs(ReturnSetInfo *result, const AppTable *runs)
 
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 		metrics.oldest[i] = DT_NOEND;
-	if (syncmaster_read_active_runs(runs, MAX_ACTIVE_ENTRIES,
-									METRICS_MAX_BLOCKS, add_run, &metrics,
+	if (syncmaster_read_active_runs(runs, MAX_ACTIVE_ENTRIES, MAX_BLOCKS_READ,
+									add_run, &metrics,
 									complete) != RUN_READ_DONE)
 		return;
 	for (int i = 0; i < NACTIVE_STATUSES; i++)

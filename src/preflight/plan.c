@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -23,6 +24,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "engine/engine.h"
@@ -31,6 +33,8 @@
 #include "settings.h"
 
 #define PLAN_NATTS 12
+
+#define VERSION_TABLE "alembic_version"
 
 PG_FUNCTION_INFO_V1(syncmaster_upgrade_plan);
 PG_FUNCTION_INFO_V1(syncmaster_upgrade_sql);
@@ -138,7 +142,7 @@ syncmaster_make_plan(const MigrationContext *context,
 			add_step(plan, context, "indexes", "Extra indexes", definitions,
 					 NULL, false);
 	}
-	syncmaster_leave_safe_settings(save_nestlevel);
+	syncmaster_leave_settings(save_nestlevel);
 
 	return plan;
 }
@@ -155,11 +159,8 @@ syncmaster_relation_bytes(Oid relid)
 
 	if (ConditionalLockRelationOid(relid, AccessShareLock))
 	{
-		Datum size;
-
-		/* nothing is left of one that was dropped just before */
-		if (syncmaster_ask(pg_total_relation_size, relid, &size))
-			bytes = DatumGetInt64(size);
+		bytes = DatumGetInt64(DirectFunctionCall1(pg_total_relation_size,
+												  ObjectIdGetDatum(relid)));
 		UnlockRelationOid(relid, AccessShareLock);
 		return bytes;
 	}
@@ -282,7 +283,7 @@ put_row(ReturnSetInfo *result, int *position, const PlanStep *step,
 	values[4] = CStringGetTextDatum(action);
 	nulls[5] = table == NULL;
 	values[5] = table == NULL ? (Datum) 0 : CStringGetTextDatum(table);
-	syncmaster_put_row(result, values, nulls);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
 /*

@@ -15,12 +15,17 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -300,12 +305,8 @@ check_history(Preflight *preflight)
 	if (!OidIsValid(relid) ||
 		!ConditionalLockRelationOid(relid, AccessShareLock))
 		return;
-	if (!syncmaster_is_history(relid))
-		syncmaster_report(preflight, SEVERITY_ERROR, "history",
-						  "relation \"" HISTORY_NAME
-						  "\" is not the history table of extension "
-						  "\"syncmaster\"",
-						  "Rename or drop it.");
+	syncmaster_history_errors(&preflight->findings, relid,
+							  preflight->context.owner);
 	UnlockRelationOid(relid, AccessShareLock);
 }
 

@@ -10,7 +10,6 @@
 
 #include "postgres.h"
 
-#include "base/base.h"
 #include "schema/schema.h"
 
 /* plan.c: What an upgrade will do. */

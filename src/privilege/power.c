@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -91,17 +92,11 @@ syncmaster_is_entitled(const PrivilegeList *list, Oid role)
 		return true;
 	if (syncmaster_services_of(list->roles, role) != 0)
 		return false;
-	foreach (lc, syncmaster_settable_roles(role))
-	{
-		if (superuser_arg(lfirst_oid(lc)))
-			return true;
-	}
-
-	/* to inherit from the bootstrap superuser is to own the catalogues */
 	foreach (lc, syncmaster_usable_roles(role))
 	{
-		if (lfirst_oid(lc) == list->context.owner ||
-			lfirst_oid(lc) == BOOTSTRAP_SUPERUSERID)
+		Oid usable = lfirst_oid(lc);
+
+		if (usable == list->context.owner || superuser_arg(usable))
 			return true;
 	}
 	return false;
@@ -269,8 +264,7 @@ gather_powers(PrivilegeList *list, List *roles)
 		const RoleAttributes *entry = lfirst(lc);
 
 		if (entry->superuser)
-			syncmaster_add_power(list, STATE_DANGEROUS, entry->role, 0,
-								 entry->role != BOOTSTRAP_SUPERUSERID,
+			syncmaster_add_power(list, STATE_DANGEROUS, entry->role, 0, false,
 								 "it can become a superuser");
 		else if (!syncmaster_is_entitled(list, entry->role))
 			list_attributes(list, entry);

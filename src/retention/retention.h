@@ -35,6 +35,7 @@ typedef struct OldRun
 
 typedef struct OldRuns
 {
+	MemoryContext context;
 	int count;
 	OldRun *runs;
 } OldRuns;

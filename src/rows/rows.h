@@ -19,6 +19,8 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
+#include "base/base.h"
+
 /* app_table.c: A table of the application, opened by those who only look. */
 
 #define MAX_APP_COLUMNS 5
@@ -73,9 +75,7 @@ typedef enum RunReadResult
 	RUN_READ_LOCKED /* an index that may help is locked */
 } RunReadResult;
 
-/* Blocks of a table that is read from end to end for want of an index. */
-#define MAX_BLOCKS_READ 10000
-
+extern int syncmaster_find_active_status(Datum status);
 extern AppTableState syncmaster_open_runs(AppTable *runs, Oid namespace);
 extern RunReadResult syncmaster_read_active_runs(const AppTable *runs,
 												 int64 max_entries,
@@ -119,9 +119,7 @@ typedef struct OwnedTable
 	AttrNumber id_column;
 	AttrNumber value_column;
 	bool distributed;
-	Oid saved_user;
-	int saved_security;
-	int settings_level;
+	ActingScope acting;
 } OwnedTable;
 
 /*

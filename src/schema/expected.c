@@ -14,6 +14,7 @@
 #include <limits.h>
 
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 

@@ -16,7 +16,6 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "base/base.h"
 #include "schema/schema.h"
 
 /* What problems of shape are listed under. */
@@ -355,8 +354,8 @@ check_leftovers(List **problems, Oid namespace, const SchemaRevision *revision)
 								  "\"alembic_version\" has no row",
 								  schema, first->name),
 			"If the tables are SyncMaster's, write their revision with "
-			"\"syncmaster-db stamp REVISION\". If they are another "
-			"application's, use another schema: CREATE EXTENSION syncmaster SCHEMA name.");
+			"\"alembic stamp\". If they are another application's, use "
+			"another schema: CREATE EXTENSION syncmaster SCHEMA name.");
 }
 
 /*

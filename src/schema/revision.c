@@ -21,6 +21,8 @@
 #include "base/base.h"
 #include "schema/schema.h"
 
+#define VERSION_TABLE "alembic_version"
+
 /* The only revision of SyncMaster 0.1.x, before its migrations were redone. */
 #define LEGACY_REVISION "478240cdad4b"
 
@@ -169,14 +171,14 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 	DirectScan scan;
 
 	memset(revision, 0, sizeof(*revision));
-	rel = syncmaster_open_named(VERSION_TABLE, namespace, AccessShareLock);
-	if (rel == NULL)
+	revision->version_table = get_relname_relid(VERSION_TABLE, namespace);
+	if (!OidIsValid(revision->version_table))
 	{
 		revision->state = REVISION_NO_TABLE;
 		return;
 	}
 
-	revision->version_table = RelationGetRelid(rel);
+	rel = relation_open(revision->version_table, AccessShareLock);
 	if (!is_version_table(rel))
 	{
 		revision->state = REVISION_BAD_TABLE;
@@ -353,10 +355,7 @@ syncmaster_stamp_revision(Oid namespace, int from, int to)
 	syncmaster_read_revision(namespace, &revision);
 	if (revision.state != REVISION_NO_TABLE &&
 		revision.state != REVISION_BAD_TABLE)
-	{
-		syncmaster_refuse_triggers(revision.version_table);
 		write_revision(namespace, revision.version_table, from, to);
-	}
 
 	syncmaster_read_revision(namespace, &revision);
 	if (revision.number != to ||

@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "commands/extension.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -21,6 +23,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -270,7 +273,7 @@ syncmaster_read_steps(Oid namespace)
 							 schema);
 	}
 	FreeDir(dir);
-	syncmaster_leave_safe_settings(save_nestlevel);
+	syncmaster_leave_settings(save_nestlevel);
 
 	return steps;
 }

@@ -167,26 +167,18 @@ mark_generated(Relation rel, const char *column)
 	CommandCounterIncrement();
 }
 
-typedef struct Addition
-{
-	const TableStatement *statement;
-	const GeneratedColumn *column;
-} Addition;
-
 /*
  * Have a column that was just added generated.
  */
 static void
-generate(void *argument)
+generate(Oid relid, const GeneratedColumn *column)
 {
-	const Addition *addition = argument;
-	Oid relid = addition->statement->relid;
 	RawColumnDefault *expr = palloc0(sizeof(RawColumnDefault));
 	Relation rel = relation_open(relid, NoLock);
 
-	mark_generated(rel, addition->column->name);
-	expr->attnum = get_attnum(relid, addition->column->name);
-	expr->raw_default = addition->column->raw_expr; /* not used again */
+	mark_generated(rel, column->name);
+	expr->attnum = get_attnum(relid, column->name);
+	expr->raw_default = column->raw_expr; /* not used again */
 	expr->generated = ATTRIBUTE_GENERATED_STORED;
 	AddRelationNewConstraints(rel, list_make1(expr), NIL, false, true, false,
 							  NULL);
@@ -202,7 +194,7 @@ bool
 syncmaster_add_to_empty_table(const TableStatement *statement,
 							  const GeneratedColumn *column)
 {
-	Addition addition = {statement, column};
+	ActingScope scope;
 
 	if (!is_empty(statement->relid))
 		return false;
@@ -211,7 +203,9 @@ syncmaster_add_to_empty_table(const TableStatement *statement,
 								   statement->sql, column->after),
 						  statement->role);
 	CommandCounterIncrement();
-	syncmaster_call_as(statement->role, generate, &addition);
+	syncmaster_begin_acting(&scope, statement->role);
+	generate(statement->relid, column);
+	syncmaster_end_acting(&scope);
 	return true;
 }
 
