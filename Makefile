@@ -1,23 +1,27 @@
 # PGXS build of the extension.  The version comes from syncmaster.control alone.
+# "make -f /folder/of/Makefile" builds in another folder.
+here := $(dir $(firstword $(MAKEFILE_LIST)))
+files = $(sort $(patsubst $(here)%,%,$(wildcard $(addprefix $(here),$(1)))))
+
 EXTENSION = syncmaster
-EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" '$(here)$(EXTENSION).control')
 
 MODULE_big = syncmaster
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
-DATA = $(sort $(wildcard migrations/*.sql))
+OBJS = $(patsubst %.c,%.o,$(call files,src/*.c src/*/*.c))
+DATA = $(call files,migrations/*.sql)
 SCRIPTS_built = bin/syncmaster-db
-PAGES = $(sort $(wildcard *.md */README.md doc/*.md doc/*/*.md \
-	monitoring/*.yml))
+PAGES = $(call files,*.md */README.md doc/*.md doc/*/*.md monitoring/*.yml)
 
-REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
-REGRESS_OPTS = --inputdir=. --outputdir=$(or $(TEST_OUTPUT),.)
-ISOLATION = $(sort $(patsubst specs/%.spec,%,$(wildcard specs/*.spec)))
-ISOLATION_OPTS = --inputdir=. --outputdir=$(or $(TEST_OUTPUT),.)
+REGRESS = $(patsubst sql/%.sql,%,$(call files,sql/*.sql))
+REGRESS_OPTS = --inputdir=$(here) --outputdir=$(or $(TEST_OUTPUT),.)
+ISOLATION = $(patsubst specs/%.spec,%,$(call files,specs/*.spec))
+ISOLATION_OPTS = --inputdir=$(here) --outputdir=$(or $(TEST_OUTPUT),.)
 TAP_TESTS = 1
 
-WERROR ?= -Werror
-PG_CPPFLAGS = -I$(srcdir)/src -DSYNCMASTER_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -Wno-unused-parameter
+# The tests build with WERROR=-Werror.  -MMD notes the headers of each object.
+PG_CPPFLAGS = -I$(here)src -DSYNCMASTER_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -Wno-unused-parameter -MMD -MP
+EXTRA_CLEAN = $(OBJS:.o=.d)
 SHLIB_LINK = -lcrypto
 
 PG_CONFIG ?= pg_config
@@ -30,11 +34,19 @@ override CFLAGS += -Wno-unknown-warning-option \
 	-Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
 
-bin/syncmaster-db: cli/assemble $(wildcard cli/*.sh) src/schema/revision.c \
-		$(EXTENSION).control
-	cli/assemble >$@.new && chmod +x $@.new && mv $@.new $@
+# In another folder than that of the sources, what is built needs folders; make
+# would take those of the sources for them.
+ifneq ($(here),./)
+$(shell mkdir -p $(sort $(dir $(OBJS) $(SCRIPTS_built))))
+endif
 
-$(OBJS): $(wildcard src/*.h src/*/*.h) $(EXTENSION).control
+bin/syncmaster-db: cli/assemble $(call files,cli/*) \
+		doc/command-line.md src/schema/revision.c $(EXTENSION).control
+	'$(here)cli/assemble' >$@.new && chmod +x $@.new && mv $@.new $@
+
+$(OBJS): $(EXTENSION).control
+$(OBJS:.o=.bc): %.bc: %.o
+-include $(OBJS:.o=.d)
 
 # The pages in a folder of their own, as other extensions have a README.md too,
 # and not side by side, so that links between them work.
@@ -46,7 +58,7 @@ uninstall: uninstall-pages uninstall-scripts
 install-pages:
 	$(MKDIR_P) $(sort $(dir $(addprefix '$(DESTDIR)$(pagesdir)'/, $(PAGES))))
 	for page in $(PAGES); do \
-		$(INSTALL_DATA) $$page '$(DESTDIR)$(pagesdir)'/$$page || exit; \
+		$(INSTALL_DATA) '$(here)'$$page '$(DESTDIR)$(pagesdir)'/$$page || exit; \
 	done
 
 uninstall-pages:
@@ -57,4 +69,4 @@ uninstall-scripts:
 	rm -f $(addprefix '$(DESTDIR)$(bindir)'/, $(notdir $(SCRIPTS_built)))
 
 dist:
-	PG_CONFIG='$(PG_CONFIG)' packaging/dist
+	PG_CONFIG='$(PG_CONFIG)' '$(here)packaging/dist'

@@ -17,7 +17,7 @@ decode()
 	mark=
 	for encoded; do
 		case $mark$encoded in
-			%00*) wrong_usage "SYNCMASTER__DATABASE__URL contains %00" ;;
+			%00*) wrong_usage "$address_name contains %00" ;;
 			%[0-9A-Fa-f][0-9A-Fa-f]*)
 				byte=$((0x${encoded%"${encoded#??}"}))
 				decoded=$decoded\\0$((byte / 64))$((byte / 8 % 8))$((byte % 8))
@@ -113,8 +113,8 @@ parameter()
 		max_cacheable_statement_size | max_cached_statement_lifetime) ;;
 		prepared_statement_name_func) ;;
 		*)
-			wrong_usage "SYNCMASTER__DATABASE__URL has a parameter that is" \
-				"neither asyncpg's nor libpq's: $name"
+			wrong_usage "$address_name has a parameter that is neither" \
+				"asyncpg's nor libpq's: $name"
 			;;
 	esac
 }
@@ -126,8 +126,7 @@ use_url()
 	case $1 in
 		postgresql://* | postgresql+*://* | postgres://*) ;;
 		*)
-			wrong_usage "SYNCMASTER__DATABASE__URL does not begin with" \
-				"postgresql+asyncpg://"
+			wrong_usage "$address_name does not begin with postgresql+asyncpg://"
 			;;
 	esac
 	rest=${1#*://}
@@ -186,7 +185,7 @@ use_url()
 	case $database in *:*@*) proper= ;; esac
 	# Nothing of it is shown: it may be a part of the password.
 	[ -n "$proper" ] ||
-		wrong_usage "SYNCMASTER__DATABASE__URL has no proper host and port;" \
+		wrong_usage "$address_name has no proper host and port;" \
 			"in a user name or password, write @ as %40, : as %3A and / as %2F"
 
 	# Another server's address and port are none of this one's.
@@ -204,7 +203,13 @@ use_url()
 	fi
 	[ -z "$host" ] || export PGHOST="$host"
 	[ -z "$port" ] || export PGPORT="$port"
-	[ -z "$database" ] || export PGDATABASE="$database"
+	# SQLAlchemy 2.0 takes the name as it is written, libpq and SQLAlchemy 2.1
+	# decode it: the session looks whether there are two.
+	if [ -n "$database" ]; then
+		decode "$database"
+		export PGDATABASE="$decoded"
+		[ "$decoded" = "$database" ] || literal_database=$database
+	fi
 
 	hosts=
 	ports=
@@ -216,4 +221,7 @@ use_url()
 			*=*) parameter "${pair%%=*}" "${pair#*=}" ;;
 		esac
 	done
+	# libpq would take the user's name, and asyncpg as well.
+	[ -n "${PGDATABASE-}" ] ||
+		wrong_usage "$address_name names no database: it ends with /NAME"
 }

@@ -57,9 +57,11 @@ upgrade()
 
 downgrade()
 {
-	settings=
-	[ -z "$allow_destroy" ] ||
-		settings='SET LOCAL syncmaster.allow_destroy = on;'
+	# Only what was said here, and for this transaction: behind a pooler, what
+	# another client has set may still be there.
+	settings="SET LOCAL syncmaster.allow_destroy = ${allow_destroy:+on}"
+	[ -n "$allow_destroy" ] || settings="${settings}off"
+	settings="$settings;"
 	change "syncmaster_downgrade(:'target')" "$(install_functions)" \
 		"$settings" -v target="$target"
 }
@@ -70,16 +72,17 @@ stamp()
 		-v target="$target" -v purge="${purge:-false}"
 }
 
-# Print what is in "lines", and end as "found" says.
+# Print what is in "lines", and end as "found" says.  $1: psql's text that goes
+# with it
 show_lines()
 {
 	cat <<SQL
-SELECT :'lines' <> '' AS anything \gset
+SELECT :'lines' OPERATOR(pg_catalog.<>) '' AS anything \gset
 \if :anything
 \echo :lines
 \endif
 \if :found
-$(finish found)
+$(finish "found${1-}")
 \else
 $(finish 'done')
 \endif
@@ -198,63 +201,4 @@ $(finish found)
 $(finish 'done')
 \endif
 SQL
-}
-
-# Call $1, whose rows say what was done, and print them as columns $2.  $3: a
-# condition on them that is worth exit status 4.
-call_and_print()
-{
-	statement="SELECT coalesce(bool_or($3), false) AS found,
-       coalesce(string_agg($2, E'\\n'), '') AS lines
-FROM :\"schema\".$1 r \\gset"
-	shift 3
-	run -v wait=true -v required=true "$@" <<SQL
-$(begin)
-$(require_extension)
-$(attempt "$statement")
-$(finish committing)
-COMMIT;
-$(show_lines)
-SQL
-}
-
-rotate_credentials()
-{
-	call_and_print "syncmaster_rotate_credentials(:'dry_run')" \
-		"format('re-encrypted: %s, already current: %s, failed: %s',
-			re_encrypted, already_current, failed)
-		 || coalesce(' (connections '
-			|| nullif(array_to_string(failed_connection_ids, ', '), '')
-			|| ')', '')" \
-		'failed > 0' -v dry_run="${dry_run:-false}"
-}
-
-superusers()
-{
-	action=$1
-	shift
-	# psql quotes the names, each a variable of its own.
-	names=
-	count=$#
-	while [ "$count" -gt 0 ]; do
-		name=$1
-		shift
-		set -- "$@" -v "name$count=$name"
-		names="$names${names:+, }:'name$count'"
-		count=$((count - 1))
-	done
-	case $action in
-		list) call='syncmaster_superusers()' ;;
-		add) call="syncmaster_add_superusers(VARIADIC ARRAY[$names]::text[])" ;;
-		remove) call="syncmaster_remove_superusers(VARIADIC ARRAY[$names]::text[])" ;;
-	esac
-	call_and_print "$call" "$(superuser_columns "$action")" false "$@"
-}
-
-superuser_columns()
-{
-	case $1 in
-		list) echo 'r.username' ;;
-		*) echo "format('%s: %s', r.username, r.action)" ;;
-	esac
 }

@@ -70,7 +70,7 @@ unquote_value()
 # to which libpq gives precedence; and a host has its own address and port.
 forget_another_database()
 {
-	unset SYNCMASTER__DATABASE__URL
+	environment_url=
 	case $named in *' PGSERVICE '*) ;; *) unset PGSERVICE ;; esac
 	case $named in
 		*' PGHOST '*)
@@ -87,6 +87,7 @@ read_env_file()
 	fi
 	number=0
 	url=
+	config_in_file=
 	named=' '
 	while IFS= read -r line || [ -n "$line" ]; do
 		number=$((number + 1))
@@ -105,23 +106,48 @@ read_env_file()
 		name=${name%"${name##*[![:space:]]}"}
 		value=${value#"${value%%[![:space:]]*}"}
 		case $name in
-			"$line" | *[!A-Z0-9_]*) ;;
-			SYNCMASTER__DATABASE__URL)
-				unquote_value "$value"
-				url=$value
-				;;
+			"$line" | *[!A-Za-z0-9_]*) ;;
 			PG[A-Z]*)
 				unquote_value "$value"
 				export "$name=$value"
 				named="$named$name "
 				;;
+			SYNCMASTER_CONFIG_FILE)
+				unquote_value "$value"
+				config_in_file=$value
+				;;
+			[Ss][Yy][Nn][Cc][Mm][Aa][Ss][Tt][Ee][Rr]__*)
+				take_setting "$(printf '%s' "$name" | tr '[:upper:]' '[:lower:]')"
+				;;
 		esac
 	done <"$1"
+	# Beside an address, it is the services' that goes first there.
+	config_option=${config_option:-$config_in_file}
 	if [ -n "$url" ]; then
-		SYNCMASTER__DATABASE__URL=$url
+		environment_url=$url
+		env_file_names=1
 	elif [ "$named" != ' ' ]; then
 		forget_another_database
-	else
-		fail 2 "$1 contains neither SYNCMASTER__DATABASE__URL nor PG..."
+		env_file_names=1
+	elif [ -z "$config_in_file" ]; then
+		fail 2 "$1 contains neither $url_name nor SYNCMASTER_CONFIG_FILE nor PG..."
 	fi
+}
+
+# A variable of the services with the lower-case name $1.
+take_setting()
+{
+	case $1 in
+		syncmaster__database__url)
+			unquote_value "$value"
+			url=$value
+			;;
+		syncmaster__encryption__secret_key)
+			unquote_value "$value"
+			environment_key=$value
+			;;
+		syncmaster__database)
+			fail 2 "$place: $name is not read: use $url_name in its place"
+			;;
+	esac
 }

@@ -6,6 +6,9 @@ newest=$(revisions | {
 	echo "$id"
 })
 env_file=
+config_option=
+no_config=
+schema=
 quiet=
 given=
 range=
@@ -15,12 +18,30 @@ purge=
 check_heads=
 dry_run=
 indicate=
+more=
+keep_last=0
+batch_size=10000
+help=
 
-# An empty value, as of an unset variable, must not lead to the environment's database.
-use_env_file()
+# Take $1, an option, with its value $2.  An empty one, as of an unset variable,
+# must not lead to another database.
+take_value()
 {
-	[ -n "$1" ] || wrong_usage "--env-file needs a value"
-	env_file=$1
+	case $1 in
+		-r | --rev-range)
+			range=$2
+			given="$given --rev-range"
+			return
+			;;
+	esac
+	[ -n "$2" ] || wrong_usage "$1 needs a value"
+	case $1 in
+		--env-file) env_file=$2 ;;
+		--config) config_option=$2 ;;
+		--schema) schema=$2 ;;
+		--keep-last) keep_last=$2 given="$given $1" ;;
+		--batch-size) batch_size=$2 given="$given $1" ;;
+	esac
 }
 
 count=$#
@@ -29,41 +50,37 @@ while [ "$count" -gt 0 ]; do
 	shift
 	count=$((count - 1))
 	case $argument in
-		--env-file | -r | --rev-range)
+		--env-file | --config | --schema | --keep-last | --batch-size | \
+			-r | --rev-range)
 			[ "$count" -gt 0 ] || wrong_usage "$argument needs a value"
-			case $argument in
-				--env-file) use_env_file "$1" ;;
-				*)
-					range=$1
-					given="$given --rev-range"
-					;;
-			esac
+			take_value "$argument" "$1"
 			shift
 			count=$((count - 1))
 			;;
-		--env-file=*) use_env_file "${argument#*=}" ;;
-		--rev-range=*)
-			range=${argument#*=}
-			given="$given --rev-range"
+		--env-file=* | --config=* | --schema=* | --keep-last=* | \
+			--batch-size=* | --rev-range=*)
+			take_value "${argument%%=*}" "${argument#*=}"
 			;;
-		-r?*)
-			range=${argument#-r}
-			given="$given --rev-range"
-			;;
+		-r?*) take_value -r "${argument#-r}" ;;
+		--no-config) no_config=1 ;;
 		-q | --quiet) quiet=1 ;;
-		-h | --help)
-			usage
-			exit
-			;;
-		--version)
+		-h | --help) help=1 ;;
+		-V | --version)
 			echo "syncmaster-db @VERSION@"
 			exit
 			;;
+		-v | --verbose) more=1 given="$given --verbose" ;;
 		--sql) sql=1 given="$given $argument" ;;
 		--allow-destroy) allow_destroy=1 given="$given $argument" ;;
 		--purge) purge=true given="$given $argument" ;;
 		-c | --check-heads) check_heads=true given="$given --check-heads" ;;
 		--dry-run) dry_run=true given="$given $argument" ;;
+		--nagios)
+			# Such programs read standard output alone, and the first line most.
+			nagios=1 quiet=1 given="$given $argument"
+			trap cleanup EXIT
+			exec 2>&1
+			;;
 		-i | --indicate-current)
 			indicate=1
 			given="$given --indicate-current"
@@ -82,6 +99,9 @@ while [ "$count" -gt 0 ]; do
 	esac
 done
 
+[ -z "$help" ] || set -- help "$@"
+[ -z "$config_option" ] || [ -z "$no_config" ] ||
+	wrong_usage "--config and --no-config exclude each other"
 [ $# -gt 0 ] || wrong_usage "a command is missing"
 command=$1
 shift
@@ -139,9 +159,43 @@ case $command in
 		check
 		;;
 	current)
-		expect 0 0 --check-heads "$@"
+		expect 0 0 '--check-heads --verbose' "$@"
+		if [ -n "$more" ]; then
+			current_verbose
+		else
+			prepare
+			current
+		fi
+		;;
+	health)
+		expect 0 0 --nagios "$@"
 		prepare
-		current
+		health
+		;;
+	purge-runs)
+		expect 1 1 '--keep-last --batch-size --dry-run' "$@"
+		prepare
+		purge_runs "$1"
+		;;
+	purge-results)
+		expect 1 1 '--batch-size --dry-run' "$@"
+		prepare
+		purge_results "$1"
+		;;
+	verify-credentials)
+		expect 0 0 '' "$@"
+		prepare
+		verify_credentials
+		;;
+	grant | revoke)
+		expect 2 2 '' "$@"
+		prepare
+		grant_or_revoke "$@"
+		;;
+	privileges)
+		expect 0 0 '' "$@"
+		prepare
+		privileges
 		;;
 	rotate-credentials)
 		expect 0 0 --dry-run "$@"
@@ -159,16 +213,19 @@ case $command in
 		superusers "$@"
 		;;
 	heads)
-		expect 0 0 '' "$@"
-		echo "$newest (head)"
+		expect 0 0 --verbose "$@"
+		if [ -n "$more" ]; then show head; else echo "$newest (head)"; fi
 		;;
 	history)
-		expect 0 0 '--rev-range --indicate-current' "$@"
+		expect 0 0 '--rev-range --indicate-current --verbose' "$@"
 		history
 		;;
 	show)
 		expect 1 1 '' "$@"
 		show "$1"
+		;;
+	help)
+		if [ $# -gt 0 ]; then help_on "$1"; else usage; fi
 		;;
 	branches | edit | ensure_version | init | list_templates | merge | revision)
 		fail 2 "$command has no counterpart: revisions come with the" \

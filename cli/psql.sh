@@ -1,23 +1,58 @@
 # shellcheck shell=sh
-# Finding the database, running psql, and what came of it.
-
-find_database()
-{
-	[ -z "$env_file" ] || read_env_file "$env_file"
-	if [ -n "${SYNCMASTER__DATABASE__URL-}" ]; then
-		use_url "$SYNCMASTER__DATABASE__URL"
-	elif [ -z "${PGDATABASE-}${PGSERVICE-}" ]; then
-		fail 2 "no database is named: set SYNCMASTER__DATABASE__URL, as for" \
-			"SyncMaster's services, or PGDATABASE, or use --env-file"
-	fi
-	export PGAPPNAME="${PGAPPNAME:-syncmaster-db}"
-	export PGCONNECT_TIMEOUT="${PGCONNECT_TIMEOUT:-30}"
-}
+# Running psql, and what came of it.
 
 # shellcheck disable=SC2317 # called by the trap
 cleanup()
 {
+	status=$?
+	[ -z "$translator" ] || kill -KILL "$translator" 2>/dev/null || :
 	[ -z "$folder" ] || rm -rf "$folder"
+	[ -z "$nagios" ] || nagios_status "$status"
+}
+
+# What psql and the server say, in this program's words.
+# shellcheck disable=SC2317 # called in the background
+translate()
+{
+	trap '' HUP TERM
+	place=
+	dropped=
+	while IFS= read -r line || [ -n "$line" ]; do
+		case $line in
+			'psql:<stdin>:'*)
+				line=${line#'psql:<stdin>:'}
+				line=${line#*: }
+				dropped=
+				;;
+			'syncmaster-db: '* | 'psql: '*) dropped= ;;
+		esac
+		# A message may go on with DETAIL and HINT.
+		[ -z "$dropped" ] || continue
+		case $line in
+			'INFO:  '* | 'NOTICE:  '*)
+				line=${line#*:  }
+				line="syncmaster-db: ${line#syncmaster: }"
+				if [ "$verbose" = false ]; then
+					dropped=1
+					continue
+				fi
+				;;
+			'syncmaster-db: in '*)
+				place=${line#*: in }
+				continue
+				;;
+			'HINT:  '*syncmaster.allow_destroy*)
+				line="HINT:  To drop tables of $place, add --allow-destroy. A"
+				line="$line dump made before is the only way back."
+				;;
+		esac
+		printf '%s\n' "$line"
+		case $line in
+			*" database \"${PGDATABASE-}\" does not exist"*)
+				echo "syncmaster-db: create it first, for example by createdb"
+				;;
+		esac
+	done
 }
 
 # psql cancels at the server when it is interrupted; twice is an order to go.
@@ -45,6 +80,11 @@ prepare()
 	esac
 	command -v "$psql" >/dev/null ||
 		fail 1 "cannot find psql, of which 13 or later is needed"
+	version=$("$psql" --version </dev/null) || version=
+	major=${version#*) }
+	major=${major%%[!0-9]*}
+	[ "${major:-0}" -ge 13 ] ||
+		fail 1 "$psql is not psql 13 or later, but ${version:-something else}"
 	trap cleanup EXIT
 	trap 'interrupt 129' HUP
 	trap 'interrupt 130' INT
@@ -52,6 +92,7 @@ prepare()
 	folder=$(umask 077 && mktemp -d) ||
 		fail 1 "cannot make a temporary folder; set TMPDIR"
 	state=$folder/state
+	mkfifo "$folder/errors" || fail 1 "cannot make a pipe in $folder"
 }
 
 # Run the script on standard input; $@ are more options of psql.  How far it got
@@ -69,9 +110,13 @@ run()
 		trap '' HUP TERM
 		exec "$psql" -XqwAt -P pager=off -F ': ' -v ON_ERROR_STOP=1 \
 			-v state="$state" -v verbose="$verbose" -v progress="$progress" \
-			-v newest="$newest" -v wait=false -v required=false "$@"
-	) <&3 >"$output" 3<&- &
+			-v newest="$newest" -v wait=false -v required=false \
+			-v wanted="$schema" -v source="$address_name" \
+			-v literal_database="$literal_database" "$@"
+	) <&3 >"$output" 2>"$folder/errors" 3<&- &
 	child=$!
+	translate <"$folder/errors" >&2 3<&- &
+	translator=$!
 	exec 3<&-
 	while :; do
 		status=0
@@ -80,10 +125,14 @@ run()
 		kill -0 "$child" 2>/dev/null || break
 	done
 	child=
+	while kill -0 "$translator" 2>/dev/null; do
+		wait "$translator" 2>/dev/null || :
+	done
+	translator=
 	cat "$output" || lost=1
 
 	# It may be done in spite of a signal.
-	read -r outcome <"$state" || outcome=unfinished
+	read -r outcome worst <"$state" || outcome=unfinished
 	case $outcome,$status,$signal in
 		done,* | found,*)
 			[ -z "$lost" ] ||
@@ -100,6 +149,11 @@ run()
 	case $status,$outcome in
 		# lock_not_available, object_in_use, serialization_failure, deadlock
 		0,55P03 | 0,55006 | 0,40001 | 0,40P01) exit 5 ;;
+		2,unfinished)
+			echo "$program: no connection to $(show_address), by" \
+				"$address_name" >&2
+			exit 3
+			;;
 		2,*) exit 3 ;;
 		*) exit 1 ;;
 	esac

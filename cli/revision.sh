@@ -12,7 +12,8 @@ TEXT
 # The revision of the database, for the commands that are about revisions.
 ask_current()
 {
-	current_revision=$(prepare && current) || exit
+	# shellcheck disable=SC2030 # for the subshell
+	current_revision=$(check_heads= && prepare && current) || exit
 	current_revision=${current_revision%% *}
 	: "${current_revision:=base}"
 }
@@ -37,23 +38,28 @@ cannot_locate()
 	fail 1 "cannot locate revision \"$1\"; there are 0001 to $newest"
 }
 
-# A line as Alembic prints it.
+# A line as Alembic prints it, or more.
 describe()
 {
 	id=$1
 	parent=$2
 	shift 2
+	if [ -n "$more" ]; then
+		show_revision "$id" "$parent" "$*"
+		return
+	fi
 	[ "$id" != "$newest" ] || id="$id (head)"
 	[ -z "$indicate" ] || [ "${id%% *}" != "$current_revision" ] ||
 		id="$id (current)"
 	printf '%s -> %s, %s\n' "$parent" "$id" "$*"
 }
 
+current_revision=
+
 history()
 {
 	from=base
 	to=$newest
-	current_revision=
 	case $indicate,$range in
 		1,* | *current*) ask_current ;;
 	esac
@@ -94,21 +100,42 @@ history()
 	}
 }
 
+# More about a revision.
+show_revision()
+{
+	shown_id=$1
+	[ "$1" != "$newest" ] || shown_id="$1 (head)"
+	[ -z "$indicate" ] || [ "$1" != "$current_revision" ] ||
+		shown_id="$shown_id (current)"
+	printf 'Rev: %s\nParent: %s\n\n    %s\n\n' "$shown_id" "$2" "$3"
+}
+
 show()
 {
-	current_revision=
 	[ "$1" != current ] || ask_current
 	wanted=$(resolve "$1")
 	case $wanted in
 		'' | base) cannot_locate "$1" ;;
 	esac
+	show_known "$wanted"
+}
+
+show_known()
+{
 	revisions | while read -r id words; do
-		if [ "$id" = "$wanted" ]; then
+		if [ "$id" = "$1" ]; then
 			parent=base
 			! read -r parent _ || :
 			[ "$parent" != base ] && [ -n "$parent" ] || parent='<base>'
-			[ "$id" != "$newest" ] || id="$id (head)"
-			printf 'Rev: %s\nParent: %s\n\n    %s\n\n' "$id" "$parent" "$words"
+			show_revision "$id" "$parent" "$words"
 		fi
 	done
+}
+
+current_verbose()
+{
+	ask_current
+	[ "$current_revision" = base ] || show_known "$current_revision"
+	# shellcheck disable=SC2031 # the one that was told
+	[ -z "$check_heads" ] || [ "$current_revision" = "$newest" ] || exit 4
 }

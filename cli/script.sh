@@ -2,7 +2,8 @@
 # Pieces of the scripts that psql runs.
 
 # Do $1, a statement, or some of which the last one may fail, and leave word of
-# why it failed: whoever did not get a lock may try again.
+# why it failed: whoever did not get a lock may try again.  $2: what ends the
+# transaction, if there is one
 attempt()
 {
 	cat <<SQL
@@ -12,7 +13,16 @@ $1
 \set outcome :SQLSTATE
 \set ON_ERROR_STOP on
 \if :failed
-ROLLBACK;
+${2-ROLLBACK;}
+\if :installed
+\else
+SELECT pg_catalog.count(*) AS extensions FROM pg_catalog.pg_extension
+WHERE extname OPERATOR(pg_catalog.=) 'syncmaster' \gset
+\if :extensions
+\warn 'syncmaster-db: somebody else created the extension meanwhile: try again'
+\set outcome 55006
+\endif
+\endif
 $(finish :outcome)
 \q
 \endif
@@ -38,7 +48,7 @@ find_extension()
 {
 	cat <<'SQL'
 SELECT count(*) > 0 AS installed,
-       coalesce(max(nspname::text), :'schema') AS schema
+       coalesce(max(nspname::text), nullif(:'wanted', ''), :'current') AS schema
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE extname = 'syncmaster' \gset
 SQL
@@ -51,12 +61,16 @@ begin()
 	cat <<SQL
 $(finish connected)
 BEGIN ISOLATION LEVEL READ COMMITTED;
-SELECT coalesce(pg_catalog.current_schema(), '') AS schema \gset
+SELECT coalesce(pg_catalog.current_schema(), '') AS current,
+       coalesce(pg_catalog.to_regclass('"user"')::pg_catalog.oid, 0) AS path_user,
+       coalesce(pg_catalog.to_regclass('alembic_version')::pg_catalog.oid, 0)
+           AS path_version \gset
 SET LOCAL search_path = pg_catalog, pg_temp;
 \if :wait
 $(wait_for_others)
 \endif
 $(find_extension)
+$(require_place)
 SELECT count(*) > 0 AS available,
        coalesce(lpad(split_part(max(default_version), '.', 2), 4, '0'),
                 :'newest') AS head
@@ -81,8 +95,17 @@ SELECT CASE WHEN current_setting('server_version_num')::int4 < 130000
             THEN 'the extension "syncmaster" is not in this database: '
                  'run "syncmaster-db upgrade" first'
             WHEN :'schema' = ''
-            THEN 'search_path names no schema that exists'
+            THEN 'search_path names no schema that exists: say which by '
+                 '--schema'
        END AS obstacle \gset
+SQL
+	stop_at_obstacle
+}
+
+# End with the message in "obstacle", if there is one.
+stop_at_obstacle()
+{
+	cat <<'SQL'
 SELECT :{?obstacle} AS obstructed \gset
 \if :obstructed
 \warn syncmaster-db: :obstacle

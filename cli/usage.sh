@@ -12,36 +12,31 @@ set -eu
 (: 3>&1) 2>/dev/null || exec >/dev/null
 (: 3>&2) || exec 2>/dev/null
 
+# The options and exit statuses of all, and what each command is for.
 usage()
 {
 	cat <<'TEXT'
-Usage: syncmaster-db [options] command [arguments]
-
-  upgrade [TARGET] [--sql]      go up to TARGET (default: head), or print SQL
-  downgrade TARGET              go down; --allow-destroy if tables may be lost
-  current [--check-heads]       revision of the database
-  history [-r FROM:TO] [-i]     all revisions; heads: the newest; show REV: one
-  check                         differences between tables and revision
-  stamp REV [--purge]           write the revision that the tables are at
-  plan [TARGET]                 what an upgrade would lock, rewrite and build
-  preflight [TARGET]            what stands in an upgrade's way
-  rotate-credentials [--dry-run]
-  superusers list | add NAME... | remove NAME...
-
-TARGET: head, base, 0012, +1, -1 or a version of the extension such as 1.12
-  --env-file FILE   read SYNCMASTER__DATABASE__URL and PG... from FILE
-  -q, --quiet       only what was asked for, and errors
-  --help, --version
-The database is that of SYNCMASTER__DATABASE__URL, else of libpq's variables
-(PGDATABASE or PGSERVICE, PGHOST, ...).  Exit status: 0 done, 1 failed, 2 wrong
-usage, 3 no connection, 4 differences or obstacles found, 5 others are at work:
-try again, 128+N ended by signal N.
+@USAGE@
 TEXT
+}
+
+# What doc/command-line.md says of a command.
+help_on()
+{
+	case $1 in
+@HELP@
+		*) wrong_usage "unknown command $1" ;;
+	esac
 }
 
 program=${0##*/}
 child=
+translator=
 folder=
+nagios=
+worst=
+literal_database=
+address_name=
 state=
 signal=
 cr=$(printf '\r')

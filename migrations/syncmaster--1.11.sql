@@ -210,7 +210,7 @@ CREATE FUNCTION @extschema@.syncmaster_superusers(
         OUT username pg_catalog.text, OUT is_active pg_catalog.bool)
     RETURNS SETOF pg_catalog.record
     AS 'MODULE_PATHNAME', 'syncmaster_superusers'
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+    LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_superusers() IS
     'the superusers of SyncMaster, and whether they can log in';
 
@@ -226,7 +226,7 @@ CREATE FUNCTION @extschema@.syncmaster_upgrade_plan(
         OUT table_bytes pg_catalog.int8, OUT beforehand pg_catalog.text)
     RETURNS SETOF pg_catalog.record
     AS 'MODULE_PATHNAME', 'syncmaster_upgrade_plan'
-    LANGUAGE C STABLE PARALLEL RESTRICTED;
+    LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_upgrade_plan(pg_catalog.text) IS
     'what syncmaster_upgrade() would do: locks, rewrites, index builds';
 
@@ -234,7 +234,7 @@ CREATE FUNCTION @extschema@.syncmaster_upgrade_sql(
         target pg_catalog.text DEFAULT 'head')
     RETURNS pg_catalog.text
     AS 'MODULE_PATHNAME', 'syncmaster_upgrade_sql'
-    LANGUAGE C STABLE PARALLEL RESTRICTED;
+    LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_upgrade_sql(pg_catalog.text) IS
     'the SQL that syncmaster_upgrade() would run on the schema';
 
@@ -244,7 +244,7 @@ CREATE FUNCTION @extschema@.syncmaster_preflight(
         OUT detail pg_catalog.text, OUT hint pg_catalog.text)
     RETURNS SETOF pg_catalog.record
     AS 'MODULE_PATHNAME', 'syncmaster_preflight'
-    LANGUAGE C STABLE PARALLEL RESTRICTED;
+    LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_preflight(pg_catalog.text) IS
     'what stands in the way of an upgrade: error, warning, info';
 
@@ -422,7 +422,7 @@ CREATE FUNCTION @extschema@.syncmaster_verify_credentials(
         OUT connection_ids pg_catalog._int8)
     RETURNS SETOF pg_catalog.record
     AS 'MODULE_PATHNAME', 'syncmaster_verify_credentials'
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+    LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_verify_credentials() IS
     'how many of the stored credentials are under which key, and which under none';
 REVOKE ALL ON FUNCTION @extschema@.syncmaster_verify_credentials()

@@ -149,6 +149,26 @@ is($node->safe_psql('postgres', use_keys('one.key', 'two.key') . $rotate),
 is($node->safe_psql('postgres', use_keys('one.key') . $good), '600', 'all tokens are good');
 $node->safe_psql('postgres', 'DROP FUNCTION harmless CASCADE');
 
+# A trigger on each row that wants to see all rows of the statement.
+$node->safe_psql('postgres', q{
+	CREATE TABLE seen (rows bigint);
+	ALTER TABLE seen OWNER TO app;
+	CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		INSERT INTO app.seen SELECT count(*) FROM new_rows;
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER look AFTER UPDATE ON auth_data REFERENCING NEW TABLE AS new_rows
+		FOR EACH ROW EXECUTE FUNCTION look()});
+foreach my $keys ([ 'two.key', 'one.key' ], [ 'one.key', 'two.key' ])
+{
+	is($node->safe_psql('postgres', use_keys(@$keys) . $rotate),
+		'600|0|0|{}', 'a trigger with a transition table');
+}
+is($node->safe_psql('postgres', use_keys('one.key') . $good), '600', 'all tokens are good');
+is($node->safe_psql('postgres', 'SELECT count(*), min(rows), max(rows) FROM seen'),
+	'1200|1|1', 'it was called for each row, which is a statement of its own');
+$node->safe_psql('postgres', 'DROP FUNCTION look CASCADE');
+
 ### Progress, and a way out of a long run
 
 $node->safe_psql('postgres', q{

@@ -117,7 +117,7 @@ copy_sources()
 {
 	mkdir -p "$1"
 	tar -cf - --exclude=./.git --exclude=./.demo --exclude=./dist \
-		--exclude='*.o' --exclude='*.so' --exclude='*.bc' \
+		--exclude='*.o' --exclude='*.so' --exclude='*.bc' --exclude='*.d' \
 		--exclude=./results --exclude=./output_iso --exclude=./tmp_check . |
 		(cd "$1" && tar -xf - --no-same-owner)
 }

@@ -18,25 +18,24 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "catalog/partition.h"
 #include "catalog/pg_auth_members.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
-#include "tcop/tcopprot.h"
-#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-/* 16 moved VARDATA_ANY and its like out of postgres.h. */
+/*
+ * 16 moved VARSIZE, VARDATA, VARSIZE_ANY, VARDATA_ANY, VARSIZE_ANY_EXHDR,
+ * SET_VARSIZE, VARATT_IS_EXTENDED and VARATT_IS_EXTERNAL out of postgres.h.
+ */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -49,96 +48,24 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
-/* 15 renames the analysis with parameters of known types. */
-static inline List *
-analyze_and_rewrite(RawStmt *raw, const char *sql, Oid *types, int ntypes)
-{
-#if PG_VERSION_NUM >= 150000
-	return pg_analyze_and_rewrite_fixedparams(raw, sql, types, ntypes, NULL);
+/* 14 lets SPI hand rows over one by one, by a plan with several processes. */
+#if PG_VERSION_NUM >= 140000
+#define CAN_EXECUTE_INTO true
 #else
-	return pg_analyze_and_rewrite(raw, sql, types, ntypes, NULL);
+#define CAN_EXECUTE_INTO false
 #endif
-}
 
-/* 19 tells the planner for which EXPLAIN it works. */
-static inline PlannedStmt *
-plan_query(Query *query, const char *sql)
-{
-#if PG_VERSION_NUM >= 190000
-	return pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL, NULL);
-#else
-	return pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL);
-#endif
-}
-
-/* 18 runs every plan once only, and need not be told. */
-static inline void
-run_executor(QueryDesc *query)
-{
-#if PG_VERSION_NUM >= 180000
-	ExecutorRun(query, ForwardScanDirection, 0);
-#else
-	ExecutorRun(query, ForwardScanDirection, 0, true);
-#endif
-}
-
-/* 14 asks whether the statement may be changed. */
-static inline void
-process_utility(PlannedStmt *plan, const char *sql, ParamListInfo params,
-				DestReceiver *dest)
+static inline int
+execute_into(const char *sql, DestReceiver *receiver)
 {
 #if PG_VERSION_NUM >= 140000
-	ProcessUtility(plan, sql, true, PROCESS_UTILITY_QUERY, params, NULL, dest,
-				   NULL);
+	SPIExecuteOptions options = {.dest = receiver};
+
+	return SPI_execute_extended(sql, &options);
 #else
-	ProcessUtility(plan, sql, PROCESS_UTILITY_QUERY, params, NULL, dest, NULL);
+	elog(ERROR, "SPI cannot hand over rows");
 #endif
 }
-
-/* 14 has statistics on expressions. */
-#if PG_VERSION_NUM >= 140000
-#define HAVE_EXPRESSION_STATISTICS
-#endif
-
-/* 14 has multiranges; InvalidOid for another type. */
-static inline Oid
-range_of_multirange(Oid type)
-{
-#if PG_VERSION_NUM >= 140000
-	return get_typtype(type) == TYPTYPE_MULTIRANGE ? get_multirange_range(type)
-												   : InvalidOid;
-#else
-	return InvalidOid;
-#endif
-}
-
-/* 14 tells partitions that are being detached from others. */
-static inline Oid
-find_partition_parent(Oid relid)
-{
-#if PG_VERSION_NUM >= 140000
-	return get_partition_parent(relid, true);
-#else
-	return get_partition_parent(relid);
-#endif
-}
-
-/* 17 has expressions that make SQL values of JSON. */
-static inline bool
-is_json_expression(const Node *node)
-{
-#if PG_VERSION_NUM >= 170000
-	return IsA(node, JsonExpr);
-#else
-	return false;
-#endif
-}
-
-/* 14 names functions as SQL does. */
-#if PG_VERSION_NUM < 140000
-#define F_TSVECTOR_UPDATE_TRIGGER F_TSVECTOR_UPDATE_TRIGGER_BYID
-#define F_TSVECTOR_UPDATE_TRIGGER_COLUMN F_TSVECTOR_UPDATE_TRIGGER_BYCOLUMN
-#endif
 
 /* 14 renames the predefined roles. */
 #if PG_VERSION_NUM < 140000

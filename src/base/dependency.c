@@ -15,7 +15,6 @@
 #include "catalog/pg_depend.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 #include "base/base.h"
 

@@ -10,7 +10,6 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
-#include "utils/memutils.h"
 
 #include "base/base.h"
 

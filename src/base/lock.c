@@ -8,11 +8,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
+#include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -58,11 +59,13 @@
 char *
 syncmaster_describe_blockers(Oid relation, LOCKMODE mode)
 {
+	MemoryContext caller_context = CurrentMemoryContext;
 	Datum modes[MaxLockMode];
 	int nmodes = 0;
 	Oid types[2] = {OIDOID, TEXTARRAYOID};
 	Datum values[2];
-	List *rows;
+	int save_nestlevel;
+	char *result = NULL;
 
 	for (LOCKMODE m = AccessShareLock; m <= MaxLockMode; m++)
 	{
@@ -74,8 +77,20 @@ syncmaster_describe_blockers(Oid relation, LOCKMODE mode)
 	values[1] = PointerGetDatum(
 		construct_array(modes, nmodes, TEXTOID, -1, false, TYPALIGN_INT));
 
-	rows = syncmaster_query(BLOCKERS_QUERY, 2, types, values);
-	return rows == NIL ? NULL : ((char **) linitial(rows))[0];
+	save_nestlevel = syncmaster_begin_query();
+	if (SPI_execute_with_args(BLOCKERS_QUERY, 2, types, values, NULL, true,
+							  1) == SPI_OK_SELECT &&
+		SPI_processed == 1)
+	{
+		char *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+								   1);
+
+		if (value != NULL)
+			result = MemoryContextStrdup(caller_context, value);
+	}
+	syncmaster_end_query(save_nestlevel);
+
+	return result;
 }
 
 static void
@@ -106,11 +121,47 @@ static void
 wait_for_lock(void *argument)
 {
 	const LockWait *wait = argument;
-	int level = syncmaster_enter_settings();
+	int save_nestlevel = NewGUCNestLevel();
 
-	syncmaster_set_locally_int("lock_timeout", syncmaster_lock_timeout);
+	(void) set_config_option("lock_timeout",
+							 psprintf("%d", syncmaster_lock_timeout),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+							 0, false);
 	LockRelationOid(wait->relation, wait->mode);
-	syncmaster_leave_settings(level);
+	AtEOXact_GUC(false, save_nestlevel);
+}
+
+static void
+wait_with_limit(Oid relation, const char *name, LOCKMODE mode)
+{
+	LockWait wait = {relation, mode};
+	ErrorData *error = syncmaster_try(wait_for_lock, &wait);
+
+	if (error == NULL)
+		return;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	FreeErrorData(error);
+	report_blockers(relation, name, mode);
+}
+
+/*
+ * The same as below; false if the relation is gone by then.
+ */
+bool
+syncmaster_lock_if_there(Oid relation, LOCKMODE mode)
+{
+	char *name = get_rel_name(relation);
+
+	if (name == NULL)
+		return false;
+	if (syncmaster_guard == GUARD_OFF)
+		LockRelationOid(relation, mode);
+	else if (!ConditionalLockRelationOid(relation, mode))
+		wait_with_limit(relation, name, mode);
+
+	/* whoever held the lock may have dropped the table */
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation));
 }
 
 /*
@@ -125,35 +176,7 @@ void
 syncmaster_lock_relation(Oid relation, LOCKMODE mode)
 {
 	char *name = get_rel_name(relation);
-	LockWait wait;
-	ErrorData *error;
 
-	if (name == NULL)
-		elog(ERROR, "cache lookup failed for relation %u", relation);
-	if (syncmaster_guard == GUARD_OFF)
-	{
-		LockRelationOid(relation, mode);
-		return;
-	}
-	if (ConditionalLockRelationOid(relation, mode))
-		return;
-
-	wait.relation = relation;
-	wait.mode = mode;
-	error = syncmaster_try(wait_for_lock, &wait);
-	if (error != NULL)
-	{
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
-		FreeErrorData(error);
-		report_blockers(relation, name, mode);
-	}
-
-	/* who held the lock may have dropped the table */
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"%s\" was dropped by another session meanwhile",
-						name),
-				 errhint("Nothing was changed. Run the command again.")));
+	if (!syncmaster_lock_if_there(relation, mode))
+		syncmaster_raise_dropped(relation, name);
 }

@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "access/heaptoast.h"
+#include "access/htup_details.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -55,6 +57,26 @@ syncmaster_begin_result(FunctionCallInfo fcinfo)
 }
 
 /*
+ * Add a row.  Values may have been read directly, from a table that is not kept
+ * from being truncated: what they have in a TOAST table is fetched now.
+ */
+void
+syncmaster_put_row(ReturnSetInfo *result, Datum *values, bool *nulls)
+{
+	HeapTuple tuple = heap_form_tuple(result->setDesc, values, nulls);
+
+	if (HeapTupleHasExternal(tuple))
+	{
+		HeapTuple flat = toast_flatten_tuple(tuple, result->setDesc);
+
+		heap_freetuple(tuple);
+		tuple = flat;
+	}
+	tuplestore_puttuple(result->setResult, tuple);
+	heap_freetuple(tuple);
+}
+
+/*
  * Add a row of texts, NULL for null.
  */
 void
@@ -76,5 +98,5 @@ syncmaster_put_texts(ReturnSetInfo *result, int natts, const char *const *texts)
 		if (!nulls[i])
 			values[i] = CStringGetTextDatum(texts[i]);
 	}
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	syncmaster_put_row(result, values, nulls);
 }

@@ -8,8 +8,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/extension.h"
-#include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "base/base.h"
@@ -19,8 +17,6 @@ run(SubtransactionBody body, void *argument, bool keep)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
 	ResourceOwner caller_owner = CurrentResourceOwner;
-	bool save_creating = creating_extension;
-	Oid save_extension = CurrentExtensionObject;
 	ErrorData *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
@@ -39,10 +35,6 @@ run(SubtransactionBody body, void *argument, bool keep)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-
-		/* these two are no transaction's, but an ActingScope's */
-		creating_extension = save_creating;
-		CurrentExtensionObject = save_extension;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller_context);

@@ -81,8 +81,6 @@ extern void syncmaster_check_indexes(CheckContext *context,
 extern void syncmaster_check_extra_indexes(CheckContext *context);
 extern void syncmaster_check_serial(CheckContext *context,
 									const RelationInfo *relation, Oid relid);
-extern char *syncmaster_other_sequence(const CheckContext *context, Oid relid,
-									   const char *column);
 extern char *syncmaster_make_serial(const CheckContext *context,
 									const RelationInfo *relation,
 									const ColumnInfo *column, const char *name);
@@ -98,7 +96,6 @@ extern void syncmaster_check_grants(CheckContext *context, const char *name,
 extern void syncmaster_check_schema_usage(CheckContext *context);
 extern void syncmaster_check_extras(CheckContext *context,
 									const RelationInfo *relation, Oid relid);
-extern void syncmaster_add_distrust(CheckContext *context, List *findings);
 extern void syncmaster_check_other_relations(CheckContext *context);
 extern void syncmaster_check_versions(CheckContext *context);
 extern void syncmaster_check_apparent_revision(CheckContext *context);

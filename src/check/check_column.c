@@ -9,7 +9,6 @@
 
 #include "access/table.h"
 #include "catalog/pg_attribute.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
@@ -508,7 +507,7 @@ void
 syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 						 Oid relid)
 {
-	Relation rel = table_open(relid, AccessShareLock);
+	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
 	TupleDesc desc = RelationGetDescr(rel);
 	Form_pg_attribute renamed = find_renamed(relation, desc);
 	const ColumnInfo *last = NULL;

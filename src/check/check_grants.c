@@ -19,6 +19,7 @@
 #include "base/compat.h"
 #include "check/check.h"
 #include "privilege/privilege.h"
+#include "schema/schema.h"
 
 /*
  * Roles that are granted anything on these objects, but their owner.

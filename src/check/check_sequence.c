@@ -7,10 +7,8 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
@@ -21,9 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/rls.h"
-#include "utils/syscache.h"
 
 #include "base/base.h"
 #include "check/check.h"
@@ -56,7 +52,7 @@
 static bool
 highest_value(Oid relid, AttrNumber attnum, int64 *value)
 {
-	Relation rel = table_open(relid, AccessShareLock);
+	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
 	Oid type = get_atttype(relid, attnum);
 	bool found = false;
 	OrderedScan scan;
@@ -91,7 +87,7 @@ highest_value(Oid relid, AttrNumber attnum, int64 *value)
 static bool
 next_value(Oid sequence, int64 *next)
 {
-	Relation rel = relation_open(sequence, AccessShareLock);
+	Relation rel = syncmaster_open_relation(sequence, AccessShareLock);
 	DirectScan scan;
 	bool result = true;
 
@@ -301,9 +297,8 @@ syncmaster_make_serial(const CheckContext *context,
  * Name of the one sequence in the schema that a column owns, if that is not
  * the one that bigserial makes; NULL if there is none.
  */
-char *
-syncmaster_other_sequence(const CheckContext *context, Oid relid,
-						  const char *column)
+static char *
+other_sequence(const CheckContext *context, Oid relid, const char *column)
 {
 	Oid types[3] = {OIDOID, INT4OID, OIDOID};
 	Datum values[3];
@@ -346,7 +341,7 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 	}
 	if (get_attnum(relid, column->name) <= 0)
 		return; /* the column is missing, which says it all */
-	other = syncmaster_other_sequence(context, relid, column->name);
+	other = other_sequence(context, relid, column->name);
 	if (other != NULL)
 	{
 		finding = syncmaster_add_difference(context, SEVERITY_WARNING,

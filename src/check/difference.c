@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "base/base.h"
 #include "check/check.h"
 #include "schema/schema.h"
 

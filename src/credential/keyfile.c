@@ -19,7 +19,6 @@
 #include "access/xact.h"
 #include "storage/fd.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
 
 #include "credential/credential.h"
 #include "credential/fernet.h"

@@ -20,7 +20,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
-#include "tcop/utility.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -299,7 +298,10 @@ syncmaster_rotate_credentials(PG_FUNCTION_ARGS)
 	syncmaster_open_auth_data(&table, write ? ExclusiveLock : AccessShareLock);
 	rotation->estimated_rows = table.relation->rd_rel->reltuples;
 	if (write)
+	{
+		syncmaster_refuse_triggers(RelationGetRelid(table.relation));
 		write_tokens(rotation, &table);
+	}
 	else
 		syncmaster_scan_table(&table, count_token, rotation);
 	syncmaster_close_owned_table(&table);

@@ -13,13 +13,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/index.h"
 #include "catalog/pg_index.h"
+#include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "engine/engine.h"
@@ -76,38 +77,63 @@ index_definition(const ExtraIndex *index, const char *schema)
 														   index->table),
 								index->definition);
 
-	syncmaster_leave_settings(save_nestlevel);
+	syncmaster_leave_safe_settings(save_nestlevel);
 
 	return definition;
 }
 
 /*
- * Is the index that is there under the name the one that we would build?
+ * Is an index that is there the one of that definition?  False in *there if it
+ * is dropped meanwhile.
  */
 static bool
-index_fits(Oid indexid, const char *definition)
+has_definition(Oid indexid, Oid table, const char *definition, bool *there)
 {
-	HeapTuple tuple;
-	bool valid;
-	Oid table;
 	int save_nestlevel;
-	char *actual;
-
-	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
-	if (!HeapTupleIsValid(tuple))
-		return false; /* a table or view of that name */
-	valid = ((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
-	table = ((Form_pg_index) GETSTRUCT(tuple))->indrelid;
-	ReleaseSysCache(tuple);
+	HeapTuple tuple;
+	Datum actual;
+	bool fits;
 
 	/* pg_get_indexdef() would wait for the same lock without a limit */
-	syncmaster_lock_relation(table, AccessShareLock);
-	save_nestlevel = syncmaster_enter_safe_settings();
-	actual = TextDatumGetCString(
-		DirectFunctionCall1(pg_get_indexdef, ObjectIdGetDatum(indexid)));
-	syncmaster_leave_settings(save_nestlevel);
+	*there = false;
+	if (!syncmaster_lock_if_there(table, AccessShareLock))
+		return false;
+	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	fits = ((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
+	ReleaseSysCache(tuple);
 
-	return valid && strcmp(actual, definition) == 0;
+	save_nestlevel = syncmaster_enter_safe_settings();
+	*there = syncmaster_ask(pg_get_indexdef, indexid, &actual);
+	fits = fits && *there &&
+		   strcmp(TextDatumGetCString(actual), definition) == 0;
+	syncmaster_leave_safe_settings(save_nestlevel);
+
+	return fits;
+}
+
+/*
+ * What is there under the name of an extra index, which is to have this
+ * definition?
+ */
+static ExtraIndexState
+index_state(const ExtraIndex *index, Oid namespace, const char *definition)
+{
+	Oid indexid;
+
+	while (OidIsValid(indexid = get_relname_relid(index->name, namespace)))
+	{
+		Oid table = IndexGetRelation(indexid, true);
+		bool there = get_rel_relkind(indexid) != '\0';
+		bool fits = OidIsValid(table) &&
+					has_definition(indexid, table, definition, &there);
+
+		CHECK_FOR_INTERRUPTS();
+		if (there)
+			return fits ? EXTRA_INDEX_PRESENT : EXTRA_INDEX_OTHER;
+	}
+	return EXTRA_INDEX_MISSING;
 }
 
 int
@@ -135,35 +161,28 @@ syncmaster_extra_index(int i, Oid namespace, const char *schema,
 					   const char **name, char **definition)
 {
 	const ExtraIndex *index = &extra_indexes[i];
-	Oid indexid = get_relname_relid(index->name, namespace);
 
 	*name = index->name;
 	*definition = index_definition(index, schema);
 	if (!OidIsValid(get_relname_relid(index->table, namespace)))
 		return EXTRA_INDEX_NOT_POSSIBLE;
-	if (!OidIsValid(indexid))
-		return EXTRA_INDEX_MISSING;
-	return index_fits(indexid, *definition) ? EXTRA_INDEX_PRESENT
-											: EXTRA_INDEX_OTHER;
+	return index_state(index, namespace, *definition);
 }
 
 /*
  * One of another definition under the name of ours is somebody else's.
  */
 static void
-check_index(List **problems, const ExtraIndex *index, Oid indexid,
-			const char *definition)
+report_other_index(List **problems, const ExtraIndex *index,
+				   const char *definition)
 {
-	Finding *finding;
-
-	if (index_fits(indexid, definition))
-		return;
-	finding = syncmaster_add_error(
+	Finding *finding = syncmaster_add_error(
 		problems, ERRCODE_DUPLICATE_OBJECT, "index",
 		finding_message("relation \"%s\" is not the extra index of that name, "
 						"or is not valid",
 						index->name),
 		"Drop or rename it, and run SELECT syncmaster_create_indexes().");
+
 	finding->detail = psprintf("Expected is: %s", definition);
 	finding->severity = SEVERITY_WARNING;
 }
@@ -184,16 +203,38 @@ syncmaster_missing_indexes(const MigrationContext *context, List *earlier,
 		const ExtraIndex *index = &extra_indexes[i];
 		Oid indexid = get_relname_relid(index->name, context->namespace);
 		char *definition = index_definition(index, context->schema);
+		ExtraIndexState state = EXTRA_INDEX_MISSING;
 
 		if (!OidIsValid(get_relname_relid(index->table, context->namespace)) &&
 			!syncmaster_is_made(earlier, index->table))
 			continue;
-		if (!OidIsValid(indexid) || syncmaster_is_dropped(earlier, indexid))
+		if (!OidIsValid(indexid) || !syncmaster_is_dropped(earlier, indexid))
+			state = index_state(index, context->namespace, definition);
+		if (state == EXTRA_INDEX_MISSING)
 			definitions = lappend(definitions, definition);
-		else
-			check_index(problems, index, indexid, definition);
+		else if (state == EXTRA_INDEX_OTHER)
+			report_other_index(problems, index, definition);
 	}
 	return definitions;
+}
+
+/*
+ * Build one, unless it is there once the lock that this takes is free.
+ */
+static void
+build_index(const MigrationContext *context, const ExtraIndex *index)
+{
+	char *definition = index_definition(index, context->schema);
+	Oid table = get_relname_relid(index->table, context->namespace);
+
+	if (!OidIsValid(table) || index_state(index, context->namespace,
+										  definition) != EXTRA_INDEX_MISSING)
+		return;
+	syncmaster_enforce_guard(context);
+	syncmaster_lock_relation(table, ShareLock);
+	if (index_state(index, context->namespace, definition) !=
+		EXTRA_INDEX_PRESENT)
+		syncmaster_run_statements(context, definition, "syncmaster");
 }
 
 /*
@@ -203,14 +244,11 @@ void
 syncmaster_build_indexes(const MigrationContext *context, int elevel)
 {
 	List *problems = NIL;
-	List *definitions = syncmaster_missing_indexes(context, NIL, &problems);
-	ListCell *lc;
 
+	(void) syncmaster_missing_indexes(context, NIL, &problems);
 	syncmaster_report_findings(problems, elevel);
-	foreach (lc, definitions)
-	{
-		syncmaster_run_statements(context, lfirst(lc), "syncmaster");
-	}
+	for (int i = 0; i < nextra_indexes; i++)
+		build_index(context, &extra_indexes[i]);
 }
 
 /*
@@ -222,13 +260,14 @@ syncmaster_remove_indexes(const MigrationContext *context)
 	for (int i = 0; i < nextra_indexes; i++)
 	{
 		const ExtraIndex *index = &extra_indexes[i];
-		Oid indexid = get_relname_relid(index->name, context->namespace);
 		char *definition = index_definition(index, context->schema);
 
-		if (OidIsValid(indexid) && index_fits(indexid, definition))
+		/* it may be gone once the table's lock is free */
+		if (index_state(index, context->namespace, definition) ==
+			EXTRA_INDEX_PRESENT)
 			syncmaster_run_statements(
 				context,
-				psprintf("DROP INDEX %s",
+				psprintf("DROP INDEX IF EXISTS %s",
 						 quote_qualified_identifier(context->schema,
 													index->name)),
 				"syncmaster");
@@ -266,8 +305,7 @@ return_difference(ReturnSetInfo *result, List *names, List *others)
 		bool isnull = false;
 
 		if (!list_member_ptr(others, lfirst(lc)))
-			tuplestore_putvalues(result->setResult, result->setDesc, &value,
-								 &isnull);
+			syncmaster_put_row(result, &value, &isnull);
 	}
 }
 
@@ -283,6 +321,7 @@ syncmaster_create_indexes(PG_FUNCTION_ARGS)
 	List *before;
 
 	syncmaster_begin_command(&context, "syncmaster_create_indexes()");
+	syncmaster_lock_version(&context);
 	before = present_indexes(&context);
 	syncmaster_build_indexes(&context, ERROR);
 	return_difference(result, present_indexes(&context), before);
@@ -301,6 +340,7 @@ syncmaster_drop_indexes(PG_FUNCTION_ARGS)
 	List *before;
 
 	syncmaster_begin_command(&context, "syncmaster_drop_indexes()");
+	syncmaster_lock_version(&context);
 	before = present_indexes(&context);
 	syncmaster_remove_indexes(&context);
 	return_difference(result, before, present_indexes(&context));

@@ -13,19 +13,11 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_database.h"
-#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
-#include "miscadmin.h"
-#include "tcop/utility.h"
-#include "utils/acl.h"
+#include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "base/base.h"
 #include "engine/engine.h"
@@ -93,6 +85,8 @@ require_own_script(void)
 static bool
 restore_is_under_way(void)
 {
+	int save_nestlevel;
+
 	if (syncmaster_restoring != RESTORING_AUTO)
 		return syncmaster_restoring == RESTORING_ON;
 	if (!FullTransactionIdEquals(created_in, GetTopFullTransactionId()))
@@ -102,11 +96,14 @@ restore_is_under_way(void)
 	if (restore_looked_for)
 		return restore_found;
 
-	restore_found =
-		list_length(syncmaster_query("SELECT FROM pg_settings WHERE name IN "
-									 "('xmloption', 'row_security') "
-									 "AND source = 'session'",
-									 0, NULL, NULL)) == 2;
+	save_nestlevel = syncmaster_begin_query();
+	if (SPI_execute("SELECT 1 FROM pg_settings "
+					"WHERE name IN ('xmloption', 'row_security') "
+					"AND source = 'session'",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_settings");
+	restore_found = SPI_processed == 2;
+	syncmaster_end_query(save_nestlevel);
 	restore_looked_for = true;
 
 	return restore_found;
@@ -284,25 +281,32 @@ warn_newer(const MigrationContext *context, const SchemaRevision *revision)
 static void
 warn_other_schema(const MigrationContext *context)
 {
-	List *rows = syncmaster_query_oid(
-		"SELECT n.nspname FROM pg_class v "
-		"JOIN pg_class t USING (relnamespace) "
-		"JOIN pg_namespace n ON n.oid = v.relnamespace "
-		"WHERE v.relname = 'alembic_version' AND t.relname = 'auth_data' "
-		"AND v.relnamespace <> $1 ORDER BY 1",
-		context->namespace);
-	char *other;
+	Oid types[1] = {OIDOID};
+	Datum values[1];
+	char *other = NULL;
+	int save_nestlevel;
 
-	if (rows == NIL)
-		return;
-	other = ((char **) linitial(rows))[0];
-	ereport(WARNING,
-			(errmsg("SyncMaster's tables are also in schema \"%s\"; a second "
-					"set is made in schema \"%s\"",
-					other, context->schema),
-			 errhint("To take those over, DROP EXTENSION syncmaster and CREATE "
-					 "EXTENSION syncmaster SCHEMA %s.",
-					 quote_identifier(other))));
+	values[0] = ObjectIdGetDatum(context->namespace);
+	save_nestlevel = syncmaster_begin_query();
+	if (SPI_execute_with_args(
+			"SELECT n.nspname FROM pg_class v "
+			"JOIN pg_class t USING (relnamespace) "
+			"JOIN pg_namespace n ON n.oid = v.relnamespace "
+			"WHERE v.relname = 'alembic_version' AND t.relname = 'auth_data' "
+			"AND v.relnamespace <> $1 ORDER BY 1",
+			1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_class");
+	if (SPI_processed > 0)
+		other = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (other != NULL)
+		ereport(WARNING,
+				(errmsg("SyncMaster's tables are also in schema \"%s\"; a "
+						"second set is made in schema \"%s\"",
+						other, context->schema),
+				 errhint("To take those over, DROP EXTENSION syncmaster and "
+						 "CREATE EXTENSION syncmaster SCHEMA %s.",
+						 quote_identifier(other))));
+	syncmaster_end_query(save_nestlevel);
 }
 
 static Oid
@@ -388,8 +392,6 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	if (revision.number == REVISION_BASE)
 	{
 		warn_other_schema(&context);
-		if (from == REVISION_BASE)
-			syncmaster_require_known_owner(&context);
 		syncmaster_warn_owner(&context);
 	}
 

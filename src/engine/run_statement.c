@@ -121,23 +121,12 @@ execute_effect(const MigrationContext *context, const StatementEffect *effect,
 }
 
 /*
- * Run one statement that has something to do.
+ * Refuse a statement that may not run, or would not.
  */
 static void
-run_effect(const MigrationContext *context, const StatementEffect *effect,
-		   List *known_vectors)
+require_effect(const MigrationContext *context, const StatementEffect *effect)
 {
 	List *problems = NIL;
-	ListCell *lc;
-
-	if (!OidIsValid(effect->role))
-	{
-		ereport(WARNING,
-				(errmsg("extension \"%s\" stays, because it belongs to another "
-						"role",
-						effect->object)));
-		return;
-	}
 
 	if (OidIsValid(effect->relid) &&
 		!syncmaster_may_migrate(context->caller, effect->role))
@@ -150,13 +139,91 @@ run_effect(const MigrationContext *context, const StatementEffect *effect,
 						 "command as its owner.")));
 	syncmaster_effect_problems(&problems, context, effect);
 	syncmaster_raise_error(problems);
-	foreach (lc, effect->locks)
-	{
-		TableLock *lock = lfirst(lc);
+}
 
-		syncmaster_lock_relation(lock->relid, lock->mode);
+/*
+ * Run a statement.  Another session may be making an object of the same name,
+ * which no lock on the table need tell: the server then waits for it, and finds
+ * two rows with one name in the catalogue.
+ */
+static void
+run_effect(const MigrationContext *context, const StatementEffect *effect,
+		   List *known_vectors)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	ErrorData *volatile error = NULL;
+
+	PG_TRY();
+	{
+		execute_effect(context, effect, known_vectors);
 	}
-	execute_effect(context, effect, known_vectors);
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller_context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION ||
+			error->schema_name == NULL ||
+			strcmp(error->schema_name, "pg_catalog") != 0)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (error != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" was made by another session meanwhile",
+						effect->object),
+				 errhint("Nothing was changed. Run the command again.")));
+}
+
+/*
+ * Do the same object and the same locks stand in both?
+ */
+static bool
+is_same_effect(const StatementEffect *left, const StatementEffect *right)
+{
+	ListCell *lc;
+	ListCell *other;
+
+	if (left->skipped != right->skipped ||
+		left->name_taken != right->name_taken || left->relid != right->relid ||
+		left->role != right->role ||
+		list_length(left->locks) != list_length(right->locks))
+		return false;
+	forboth(lc, left->locks, other, right->locks)
+	{
+		if (((TableLock *) lfirst(lc))->relid !=
+			((TableLock *) lfirst(other))->relid)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Take the locks of a statement, and describe it once more: while this waited,
+ * other sessions may have made, dropped or renamed what it is about.
+ */
+static StatementEffect *
+lock_statement(const MigrationContext *context, const RawStmt *raw,
+			   const char *ddl, StatementEffect *effect)
+{
+	for (;;)
+	{
+		StatementEffect *now;
+		ListCell *lc;
+
+		require_effect(context, effect);
+		foreach (lc, effect->locks)
+		{
+			TableLock *lock = lfirst(lc);
+
+			syncmaster_lock_relation(lock->relid, lock->mode);
+		}
+		now = syncmaster_describe_statement(context, raw, ddl, NIL);
+		if (is_same_effect(effect, now) || now->skipped || now->name_taken)
+			return now;
+		effect = now;
+	}
 }
 
 /*
@@ -169,6 +236,29 @@ warn_taken(const MigrationContext *context, const StatementEffect *effect)
 
 	syncmaster_effect_problems(&problems, context, effect);
 	syncmaster_report_findings(problems, WARNING);
+}
+
+/*
+ * Is there nothing to be done for a statement?
+ */
+static bool
+is_idle(const MigrationContext *context, const StatementEffect *effect,
+		bool again)
+{
+	if (effect->skipped)
+		return true;
+	if (effect->name_taken && again)
+	{
+		warn_taken(context, effect);
+		return true;
+	}
+	if (OidIsValid(effect->role))
+		return false;
+	ereport(WARNING,
+			(errmsg("extension \"%s\" stays, because it belongs to another "
+					"role",
+					effect->object)));
+	return true;
 }
 
 /*
@@ -226,20 +316,20 @@ run_statements(const MigrationContext *context, const char *ddl,
 	known_vectors = prepare_statements(context, statements, ddl, activity);
 	foreach (lc, statements)
 	{
-		StatementEffect *effect = syncmaster_describe_statement(
-			context, lfirst_node(RawStmt, lc), ddl, NIL);
+		RawStmt *raw = lfirst_node(RawStmt, lc);
+		StatementEffect *effect = syncmaster_describe_statement(context, raw,
+																ddl, NIL);
 		TimestampTz started = GetCurrentTimestamp();
 
 		CHECK_FOR_INTERRUPTS();
-		if (effect->skipped)
+		if (is_idle(context, effect, again))
 			continue;
-		if (effect->name_taken && again)
-		{
-			warn_taken(context, effect);
-			continue;
-		}
 		syncmaster_enforce_guard(context);
 		syncmaster_show_activity(activity, effect->sql);
+		effect = lock_statement(context, raw, ddl, effect);
+		if (is_idle(context, effect, again))
+			continue;
+		require_effect(context, effect);
 		run_effect(context, effect, known_vectors);
 		CommandCounterIncrement();
 		if (IsA(effect->stmt, AlterTableStmt))
@@ -252,7 +342,7 @@ run_statements(const MigrationContext *context, const char *ddl,
 	}
 	syncmaster_forget_vectors(known_vectors);
 	syncmaster_show_activity(NULL, NULL);
-	syncmaster_leave_settings(save_nestlevel);
+	syncmaster_leave_safe_settings(save_nestlevel);
 }
 
 void

@@ -24,11 +24,8 @@
 #include "commands/tablecmds.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "tcop/tcopprot.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -39,6 +36,25 @@ static Oid
 find_relation(const RangeVar *name)
 {
 	return RangeVarGetRelid(name, NoLock, true);
+}
+
+/*
+ * The same of one that has to be there.  It was a moment ago, if the schema is
+ * what it should be.
+ */
+static Oid
+require_relation(const RangeVar *name)
+{
+	Oid relid = find_relation(name);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s\" does not exist", name->relname),
+				 errhint("SELECT * FROM syncmaster_check() shows what is "
+						 "missing. If another session has just dropped or "
+						 "renamed it, run the command again.")));
+	return relid;
 }
 
 /*
@@ -96,9 +112,9 @@ set_table(StatementEffect *effect, const RangeVar *table, LOCKMODE mode,
 		  List *earlier)
 {
 	effect->table = table->relname;
-	effect->relid = RangeVarGetRelid(table, NoLock,
-									 syncmaster_is_made(earlier,
-														table->relname));
+	effect->relid = syncmaster_is_made(earlier, table->relname)
+						? find_relation(table)
+						: require_relation(table);
 	if (OidIsValid(effect->relid))
 	{
 		effect->role = syncmaster_relation_owner(effect->relid);
@@ -192,10 +208,15 @@ describe_alter_command(StatementEffect *effect, StringInfo action,
 
 				foreach (lc, indexes)
 				{
-					appendStringInfo(action, "%s%s",
-									 lc == list_head(indexes) ? " with index "
-															  : ", ",
-									 get_rel_name(lfirst_oid(lc)));
+					const char *name = get_rel_name(lfirst_oid(lc));
+
+					/* of those that nobody has dropped just now */
+					if (name != NULL)
+						appendStringInfo(action, "%s%s",
+										 lc == list_head(indexes)
+											 ? " with index "
+											 : ", ",
+										 name);
 				}
 				effect->dropped = list_concat(effect->dropped, indexes);
 			}
@@ -284,7 +305,7 @@ describe_change(StatementEffect *effect, const char *object_type,
 	effect->object_type = object_type;
 	effect->object = relation->relname;
 	effect->action = pstrdup(action);
-	effect->relid = RangeVarGetRelid(relation, NoLock, false);
+	effect->relid = require_relation(relation);
 	effect->role = syncmaster_relation_owner(effect->relid);
 	add_lock(effect, effect->relid, mode, NULL);
 }
@@ -306,10 +327,12 @@ describe_rename(StatementEffect *effect, RenameStmt *stmt)
 static void
 describe_reindex(StatementEffect *effect, ReindexStmt *stmt)
 {
-	Oid indexid = RangeVarGetRelid(stmt->relation, NoLock, false);
+	Oid indexid = require_relation(stmt->relation);
+	Oid table = IndexGetRelation(indexid, true);
 
 	/* the table's lock comes first, as everywhere */
-	add_lock(effect, IndexGetRelation(indexid, false), ShareLock, NULL);
+	if (OidIsValid(table))
+		add_lock(effect, table, ShareLock, NULL);
 	describe_change(effect, "index", "rebuild index", stmt->relation,
 					AccessExclusiveLock);
 	effect->builds_index = true;
@@ -429,8 +452,10 @@ describe_drop(StatementEffect *effect, DropStmt *stmt)
 	{
 		/* what has an index's name may be a table; the server will say so */
 		effect->relid = get_rel_relkind(relid) == RELKIND_INDEX
-							? IndexGetRelation(relid, false)
+							? IndexGetRelation(relid, true)
 							: relid;
+		if (!OidIsValid(effect->relid))
+			syncmaster_raise_dropped(relid, name->relname);
 		effect->table = get_rel_name(effect->relid);
 		effect->role = syncmaster_relation_owner(relid);
 		add_lock(effect, effect->relid, AccessExclusiveLock, NULL);

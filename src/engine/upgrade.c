@@ -13,12 +13,12 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 #include "base/base.h"
 #include "engine/engine.h"
@@ -57,11 +57,18 @@ update_extension(const char *version)
 {
 	char *sql = psprintf("ALTER EXTENSION syncmaster UPDATE TO %s",
 						 quote_literal_cstr(version));
-	int level = syncmaster_enter_settings();
+	int save_nestlevel = NewGUCNestLevel();
 
-	syncmaster_set_locally("syncmaster.restoring", "off");
-	syncmaster_run(sql, 0, NULL, NULL);
-	syncmaster_leave_settings(level);
+	(void) set_config_option("syncmaster.restoring", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "ALTER EXTENSION failed");
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	AtEOXact_GUC(false, save_nestlevel);
 }
 
 /*

@@ -11,21 +11,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "fmgr.h"
-#include "storage/lmgr.h"
-#include "storage/proc.h"
-#include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
-#include "check/check.h"
-#include "engine/engine.h"
 #include "health/health.h"
-#include "rows/rows.h"
 #include "schema/schema.h"
-#include "settings.h"
 
 #define HEALTH_NATTS 5
 

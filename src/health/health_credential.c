@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -19,7 +18,6 @@
 #include "credential/credential.h"
 #include "health/health.h"
 #include "rows/rows.h"
-#include "schema/schema.h"
 
 #define VERIFY "syncmaster_verify_credentials"
 

@@ -15,11 +15,7 @@
 #include "base/base.h"
 #include "health/health.h"
 #include "rows/rows.h"
-#include "schema/schema.h"
 #include "settings.h"
-
-/* Without an index on the status, a table of this size is read nevertheless. */
-#define MAX_BLOCKS_READ 10000
 
 /* What is too long for runs of one status. */
 typedef struct RunLimit

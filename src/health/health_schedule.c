@@ -19,7 +19,6 @@
 #include "base/base.h"
 #include "health/health.h"
 #include "rows/rows.h"
-#include "schema/schema.h"
 #include "settings.h"
 
 #define WAITING "syncmaster.health_waiting"

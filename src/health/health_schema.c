@@ -9,6 +9,7 @@
 
 #include "storage/lmgr.h"
 #include "storage/proc.h"
+#include "utils/guc.h"
 
 #include "base/base.h"
 #include "check/check.h"
@@ -72,13 +73,15 @@ static void
 compare_schema(void *argument)
 {
 	CheckContext *context = argument;
-	int level = syncmaster_enter_settings();
+	int save_nestlevel = NewGUCNestLevel();
 
 	if (LockTimeout == 0 || LockTimeout > MAX_WAIT)
-		syncmaster_set_locally_int("lock_timeout", MAX_WAIT);
+		(void) set_config_option("lock_timeout", psprintf("%d", MAX_WAIT),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
 	syncmaster_begin_check(context);
 	syncmaster_check_schema(context);
-	syncmaster_leave_settings(level);
+	AtEOXact_GUC(false, save_nestlevel);
 }
 
 /*

@@ -23,10 +23,8 @@
 #include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -35,7 +33,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "rows/rows.h"
@@ -48,7 +45,7 @@
 #define MAX_ACTIVE_ENTRIES 5000
 
 /* Without that index a small table is read from end to end. */
-#define MAX_BLOCKS_READ 100
+#define METRICS_MAX_BLOCKS 100
 
 /*
  * Of the newest runs so many are looked at, and those of the last hour count;
@@ -92,7 +89,7 @@ put_metric(ReturnSetInfo *result, const char *name, double number, ...)
 	values[0] = CStringGetTextDatum(name);
 	values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(labels.data));
 	values[2] = Float8GetDatum(number);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	syncmaster_put_row(result, values, nulls);
 	pfree(labels.data);
 }
 
@@ -242,8 +239,8 @@ put_active_runs(ReturnSetInfo *result, const AppTable *runs)
 
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 		metrics.oldest[i] = DT_NOEND;
-	if (syncmaster_read_active_runs(runs, MAX_ACTIVE_ENTRIES, MAX_BLOCKS_READ,
-									add_run, &metrics,
+	if (syncmaster_read_active_runs(runs, MAX_ACTIVE_ENTRIES,
+									METRICS_MAX_BLOCKS, add_run, &metrics,
 									complete) != RUN_READ_DONE)
 		return;
 	for (int i = 0; i < NACTIVE_STATUSES; i++)

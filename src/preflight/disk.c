@@ -25,10 +25,10 @@
 #include "utils/fmgrprotos.h"
 #include "utils/syscache.h"
 
+#include "base/base.h"
 #include "base/compat.h"
 #include "engine/engine.h"
 #include "preflight/preflight.h"
-#include "schema/schema.h"
 
 /* What the rewrites add to one tablespace. */
 typedef struct DiskNeed

@@ -14,7 +14,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -24,7 +23,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "engine/engine.h"
@@ -33,8 +31,6 @@
 #include "settings.h"
 
 #define PLAN_NATTS 12
-
-#define VERSION_TABLE "alembic_version"
 
 PG_FUNCTION_INFO_V1(syncmaster_upgrade_plan);
 PG_FUNCTION_INFO_V1(syncmaster_upgrade_sql);
@@ -142,7 +138,7 @@ syncmaster_make_plan(const MigrationContext *context,
 			add_step(plan, context, "indexes", "Extra indexes", definitions,
 					 NULL, false);
 	}
-	syncmaster_leave_settings(save_nestlevel);
+	syncmaster_leave_safe_settings(save_nestlevel);
 
 	return plan;
 }
@@ -159,8 +155,11 @@ syncmaster_relation_bytes(Oid relid)
 
 	if (ConditionalLockRelationOid(relid, AccessShareLock))
 	{
-		bytes = DatumGetInt64(DirectFunctionCall1(pg_total_relation_size,
-												  ObjectIdGetDatum(relid)));
+		Datum size;
+
+		/* nothing is left of one that was dropped just before */
+		if (syncmaster_ask(pg_total_relation_size, relid, &size))
+			bytes = DatumGetInt64(size);
 		UnlockRelationOid(relid, AccessShareLock);
 		return bytes;
 	}
@@ -283,7 +282,7 @@ put_row(ReturnSetInfo *result, int *position, const PlanStep *step,
 	values[4] = CStringGetTextDatum(action);
 	nulls[5] = table == NULL;
 	values[5] = table == NULL ? (Datum) 0 : CStringGetTextDatum(table);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	syncmaster_put_row(result, values, nulls);
 }
 
 /*

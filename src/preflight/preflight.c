@@ -15,17 +15,12 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -305,8 +300,12 @@ check_history(Preflight *preflight)
 	if (!OidIsValid(relid) ||
 		!ConditionalLockRelationOid(relid, AccessShareLock))
 		return;
-	syncmaster_history_errors(&preflight->findings, relid,
-							  preflight->context.owner);
+	if (!syncmaster_is_history(relid))
+		syncmaster_report(preflight, SEVERITY_ERROR, "history",
+						  "relation \"" HISTORY_NAME
+						  "\" is not the history table of extension "
+						  "\"syncmaster\"",
+						  "Rename or drop it.");
 	UnlockRelationOid(relid, AccessShareLock);
 }
 

@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "base/base.h"
 #include "schema/schema.h"
 
 /* plan.c: What an upgrade will do. */

@@ -15,7 +15,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -92,11 +91,17 @@ syncmaster_is_entitled(const PrivilegeList *list, Oid role)
 		return true;
 	if (syncmaster_services_of(list->roles, role) != 0)
 		return false;
+	foreach (lc, syncmaster_settable_roles(role))
+	{
+		if (superuser_arg(lfirst_oid(lc)))
+			return true;
+	}
+
+	/* to inherit from the bootstrap superuser is to own the catalogues */
 	foreach (lc, syncmaster_usable_roles(role))
 	{
-		Oid usable = lfirst_oid(lc);
-
-		if (usable == list->context.owner || superuser_arg(usable))
+		if (lfirst_oid(lc) == list->context.owner ||
+			lfirst_oid(lc) == BOOTSTRAP_SUPERUSERID)
 			return true;
 	}
 	return false;
@@ -264,7 +269,8 @@ gather_powers(PrivilegeList *list, List *roles)
 		const RoleAttributes *entry = lfirst(lc);
 
 		if (entry->superuser)
-			syncmaster_add_power(list, STATE_DANGEROUS, entry->role, 0, false,
+			syncmaster_add_power(list, STATE_DANGEROUS, entry->role, 0,
+								 entry->role != BOOTSTRAP_SUPERUSERID,
 								 "it can become a superuser");
 		else if (!syncmaster_is_entitled(list, entry->role))
 			list_attributes(list, entry);

@@ -269,7 +269,7 @@ make_relation(const char *type, const char *keyword, Oid relid)
 	char *schema;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
+		syncmaster_raise_dropped(relid, NULL);
 	form = (Form_pg_class) GETSTRUCT(tuple);
 	name = pstrdup(NameStr(form->relname));
 	schema = get_namespace_name(form->relnamespace);

@@ -14,6 +14,7 @@
 #include "nodes/pg_list.h"
 #include "utils/acl.h"
 
+#include "base/base.h"
 #include "schema/schema.h"
 
 /* grant.c: Giving services their rights. */
@@ -93,7 +94,7 @@ extern void syncmaster_append_privileges(StringInfo text, AclMode privileges,
 										 const char *column,
 										 const char *suffix);
 
-/* privilege_list.c: syncmaster_privileges() */
+/* privilege_row.c: The rows of syncmaster_privileges(). */
 
 /* in the order in which they are listed */
 #define STATE_DANGEROUS SEVERITY_ERROR
@@ -120,6 +121,8 @@ extern void syncmaster_add_privilege(PrivilegeList *list, Severity state,
 									 const char *object_name,
 									 const char *privilege, const char *reason,
 									 const char *fix);
+extern void syncmaster_put_privileges(ReturnSetInfo *result,
+									  const PrivilegeList *list);
 
 /* power.c: What roles can do beyond a service's rights, and who can act as them. */
 

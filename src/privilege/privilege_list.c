@@ -10,68 +10,18 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 #include "base/base.h"
 #include "base/compat.h"
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
-#define PRIVILEGES_NATTS 8
-
-static const char *const state_names[] = {"dangerous", "missing", "excess",
-										  "granted"};
-
-/* About a role and an object; the message is the reason, which may be NULL. */
-typedef struct PrivilegeFinding
-{
-	Finding finding;
-	const char *role;
-	const char *services;
-	const char *privilege;
-} PrivilegeFinding;
-
 PG_FUNCTION_INFO_V1(syncmaster_privileges);
-
-const char *
-syncmaster_role_name(Oid role)
-{
-	return role == ACL_ID_PUBLIC ? "PUBLIC" : GetUserNameFromId(role, false);
-}
-
-const char *
-syncmaster_quoted_role(Oid role)
-{
-	return role == ACL_ID_PUBLIC ? "PUBLIC"
-								 : quote_identifier(syncmaster_role_name(role));
-}
-
-void
-syncmaster_add_privilege(PrivilegeList *list, Severity state, Oid role,
-						 const char *object_type, const char *object_name,
-						 const char *privilege, const char *reason,
-						 const char *fix)
-{
-	int services = syncmaster_services_of(list->roles, role);
-	PrivilegeFinding *row = palloc0(sizeof(PrivilegeFinding));
-
-	row->finding.severity = state;
-	row->finding.kind = object_type;
-	row->finding.subject = object_name;
-	row->finding.message = reason;
-	row->finding.fix = fix;
-	row->role = syncmaster_role_name(role);
-	row->services = syncmaster_services_text(services);
-	row->privilege = privilege;
-	list->findings = lappend(list->findings, row);
-}
 
 static char *
 privileges_text(AclMode privileges, const char *column, const char *suffix)
@@ -177,7 +127,9 @@ list_excess(PrivilegeList *list, const Securable *object, const AclItem *item)
 	if (object->is_schema)
 		excess &= ACL_CREATE;
 	open_to = syncmaster_services_open_to(object, excess) & ~services;
-	dangerous = open_to != 0;
+	dangerous = open_to != 0 &&
+				(item->ai_grantee == ACL_ID_PUBLIC ||
+				 !syncmaster_is_entitled(list, item->ai_grantee));
 
 	if (excess != 0)
 		syncmaster_add_privilege(
@@ -282,21 +234,6 @@ list_distrust(PrivilegeList *list)
 					 syncmaster_role_name(list->context.owner))));
 }
 
-static void
-put_columns(const Finding *finding, const char **texts)
-{
-	const PrivilegeFinding *row = (const PrivilegeFinding *) finding;
-
-	texts[0] = row->role;
-	texts[1] = row->services;
-	texts[2] = finding->kind;
-	texts[3] = finding->subject;
-	texts[4] = row->privilege;
-	texts[5] = state_names[finding->severity];
-	texts[6] = finding->message;
-	texts[7] = finding->fix;
-}
-
 /*
  * syncmaster_privileges() returns the deviations, the gravest first, and then
  * the services that roles have.
@@ -320,8 +257,7 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 		list_object(&list, lfirst(lc));
 	syncmaster_list_powers(&list);
 
-	syncmaster_put_findings(result, list.findings, PRIVILEGES_NATTS,
-							put_columns);
+	syncmaster_put_privileges(result, &list);
 
 	return (Datum) 0;
 }

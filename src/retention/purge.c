@@ -22,15 +22,15 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
@@ -70,13 +70,25 @@ typedef struct Purge
 	Oid relid;
 	char *from; /* the table, quoted, with its schema, as FROM needs it */
 	bool distributed;
-	ActingScope acting;
+	Oid save_userid;
+	int save_sec_context;
+	int save_nestlevel;
 } Purge;
+
+static void
+set_locally(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
 
 static void
 set_lock_timeout(int milliseconds)
 {
-	syncmaster_set_locally_int("lock_timeout", milliseconds);
+	char value[16];
+
+	snprintf(value, sizeof(value), "%d", milliseconds);
+	set_locally("lock_timeout", value);
 }
 
 /*
@@ -180,14 +192,18 @@ begin_batch(Purge *purge)
 						   quote_qualified_identifier(purge->context.schema,
 													  purge->table->name));
 
-	syncmaster_begin_acting(&purge->acting, owner);
+	GetUserIdAndSecContext(&purge->save_userid, &purge->save_sec_context);
+	purge->save_nestlevel = syncmaster_enter_safe_settings();
 	set_lock_timeout(syncmaster_lock_timeout);
 
 	/* Small batches of a large table: stale statistics must not mislead. */
-	syncmaster_set_locally("enable_seqscan", "off");
-	syncmaster_set_locally("enable_nestloop", "off");
-	syncmaster_set_locally("jit", "off");
-	syncmaster_run("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL);
+	set_locally("enable_seqscan", "off");
+	set_locally("enable_nestloop", "off");
+	set_locally("jit", "off");
+
+	SetUserIdAndSecContext(owner, purge->save_sec_context |
+									  SECURITY_RESTRICTED_OPERATION);
+	syncmaster_run_query("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL);
 }
 
 /*
@@ -196,8 +212,10 @@ begin_batch(Purge *purge)
 static void
 end_batch(Purge *purge)
 {
-	syncmaster_end_acting(&purge->acting);
-	syncmaster_commit();
+	SetUserIdAndSecContext(purge->save_userid, purge->save_sec_context);
+	syncmaster_leave_safe_settings(purge->save_nestlevel);
+	SPI_commit();
+	SPI_start_transaction();
 }
 
 /*
@@ -256,30 +274,25 @@ find_batch(Purge *purge, int64 from, Batch *batch)
 }
 
 /*
- * RowReceiver: the arrays of ids, transfers and times of old runs.
+ * Read the arrays of ids, transfers and times of old runs.
  */
-static bool
-take_old_runs(void *state, TupleTableSlot *slot)
+static void
+read_old_runs(OldRuns *runs, const Datum *arrays)
 {
 	static const Oid types[3] = {INT8OID, INT8OID, TIMESTAMPTZOID};
-	OldRuns *runs = state;
 	Datum *elements[3];
 
-	if (slot->tts_isnull[0])
-		return false;
 	for (int i = 0; i < 3; i++)
-		deconstruct_array(DatumGetArrayTypeP(slot->tts_values[i]), types[i],
+		deconstruct_array(DatumGetArrayTypeP(arrays[i]), types[i],
 						  sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
 						  &elements[i], NULL, &runs->count);
-	runs->runs = MemoryContextAlloc(runs->context,
-									runs->count * sizeof(OldRun));
+	runs->runs = palloc(runs->count * sizeof(OldRun));
 	for (int i = 0; i < runs->count; i++)
 	{
 		runs->runs[i].id = DatumGetInt64(elements[0][i]);
 		runs->runs[i].transfer_id = DatumGetInt64(elements[1][i]);
 		runs->runs[i].created_at = DatumGetTimestampTz(elements[2][i]);
 	}
-	return false;
 }
 
 /*
@@ -292,17 +305,24 @@ find_runs(Purge *purge, Batch *batch)
 								 purge->options->keep_last, purge->cutoff};
 	Oid types[3] = {INT8OID, INT8OID, TIMESTAMPTZOID};
 	Datum values[3];
-	OldRuns runs = {CurrentMemoryContext, 0, NULL};
+	Datum arrays[3];
+	bool nulls[3];
+	OldRuns runs = {0};
 
 	values[0] = Int64GetDatum(batch->from);
 	values[1] = Int64GetDatum(batch->through);
 	values[2] = TimestampTzGetDatum(purge->cutoff);
-	(void) syncmaster_each_row(
+	(void) syncmaster_run_query(
 		psprintf("SELECT array_agg(r.id), array_agg(r.transfer_id), "
 				 "array_agg(r.created_at) FROM %s r WHERE r.id >= $1 "
 				 "AND r.id <= $2 AND r.transfer_id IS NOT NULL AND %s",
 				 purge->from, purge->table->condition),
-		3, types, values, take_old_runs, &runs);
+		3, types, values);
+	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, arrays,
+					  nulls);
+	if (!nulls[0])
+		read_old_runs(&runs, arrays);
+	SPI_freetuptable(SPI_tuptable);
 
 	batch->kept = syncmaster_take_out_kept(purge->limits, &runs, &options);
 	batch->ids = palloc(sizeof(IdList));
@@ -327,10 +347,10 @@ run_delete(void *argument)
 {
 	Delete *delete = argument;
 
-	delete->count = syncmaster_run(psprintf("DELETE FROM %s r WHERE %s",
-											delete->purge->from, delete->where),
-								   delete->nargs, delete->types,
-								   delete->values);
+	delete->count =
+		syncmaster_run_query(psprintf("DELETE FROM %s r WHERE %s",
+									  delete->purge->from, delete->where),
+							 delete->nargs, delete->types, delete->values);
 }
 
 /*
@@ -341,7 +361,7 @@ delete_without_waiting(Delete *delete)
 {
 	ErrorData *error;
 
-	syncmaster_set_locally("lock_timeout", ROW_LOCK_TIMEOUT);
+	set_locally("lock_timeout", ROW_LOCK_TIMEOUT);
 	error = syncmaster_try(run_delete, delete);
 	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
 		error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
@@ -371,7 +391,7 @@ delete_rows(Purge *purge, Delete *delete)
 	if (delete_without_waiting(delete))
 		return delete->count;
 	purge->passed_by = true;
-	return syncmaster_run(
+	return syncmaster_run_query(
 		psprintf("DELETE FROM %s r WHERE r.id = ANY (ARRAY("
 				 "SELECT r.id FROM %s r WHERE %s "
 				 "ORDER BY r.id FOR UPDATE SKIP LOCKED)) AND %s",

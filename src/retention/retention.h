@@ -35,7 +35,6 @@ typedef struct OldRun
 
 typedef struct OldRuns
 {
-	MemoryContext context;
 	int count;
 	OldRun *runs;
 } OldRuns;

@@ -22,8 +22,8 @@ const char *const syncmaster_active_statuses[NACTIVE_STATUSES] = {
 /*
  * The number of an active status; -1 of others, of which runs are over.
  */
-int
-syncmaster_find_active_status(Datum status)
+static int
+find_active_status(Datum status)
 {
 	text *name = DatumGetTextPP(status);
 	size_t length = VARSIZE_ANY_EXHDR(name);
@@ -90,7 +90,7 @@ read_by_scan(const AppTable *runs, RunReader reader, void *state)
 		bool isnull;
 		Datum value = slot_getattr(scan.slot, runs->columns[RUN_STATUS],
 								   &isnull);
-		int i = isnull ? -1 : syncmaster_find_active_status(value);
+		int i = isnull ? -1 : find_active_status(value);
 
 		if (i >= 0 && !enough[i])
 			enough[i] = !reader(state, i, runs, scan.slot);

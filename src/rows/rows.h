@@ -19,8 +19,6 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
-#include "base/base.h"
-
 /* app_table.c: A table of the application, opened by those who only look. */
 
 #define MAX_APP_COLUMNS 5
@@ -75,7 +73,9 @@ typedef enum RunReadResult
 	RUN_READ_LOCKED /* an index that may help is locked */
 } RunReadResult;
 
-extern int syncmaster_find_active_status(Datum status);
+/* Blocks of a table that is read from end to end for want of an index. */
+#define MAX_BLOCKS_READ 10000
+
 extern AppTableState syncmaster_open_runs(AppTable *runs, Oid namespace);
 extern RunReadResult syncmaster_read_active_runs(const AppTable *runs,
 												 int64 max_entries,
@@ -119,7 +119,9 @@ typedef struct OwnedTable
 	AttrNumber id_column;
 	AttrNumber value_column;
 	bool distributed;
-	ActingScope acting;
+	Oid saved_user;
+	int saved_security;
+	int settings_level;
 } OwnedTable;
 
 /*

@@ -8,13 +8,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -49,7 +44,7 @@ find_owner(Oid caller, Oid namespace)
 {
 	const RelationInfo *first = syncmaster_first_relation(namespace);
 	Oid relid = first != NULL ? syncmaster_relation_oid(first, namespace)
-							  : get_relname_relid("alembic_version", namespace);
+							  : get_relname_relid(VERSION_TABLE, namespace);
 	Oid owner;
 
 	if (OidIsValid(relid))
@@ -77,8 +72,7 @@ syncmaster_warn_owner(const MigrationContext *context)
 			(errmsg("the tables are made for role \"%s\", not for the "
 					"database's owner \"%s\"",
 					GetUserNameFromId(context->owner, false), name),
-			 OidIsValid(
-				 get_relname_relid("alembic_version", context->namespace))
+			 OidIsValid(get_relname_relid(VERSION_TABLE, context->namespace))
 				 ? errdetail("Table \"alembic_version\" belongs to that role.")
 				 : errdetail("The database's owner lacks CREATE on schema "
 							 "\"%s\".",
@@ -137,8 +131,7 @@ List *
 syncmaster_caller_problems(const MigrationContext *context)
 {
 	List *problems = NIL;
-	Oid version_table = get_relname_relid("alembic_version",
-										  context->namespace);
+	Oid version_table = get_relname_relid(VERSION_TABLE, context->namespace);
 
 	rights_problem(&problems, context->caller, context->owner);
 	for (int i = 0; i < syncmaster_nrelations; i++)
@@ -170,7 +163,7 @@ syncmaster_begin_migration(MigrationContext *context, Oid caller)
 	syncmaster_fill_context(context, caller);
 	syncmaster_raise_error(syncmaster_caller_problems(context));
 
-	version_table = get_relname_relid("alembic_version", context->namespace);
+	version_table = get_relname_relid(VERSION_TABLE, context->namespace);
 	if (OidIsValid(version_table))
 		syncmaster_lock_relation(version_table, AccessShareLock);
 }
@@ -207,8 +200,7 @@ syncmaster_begin_command(MigrationContext *context, const char *command)
 void
 syncmaster_lock_version(const MigrationContext *context)
 {
-	Oid version_table = get_relname_relid("alembic_version",
-										  context->namespace);
+	Oid version_table = get_relname_relid(VERSION_TABLE, context->namespace);
 
 	if (OidIsValid(version_table))
 		syncmaster_lock_relation(version_table, ShareRowExclusiveLock);

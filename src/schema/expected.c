@@ -14,7 +14,6 @@
 #include <limits.h>
 
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 

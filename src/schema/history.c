@@ -22,11 +22,9 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -83,51 +81,6 @@ syncmaster_is_history(Oid relid)
 	return result;
 }
 
-static void
-owner_error(List **findings, const char *kind, const char *name, Oid holder,
-			Oid owner)
-{
-	if (!has_privs_of_role(holder, owner))
-		syncmaster_add_error(
-			findings, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "history",
-			finding_message("%s \"%s\" belongs to role \"%s\", who lacks the "
-							"rights of the tables' owner \"%s\"",
-							kind, name, GetUserNameFromId(holder, false),
-							GetUserNameFromId(owner, false)),
-			psprintf("Rename or drop it, or give it to role \"%s\" if it is "
-					 "to be trusted, and run the command again.",
-					 GetUserNameFromId(owner, false)))
-			->detail = pstrdup("Somebody else may have made it, to have code "
-							   "of his run when the record is written.");
-}
-
-/*
- * Why the record, which the caller has locked, is not to be written.  A table
- * that somebody made first under this name is not the record: it has to belong
- * to the owner of the application's tables, or to a role that has his rights.
- */
-void
-syncmaster_history_errors(List **findings, Oid relid, Oid owner)
-{
-	Oid holder = syncmaster_relation_owner(relid);
-
-	if (!syncmaster_is_history(relid))
-	{
-		syncmaster_add_error(
-			findings, ERRCODE_WRONG_OBJECT_TYPE, "history",
-			finding_message("relation \"%s\" is not the history table of "
-							"extension \"syncmaster\"",
-							HISTORY_NAME),
-			"Rename or drop it, and run the command again.");
-		return;
-	}
-	owner_error(findings, "schema", HISTORY_SCHEMA,
-				syncmaster_schema_owner(get_rel_namespace(relid)), owner);
-	owner_error(findings, "table", HISTORY_NAME, holder, owner);
-	*findings = list_concat(*findings,
-							syncmaster_distrusted(relid, holder, EVENT_ANY));
-}
-
 /*
  * Make the schema unless it is there; its owner, invalid if nobody here may.
  */
@@ -143,13 +96,7 @@ syncmaster_require_history_schema(const MigrationContext *context)
 	if (!has_database_create(MyDatabaseId, creator))
 		return InvalidOid;
 
-	/* in the hands of a role with fewer rights, it would not be trusted */
-	if (can_act_as(creator, context->owner))
-		owner = context->owner;
-	else if (has_privs_of_role(creator, context->owner))
-		owner = creator;
-	else
-		return InvalidOid;
+	owner = can_act_as(creator, context->owner) ? context->owner : creator;
 	syncmaster_execute_as(
 		psprintf("CREATE SCHEMA " HISTORY_SCHEMA " AUTHORIZATION %s",
 				 quote_identifier(GetUserNameFromId(owner, false))),
@@ -204,7 +151,8 @@ syncmaster_record_migration(const MigrationContext *context, int from, int to,
 	TimestampTz now = GetCurrentTimestamp();
 	NameData schema;
 	NameData applied_by;
-	List *findings = NIL;
+	Relation rel;
+	bool fits;
 	Oid relid = syncmaster_find_history();
 
 	if (!OidIsValid(relid))
@@ -223,8 +171,17 @@ syncmaster_record_migration(const MigrationContext *context, int from, int to,
 	}
 
 	syncmaster_lock_relation(relid, RowExclusiveLock);
-	syncmaster_history_errors(&findings, relid, context->owner);
-	syncmaster_raise_error(findings);
+	rel = relation_open(relid, NoLock);
+	fits = is_history_table(rel);
+	relation_close(rel, NoLock);
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation \"%s\" is not the history table of "
+						"extension \"syncmaster\"",
+						HISTORY_NAME),
+				 errhint("Rename or drop it, and run the command again.")));
+	syncmaster_refuse_triggers(relid);
 
 	namestrcpy(&schema, context->schema);
 	namestrcpy(&applied_by, GetUserNameFromId(context->caller, false));
@@ -257,13 +214,13 @@ Datum
 syncmaster_history(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	Oid relid = syncmaster_find_history();
-	Relation rel;
+	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
+	Relation rel = NULL;
 
-	if (!OidIsValid(relid))
+	if (OidIsValid(namespace))
+		rel = syncmaster_open_named(HISTORY_TABLE, namespace, AccessShareLock);
+	if (rel == NULL)
 		return (Datum) 0;
-
-	rel = relation_open(relid, AccessShareLock);
 	if (is_history_table(rel))
 	{
 		DirectScan scan;
@@ -272,8 +229,8 @@ syncmaster_history(PG_FUNCTION_ARGS)
 		while (syncmaster_next_row(&scan))
 		{
 			slot_getallattrs(scan.slot);
-			tuplestore_putvalues(result->setResult, result->setDesc,
-								 scan.slot->tts_values, scan.slot->tts_isnull);
+			syncmaster_put_row(result, scan.slot->tts_values,
+							   scan.slot->tts_isnull);
 		}
 		syncmaster_end_scan(&scan);
 	}

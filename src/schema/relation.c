@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "base/base.h"
 #include "schema/schema.h"
 
 /* What problems of shape are listed under. */
@@ -354,8 +355,8 @@ check_leftovers(List **problems, Oid namespace, const SchemaRevision *revision)
 								  "\"alembic_version\" has no row",
 								  schema, first->name),
 			"If the tables are SyncMaster's, write their revision with "
-			"\"alembic stamp\". If they are another application's, use "
-			"another schema: CREATE EXTENSION syncmaster SCHEMA name.");
+			"\"syncmaster-db stamp REVISION\". If they are another "
+			"application's, use another schema: CREATE EXTENSION syncmaster SCHEMA name.");
 }
 
 /*

@@ -21,8 +21,6 @@
 #include "base/base.h"
 #include "schema/schema.h"
 
-#define VERSION_TABLE "alembic_version"
-
 /* The only revision of SyncMaster 0.1.x, before its migrations were redone. */
 #define LEGACY_REVISION "478240cdad4b"
 
@@ -171,14 +169,14 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 	DirectScan scan;
 
 	memset(revision, 0, sizeof(*revision));
-	revision->version_table = get_relname_relid(VERSION_TABLE, namespace);
-	if (!OidIsValid(revision->version_table))
+	rel = syncmaster_open_named(VERSION_TABLE, namespace, AccessShareLock);
+	if (rel == NULL)
 	{
 		revision->state = REVISION_NO_TABLE;
 		return;
 	}
 
-	rel = relation_open(revision->version_table, AccessShareLock);
+	revision->version_table = RelationGetRelid(rel);
 	if (!is_version_table(rel))
 	{
 		revision->state = REVISION_BAD_TABLE;
@@ -355,7 +353,10 @@ syncmaster_stamp_revision(Oid namespace, int from, int to)
 	syncmaster_read_revision(namespace, &revision);
 	if (revision.state != REVISION_NO_TABLE &&
 		revision.state != REVISION_BAD_TABLE)
+	{
+		syncmaster_refuse_triggers(revision.version_table);
 		write_revision(namespace, revision.version_table, from, to);
+	}
 
 	syncmaster_read_revision(namespace, &revision);
 	if (revision.number != to ||

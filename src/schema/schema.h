@@ -22,6 +22,9 @@
 #define REVISION_BASE 0
 #define REVISION_HEAD 13
 
+/* The table in which Alembic keeps the revision. */
+#define VERSION_TABLE "alembic_version"
+
 /* The base script installs the revisions up to this one in one piece. */
 #define REVISION_BASE_SCRIPT 11
 
@@ -207,7 +210,6 @@ extern char *syncmaster_table_definition(const RelationInfo *relation,
 extern Oid syncmaster_find_history(void);
 extern Oid syncmaster_require_history_schema(const MigrationContext *context);
 extern bool syncmaster_is_history(Oid relid);
-extern void syncmaster_history_errors(List **findings, Oid relid, Oid owner);
 extern void syncmaster_record_migration(const MigrationContext *context,
 										int from, int to, TimestampTz started);
 
@@ -236,11 +238,6 @@ typedef struct MigrationStep
 extern List *syncmaster_script_functions(void);
 extern List *syncmaster_read_steps(Oid namespace);
 extern MigrationStep *syncmaster_find_step(List *steps, int from, int to);
-
-/* trusted.c: What of the application's tables a role cannot trust. */
-
-extern List *syncmaster_distrusted_in(Oid relid, const char *table, Oid role);
-extern void syncmaster_require_known_owner(const MigrationContext *context);
 
 /* version.c: Which version of what is in use. */
 

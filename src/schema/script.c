@@ -12,8 +12,6 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "commands/extension.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -23,7 +21,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -273,7 +270,7 @@ syncmaster_read_steps(Oid namespace)
 							 schema);
 	}
 	FreeDir(dir);
-	syncmaster_leave_settings(save_nestlevel);
+	syncmaster_leave_safe_settings(save_nestlevel);
 
 	return steps;
 }

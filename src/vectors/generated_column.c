@@ -167,18 +167,26 @@ mark_generated(Relation rel, const char *column)
 	CommandCounterIncrement();
 }
 
+typedef struct Addition
+{
+	const TableStatement *statement;
+	const GeneratedColumn *column;
+} Addition;
+
 /*
  * Have a column that was just added generated.
  */
 static void
-generate(Oid relid, const GeneratedColumn *column)
+generate(void *argument)
 {
+	const Addition *addition = argument;
+	Oid relid = addition->statement->relid;
 	RawColumnDefault *expr = palloc0(sizeof(RawColumnDefault));
 	Relation rel = relation_open(relid, NoLock);
 
-	mark_generated(rel, column->name);
-	expr->attnum = get_attnum(relid, column->name);
-	expr->raw_default = column->raw_expr; /* not used again */
+	mark_generated(rel, addition->column->name);
+	expr->attnum = get_attnum(relid, addition->column->name);
+	expr->raw_default = addition->column->raw_expr; /* not used again */
 	expr->generated = ATTRIBUTE_GENERATED_STORED;
 	AddRelationNewConstraints(rel, list_make1(expr), NIL, false, true, false,
 							  NULL);
@@ -194,7 +202,7 @@ bool
 syncmaster_add_to_empty_table(const TableStatement *statement,
 							  const GeneratedColumn *column)
 {
-	ActingScope scope;
+	Addition addition = {statement, column};
 
 	if (!is_empty(statement->relid))
 		return false;
@@ -203,9 +211,7 @@ syncmaster_add_to_empty_table(const TableStatement *statement,
 								   statement->sql, column->after),
 						  statement->role);
 	CommandCounterIncrement();
-	syncmaster_begin_acting(&scope, statement->role);
-	generate(statement->relid, column);
-	syncmaster_end_acting(&scope);
+	syncmaster_call_as(statement->role, generate, &addition);
 	return true;
 }
 

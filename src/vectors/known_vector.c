@@ -34,7 +34,6 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
 #include "optimizer/paths.h"
@@ -85,11 +84,12 @@ struct KnownVectors
  */
 typedef struct VectorReceiver
 {
+	DestReceiver pub;
 	KnownVectors *known;
 	int nkeys;
 	int nvectors;
 	TSVector *vectors;
-	bool checked; /* types of the columns */
+	MemoryContext row_context;
 } VectorReceiver;
 
 /* Those of the table that is being written; NULL at all other times. */
@@ -238,43 +238,21 @@ get_vectors(const VectorReceiver *receiver, const TupleTableSlot *slot)
 }
 
 /*
- * Is a type one whose values are equal, for what computes a vector, if and
- * only if their bytes are?  And none that somebody made, with code of his own.
+ * Keep one row of the query.  False ends the query.
  */
 static bool
-is_known_type(Oid type)
+receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
-	return type == VARCHAROID || type == TEXTOID || type == JSONOID ||
-		   type == JSONBOID;
-}
-
-static void
-check_types(const VectorReceiver *receiver, TupleDesc desc)
-{
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Oid type = TupleDescAttr(desc, i)->atttypid;
-
-		if (i < receiver->nkeys ? !is_known_type(type) : type != TSVECTOROID)
-			elog(ERROR, "unexpected type of column %d", i + 1);
-	}
-}
-
-/*
- * RowReceiver: keep one row of the query.  False ends the query.
- */
-static bool
-keep_row(void *state, TupleTableSlot *slot)
-{
-	VectorReceiver *receiver = state;
+	VectorReceiver *receiver = (VectorReceiver *) self;
 	KnownVectors *known = receiver->known;
 	unsigned char digest[DIGEST_BYTES];
+	MemoryContext save_context;
 	KnownVector *entry;
 	bool found;
 
-	if (!receiver->checked)
-		check_types(receiver, slot->tts_tupleDescriptor);
-	receiver->checked = true;
+	slot_getallattrs(slot);
+	MemoryContextReset(receiver->row_context);
+	save_context = MemoryContextSwitchTo(receiver->row_context);
 	if (get_vectors(receiver, slot))
 	{
 		begin_digest(known);
@@ -291,7 +269,42 @@ keep_row(void *state, TupleTableSlot *slot)
 			entry->vector = datumCopy(TSVectorGetDatum(vector), false, -1);
 		}
 	}
+	MemoryContextSwitchTo(save_context);
+
 	return MemoryContextMemAllocated(known->memory, true) < known->max_memory;
+}
+
+/*
+ * Is a type one whose values are equal, for what computes a vector, if and
+ * only if their bytes are?  And none that somebody made, with code of his own.
+ */
+static bool
+is_known_type(Oid type)
+{
+	return type == VARCHAROID || type == TEXTOID || type == JSONOID ||
+		   type == JSONBOID;
+}
+
+static void
+start_receiver(DestReceiver *self, int operation, TupleDesc desc)
+{
+	VectorReceiver *receiver = (VectorReceiver *) self;
+
+	(void) operation;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Oid type = TupleDescAttr(desc, i)->atttypid;
+
+		if (i < receiver->nkeys ? !is_known_type(type) : type != TSVECTOROID)
+			elog(ERROR, "unexpected type of column %d", i + 1);
+	}
+	receiver->nvectors = desc->natts - receiver->nkeys;
+	receiver->vectors = palloc(sizeof(TSVector) * receiver->nvectors);
+}
+
+static void
+stop_receiver(DestReceiver *self)
+{
 }
 
 /*
@@ -417,9 +430,7 @@ compute(void *argument)
 	const TableStatement *statement = computation->statement;
 	KnownVectors *known = computation->known;
 	VectorReceiver receiver = {0};
-	ActingScope scope;
 	StringInfoData query;
-	List *terms;
 	ListCell *lc;
 
 	/* asked with the lock that keeps the answers true */
@@ -429,25 +440,25 @@ compute(void *argument)
 		!is_worth_a_query(statement->relid, statement->role))
 		return;
 
-	terms = syncmaster_split_chain(statement, computation->column);
+	receiver.pub.receiveSlot = receive_row;
+	receiver.pub.rStartup = start_receiver;
+	receiver.pub.rShutdown = stop_receiver;
+	receiver.pub.rDestroy = stop_receiver;
+	receiver.pub.mydest = DestNone;
 	receiver.known = known;
 	receiver.nkeys = 1 + list_length(known->inputs);
-	receiver.nvectors = list_length(terms);
-	receiver.vectors = palloc(sizeof(TSVector) * receiver.nvectors);
+	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext,
+												 "syncmaster vector",
+												 ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT %s", key_list(statement, known->inputs));
-	foreach (lc, terms)
+	foreach (lc, syncmaster_split_chain(statement, computation->column))
 		appendStringInfo(&query, ", %s", (char *) lfirst(lc));
 	appendStringInfo(&query, " FROM ONLY %s",
 					 quote_qualified_identifier(computation->context->schema,
 												statement->table));
-	/* by as many processes as maintenance may have; not worth compiling */
-	syncmaster_begin_acting(&scope, statement->role);
-	syncmaster_set_locally_int("max_parallel_workers_per_gather",
-							   max_parallel_maintenance_workers);
-	syncmaster_set_locally("jit", "off");
-	(void) syncmaster_each_row(query.data, 0, NULL, NULL, keep_row, &receiver);
-	syncmaster_end_acting(&scope);
+	syncmaster_execute_into(query.data, statement->role, &receiver.pub);
+	MemoryContextDelete(receiver.row_context);
 	computation->done = hash_get_num_entries(known->table) > 0;
 }
 
@@ -464,7 +475,7 @@ syncmaster_compute_vectors(const MigrationContext *context,
 	Computation computation = {context, statement, &column, NULL, false};
 	List *inputs = NIL;
 
-	if (*memory_left < MIN_MEMORY ||
+	if (!CAN_EXECUTE_INTO || *memory_left < MIN_MEMORY ||
 		!syncmaster_find_generated_column(statement, &column) ||
 		strcmp(column.type, "tsvector") != 0 ||
 		find_inputs(column.raw_expr, &inputs) ||

@@ -19,7 +19,7 @@ sub environment
 {
 	my (%run) = @_;
 	my %env = map { $_ => $ENV{$_} }
-	  grep { !/^PG(?!CTLTIMEOUT|_)|^SYNCMASTER__/ } keys %ENV;
+	  grep { !/^PG(?!CTLTIMEOUT|_)|^SYNCMASTER_/i } keys %ENV;
 
 	$env{LC_ALL} = 'C';
 	$env{SYNCMASTER__DATABASE__URL} = $run{url} if defined $run{url};
@@ -53,6 +53,9 @@ sub finish_command_line
 	my ($self) = @_;
 	$self->{h}->finish;
 	$self->{status} = $self->{h}->result(0);
+	# Where it works is told each time, which a test asks for by name.
+	$self->{place} =
+	  $self->{err} =~ s/^syncmaster-db: (schema \S.* of database .* by .*)\n//m ? $1 : '';
 	return $self;
 }
 

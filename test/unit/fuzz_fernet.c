@@ -307,6 +307,9 @@ fuzz_signed(const uint8_t *input, size_t size)
 					(size - CIPHERTEXT_OFFSET) % 16 != 0 ||
 					fernet_verify(fuzz_key, data, length) == FERNET_OK,
 				"the HMAC is OpenSSL's");
+		require(size >= CIPHERTEXT_OFFSET + 16 ||
+					fernet_verify(fuzz_key, data, length) == FERNET_MALFORMED,
+				"a token has ciphertext, whoever signed it");
 	}
 	free(data);
 }

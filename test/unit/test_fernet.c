@@ -17,6 +17,9 @@
 #include <string.h>
 #include <time.h>
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #define MAX_VALUE 512
 
 /* One object of a file of vectors. */
@@ -340,6 +343,34 @@ test_lengths(void)
 	free(plaintext);
 }
 
+/*
+ * A token that is well signed, but has nothing to decrypt, is malformed: the
+ * length of its plaintext would be less than none.
+ */
+static void
+test_no_ciphertext(void)
+{
+	unsigned char key_bytes[FERNET_KEY_BYTES] = "the signing key.the crypto key.";
+	char text[FERNET_ENCODED_SIZE(FERNET_KEY_BYTES) + 1] = "";
+	unsigned char data[FERNET_OVERHEAD] = {0x80};
+	unsigned char result[FERNET_OVERHEAD];
+	size_t length;
+	FernetKey *key;
+
+	fernet_encode(key_bytes, FERNET_KEY_BYTES, text);
+	if (fernet_key_create(text, strlen(text), &key) != FERNET_OK ||
+		HMAC(EVP_sha256(), key_bytes, 16, data, FERNET_OVERHEAD - 32,
+			 data + FERNET_OVERHEAD - 32, NULL) == NULL)
+		abort();
+	ok(fernet_verify(key, data, FERNET_OVERHEAD) == FERNET_MALFORMED,
+	   "a signature over no ciphertext is not looked at", "");
+	ok(fernet_decrypt(key, data, FERNET_OVERHEAD, result, &length) ==
+			   FERNET_MALFORMED &&
+		   length == 0,
+	   "nothing is decrypted of no ciphertext", "");
+	fernet_key_free(key);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -351,6 +382,7 @@ main(int argc, char **argv)
 	test_time();
 	test_key_text();
 	test_lengths();
+	test_no_ciphertext();
 	printf("1..%d\n", tests);
 	return failures != 0;
 }

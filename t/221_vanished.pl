@@ -1,0 +1,160 @@
+# What other sessions drop, rename or make while a function waits for a lock: it
+# starts from what is there afterwards, or says that the command is to be run again.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SchemaState;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('vanished');
+$node->init;
+$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION syncmaster');
+
+my $index = 'ix_syncmaster__connection_group_id_name';
+my $make_index = "CREATE INDEX $index ON connection (group_id, name)";
+my $make_all = 'SELECT count(*) >= 0 FROM syncmaster_create_indexes()';
+
+# Run a command that waits for a session with these statements, which then ends.
+sub beside
+{
+	my ($statements, $command, $end) = @_;
+	my $holder = start_psql($node, 'postgres', "BEGIN; $statements;",
+		name => 'holder', hold => 1);
+	my $waiter = start_psql($node, 'postgres',
+		"\\set VERBOSITY verbose\n"
+		  . 'SET client_min_messages = error; SET syncmaster.lock_timeout = 0; '
+		  . "$command;",
+		name => 'waiter');
+
+	$node->poll_query_until('postgres', q{
+		SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE application_name = 'waiter' AND wait_event_type = 'Lock'})
+	  or die "does not wait: $command";
+	finish_psql($holder, $end // 'COMMIT;');
+	my ($rc, $out, $err) = finish_psql($waiter);
+	return ($out, $err);
+}
+
+sub answers
+{
+	my ($name, $expected, @arguments) = @_;
+	my ($out, $err) = beside(@arguments);
+	is($err, '', "$name: no error");
+	like($out, $expected, "$name: answer");
+	return;
+}
+
+sub fails
+{
+	my ($name, $message, @arguments) = @_;
+	my ($out, $err) = beside(@arguments);
+	like($err, $message, "$name: error");
+	like($err, qr/^HINT:  .*un the command again\./m, "$name: hint");
+	return;
+}
+
+# ---------------------------------------------------------------------------
+# An index of ours is dropped, while its table is waited for
+
+my $drop = "LOCK TABLE connection; DROP INDEX $index";
+my %commands = (
+	'SELECT count(*) FROM syncmaster_drop_indexes()' => qr/^7$/,
+	$make_all => qr/^t$/,
+	q{SELECT count(*) > 0 FROM syncmaster_upgrade_plan('head')} => qr/^t$/,
+	q{SELECT count(*) >= 0 FROM syncmaster_preflight('head')} => qr/^t$/,
+	q{SELECT count(*) > 0 FROM syncmaster_check() WHERE object_name LIKE '%group_id_name'}
+	  => qr/^t$/,
+	q{SELECT syncmaster_upgrade('head')} => qr/^0013$/);
+foreach my $command (sort keys %commands)
+{
+	answers("index dropped: $command", $commands{$command}, $drop, $command);
+	$node->safe_psql('postgres', "$make_all");
+}
+is( $node->safe_psql('postgres', "SELECT '$index'::regclass"),
+	$index, 'what was dropped has been built again');
+
+# Dropped between the look at the index and DROP INDEX: nothing is left to do.
+answers(
+	'index dropped before it is dropped',
+	qr/^7$/,
+	"LOCK TABLE connection IN SHARE MODE; DROP INDEX $index",
+	'SELECT count(*) FROM syncmaster_drop_indexes()');
+
+# ---------------------------------------------------------------------------
+# An index of that name is made meanwhile
+
+$node->safe_psql('postgres', "DROP INDEX IF EXISTS $index");
+answers('index made beside others', qr/^t$/,
+	"LOCK TABLE connection; $make_index", $make_all);
+$node->safe_psql('postgres', "DROP INDEX IF EXISTS $index");
+fails('index made at the same time',
+	qr/42P07: relation "$index" was made by another session meanwhile/,
+	$make_index, $make_all);
+answers(
+	'two calls at once',
+	qr/^t$/,
+	"DROP INDEX $index; $make_all",
+	$make_all);
+$node->safe_psql('postgres', "DROP INDEX $index");
+my ($out, $err) =
+  beside("LOCK TABLE connection; CREATE INDEX $index ON connection (name)",
+	$make_all);
+like($err,
+	qr/42P07: relation "$index" is there already, and is not the index/,
+	'an index of another definition is made meanwhile');
+
+# ---------------------------------------------------------------------------
+# A table is renamed, or dropped, with and without another one in its place
+
+$node->safe_psql('postgres', "DROP INDEX IF EXISTS $index");
+fails('table renamed', qr/42P01: relation "connection" does not exist/,
+	'ALTER TABLE connection RENAME TO elsewhere', $make_all);
+$node->safe_psql('postgres', 'ALTER TABLE elsewhere RENAME TO connection');
+$node->safe_psql('postgres', $make_all);
+
+my $replace = 'CREATE TEMP TABLE kept ON COMMIT DROP AS TABLE alembic_version; '
+  . 'DROP TABLE alembic_version';
+my $again = 'CREATE TABLE alembic_version (LIKE kept INCLUDING ALL); '
+  . 'INSERT INTO alembic_version TABLE kept; COMMIT;';
+answers('version table replaced', qr/^0013$/,
+	$replace, 'SELECT syncmaster_schema_version()', $again);
+answers('version table replaced', qr/at revision 0013/,
+	$replace, 'SELECT syncmaster_full_version()', $again);
+fails('version table replaced',
+	qr/42P01: table "alembic_version" was dropped by another session meanwhile/,
+	$replace, q{SELECT syncmaster_upgrade('head')}, $again);
+answers('record replaced', qr/^0$/,
+	'DROP TABLE syncmaster_history.migration',
+	'SELECT count(*) FROM syncmaster_history()');
+
+# ---------------------------------------------------------------------------
+# The record is emptied while its rows are being fetched: by then, no row may need
+# the table any more.
+
+$node->safe_psql('postgres', q{
+	UPDATE alembic_version SET version_num = '0012';
+	DROP INDEX ix_celery_taskmeta_date_done, ix_celery_tasksetmeta_date_done;
+	SELECT syncmaster_upgrade('head');
+	ALTER TABLE syncmaster_history.migration
+		ALTER to_revision SET STORAGE EXTERNAL;
+	UPDATE syncmaster_history.migration SET to_revision = repeat('x', 10000)});
+my $reader = start_psql($node, 'postgres',
+	'BEGIN; DECLARE c CURSOR FOR SELECT length(to_revision), md5(to_revision) '
+	  . 'FROM syncmaster_history(); MOVE 0 IN c; FETCH 1 FROM c; '
+	  . 'MOVE BACKWARD ALL IN c;',
+	name => 'reader', hold => 1);
+$node->safe_psql('postgres', 'TRUNCATE syncmaster_history.migration');
+(my $rc, $out, $err) = finish_psql($reader, 'FETCH ALL FROM c; COMMIT;');
+is($err, '', 'the record is emptied meanwhile: no error');
+like($out, qr/10000\|\w{32}\n.*10000\|\w{32}/s, 'rows come all the same');
+
+$node->stop;
+done_testing();

@@ -1,0 +1,150 @@
+# bin/syncmaster-db: the commands of an operator, with exit statuses for cron and
+# Nagios, and help.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use CommandLine;
+use Credentials;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('operations');
+$node->init;
+$node->append_conf('postgresql.conf', qq(
+fsync = off
+autovacuum = off
+));
+$node->start;
+$node->safe_psql('postgres', 'CREATE ROLE sm_server LOGIN; CREATE ROLE "Odd $role" LOGIN; CREATE ROLE nobody LOGIN');
+
+my %base = (PGHOST => $node->host, PGPORT => $node->port, PGUSER => scalar getpwuid $<, PGDATABASE => 'postgres');
+
+sub ours
+{
+	my ($env, @arguments) = @_;
+	return command_line(args => \@arguments, env => { %base, %$env });
+}
+
+sub ends
+{
+	my ($arguments, $status, $out, $err, $env) = @_;
+	my $run = ours($env // {}, @$arguments);
+	my $name = "@$arguments";
+	is($run->{status}, $status, "$name: exit status") or diag($run->{out}, $run->{err});
+	ref $out ? like($run->{out}, $out, "$name: output") : is($run->{out}, $out, "$name: output");
+	defined $err ? like($run->{err}, $err, "$name: errors") : is($run->{err}, '', "$name: no errors");
+	return $run;
+}
+
+# Help for each command, from the page; a manual page and completions ----------------
+
+my $page = slurp_file("$FindBin::RealBin/../doc/command-line.md");
+my @commands = $page =~ /^### `([a-z-]+)/mg;
+cmp_ok(scalar @commands, '>=', 20, 'the page has the commands');
+my $usage = ours({}, 'help')->{out};
+is(ours({}, '--help')->{out}, $usage, '--help is help');
+foreach my $command (@commands)
+{
+	like($usage, qr/^  $command /m, "help has $command");
+	my $run = ends([ 'help', $command ], 0, qr/\AUsage: syncmaster-db \[options\] $command\b/);
+	is(ours({}, $command, '--help')->{out}, $run->{out}, "$command --help is the same");
+	next if $command eq 'help';
+	unlike(ours({}, $command, 'a', 'b', 'c', 'd')->{err}, qr/unknown command/, "$command is there") if $command ne 'superusers';
+}
+ends([ 'help', 'frob' ], 2, '', qr/unknown command frob/);
+ends(['-V'], 0, qr/^syncmaster-db 1\.\d+$/);
+
+# Without the extension ---------------------------------------------------------------
+
+foreach my $command (['health'], [ 'purge-runs', '1 day' ], [ 'purge-results', '1 day' ], ['verify-credentials'],
+	[ 'grant', 'sm_server', 'server' ], [ 'revoke', 'sm_server', 'server' ], ['privileges'])
+{
+	ends($command, 1, '', qr/run "syncmaster-db upgrade" first/);
+}
+ends([ 'health', '--nagios' ], 3, qr/run "syncmaster-db upgrade" first.*^SYNCMASTER UNKNOWN/ms);
+ends(['upgrade'], 0, qr/^upgrade base -> /);
+
+# Health ----------------------------------------------------------------------------------
+
+ends(['health'], 0, qr/./);
+ends([ '-q', 'health' ], 0, '');
+ends([ 'health', '--nagios' ], 0, qr/\ASYNCMASTER OK: errors: 0, warnings: 0\n\z/);
+add_connections($node, 1, 3);
+$node->safe_psql('postgres', qq{SELECT setval('"$_\_id_seq"', 100)}) foreach qw(user group connection);
+$node->safe_psql('postgres', q{
+	INSERT INTO queue (name, slug, description, group_id) SELECT 'q', 'q', '', min(id) FROM "group"});
+my $transfer = $node->safe_psql('postgres', q{
+	INSERT INTO transfer (name, description, group_id, source_connection_id, target_connection_id, queue_id, is_scheduled, schedule,
+		source_params, target_params, strategy_params, transformations, resources)
+	SELECT 't', '', (SELECT min(id) FROM "group"), 1, 2, (SELECT min(id) FROM queue), false, '', '{}', '{}', '{}', '[]', '{}' RETURNING id});
+$node->safe_psql('postgres', qq{
+	INSERT INTO run (transfer_id, status, created_at, started_at, type, transfer_dump)
+	SELECT $transfer, CASE WHEN g = 1 THEN 'STARTED' ELSE 'FINISHED' END, now() - g * interval '100 days', now() - interval '90 days', 'MANUAL', '{}'
+	FROM generate_series(1, 5) g});
+ends(['health'], 4, qr/^warning: runs: run: 1 run is STARTED.*\n  \S/m);
+ends([ '-q', 'health' ], 4, qr/\Awarning: /);
+ends([ 'health', '--nagios' ], 1, qr/\ASYNCMASTER WARNING: errors: 0, warnings: [1-9]\d*\nwarning: /);
+$node->safe_psql('postgres', 'DROP INDEX ix__user__username');
+ends([ '--nagios', 'health' ], 2, qr/\ASYNCMASTER CRITICAL: errors: [1-9]\d*, /);
+$node->safe_psql('postgres', 'CREATE UNIQUE INDEX ix__user__username ON "user" (username)');
+ends([ 'health', '--nagios' ], 3, qr/SYNCMASTER UNKNOWN/, undef, { PGDATABASE => 'nope' });
+ends([ 'health', '--nagios' ], 3, qr/permission denied.*SYNCMASTER UNKNOWN/s, undef, { PGUSER => 'nobody' });
+ends([ 'health', '--nagios', 'x' ], 3, qr/too many arguments.*SYNCMASTER UNKNOWN/s);
+ends([ 'check', '--nagios' ], 3, qr/check has no option --nagios/);
+
+# Retention -------------------------------------------------------------------------------
+
+ends([ 'purge-runs', '90 days', '--dry-run' ], 0, "would be deleted: 4\n", qr/^syncmaster-db: 4 rows of table "run" would be deleted$/m);
+ends([ '-q', 'purge-runs', '90 days', '--keep-last', '3', '--dry-run' ], 0, "would be deleted: 2\n");
+ends([ 'purge-runs', '450 days', '--batch-size=1' ], 0, "deleted: 1\n", qr/^syncmaster-db: deleted 1 row of table "run"$/m);
+ends([ '-q', 'purge-runs', '90 days' ], 0, "deleted: 3\n");
+is($node->safe_psql('postgres', 'SELECT string_agg(status, \',\') FROM run'), 'STARTED', 'the active run stays');
+ends([ '-q', 'purge-results', '1 day' ], 0, "deleted: 0\n");
+ends(['purge-runs'], 2, '', qr/an argument is missing/);
+ends([ 'purge-runs', '-1 day' ], 1, '', qr/older_than is out of range/);
+ends([ 'purge-runs', "x'); DROP TABLE run; --" ], 1, '', qr/invalid input syntax for type interval/);
+ends([ 'purge-runs', '1 day', '--keep-last', 'x' ], 1, '', qr/invalid input syntax for type integer/);
+ends([ 'purge-results', '1 day', '--keep-last', '3' ], 2, '', qr/has no option --keep-last/);
+ends([ 'purge-runs', '1 day' ], 1, '', qr/permission denied/, { PGUSER => 'nobody' });
+
+# Roles -----------------------------------------------------------------------------------
+
+ends(['privileges'], 0, qr/\A/);
+ends([ 'grant', 'sm_server', 'server' ], 0, qr/^GRANT .* TO sm_server;$/m);
+ends([ 'grant', 'Odd $role', 'monitor' ], 0, qr/^GRANT .* TO "Odd \$role";$/m);
+ends(['privileges'], 0, qr/^granted: sm_server has the service server$/m);
+$node->safe_psql('postgres', 'REVOKE INSERT ON run FROM sm_server');
+ends(['privileges'], 4, qr/^missing: sm_server \(server\): INSERT on table run: .*\n  fix: GRANT INSERT ON TABLE public\.run TO sm_server$/m);
+ends([ 'revoke', 'sm_server', 'server' ], 0, qr/^REVOKE .* FROM sm_server;$/m);
+ends([ 'grant', 'sm_server', 'frob' ], 1, '', qr/ERROR.*service/);
+ends([ 'grant', 'sm_server' ], 2, '', qr/an argument is missing/);
+
+# Credentials -------------------------------------------------------------------------------
+
+write_keys($node, 'one', $KEY{one});
+write_keys($node, 'two', $KEY{two}, $KEY{one});
+my %one = (PGOPTIONS => '-c syncmaster.secret_key_file=one');
+my %two = (PGOPTIONS => '-c syncmaster.secret_key_file=two');
+$node->safe_psql('postgres', use_keys('one') . "INSERT INTO auth_data (connection_id, value)
+	SELECT g, syncmaster_encrypt('{\"user\": \"u\"}') FROM generate_series(1, 3) g");
+ends(['verify-credentials'], 0, qr/^primary key $FINGERPRINT{one}: 3$/m, undef, \%one);
+my $fingerprint = $FINGERPRINT{one};
+ends(['verify-credentials'], 0, qr/^previous key $fingerprint: 3$/m, undef, \%two);
+ends(['verify-credentials'], 0, qr/^key of the services $fingerprint: is the primary key$/m, undef,
+	{ %one, SYNCMASTER__ENCRYPTION__SECRET_KEY => $KEY{one} });
+ends(['verify-credentials'], 4, qr/^key of the services $fingerprint: is not the primary key$/m, undef,
+	{ %two, syncmaster__encryption__secret_key => $KEY{one} });
+my $config = write_file($node->basedir . '/config.yml', "encryption:\n  secret_key: '$KEY{one}'\ndatabase:\n  url: postgresql:///postgres\n");
+ends([ '--config', $config, 'verify-credentials' ], 0, qr/^key of the services $fingerprint: is the primary key$/m, undef,
+	{ %one, SYNCMASTER__ENCRYPTION__SECRET_KEY => $KEY{two} });
+$node->safe_psql('postgres', "UPDATE auth_data SET value = 'x' WHERE connection_id = 2");
+ends(['verify-credentials'], 4, qr/^unreadable: 1 \(connections 2\)$/m, undef, \%one);
+unlike(slurp_file($node->logfile), qr/\Q$KEY{one}\E/, 'no key reached the server');
+
+$node->stop;
+done_testing();
