@@ -4,7 +4,7 @@ BEGIN {
 	print "# bash completion for syncmaster-db\n"
 	print "_syncmaster_db()\n{"
 	print "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}"
-	print "\tlocal command= words= i"
+	print "\tlocal command=\"\" words=\"\" i"
 }
 
 /^## / { section = substr($0, 4) }

@@ -9,8 +9,8 @@ function quoted(text)
 
 BEGIN {
 	print "#compdef syncmaster-db\n"
-	print "local -a commands options"
-	print "commands=("
+	print "local -a verbs options"
+	print "verbs=("
 }
 
 /^## / { section = substr($0, 4) }
@@ -52,7 +52,7 @@ END {
 	printf "options=(%s)\n", substr(global, 2)
 	print "local word command="
 	print "for word in ${words[2,CURRENT-1]}; do"
-	print "\tif (( $+commands[(r)$word:*] )); then"
+	print "\tif [[ -n ${verbs[(r)$word:*]} ]]; then"
 	print "\t\tcommand=$word"
 	print "\t\tbreak"
 	print "\tfi"
@@ -67,7 +67,7 @@ END {
 	print "\treturn"
 	print "fi"
 	print "case $command in"
-	print "\t'' | help) _describe command commands ;;"
+	print "\t'' | help) _describe command verbs ;;"
 	print "\tgrant | revoke) compadd server scheduler worker monitor ;;"
 	print "\tsuperusers) compadd list add remove ;;"
 	print "\tupgrade | plan | preflight) compadd head ;;"
