@@ -83,6 +83,19 @@ foreach my $id ('0001', '0012', '0013', 'head')
 	like($ours, qr/^\Q$rev\E\n\Q$parent\E$/m, "show $id: the same head lines");
 }
 
+# -v tells more, in Alembic's order.
+$alembic->alembic_ok('alembic upgrade 0012', 'empty', 'upgrade', '0012');
+foreach my $arguments ([ 'heads', '-v' ], [ 'history', '-v' ], [ 'history', '-v', '-i', '-r', '0010:' ], [ 'current', '-v' ],
+	[ 'current', '--verbose' ])
+{
+	my (undef, $theirs) = $alembic->alembic('empty', @$arguments);
+	my (undef, $ours) = ours('empty', @$arguments);
+	my @heads = map { join "\n", /^(?:Rev|Parent): .*$/mg } $ours, $theirs;
+	like($heads[0], qr/^Rev: /, "@$arguments: tells a revision");
+	is($heads[0], $heads[1], "@$arguments: the same head lines");
+}
+$alembic->alembic_ok('alembic downgrade base', 'empty', 'downgrade', 'base');
+
 # The same commands on two databases, one for each, which stay alike.
 new_database('theirs');
 new_database('mine');
