@@ -11,7 +11,6 @@ WITH users AS (
     SELECT c.oid, n.nspname
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relname = 'user' AND c.relkind IN ('r', 'p')
-    AND n.nspname NOT LIKE 'pg\_temp\_%'
     AND 5 = (SELECT count(*) FROM pg_attribute a
              WHERE a.attrelid = c.oid AND NOT a.attisdropped
              AND a.attname IN ('username', 'is_superuser', 'is_active',
