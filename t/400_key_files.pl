@@ -47,9 +47,26 @@ sub refused
 	is(sqlstate($err), $state, "$name: SQLSTATE");
 	like($err, $message, "$name: message");
 	unlike($err, qr/\Q$_\E/, "$name: no key") foreach map { substr $_, 4, 12 } values %KEY;
+
+	# Who may call the functions and not see the setting is not told the path,
+	# which is in the log.
+	my $log = -s $node->logfile;
+	($out, $err) = query($node,
+		use_keys($file) . q{SET ROLE app; SELECT syncmaster_encrypt('[]')});
+	is(sqlstate($err), $state, "$name: SQLSTATE without a right on the setting");
+	like($err, qr/key file of setting "syncmaster\.secret_key_file"/, "$name: the setting is named");
+	unlike($err, qr/\Q$file\E/, "$name: the file is not");
+	like(slurp_file($node->logfile, $log), qr/DETAIL:  .*[kK]ey file (?:is )?"\Q$file\E"/,
+		"$name: but in the log");
 	return;
 }
 
+$node->safe_psql('postgres', q{
+	GRANT USAGE ON SCHEMA app TO app;
+	GRANT EXECUTE ON FUNCTION syncmaster_encrypt(jsonb), syncmaster_decrypt(text) TO app;
+	CREATE ROLE viewer IN ROLE pg_read_all_settings;
+	GRANT USAGE ON SCHEMA app TO viewer;
+	GRANT EXECUTE ON FUNCTION syncmaster_encrypt(jsonb) TO viewer});
 write_keys($node, 'one.key', $KEY{one});
 accepted('one.key', 'a file in the data directory');
 accepted("$dir/one.key", 'an absolute name');
@@ -140,6 +157,16 @@ chmod 0644, write_keys($node, 'mode.key', $KEY{two});
 my ($out, $err) = try_file('one.key', 'mode.key');
 like($err, qr/F0000: key file "mode.key" is accessible to others/,
 	'previous keys that others can read');
+foreach my $case (
+	[ 'app', 'of setting "syncmaster.previous_secret_key_file"' ],
+	[ 'viewer', '"mode.key"' ])
+{
+	my ($role, $shown) = @$case;
+	(undef, $err) = query($node,
+		use_keys('one.key', 'mode.key') . "SET ROLE $role; SELECT syncmaster_encrypt('[]')");
+	like($err, qr/F0000: key file \Q$shown\E is accessible to others\nDETAIL:  The file's mode is 0644\./,
+		"... and what role $role is told");
+}
 
 # Settings in postgresql.conf, and a changed file without a reload.
 write_keys($node, 'conf.key', $KEY{one});
@@ -158,8 +185,6 @@ is($node->safe_psql('postgres', "SELECT syncmaster_decrypt('$token')"), '[2]',
 
 # One who was granted the functions uses the keys, and sees no file.
 is( $node->safe_psql('postgres', q{
-	GRANT USAGE ON SCHEMA app TO app;
-	GRANT EXECUTE ON FUNCTION syncmaster_encrypt(jsonb), syncmaster_decrypt(text) TO app;
 	SET ROLE app;
 	SELECT syncmaster_decrypt(syncmaster_encrypt('[3]'))}),
 	'[3]', 'a role that was granted the functions');

@@ -69,6 +69,7 @@ execute_into(const char *sql, DestReceiver *receiver)
 
 /* 14 renames the predefined roles. */
 #if PG_VERSION_NUM < 140000
+#define ROLE_PG_READ_ALL_SETTINGS DEFAULT_ROLE_READ_ALL_SETTINGS
 #define ROLE_PG_READ_ALL_STATS DEFAULT_ROLE_READ_ALL_STATS
 #endif
 

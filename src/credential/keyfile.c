@@ -17,9 +17,12 @@
 #include <unistd.h>
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "storage/fd.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 
+#include "base/compat.h"
 #include "credential/credential.h"
 #include "credential/fernet.h"
 
@@ -27,6 +30,16 @@
 #define MAX_KEY_FILE_SIZE 16384
 
 #define BLANKS " \t\r\n"
+
+#define SECRET_KEY_FILE "syncmaster.secret_key_file"
+#define PREVIOUS_SECRET_KEY_FILE "syncmaster.previous_secret_key_file"
+
+/* A file, and the setting that names it. */
+typedef struct KeyFile
+{
+	const char *path;
+	const char *setting;
+} KeyFile;
 
 static char *secret_key_file = NULL;
 static char *previous_secret_key_file = NULL;
@@ -69,14 +82,14 @@ void
 syncmaster_define_key_settings(void)
 {
 	DefineCustomStringVariable(
-		"syncmaster.secret_key_file",
+		SECRET_KEY_FILE,
 		"File with the secret keys of SyncMaster, the primary key first.",
 		"One key a line, as Fernet keys in base64url. Only the server's user "
 		"may have access to the file.",
 		&secret_key_file, "", PGC_SUSET, GUC_SUPERUSER_ONLY, check_key_file,
 		NULL, NULL);
 	DefineCustomStringVariable(
-		"syncmaster.previous_secret_key_file",
+		PREVIOUS_SECRET_KEY_FILE,
 		"File with secret keys that SyncMaster used before.",
 		"Credentials are read under these keys too, and are never written "
 		"under them.",
@@ -95,40 +108,64 @@ free_keys(void *argument)
 }
 
 /*
+ * A key file as an error's message names it: by its path only for those who may
+ * read the setting.
+ */
+static const char *
+shown_name(const KeyFile *file)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_SETTINGS)
+			   ? psprintf("\"%s\"", file->path)
+			   : psprintf("of setting \"%s\"", file->setting);
+}
+
+/*
  * Open a key file after making sure that nobody but the server's user has
  * access to it.  The checks are made on what was opened, so that the file
  * cannot be changed for another one in between.
  */
 static int
-open_key_file(const char *path)
+open_key_file(const KeyFile *key_file)
 {
 	struct stat status;
 	int file;
 
 	/* A named pipe must not make us wait for its writer. */
-	file = OpenTransientFile(path, O_RDONLY | O_NONBLOCK);
+	file = OpenTransientFile(key_file->path, O_RDONLY | O_NONBLOCK);
 	if (file < 0)
-		ereport(ERROR, (errcode_for_file_access(),
-						errmsg("could not read key file \"%s\": %m", path)));
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read key file %s: %m", shown_name(key_file)),
+				 errdetail_log("The key file is \"%s\".", key_file->path)));
 	if (fstat(file, &status) != 0)
-		ereport(ERROR, (errcode_for_file_access(),
-						errmsg("could not read key file \"%s\": %m", path)));
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read key file %s: %m", shown_name(key_file)),
+				 errdetail_log("The key file is \"%s\".", key_file->path)));
 	if (!S_ISREG(status.st_mode))
-		ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
-						errmsg("key file \"%s\" is not a regular file", path)));
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("key file %s is not a regular file",
+						shown_name(key_file)),
+				 errdetail_log("The key file is \"%s\".", key_file->path)));
 	if (status.st_uid != geteuid())
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
-				 errmsg("key file \"%s\" does not belong to the server's user",
-						path),
+				 errmsg("key file %s does not belong to the server's user",
+						shown_name(key_file)),
+				 errdetail_log("The key file is \"%s\".", key_file->path),
 				 errhint("Change the owner of the file to the operating "
 						 "system user that the server runs as.")));
 	if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
-				 errmsg("key file \"%s\" is accessible to others", path),
+				 errmsg("key file %s is accessible to others",
+						shown_name(key_file)),
 				 errdetail("The file's mode is %04o.",
 						   (unsigned int) (status.st_mode & 07777)),
+				 errdetail_log("The mode of key file \"%s\" is %04o.",
+							   key_file->path,
+							   (unsigned int) (status.st_mode & 07777)),
 				 errhint("Run chmod 0600 on the file. If others may have read "
 						 "it, generate a new key and rotate.")));
 	return file;
@@ -138,9 +175,9 @@ open_key_file(const char *path)
  * The whole content of a key file.
  */
 static Secret *
-read_key_file(const char *path)
+read_key_file(const KeyFile *key_file)
 {
-	int file = open_key_file(path);
+	int file = open_key_file(key_file);
 	Secret *content = syncmaster_make_secret(MAX_KEY_FILE_SIZE + 1);
 
 	while (content->length <= MAX_KEY_FILE_SIZE)
@@ -153,17 +190,22 @@ read_key_file(const char *path)
 		if (bytes < 0)
 			ereport(ERROR,
 					(errcode_for_file_access(),
-					 errmsg("could not read key file \"%s\": %m", path)));
+					 errmsg("could not read key file %s: %m",
+							shown_name(key_file)),
+					 errdetail_log("The key file is \"%s\".", key_file->path)));
 		if (bytes == 0)
 			break;
 		content->length += bytes;
 	}
 	CloseTransientFile(file);
 	if (content->length > MAX_KEY_FILE_SIZE)
-		ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
-						errmsg("key file \"%s\" is too large", path),
-						errdetail("A key file has at most %d bytes.",
-								  MAX_KEY_FILE_SIZE)));
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("key file %s is too large", shown_name(key_file)),
+				 errdetail("A key file has at most %d bytes.",
+						   MAX_KEY_FILE_SIZE),
+				 errdetail_log("Key file \"%s\" has more than %d bytes.",
+							   key_file->path, MAX_KEY_FILE_SIZE)));
 	return content;
 }
 
@@ -172,7 +214,7 @@ read_key_file(const char *path)
  * file when it gets into the previous one is the same key.
  */
 static void
-add_key(KeyRing *ring, const char *text, size_t length, const char *path,
+add_key(KeyRing *ring, const char *text, size_t length, const KeyFile *key_file,
 		int line)
 {
 	FernetKey *key;
@@ -192,9 +234,11 @@ add_key(KeyRing *ring, const char *text, size_t length, const char *path,
 	if (status == FERNET_MALFORMED)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
-				 errmsg("line %d of key file \"%s\" is not a key", line, path),
+				 errmsg("line %d of key file %s is not a key", line,
+						shown_name(key_file)),
 				 errdetail("A key is 32 bytes in base64url, %d characters.",
-						   FERNET_KEY_LENGTH)));
+						   FERNET_KEY_LENGTH),
+				 errdetail_log("The key file is \"%s\".", key_file->path)));
 	if (status != FERNET_OK)
 		elog(ERROR, "OpenSSL failed");
 
@@ -214,9 +258,10 @@ add_key(KeyRing *ring, const char *text, size_t length, const char *path,
  * Add the keys of a file, one a line; blank lines do not count.
  */
 static void
-add_key_file(KeyRing *ring, const char *path)
+add_key_file(KeyRing *ring, const char *path, const char *setting)
 {
-	Secret *content = read_key_file(path);
+	KeyFile key_file = {path, setting};
+	Secret *content = read_key_file(&key_file);
 	const char *next = (const char *) content->data;
 	const char *end = next + content->length;
 	int line = 0;
@@ -236,14 +281,15 @@ add_key_file(KeyRing *ring, const char *path)
 			start++;
 		if (start == stop)
 			continue;
-		add_key(ring, start, stop - start, path, line);
+		add_key(ring, start, stop - start, &key_file, line);
 		empty = false;
 	}
 	syncmaster_wipe_secret(content);
 
 	if (empty)
 		ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
-						errmsg("key file \"%s\" has no key", path)));
+						errmsg("key file %s has no key", shown_name(&key_file)),
+						errdetail_log("The key file is \"%s\".", path)));
 }
 
 static const char *
@@ -274,9 +320,9 @@ syncmaster_read_keys(void)
 	ring->callback.arg = ring;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &ring->callback);
 
-	add_key_file(ring, secret_key_file);
+	add_key_file(ring, secret_key_file, SECRET_KEY_FILE);
 	if (*previous_file_name() != '\0')
-		add_key_file(ring, previous_file_name());
+		add_key_file(ring, previous_file_name(), PREVIOUS_SECRET_KEY_FILE);
 	ring->file = pstrdup(secret_key_file);
 	ring->previous_file = pstrdup(previous_file_name());
 	ring->command_start = GetCurrentStatementStartTimestamp();
