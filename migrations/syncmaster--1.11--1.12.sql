@@ -4,7 +4,7 @@
 -- punctuation.  One table after the other, the largest first, so that each is
 -- locked as short as can be; "group", on which everything depends, is last.
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0011', '0012', $ddl$
+SELECT @extschema@.syncmaster_migrate('0011', '0012', $ddl$
 ALTER TABLE @extschema@.connection
     DROP COLUMN search_vector,
     ADD COLUMN search_vector tsvector NOT NULL GENERATED ALWAYS AS (
@@ -52,4 +52,4 @@ ALTER TABLE @extschema@."group"
     ) STORED;
 $ddl$);
 
-SELECT @extschema@.syncmaster_finish_script('@extowner@', '1.12');
+SELECT @extschema@.syncmaster_finish_script('1.12');

@@ -1,34 +1,28 @@
 \echo Use "CREATE EXTENSION syncmaster" to load this file. \quit
 
 -- Functions first: the migrations below are calls of one of them.  The library
--- is loaded here, and with it the settings syncmaster.*
+-- is loaded here, and with it the settings syncmaster.*  Its first call gives
+-- each function and view the rights that the library has for it, whatever the
+-- default privileges are: no script grants or revokes anything.
 
 -- Engine ---------------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_migrate(
-        caller pg_catalog.text, from_revision pg_catalog.text,
-        to_revision pg_catalog.text, ddl pg_catalog.text)
+        from_revision pg_catalog.text, to_revision pg_catalog.text,
+        ddl pg_catalog.text)
     RETURNS pg_catalog.void
     AS 'MODULE_PATHNAME', 'syncmaster_migrate'
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_migrate(
-        pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+        pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
     'run one step of a migration; only for the scripts of this extension';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_migrate(
-        pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text)
-    FROM PUBLIC;
 
-CREATE FUNCTION @extschema@.syncmaster_finish_script(
-        caller pg_catalog.text, version pg_catalog.text)
+CREATE FUNCTION @extschema@.syncmaster_finish_script(version pg_catalog.text)
     RETURNS pg_catalog.void
     AS 'MODULE_PATHNAME', 'syncmaster_finish_script'
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION @extschema@.syncmaster_finish_script(
-        pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION @extschema@.syncmaster_finish_script(pg_catalog.text) IS
     'last call of a migration script; only for the scripts of this extension';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_finish_script(
-        pg_catalog.text, pg_catalog.text)
-    FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.syncmaster_known_vector(VARIADIC "any")
     RETURNS pg_catalog.tsvector
@@ -36,8 +30,6 @@ CREATE FUNCTION @extschema@.syncmaster_known_vector(VARIADIC "any")
     LANGUAGE C IMMUTABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_known_vector(VARIADIC "any") IS
     'search vector that a migration under way has computed; only for its statements';
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_known_vector(VARIADIC "any")
-    TO PUBLIC;
 
 -- Versions -------------------------------------------------------------------
 
@@ -92,10 +84,6 @@ CREATE FUNCTION @extschema@.syncmaster_upgrade(target pg_catalog.text)
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_upgrade(pg_catalog.text) IS
     'upgrade schema and extension to head, +N, a revision or a version';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_upgrade(pg_catalog.text)
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_upgrade(pg_catalog.text)
-    TO @extowner@;
 
 CREATE FUNCTION @extschema@.syncmaster_downgrade(target pg_catalog.text)
     RETURNS pg_catalog.text
@@ -103,10 +91,6 @@ CREATE FUNCTION @extschema@.syncmaster_downgrade(target pg_catalog.text)
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_downgrade(pg_catalog.text) IS
     'downgrade schema and extension to base, -N, a revision or a version';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_downgrade(pg_catalog.text)
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_downgrade(pg_catalog.text)
-    TO @extowner@;
 
 CREATE FUNCTION @extschema@.syncmaster_stamp(
         target pg_catalog.text, purge pg_catalog.bool DEFAULT false)
@@ -116,11 +100,6 @@ CREATE FUNCTION @extschema@.syncmaster_stamp(
 COMMENT ON FUNCTION
     @extschema@.syncmaster_stamp(pg_catalog.text, pg_catalog.bool) IS
     'write the revision that the tables are at, without a migration';
-REVOKE ALL ON FUNCTION
-    @extschema@.syncmaster_stamp(pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION
-    @extschema@.syncmaster_stamp(pg_catalog.text, pg_catalog.bool)
-    TO @extowner@;
 
 CREATE FUNCTION @extschema@.syncmaster_set_owner(role pg_catalog.text)
     RETURNS pg_catalog.void
@@ -128,10 +107,6 @@ CREATE FUNCTION @extschema@.syncmaster_set_owner(role pg_catalog.text)
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.text) IS
     'hand all tables and sequences of SyncMaster to a role';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.text)
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_set_owner(pg_catalog.text)
-    TO @extowner@;
 
 -- Least rights ----------------------------------------------------------------
 
@@ -143,12 +118,6 @@ CREATE FUNCTION @extschema@.syncmaster_grant(
 COMMENT ON FUNCTION @extschema@.syncmaster_grant(
         pg_catalog.text, pg_catalog.text) IS
     'give a role what a service of SyncMaster needs, and return the commands';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_grant(
-        pg_catalog.text, pg_catalog.text)
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_grant(
-        pg_catalog.text, pg_catalog.text)
-    TO @extowner@;
 
 CREATE FUNCTION @extschema@.syncmaster_revoke(
         role pg_catalog.text, service pg_catalog.text)
@@ -158,12 +127,6 @@ CREATE FUNCTION @extschema@.syncmaster_revoke(
 COMMENT ON FUNCTION @extschema@.syncmaster_revoke(
         pg_catalog.text, pg_catalog.text) IS
     'take from a role what only this service needs, and return the commands';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_revoke(
-        pg_catalog.text, pg_catalog.text)
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_revoke(
-        pg_catalog.text, pg_catalog.text)
-    TO @extowner@;
 
 CREATE FUNCTION @extschema@.syncmaster_privileges(
         OUT role pg_catalog.text, OUT service pg_catalog.text,
@@ -187,10 +150,6 @@ CREATE FUNCTION @extschema@.syncmaster_add_superusers(
 COMMENT ON FUNCTION
     @extschema@.syncmaster_add_superusers(pg_catalog._text) IS
     'make users superusers of SyncMaster, creating them if need be';
-REVOKE ALL ON FUNCTION
-    @extschema@.syncmaster_add_superusers(pg_catalog._text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION
-    @extschema@.syncmaster_add_superusers(pg_catalog._text) TO @extowner@;
 
 CREATE FUNCTION @extschema@.syncmaster_remove_superusers(
         VARIADIC usernames pg_catalog._text,
@@ -201,10 +160,6 @@ CREATE FUNCTION @extschema@.syncmaster_remove_superusers(
 COMMENT ON FUNCTION
     @extschema@.syncmaster_remove_superusers(pg_catalog._text) IS
     'make users superusers of SyncMaster no longer; they stay users';
-REVOKE ALL ON FUNCTION
-    @extschema@.syncmaster_remove_superusers(pg_catalog._text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION
-    @extschema@.syncmaster_remove_superusers(pg_catalog._text) TO @extowner@;
 
 CREATE FUNCTION @extschema@.syncmaster_superusers(
         OUT username pg_catalog.text, OUT is_active pg_catalog.bool)
@@ -271,10 +226,6 @@ CREATE FUNCTION @extschema@.syncmaster_repair(
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_repair(pg_catalog.bool) IS
     'mend what can be mended without a loss; by default, only say what';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_repair(pg_catalog.bool)
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_repair(pg_catalog.bool)
-    TO @extowner@;
 
 -- Extra indexes --------------------------------------------------------------
 
@@ -284,9 +235,6 @@ CREATE FUNCTION @extschema@.syncmaster_create_indexes()
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_create_indexes() IS
     'build the extra indexes that are missing, and return their names';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_create_indexes() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_create_indexes()
-    TO @extowner@;
 
 CREATE FUNCTION @extschema@.syncmaster_drop_indexes()
     RETURNS SETOF pg_catalog.text
@@ -294,9 +242,6 @@ CREATE FUNCTION @extschema@.syncmaster_drop_indexes()
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_drop_indexes() IS
     'drop the extra indexes, and return their names';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_drop_indexes() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_drop_indexes()
-    TO @extowner@;
 
 -- Retention ------------------------------------------------------------------
 
@@ -311,14 +256,6 @@ COMMENT ON PROCEDURE @extschema@.syncmaster_purge_runs(
         pg_catalog."interval", pg_catalog.int4, pg_catalog.int4,
         pg_catalog.bool, pg_catalog.int8) IS
     'delete old runs in committed batches, except active and last ones';
-REVOKE ALL ON PROCEDURE @extschema@.syncmaster_purge_runs(
-        pg_catalog."interval", pg_catalog.int4, pg_catalog.int4,
-        pg_catalog.bool, pg_catalog.int8)
-    FROM PUBLIC;
-GRANT EXECUTE ON PROCEDURE @extschema@.syncmaster_purge_runs(
-        pg_catalog."interval", pg_catalog.int4, pg_catalog.int4,
-        pg_catalog.bool, pg_catalog.int8)
-    TO @extowner@;
 
 CREATE PROCEDURE @extschema@.syncmaster_purge_task_results(
         older_than pg_catalog."interval",
@@ -331,14 +268,6 @@ COMMENT ON PROCEDURE @extschema@.syncmaster_purge_task_results(
         pg_catalog."interval", pg_catalog.int4, pg_catalog.bool,
         pg_catalog.int8) IS
     'delete old results of Celery''s tasks in committed batches';
-REVOKE ALL ON PROCEDURE @extschema@.syncmaster_purge_task_results(
-        pg_catalog."interval", pg_catalog.int4, pg_catalog.bool,
-        pg_catalog.int8)
-    FROM PUBLIC;
-GRANT EXECUTE ON PROCEDURE @extschema@.syncmaster_purge_task_results(
-        pg_catalog."interval", pg_catalog.int4, pg_catalog.bool,
-        pg_catalog.int8)
-    TO @extowner@;
 
 -- Health and metrics ---------------------------------------------------------
 
@@ -351,8 +280,6 @@ CREATE FUNCTION @extschema@.syncmaster_health(
     LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_health() IS
     'what a person should look at: runs, schedules, credentials, growth, schema';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_health() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_health() TO @extowner@;
 
 -- Functions in a view run as whoever reads it, so everybody may execute this
 -- one; it answers only those who may read the view.
@@ -371,9 +298,6 @@ CREATE VIEW @extschema@.syncmaster_metrics AS
     FROM @extschema@.syncmaster_read_metrics() m;
 COMMENT ON VIEW @extschema@.syncmaster_metrics IS
     'numbers for exporters, in the naming of Prometheus';
-REVOKE ALL ON @extschema@.syncmaster_metrics FROM PUBLIC;
--- A dump has what was granted on a view; who restores it must be able to.
-GRANT SELECT ON @extschema@.syncmaster_metrics TO @extowner@ WITH GRANT OPTION;
 
 -- Search ---------------------------------------------------------------------
 
@@ -386,7 +310,7 @@ COMMENT ON FUNCTION @extschema@.syncmaster_tsquery(pg_catalog.text) IS
 
 -- Credentials ----------------------------------------------------------------
 
--- They read key files, or what is in tables: superusers, and whom they grant.
+-- They read key files, or what is in tables.
 
 CREATE FUNCTION @extschema@.syncmaster_generate_key()
     RETURNS pg_catalog.text
@@ -394,9 +318,6 @@ CREATE FUNCTION @extschema@.syncmaster_generate_key()
     LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_generate_key() IS
     'a new Fernet key';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_generate_key() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.syncmaster_generate_key()
-    TO @extowner@;
 
 CREATE FUNCTION @extschema@.syncmaster_encrypt(value pg_catalog.jsonb)
     RETURNS pg_catalog.text
@@ -404,8 +325,6 @@ CREATE FUNCTION @extschema@.syncmaster_encrypt(value pg_catalog.jsonb)
     LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_encrypt(pg_catalog.jsonb) IS
     'credentials as a Fernet token under the primary key';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_encrypt(pg_catalog.jsonb)
-    FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.syncmaster_decrypt(token pg_catalog.text)
     RETURNS pg_catalog.jsonb
@@ -413,8 +332,6 @@ CREATE FUNCTION @extschema@.syncmaster_decrypt(token pg_catalog.text)
     LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_decrypt(pg_catalog.text) IS
     'credentials that a Fernet token holds, read with any of the keys';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_decrypt(pg_catalog.text)
-    FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.syncmaster_verify_credentials(
         OUT status pg_catalog.text, OUT key_fingerprint pg_catalog.text,
@@ -425,8 +342,6 @@ CREATE FUNCTION @extschema@.syncmaster_verify_credentials(
     LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_verify_credentials() IS
     'how many of the stored credentials are under which key, and which under none';
-REVOKE ALL ON FUNCTION @extschema@.syncmaster_verify_credentials()
-    FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.syncmaster_rotate_credentials(
         dry_run pg_catalog.bool DEFAULT false,
@@ -439,35 +354,12 @@ CREATE FUNCTION @extschema@.syncmaster_rotate_credentials(
 COMMENT ON FUNCTION
     @extschema@.syncmaster_rotate_credentials(pg_catalog.bool) IS
     'put all stored credentials under the primary key, or count what that would do';
-REVOKE ALL ON FUNCTION
-    @extschema@.syncmaster_rotate_credentials(pg_catalog.bool) FROM PUBLIC;
-
--- What anybody may call ------------------------------------------------------
-
--- Whoever creates the extension may have taken this from PUBLIC by default.
-
-GRANT EXECUTE ON FUNCTION
-    @extschema@.syncmaster_schema_version(),
-    @extschema@.syncmaster_library_version(),
-    @extschema@.syncmaster_full_version(),
-    @extschema@.syncmaster_versions(),
-    @extschema@.syncmaster_history(),
-    @extschema@.syncmaster_privileges(),
-    @extschema@.syncmaster_superusers(),
-    @extschema@.syncmaster_upgrade_plan(pg_catalog.text),
-    @extschema@.syncmaster_upgrade_sql(pg_catalog.text),
-    @extschema@.syncmaster_preflight(pg_catalog.text),
-    @extschema@.syncmaster_check(),
-    @extschema@.syncmaster_read_metrics(),
-    @extschema@.syncmaster_tsquery(pg_catalog.text)
-    TO PUBLIC;
 
 -- Revisions 0001 to 0011 -----------------------------------------------------
 
--- The engine resolves unqualified names in pg_catalog alone.  @extowner@ is the
--- role that gave the command, which current_user here need not be.
+-- The engine resolves unqualified names in pg_catalog alone.
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', 'base', '0001', $ddl$
+SELECT @extschema@.syncmaster_migrate('base', '0001', $ddl$
 CREATE TABLE @extschema@."user" (
     id bigserial NOT NULL,
     username varchar(256) NOT NULL,
@@ -484,7 +376,7 @@ CREATE TABLE @extschema@."user" (
 CREATE UNIQUE INDEX ix__user__username ON @extschema@."user" (username);
 $ddl$);
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0001', '0002', $ddl$
+SELECT @extschema@.syncmaster_migrate('0001', '0002', $ddl$
 CREATE TABLE @extschema@."group" (
     id bigserial NOT NULL,
     name varchar(128) NOT NULL,
@@ -502,7 +394,7 @@ CREATE TABLE @extschema@."group" (
 CREATE INDEX ix__group__owner_id ON @extschema@."group" (owner_id);
 $ddl$);
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0002', '0003', $ddl$
+SELECT @extschema@.syncmaster_migrate('0002', '0003', $ddl$
 CREATE TABLE @extschema@.queue (
     id bigserial NOT NULL,
     name varchar(128) NOT NULL,
@@ -521,7 +413,7 @@ CREATE TABLE @extschema@.queue (
 CREATE INDEX ix__queue__group_id ON @extschema@.queue (group_id);
 $ddl$);
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0003', '0004', $ddl$
+SELECT @extschema@.syncmaster_migrate('0003', '0004', $ddl$
 CREATE TABLE @extschema@.connection (
     id bigserial NOT NULL,
     group_id bigint NOT NULL,
@@ -548,7 +440,7 @@ CREATE INDEX idx_connection_search_vector
     ON @extschema@.connection USING gin (search_vector);
 $ddl$);
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0004', '0005', $ddl$
+SELECT @extschema@.syncmaster_migrate('0004', '0005', $ddl$
 CREATE TABLE @extschema@.user_group (
     user_id bigint NOT NULL,
     group_id bigint NOT NULL,
@@ -563,7 +455,7 @@ CREATE INDEX ix__user_group__user_id ON @extschema@.user_group (user_id);
 CREATE INDEX ix__user_group__group_id ON @extschema@.user_group (group_id);
 $ddl$);
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0005', '0006', $ddl$
+SELECT @extschema@.syncmaster_migrate('0005', '0006', $ddl$
 CREATE TABLE @extschema@.auth_data (
     connection_id bigint NOT NULL,
     value varchar NOT NULL,
@@ -576,7 +468,7 @@ CREATE TABLE @extschema@.auth_data (
 );
 $ddl$);
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0006', '0007', $ddl$
+SELECT @extschema@.syncmaster_migrate('0006', '0007', $ddl$
 CREATE TABLE @extschema@.transfer (
     id bigserial NOT NULL,
     group_id bigint NOT NULL,
@@ -629,7 +521,7 @@ CREATE INDEX idx_transfer_search_vector
     ON @extschema@.transfer USING gin (search_vector);
 $ddl$);
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0007', '0008', $ddl$
+SELECT @extschema@.syncmaster_migrate('0007', '0008', $ddl$
 CREATE TABLE @extschema@.run (
     id bigserial NOT NULL,
     transfer_id bigint NOT NULL,
@@ -652,7 +544,7 @@ $ddl$);
 
 -- Celery makes any of these four when it finds them missing.  It takes numbers
 -- from the sequences itself; the columns have no default.
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0008', '0009', $ddl$
+SELECT @extschema@.syncmaster_migrate('0008', '0009', $ddl$
 CREATE SEQUENCE IF NOT EXISTS @extschema@.task_id_sequence;
 CREATE TABLE IF NOT EXISTS @extschema@.celery_taskmeta (
     id integer NOT NULL,
@@ -681,12 +573,12 @@ CREATE TABLE IF NOT EXISTS @extschema@.celery_tasksetmeta (
 );
 $ddl$);
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0009', '0010', $ddl$
+SELECT @extschema@.syncmaster_migrate('0009', '0010', $ddl$
 CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA @extschema@;
 $ddl$);
 
 -- APScheduler makes this table when it finds it missing.
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0010', '0011', $ddl$
+SELECT @extschema@.syncmaster_migrate('0010', '0011', $ddl$
 CREATE TABLE IF NOT EXISTS @extschema@.apscheduler_jobs (
     id varchar(191) NOT NULL,
     next_run_time double precision,
@@ -697,4 +589,4 @@ CREATE INDEX IF NOT EXISTS ix_apscheduler_jobs_next_run_time
     ON @extschema@.apscheduler_jobs (next_run_time);
 $ddl$);
 
-SELECT @extschema@.syncmaster_finish_script('@extowner@', '1.11');
+SELECT @extschema@.syncmaster_finish_script('1.11');

@@ -1,6 +1,6 @@
 \echo Use "ALTER EXTENSION syncmaster UPDATE TO '1.11'" to load this file. \quit
 
-SELECT @extschema@.syncmaster_migrate('@extowner@', '0012', '0011', $ddl$
+SELECT @extschema@.syncmaster_migrate('0012', '0011', $ddl$
 ALTER TABLE @extschema@.connection
     DROP COLUMN search_vector,
     ADD COLUMN search_vector tsvector NOT NULL GENERATED ALWAYS AS (

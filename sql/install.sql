@@ -100,5 +100,5 @@ SET syncmaster.lock_timeout = '-1';
 \set VERBOSITY default
 
 -- the engine answers to scripts only
-SELECT syncmaster_migrate('postgres', '0013', '0012', 'DROP TABLE run');
-SELECT syncmaster_finish_script('postgres', '1.13');
+SELECT syncmaster_migrate('0013', '0012', 'DROP TABLE run');
+SELECT syncmaster_finish_script('1.13');

@@ -130,10 +130,6 @@ SELECT syncmaster_set_owner('regress_syncmaster_owner');
 SET ROLE regress_syncmaster_owner;
 SELECT syncmaster_upgrade('head');
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION syncmaster_downgrade(text)
-    TO regress_syncmaster_owner;
-GRANT EXECUTE ON FUNCTION syncmaster_upgrade(text)
-    TO regress_syncmaster_owner;
 -- the version needs the extension's owner, the schema alone does not
 SET ROLE regress_syncmaster_owner;
 \set VERBOSITY terse

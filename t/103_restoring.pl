@@ -108,14 +108,110 @@ foreach my $case (
 	is("$rc $stderr", "0 $info", 'syncmaster.restoring from the connection holds');
 	is($node->safe_psql($dbname, $tables), 0, '... no table is made');
 }
+
+# A value that lasts is no answer to the question what this session does, in
+# either direction.
+foreach my $case (
+	[ 'off', 0, $like_a_dump, 'a restore is a restore' ],
+	[ 'on', 1, '', 'an installation is an installation' ])
+{
+	my ($value, $makes_tables, $before, $what) = @$case;
+
+	foreach my $where ('DATABASE %s', 'ROLE app IN DATABASE %s', 'ROLE app', 'SYSTEM')
+	{
+		my $dbname = new_database();
+		my $set = sprintf("ALTER $where", $dbname);
+		my $name = "$set SET syncmaster.restoring = $value: $what";
+
+		# the library makes the setting known
+		$node->safe_psql($dbname,
+			"LOAD 'syncmaster'; $set SET syncmaster.restoring = $value");
+		$node->reload if $where eq 'SYSTEM';
+		my ($rc, undef, $stderr) =
+		  run_sql($node, $dbname, 'app', "$before CREATE EXTENSION syncmaster");
+		is("$rc $stderr", $makes_tables ? '0 ' : "0 $info", $name);
+		is($node->safe_psql($dbname, $tables), $makes_tables ? 12 : 0, '... as the tables show');
+		$node->safe_psql($dbname,
+			"LOAD 'syncmaster'; $set RESET syncmaster.restoring");
+		$node->reload if $where eq 'SYSTEM';
+	}
+}
+
+# They are named to whoever looks.
 {
 	my $dbname = new_database();
-	$node->safe_psql($dbname, "ALTER DATABASE $dbname SET syncmaster.restoring = off");
-	my ($rc, undef, $stderr) =
-	  run_sql($node, $dbname, undef, "$like_a_dump CREATE EXTENSION syncmaster");
-	is("$rc $stderr", '0 ', 'syncmaster.restoring of the database holds');
+	$node->safe_psql($dbname, qq{
+		CREATE EXTENSION syncmaster;
+		ALTER DATABASE $dbname SET syncmaster.restoring = off;
+		ALTER ROLE ALL SET syncmaster.allow_destroy = on;
+		ALTER ROLE app IN DATABASE $dbname SET syncmaster.guard = off;
+		ALTER ROLE app SET syncmaster.lock_timeout = 5;
+		ALTER SYSTEM SET syncmaster.guard = sessions});
+	$node->reload;
+	my $expected = <<"OUT";
+warning|syncmaster.allow_destroy is "on" for all roles|A downgrade may drop tables although nobody has asked for it: ALTER ROLE ALL RESET syncmaster.allow_destroy;
+warning|syncmaster.restoring is "off" for database "$dbname"|It has no effect, as only a session can say that it restores: ALTER DATABASE $dbname RESET syncmaster.restoring;
+info|syncmaster.guard is "off" for role "app" in database "$dbname"|Whoever migrates may not expect it: ALTER ROLE app IN DATABASE $dbname RESET syncmaster.guard;
+info|syncmaster.guard is "sessions" for the server|Whoever migrates may not expect it: ALTER SYSTEM RESET syncmaster.guard;
+OUT
+	chomp $expected;
+	foreach my $report (q{preflight('head') WHERE subject}, q{health() WHERE check_name = 'settings' AND subject})
+	{
+		is($node->safe_psql($dbname,
+				"SELECT severity, detail, hint FROM syncmaster_$report = 'setting'"),
+			$expected, "$report: what lasts");
+	}
+	$node->safe_psql($dbname, $_)
+	  foreach $expected =~ /: (ALTER [^:]*;)$/mg, 'ALTER ROLE app RESET ALL';
+	$node->reload;
+	is($node->safe_psql($dbname,
+			q{SELECT * FROM syncmaster_preflight('head') WHERE subject = 'setting'}),
+		'', '... until it is reset');
+}
+
+# In the transaction of a restore, too, an update is one.
+foreach my $command ('ALTER EXTENSION syncmaster UPDATE', "SELECT syncmaster_upgrade('head')",
+	"DO \$\$BEGIN PERFORM public.syncmaster_upgrade('head'); END\$\$")
+{
+	my $dbname = new_database();
+	my ($rc, undef, $stderr) = run_commands($dbname, 'BEGIN', @like_a_dump,
+		q{CREATE EXTENSION syncmaster VERSION '1.12'}, $command, 'COMMIT');
+	is("$rc $stderr", "0 $info", "$command in the transaction of a restore: quiet");
 	like($node->safe_psql($dbname, 'SELECT syncmaster_full_version()'),
 		$in_order, '... the tables are made');
+}
+{
+	my $dbname = new_database();
+	my ($rc, undef, $stderr) = run_sql($node, $dbname, undef,
+		"$like_a_dump CREATE EXTENSION syncmaster VERSION '1.12'; SELECT syncmaster_upgrade('head')");
+	is("$rc $stderr", "0 $info", 'syncmaster_upgrade() in the same message: quiet');
+	like($node->safe_psql($dbname, 'SELECT syncmaster_full_version()'),
+		$in_order, '... the tables are made');
+}
+
+# A dump brings such values along, before anything else.
+foreach my $format ([], ['-Fc'])
+{
+	my $source = new_database();
+	$node->safe_psql($source, "CREATE EXTENSION syncmaster");
+	fill_tables($node, $source);
+	$node->safe_psql($source,
+		"LOAD 'syncmaster'; ALTER DATABASE $source SET syncmaster.restoring = off");
+	my $rows = $node->safe_psql($source, 'SELECT count(*) FROM run');
+	my $dump = dump_database($node, $source, '-C', @$format);
+	$node->safe_psql('postgres', "DROP DATABASE $source");
+
+	my ($rc, undef, $stderr) = run_command_on($node,
+		@$format ? ('pg_restore', '-C', '-d', 'postgres', $dump)
+		: ('psql', '-Xq', '-o', File::Spec->devnull, '-v', 'ON_ERROR_STOP=1',
+			'-d', 'postgres', '-f', $dump));
+	$stderr =~ s/$SampleDatabase::restore_info//;
+	is("$rc $stderr", '0 ', "pg_dump -C @$format of a database with restoring = off: restored");
+	cmp_ok($rows, '>', 0, '... there are runs');
+	is($node->safe_psql($source, 'SELECT count(*) FROM run'), $rows, '... all runs are there');
+	is( $node->safe_psql('postgres',
+			"SELECT count(*) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE datname = '$source'"),
+		1, '... and so is the setting');
 }
 
 # In the session in which a dump was read, an update is an update.
@@ -148,23 +244,25 @@ foreach my $command ('ALTER EXTENSION syncmaster UPDATE', "SELECT syncmaster_upg
 		'... what is to be done was done, or is reported');
 }
 
-# syncmaster.restoring = on holds for updates as well, but not for a call that
-# asks for a migration.
+# Nor does syncmaster.restoring, whoever sets it: no dump updates an extension.
+foreach my $set (
+	'SET syncmaster.restoring = on;',
+	'ALTER DATABASE %s SET syncmaster.restoring = on; -- by its owner')
 {
-	my $dbname = new_database();
-	$node->safe_psql($dbname, "CREATE EXTENSION syncmaster VERSION '1.11'");
-	my ($rc, undef, $stderr) = run_sql($node, $dbname, undef,
-		'SET syncmaster.restoring = on; ALTER EXTENSION syncmaster UPDATE');
-	is("$rc $stderr", "0 $info", 'ALTER EXTENSION UPDATE leaves the tables to a restore');
-	like($node->safe_psql($dbname, 'SELECT syncmaster_full_version()'),
-		qr/at revision 0011, .*; the schema is behind the extension/, '... and says so');
-	$node->safe_psql($dbname, 'DROP EXTENSION syncmaster');
-	$node->safe_psql($dbname, "SET syncmaster.restoring = on; CREATE EXTENSION syncmaster VERSION '1.12'");
-	is( $node->safe_psql($dbname,
-			"SET syncmaster.restoring = on; SELECT syncmaster_upgrade('head')"),
-		'0013', 'syncmaster_upgrade() upgrades all the same');
-	like($node->safe_psql($dbname, 'SELECT syncmaster_full_version()'), $in_order,
-		'... everything is in order');
+	foreach my $command ('ALTER EXTENSION syncmaster UPDATE', "SELECT syncmaster_upgrade('head')")
+	{
+		my $dbname = new_database();
+		$node->safe_psql($dbname, "CREATE EXTENSION syncmaster VERSION '1.11'");
+		if ($set =~ /^ALTER/)
+		{
+			$node->safe_psql($dbname, "LOAD 'syncmaster'; " . sprintf($set, $dbname));
+		}
+		my ($rc, undef, $stderr) = run_sql($node, $dbname, undef,
+			$set =~ /^ALTER/ ? $command : "$set $command");
+		is("$rc $stderr", '0 ', "$set $command: quiet");
+		like($node->safe_psql($dbname, 'SELECT syncmaster_full_version()'),
+			$in_order, '... the schema is upgraded');
+	}
 }
 
 my ($rc, undef, $stderr) =

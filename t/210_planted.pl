@@ -82,8 +82,8 @@ sub overloads
 }
 
 my %called = (
-	migrate => 4,
-	finish_script => 2,
+	migrate => 3,
+	finish_script => 1,
 	schema_version => 0,
 	library_version => 0,
 	full_version => 0,

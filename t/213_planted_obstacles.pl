@@ -92,14 +92,14 @@ my @obstacles = (
 		q{CREATE VIEW evil.searched AS SELECT search_vector FROM transfer},
 		qr/cannot drop column search_vector of table public\.transfer because other objects depend on it/ ],
 	[ 'a function of our name',
-		q{CREATE FUNCTION public.syncmaster_migrate(text, text, text, text)
+		q{CREATE FUNCTION public.syncmaster_migrate(text, text, text)
 			RETURNS void LANGUAGE sql AS $$ SELECT evil.attack('same') $$},
 		qr/function "syncmaster_migrate" already exists with same argument types/ ],
 	[ 'a function that makes a call of ours ambiguous',
-		q{CREATE FUNCTION public.syncmaster_migrate(text, text, text, text,
+		q{CREATE FUNCTION public.syncmaster_migrate(text, text, text,
 			int DEFAULT 0) RETURNS void LANGUAGE sql AS
 			$$ SELECT evil.attack('default') $$},
-		qr/function public\.syncmaster_migrate\(unknown, unknown, unknown, unknown\) is not unique/ ],
+		qr/function public\.syncmaster_migrate\(unknown, unknown, unknown\) is not unique/ ],
 	[ 'an index whose function drops the stamp',
 		q{CREATE FUNCTION evil.drop_stamp() RETURNS void LANGUAGE plpgsql AS
 			$$ BEGIN DROP TABLE IF EXISTS public.alembic_version; END $$;

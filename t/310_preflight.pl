@@ -450,11 +450,33 @@ $db = new_database();
 $out = preflight($db, role => 'stranger');
 like($out, qr/^error\|rights\|role "stranger" may not migrate the tables of role "app"\|/m,
 	'a stranger may not migrate');
+like($out, qr/^error\|rights\|role "stranger" may not execute function syncmaster_upgrade\(text\)\|.* GRANT EXECUTE ON ROUTINE public\.syncmaster_upgrade\(text\) TO stranger;$/m,
+	'... nor call what upgrades');
 like($out, qr/^error\|rights\|role "stranger" may not update extension "syncmaster" of role "app"\|/m,
 	'nor update the extension');
 like($out, qr/^info\|disk\|.*; that much is free\|/m,
 	'and is not told how much disk space there is');
 unlike(preflight($db, role => 'app'), qr/^error/m, 'the owner may');
+
+# How many runs are active is told to those who may read that.
+$db = new_database("UPDATE run SET status = 'STARTED' WHERE id < 8");
+my $active = qr/^warning\|run\|runs are active: 7 STARTED\|/m;
+my $hidden =
+  qr/^info\|run\|active runs were not counted, as you may not read table "run"\|Ask as the owner of the tables\.$/m;
+foreach my $case (
+	[ 'stranger', $hidden, 'SELECT', 'no right' ],
+	[ 'stranger', $hidden, 'GRANT SELECT (id) ON run TO stranger', 'a right on another column' ],
+	[ 'stranger', $active, 'GRANT SELECT (status) ON run TO stranger', 'a right on the column' ],
+	[ 'stranger', $active, 'GRANT SELECT ON run TO stranger', 'a right on the table' ],
+	[ 'stranger', $hidden, 'ALTER TABLE run ENABLE ROW LEVEL SECURITY', 'row-level security' ],
+	[ 'app', $active, 'REVOKE SELECT ON run FROM app', 'the owner' ])
+{
+	my ($role, $row, $sql, $name) = @$case;
+	$node->safe_psql($db, $sql);
+	$out = preflight($db, role => $role);
+	like($out, $row, "active runs: $name");
+	unlike($out, qr/STARTED/, "active runs: $name: no number") if $row eq $hidden;
+}
 
 # A read-only session, and a standby.
 like(

@@ -328,6 +328,7 @@ $node->safe_psql('kept', q{
 	ALTER SEQUENCE queue_id_seq OWNER TO stranger});
 ($rc, $stdout, $stderr) = run_sql($node, 'kept', 'writer', q{
 	SELECT action, object_name, problem, why FROM syncmaster_repair(false)
+	WHERE problem <> 'may not be used by a role that it is for'
 	ORDER BY 1, 2, 3});
 is($stderr, '', 'the owner of the database repairs');
 is( $stdout,

@@ -95,6 +95,26 @@ def reachable(start, edges):
     return found
 
 
+def check_members(script):
+    """The library knows whom each function and view is for, and gives it its rights."""
+    text = script.read_text(encoding="utf-8")
+    source = pathlib.Path("src/schema/member.c").read_text(encoding="utf-8")
+    known = set(re.findall(r'^\t\{"(\w+)", MEMBER_', source, re.M))
+    made = list(re.finditer(r"^CREATE (?:FUNCTION|PROCEDURE|VIEW) @extschema@\.(\w+)", text, re.M))
+    calls = re.findall(r"^SELECT @extschema@\.(\w+)\((.*)", text, re.M)
+
+    for name in sorted({match[1] for match in made} - known):
+        problems.append(f"{script} makes {name}, which src/schema/member.c does not have")
+    expect(not re.search(r"^(GRANT|REVOKE)\b|@extowner@", text, re.M),
+           f"{script} grants, revokes or names @extowner@")
+    versions = re.findall(r"1\.(\d+)", script.name)
+    last = "migrate" if versions != sorted(versions, key=int) else "finish_script"
+    expect(calls and calls[-1][0] == f"syncmaster_{last}",
+           f"{script} does not end with a call of syncmaster_{last}()")
+    expect(not made or made[-1].start() < text.find("SELECT @extschema@.syncmaster_"),
+           f"{script} makes something after its first call")
+
+
 def check_scripts(version):
     """One base script; from it every version is reached, and from every version the default."""
     bases, edges = [], set()
@@ -110,6 +130,7 @@ def check_scripts(version):
         lines = script.read_text(encoding="utf-8").splitlines()
         head = next((line for line in lines if line and not line.startswith("--")), "")
         expect(ECHO.fullmatch(head), f"{script} does not begin with the usual \\echo line")
+        check_members(script)
 
     expect(len(bases) == 1, f"there are {len(bases)} base scripts, not one")
     versions = set(bases).union(*edges) if edges else set(bases)

@@ -88,6 +88,7 @@ typedef struct Finding
 	const char *fix;	  /* SQL, NULL when none can repair it */
 	const char *left;	  /* why repair leaves it, NULL when it need not */
 	bool of_rows;		  /* it comes from the rows, not from the definitions */
+	bool of_extension;	  /* a member's rights, which its owner can grant */
 } Finding;
 
 /* Fills in the columns of a finding's row. */

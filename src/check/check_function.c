@@ -8,10 +8,13 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 
 #include "base/base.h"
 #include "check/check.h"
+#include "privilege/privilege.h"
 #include "schema/schema.h"
 
 /* Functions that are the extension's, or were. */
@@ -131,6 +134,44 @@ report_namesakes(CheckContext *context)
 	}
 }
 
+/*
+ * Who cannot call what is meant for that role, and who else can call what reads
+ * keys.  Rights on other functions beyond those are listed by
+ * syncmaster_privileges().
+ */
+static void
+check_member_rights(CheckContext *context)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_member_rights())
+	{
+		const MemberRight *right = lfirst(lc);
+		const char *role = right->role == ACL_ID_PUBLIC
+							   ? "PUBLIC"
+							   : GetUserNameFromId(right->role, false);
+		Finding *finding;
+
+		if (!right->missing && right->audience != FOR_SUPERUSERS)
+			continue;
+		finding = syncmaster_add_difference(
+			context,
+			right->missing || right->role == ACL_ID_PUBLIC ? SEVERITY_WARNING
+														   : SEVERITY_INFO,
+			right->kind, right->name,
+			right->missing ? "may not be used by a role that it is for"
+						   : "may be called by a role that it is not for");
+		if (right->missing)
+			finding->expected = psprintf("%s for %s", right->privilege, role);
+		else
+			finding->actual = psprintf("%s for %s", right->privilege, role);
+		finding->fix = right->fix;
+		finding->of_extension = right->missing;
+		if (!right->missing)
+			finding->left = "somebody has granted it, and may have meant it";
+	}
+}
+
 static void
 check_history(CheckContext *context)
 {
@@ -154,14 +195,14 @@ check_history(CheckContext *context)
 void
 syncmaster_check_extension_members(CheckContext *context)
 {
-	List *names = syncmaster_script_functions();
 	List *actual = read_functions(context->namespace);
-	ListCell *lc;
 
-	foreach (lc, names)
+	for (int i = 0; i < syncmaster_nmembers; i++)
 	{
-		check_expected(context, lfirst(lc), actual);
+		if (syncmaster_members[i].kind == MEMBER_FUNCTION)
+			check_expected(context, syncmaster_members[i].name, actual);
 	}
+	check_member_rights(context);
 	report_namesakes(context);
 	check_history(context);
 }

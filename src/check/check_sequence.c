@@ -19,10 +19,10 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/rls.h"
 
 #include "base/base.h"
 #include "check/check.h"
+#include "rows/rows.h"
 #include "schema/schema.h"
 
 #define SEQUENCE_QUERY \
@@ -109,8 +109,7 @@ next_value(Oid sequence, int64 *next)
 }
 
 /*
- * May the caller know the value of the sequence and the ids?  Who may migrate
- * the tables may.
+ * May the caller know the value of the sequence and the ids?
  */
 static bool
 may_read(const CheckContext *context, Oid sequence, Oid table,
@@ -118,14 +117,10 @@ may_read(const CheckContext *context, Oid sequence, Oid table,
 {
 	Oid role = GetUserId();
 
-	if (syncmaster_may_migrate(role, context->owner))
-		return true;
-	return pg_class_aclcheck(sequence, role, ACL_SELECT | ACL_USAGE) ==
-			   ACLCHECK_OK &&
-		   (pg_class_aclcheck(table, role, ACL_SELECT) == ACLCHECK_OK ||
-			pg_attribute_aclcheck(table, attnum, role, ACL_SELECT) ==
-				ACLCHECK_OK) &&
-		   check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
+	return syncmaster_may_know(table, attnum) &&
+		   (syncmaster_may_migrate(role, context->owner) ||
+			pg_class_aclcheck(sequence, role, ACL_SELECT | ACL_USAGE) ==
+				ACLCHECK_OK);
 }
 
 /*

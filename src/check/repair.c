@@ -57,7 +57,7 @@ why_left(const CheckContext *context, const Finding *finding)
 		return finding->left;
 	if (finding->fix == NULL)
 		return "no SQL can mend it";
-	if (context->unsettled)
+	if (context->unsettled && !finding->of_extension)
 		return "the revision has to be settled first";
 	return NULL;
 }
@@ -87,7 +87,7 @@ is_refusal(int sqlerrcode)
 typedef struct Fix
 {
 	const MigrationContext *migration;
-	const char *sql;
+	const Finding *finding;
 } Fix;
 
 static void
@@ -95,7 +95,11 @@ run_fix(void *argument)
 {
 	const Fix *fix = argument;
 
-	syncmaster_run_statements(fix->migration, fix->sql, "syncmaster repair");
+	if (fix->finding->of_extension)
+		syncmaster_complete_member(fix->finding->fix);
+	else
+		syncmaster_run_statements(fix->migration, fix->finding->fix,
+								  "syncmaster repair");
 }
 
 /*
@@ -105,7 +109,7 @@ run_fix(void *argument)
 static const char *
 try_fix(const MigrationContext *migration, const Finding *finding)
 {
-	Fix fix = {migration, finding->fix};
+	Fix fix = {migration, finding};
 	ErrorData *error = syncmaster_try(run_fix, &fix);
 
 	if (error == NULL)

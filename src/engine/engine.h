@@ -21,6 +21,12 @@
 extern void syncmaster_migrate_steps(const MigrationContext *context,
 									 List *steps, int to, bool upgrade);
 
+/* caller.c: For whom a script of the extension runs. */
+
+extern Oid syncmaster_script_caller(void);
+extern bool syncmaster_is_updating(void);
+extern void syncmaster_update_extension(const char *version);
+
 /* guard.c: Who else is at work, and whether a migration may start meanwhile. */
 
 extern void syncmaster_enforce_guard(const MigrationContext *context);

@@ -35,8 +35,9 @@ PG_FUNCTION_INFO_V1(syncmaster_finish_script);
 static FullTransactionId bystanding_said_in = {0};
 static FullTransactionId findings_said_in = {0};
 
-/* Transaction in which CREATE EXTENSION last ran our base script. */
+/* Transaction and time in which CREATE EXTENSION last ran our base script. */
 static FullTransactionId created_in = {0};
+static TimestampTz created_at = 0;
 
 /* Is it known whether that is part of a restore?  And is it? */
 static bool restore_looked_for = false;
@@ -81,29 +82,36 @@ require_own_script(void)
  * must not exist yet.  Every dump sets these two parameters first, in the
  * session; people do not.  No dump updates an extension: whoever does that in
  * the session in which a dump was read means it.
+ *
+ * What the session or its client says of syncmaster.restoring goes first.  A
+ * value of the database, a role or the server counts for nothing: it comes with
+ * dumps, and others than those who restore may have set it.
  */
 static bool
 restore_is_under_way(void)
 {
-	int save_nestlevel;
+	char **row;
 
-	if (syncmaster_restoring != RESTORING_AUTO)
-		return syncmaster_restoring == RESTORING_ON;
-	if (!FullTransactionIdEquals(created_in, GetTopFullTransactionId()))
+	if (!FullTransactionIdEquals(created_in, GetTopFullTransactionId()) ||
+		created_at != GetCurrentStatementStartTimestamp() ||
+		syncmaster_is_updating())
 		return false;
 
 	/* pg_settings is costly to read, and a chain has many steps */
 	if (restore_looked_for)
 		return restore_found;
 
-	save_nestlevel = syncmaster_begin_query();
-	if (SPI_execute("SELECT 1 FROM pg_settings "
-					"WHERE name IN ('xmloption', 'row_security') "
-					"AND source = 'session'",
-					true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_settings");
-	restore_found = SPI_processed == 2;
-	syncmaster_end_query(save_nestlevel);
+	row = linitial(syncmaster_query(
+		"SELECT count(*) FILTER (WHERE name = 'syncmaster.restoring' "
+		"           AND source IN ('session', 'client')), "
+		"       count(*) FILTER (WHERE name IN ('xmloption', 'row_security') "
+		"           AND source = 'session') "
+		"FROM pg_settings",
+		0, NULL, NULL));
+	if (syncmaster_restoring != RESTORING_AUTO && strcmp(row[0], "1") == 0)
+		restore_found = syncmaster_restoring == RESTORING_ON;
+	else
+		restore_found = strcmp(row[1], "2") == 0;
 	restore_looked_for = true;
 
 	return restore_found;
@@ -309,14 +317,6 @@ warn_other_schema(const MigrationContext *context)
 	syncmaster_end_query(save_nestlevel);
 }
 
-static Oid
-argument_role(FunctionCallInfo fcinfo, int n)
-{
-	/* a quoted identifier, as the script's @extowner@ is */
-	return DatumGetObjectId(DirectFunctionCall1(
-		regrolein, CStringGetDatum(text_to_cstring(PG_GETARG_TEXT_PP(n)))));
-}
-
 static int
 argument_revision(FunctionCallInfo fcinfo, int n)
 {
@@ -338,8 +338,7 @@ is_needed(const SchemaRevision *revision, int from, int to)
 }
 
 /*
- * syncmaster_migrate(caller text, from_revision text, to_revision text,
- *					  ddl text)
+ * syncmaster_migrate(from_revision text, to_revision text, ddl text)
  *
  * One step, up or down, of an extension script.
  */
@@ -348,27 +347,29 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 {
 	MigrationContext context;
 	SchemaRevision revision;
-	Oid caller;
 	int from;
 	int to;
 	char *ddl;
 
 	require_own_script();
-	caller = argument_role(fcinfo, 0);
-	from = argument_revision(fcinfo, 1);
-	to = argument_revision(fcinfo, 2);
-	ddl = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	from = argument_revision(fcinfo, 0);
+	to = argument_revision(fcinfo, 1);
+	ddl = text_to_cstring(PG_GETARG_TEXT_PP(2));
+
+	/* before anything runs that somebody may have planted */
+	syncmaster_settle_members();
 
 	/* only the base script starts there */
 	if (from == REVISION_BASE)
 	{
 		created_in = GetTopFullTransactionId();
+		created_at = GetCurrentStatementStartTimestamp();
 		restore_looked_for = false;
 	}
 	if (stands_by())
 		PG_RETURN_VOID();
 
-	syncmaster_begin_migration(&context, caller);
+	syncmaster_begin_migration(&context, syncmaster_script_caller());
 	syncmaster_read_checked_revision(&context, &revision);
 	if (revision.state == REVISION_NEWER)
 	{
@@ -414,11 +415,14 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 								 to > from);
 	run_step(&context, from, to, ddl);
 
+	/* the other scripts do this at their end */
+	if (to < from)
+		syncmaster_complete_members();
 	PG_RETURN_VOID();
 }
 
 /*
- * syncmaster_finish_script(caller text, version text)
+ * syncmaster_finish_script(version text)
  *
  * Last call of a script that makes this version: what does not belong to one
  * revision.
@@ -431,11 +435,13 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 	char *version;
 
 	require_own_script();
+	syncmaster_settle_members();
+	syncmaster_complete_members();
 	if (stands_by())
 		PG_RETURN_VOID();
 
-	version = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	syncmaster_begin_migration(&context, argument_role(fcinfo, 0));
+	version = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	syncmaster_begin_migration(&context, syncmaster_script_caller());
 	syncmaster_read_checked_revision(&context, &revision);
 	if (revision.state == REVISION_NEWER)
 		PG_RETURN_VOID();

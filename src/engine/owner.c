@@ -139,5 +139,6 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 	}
 
 	change_owner_of_history(&context, role);
+	syncmaster_hand_over_members(context.owner);
 	PG_RETURN_VOID();
 }

@@ -13,11 +13,9 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
@@ -49,29 +47,6 @@ current_revision(const MigrationContext *context)
 }
 
 /*
- * ALTER EXTENSION UPDATE, with the caller's own rights.  Whoever calls for a
- * migration is not restoring.
- */
-static void
-update_extension(const char *version)
-{
-	char *sql = psprintf("ALTER EXTENSION syncmaster UPDATE TO %s",
-						 quote_literal_cstr(version));
-	int save_nestlevel = NewGUCNestLevel();
-
-	(void) set_config_option("syncmaster.restoring", "off", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "ALTER EXTENSION failed");
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "SPI_finish failed");
-	AtEOXact_GUC(false, save_nestlevel);
-}
-
-/*
  * syncmaster_upgrade(target text) returns text: the revision reached
  */
 Datum
@@ -97,12 +72,13 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 	syncmaster_migrate_steps(&context, syncmaster_read_steps(context.namespace),
 							 Max(current, Min(target.number, installed)), true);
 	if (version != NULL)
-		update_extension(version);
+		syncmaster_update_extension(version);
 
 	current = current_revision(&context);
 	if (current == REVISION_HEAD && syncmaster_create_indexes_enabled)
 		syncmaster_build_indexes(&context, WARNING);
 	syncmaster_extend_grants(&context);
+	syncmaster_complete_members();
 	PG_RETURN_TEXT_P(cstring_to_text(syncmaster_revision_id(current)));
 }
 
@@ -192,7 +168,7 @@ syncmaster_downgrade(PG_FUNCTION_ARGS)
 		target.version = syncmaster_revision_version(target.number);
 	if (syncmaster_version_revision(extension.version) >
 		Max(target.number, REVISION_BASE_SCRIPT))
-		update_extension(target.version);
+		syncmaster_update_extension(target.version);
 	if (current_revision(&context) != target.number)
 		syncmaster_migrate_steps(&context,
 								 syncmaster_read_steps(context.namespace),

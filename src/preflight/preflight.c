@@ -26,6 +26,7 @@
 #include "base/compat.h"
 #include "engine/engine.h"
 #include "preflight/preflight.h"
+#include "privilege/privilege.h"
 #include "rows/rows.h"
 #include "schema/schema.h"
 #include "settings.h"
@@ -87,6 +88,7 @@ check_versions(Preflight *preflight)
 						  "shared_preload_libraries names the library; if "
 						  "that does not help, install the package again.");
 
+	syncmaster_report_name(&preflight->findings, preflight->context.schema);
 	syncmaster_get_extension(&extension);
 	if (syncmaster_version_revision(extension.version) < 0)
 		syncmaster_report(preflight, SEVERITY_ERROR, "library",
@@ -119,6 +121,7 @@ check_rights(Preflight *preflight, const RevisionTarget *target)
 	List *problems = syncmaster_caller_problems(context);
 	ExtensionEntry extension;
 	char *version;
+	const char *grant;
 	ListCell *lc;
 
 	syncmaster_get_extension(&extension);
@@ -131,6 +134,17 @@ check_rights(Preflight *preflight, const RevisionTarget *target)
 					 GetUserNameFromId(context->caller, false),
 					 GetUserNameFromId(extension.owner, false)),
 			"Run the upgrade as a superuser, or as a member of that role.");
+
+	grant = syncmaster_lacking_execute("syncmaster_upgrade", context->caller);
+	if (grant != NULL &&
+		(version == NULL || !owns_extension(extension.oid, context->caller)))
+		syncmaster_report(
+			preflight, SEVERITY_ERROR, "rights",
+			psprintf("role \"%s\" may not execute function "
+					 "syncmaster_upgrade(text)",
+					 GetUserNameFromId(context->caller, false)),
+			psprintf("Run the upgrade as a superuser, or have one run %s;",
+					 grant));
 
 	if (preflight->plan != NULL)
 	{
@@ -165,6 +179,19 @@ check_age(Preflight *preflight, const OtherSession *session)
 }
 
 /*
+ * May the caller be told how many runs are active?  What is no such table is not
+ * looked into.
+ */
+static bool
+may_know_of_runs(Oid namespace)
+{
+	Oid relid = get_relname_relid("run", namespace);
+	AttrNumber attnum = OidIsValid(relid) ? get_attnum(relid, "status") : 0;
+
+	return attnum <= 0 || syncmaster_may_know(relid, attnum);
+}
+
+/*
  * Who is at work?
  */
 static void
@@ -196,6 +223,14 @@ check_activity(Preflight *preflight)
 		check_age(preflight, session);
 	}
 
+	if (!may_know_of_runs(namespace))
+	{
+		syncmaster_report(preflight, SEVERITY_INFO, "run",
+						  "active runs were not counted, as you may not read "
+						  "table \"run\"",
+						  "Ask as the owner of the tables.");
+		return;
+	}
 	switch (syncmaster_active_runs(namespace, false, &runs))
 	{
 		case RUNS_NONE:
@@ -385,6 +420,7 @@ syncmaster_preflight(PG_FUNCTION_ARGS)
 	check_rights(&preflight, &target);
 	check_activity(&preflight);
 	check_namesakes(&preflight);
+	syncmaster_report_lasting_settings(&preflight.findings);
 	if (preflight.plan != NULL)
 		check_plan(&preflight);
 	syncmaster_check_replication(&preflight);

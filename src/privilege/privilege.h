@@ -21,6 +21,27 @@
 
 extern void syncmaster_extend_grants(const MigrationContext *context);
 
+/* member_acl.c: The rights on the extension's own functions and views. */
+
+/* A right that a role lacks, or has although it is not meant to. */
+typedef struct MemberRight
+{
+	const char *kind; /* "function", "procedure" or "view" */
+	const char *name; /* with the types of its arguments */
+	Audience audience;
+	const char *privilege;
+	Oid role; /* or ACL_ID_PUBLIC */
+	bool missing;
+	const char *fix;
+} MemberRight;
+
+extern void syncmaster_settle_members(void);
+extern void syncmaster_complete_members(void);
+extern void syncmaster_complete_member(const char *fix);
+extern void syncmaster_hand_over_members(Oid former);
+extern List *syncmaster_member_rights(void);
+extern const char *syncmaster_lacking_execute(const char *function, Oid role);
+
 /* service.c: SyncMaster's services, and which roles they log in with. */
 
 /* in the schema of the record of migrations */

@@ -204,7 +204,9 @@ list_object(PrivilegeList *list, const Securable *object)
 		if (item->ai_grantee != object->owner &&
 			item->ai_grantee != list->context.owner &&
 			!(object->of_extension &&
-			  item->ai_grantee == list->extension_owner) &&
+			  (item->ai_grantee == list->extension_owner ||
+			   item->ai_grantee == DATABASE_OWNER_ROLE ||
+			   item->ai_grantee == syncmaster_database_owner())) &&
 			(item->ai_grantee == ACL_ID_PUBLIC ||
 			 !superuser_arg(item->ai_grantee)))
 			list_excess(list, object, item);
@@ -235,6 +237,31 @@ list_distrust(PrivilegeList *list)
 }
 
 /*
+ * Functions and views of the extension: those that are not for a role that was
+ * granted them, and those that are and were not.
+ */
+static void
+list_member_rights(PrivilegeList *list)
+{
+	static const char *const audiences[] = {
+		"it is for everybody",
+		"it is for the owners of the tables, the database and the extension",
+		"it is for superusers"};
+	ListCell *lc;
+
+	foreach (lc, syncmaster_member_rights())
+	{
+		const MemberRight *right = lfirst(lc);
+
+		syncmaster_add_privilege(list,
+								 right->missing ? STATE_MISSING : STATE_EXCESS,
+								 right->role, right->kind, right->name,
+								 right->privilege, audiences[right->audience],
+								 right->fix);
+	}
+}
+
+/*
  * syncmaster_privileges() returns the deviations, the gravest first, and then
  * the services that roles have.
  */
@@ -256,6 +283,7 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 	foreach (lc, list.objects)
 		list_object(&list, lfirst(lc));
 	syncmaster_list_powers(&list);
+	list_member_rights(&list);
 
 	syncmaster_put_privileges(result, &list);
 

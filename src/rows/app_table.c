@@ -13,8 +13,11 @@
 
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 
 #include "base/base.h"
 #include "rows/rows.h"
@@ -88,6 +91,23 @@ syncmaster_open_app_table(AppTable *table, Oid namespace, const char *name,
 		return APP_TABLE_OPEN;
 	syncmaster_close_app_table(table);
 	return APP_TABLE_UNREADABLE;
+}
+
+/*
+ * May the caller know what is in a column of a table, so that it may be read
+ * past his rights?  Who may migrate the tables may.
+ */
+bool
+syncmaster_may_know(Oid relid, AttrNumber attnum)
+{
+	Oid role = GetUserId();
+
+	if (syncmaster_may_migrate(role, syncmaster_relation_owner(relid)))
+		return true;
+	return (pg_class_aclcheck(relid, role, ACL_SELECT) == ACLCHECK_OK ||
+			pg_attribute_aclcheck(relid, attnum, role, ACL_SELECT) ==
+				ACLCHECK_OK) &&
+		   check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED;
 }
 
 void

@@ -40,6 +40,7 @@ typedef struct AppTable
 extern AppTableState syncmaster_open_app_table(AppTable *table, Oid namespace,
 											   const char *name,
 											   const char *const *columns);
+extern bool syncmaster_may_know(Oid relid, AttrNumber attnum);
 extern void syncmaster_close_app_table(AppTable *table);
 
 /* active_run.c: Runs that a service is at work on, or will be. */

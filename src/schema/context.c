@@ -151,6 +151,33 @@ syncmaster_caller_problems(const MigrationContext *context)
 }
 
 /*
+ * The schema's name becomes part of the scripts and of strings in them.  The
+ * server refuses the same names, or with older minor versions part of them, when
+ * it runs a script; but a schema can be renamed.
+ */
+void
+syncmaster_report_name(List **findings, const char *schema)
+{
+	static const char *const refused[] = {
+		"\"", "$",	"'",  "\\",			"\n",		  "\r",
+		"--", "/*", "*/", "@extschema", "@extowner@", "MODULE_PATHNAME"};
+
+	for (int i = 0; i < (int) lengthof(refused); i++)
+	{
+		if (strstr(schema, refused[i]) == NULL)
+			continue;
+		syncmaster_add_error(findings, ERRCODE_INVALID_NAME, "schema",
+							 finding_message("invalid name of schema \"%s\"",
+											 schema),
+							 "Rename the schema, and run the command again.")
+			->detail = "It must not contain quotes, dollar signs, backslashes, "
+					   "line breaks, \"--\", \"/*\", \"*/\", \"@extschema\", "
+					   "\"@extowner@\" or \"MODULE_PATHNAME\".";
+		return;
+	}
+}
+
+/*
  * Fill the context, and refuse a caller who has no business with the tables.
  * The first look at alembic_version waits for its lock no longer than any
  * other statement.
@@ -159,9 +186,12 @@ void
 syncmaster_begin_migration(MigrationContext *context, Oid caller)
 {
 	Oid version_table;
+	List *problems = NIL;
 
 	syncmaster_fill_context(context, caller);
-	syncmaster_raise_error(syncmaster_caller_problems(context));
+	syncmaster_report_name(&problems, context->schema);
+	problems = list_concat(problems, syncmaster_caller_problems(context));
+	syncmaster_raise_error(problems);
 
 	version_table = get_relname_relid(VERSION_TABLE, context->namespace);
 	if (OidIsValid(version_table))

@@ -21,8 +21,10 @@
 #include "schema/schema.h"
 
 /*
- * In whatever schema: search_path may name it.  A function of the library that
- * is no member is ours, and another problem.
+ * In whatever schema: search_path may name it; and with whatever arguments, as
+ * defaults make them fit a call, which then is ambiguous.  A function of the
+ * library that is no member, while no member has its name, is ours and another
+ * problem.
  */
 #define NAMESAKES_QUERY \
 	"SELECT format('%I.%I(%s)', n.nspname, p.proname, " \
@@ -32,7 +34,14 @@
 	"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace " \
 	"JOIN pg_language l ON l.oid = p.prolang " \
 	"WHERE p.proname = ANY ($1) AND n.nspname NOT LIKE 'pg\\_temp\\_%' " \
-	"AND NOT (l.lanname = 'c' AND p.probin LIKE '%/syncmaster') " \
+	"AND NOT (l.lanname = 'c' AND p.probin LIKE '%/syncmaster' " \
+	"    AND NOT EXISTS (SELECT FROM pg_depend d " \
+	"        JOIN pg_extension e ON e.oid = d.refobjid " \
+	"        JOIN pg_proc o ON o.oid = d.objid " \
+	"        WHERE d.classid = 'pg_proc'::regclass " \
+	"        AND d.refclassid = 'pg_extension'::regclass " \
+	"        AND d.deptype = 'e' AND e.extname = 'syncmaster' " \
+	"        AND o.proname = p.proname)) " \
 	"AND NOT EXISTS (SELECT FROM pg_depend d " \
 	"    JOIN pg_extension e ON e.oid = d.refobjid " \
 	"    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid " \
@@ -46,16 +55,18 @@
 List *
 syncmaster_namesakes(void)
 {
-	List *names = syncmaster_script_functions();
-	Datum *elements = palloc(sizeof(Datum) * Max(list_length(names), 1));
+	Datum *elements = palloc(sizeof(Datum) * syncmaster_nmembers);
 	Oid types[] = {TEXTARRAYOID};
 	Datum values[1];
 	List *result = NIL;
 	ListCell *lc;
 	int count = 0;
 
-	foreach (lc, names)
-		elements[count++] = CStringGetTextDatum(lfirst(lc));
+	for (int i = 0; i < syncmaster_nmembers; i++)
+	{
+		if (syncmaster_members[i].kind == MEMBER_FUNCTION)
+			elements[count++] = CStringGetTextDatum(syncmaster_members[i].name);
+	}
 	values[0] = PointerGetDatum(
 		construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
 	foreach (lc, syncmaster_query(NAMESAKES_QUERY, 1, types, values))

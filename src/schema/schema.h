@@ -151,6 +151,7 @@ extern bool syncmaster_may_migrate(Oid caller, Oid owner);
 extern void syncmaster_fill_context(MigrationContext *context, Oid caller);
 extern List *syncmaster_caller_problems(const MigrationContext *context);
 extern void syncmaster_begin_migration(MigrationContext *context, Oid caller);
+extern void syncmaster_report_name(List **findings, const char *schema);
 extern void syncmaster_require_writable(const char *command);
 extern void syncmaster_begin_command(MigrationContext *context,
 									 const char *command);
@@ -213,6 +214,31 @@ extern bool syncmaster_is_history(Oid relid);
 extern void syncmaster_record_migration(const MigrationContext *context,
 										int from, int to, TimestampTz started);
 
+/* member.c: The functions and views of the extension, and who may use them. */
+
+typedef enum MemberKind
+{
+	MEMBER_FUNCTION, /* or a procedure */
+	MEMBER_VIEW
+} MemberKind;
+
+typedef enum Audience
+{
+	FOR_EVERYBODY,
+	FOR_ADMINISTRATORS, /* owners of tables, database and extension */
+	FOR_SUPERUSERS
+} Audience;
+
+typedef struct MemberInfo
+{
+	const char *name;
+	MemberKind kind;
+	Audience audience; /* of EXECUTE, or of SELECT */
+} MemberInfo;
+
+extern const MemberInfo syncmaster_members[];
+extern const int syncmaster_nmembers;
+
 /* namesake.c: Functions of others with the names of ours. */
 
 /* A function that may be called in place of one of ours. */
@@ -235,9 +261,12 @@ typedef struct MigrationStep
 	char *ddl;
 } MigrationStep;
 
-extern List *syncmaster_script_functions(void);
 extern List *syncmaster_read_steps(Oid namespace);
 extern MigrationStep *syncmaster_find_step(List *steps, int from, int to);
+
+/* setting.c: Settings of this extension that last longer than a session. */
+
+extern void syncmaster_report_lasting_settings(List **findings);
 
 /* version.c: Which version of what is in use. */
 

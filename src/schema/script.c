@@ -29,7 +29,7 @@
 #define SCRIPT_PREFIX "syncmaster--"
 #define SCRIPT_SUFFIX ".sql"
 #define STEP_FUNCTION "syncmaster_migrate"
-#define STEP_NARGS 4
+#define STEP_NARGS 3
 
 /*
  * Where the scripts are: beside the control file.  From 18 on that may be
@@ -112,7 +112,7 @@ replace_all(const char *text, const char *from, const char *to)
 }
 
 /*
- * Is this SELECT ...syncmaster_migrate('…', '…', '…', '…')?  If so, give its
+ * Is this SELECT ...syncmaster_migrate('…', '…', '…')?  If so, give its
  * arguments.
  */
 static bool
@@ -165,8 +165,6 @@ parse_script(List *steps, const char *path, const char *schema)
 		text = eol != NULL ? eol : "";
 	}
 	text = replace_all(text, "@extschema@", quote_identifier(schema));
-	/* any role's name will do: the steps do not contain it */
-	text = replace_all(text, "@extowner@", "CURRENT_USER");
 
 	foreach (lc, pg_parse_query(text))
 	{
@@ -176,32 +174,15 @@ parse_script(List *steps, const char *path, const char *schema)
 		if (!step_arguments(lfirst_node(RawStmt, lc)->stmt, arguments))
 			continue;
 		step = palloc(sizeof(MigrationStep));
-		step->from = syncmaster_revision_number(arguments[1]);
-		step->to = syncmaster_revision_number(arguments[2]);
-		step->ddl = pstrdup(arguments[3]);
+		step->from = syncmaster_revision_number(arguments[0]);
+		step->to = syncmaster_revision_number(arguments[1]);
+		step->ddl = pstrdup(arguments[2]);
 
 		/* a newer package's script may hold revisions past this library */
 		if (step->from >= REVISION_BASE && step->to >= REVISION_BASE)
 			steps = lappend(steps, step);
 	}
 	return steps;
-}
-
-/*
- * The schema's name becomes part of strings in the scripts.  The server refuses
- * the same characters when it runs a script, but a schema can be renamed.
- */
-static void
-require_plain_name(const char *schema)
-{
-	if (strpbrk(schema, "\"$'\\") != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("invalid character in the name of schema \"%s\"",
-						schema),
-				 errdetail("It must not contain quotes, dollar signs or "
-						   "backslashes."),
-				 errhint("Rename the schema, and run the command again.")));
 }
 
 /*
@@ -221,33 +202,6 @@ is_script(const char *name)
 }
 
 /*
- * Names of the functions and procedures that the base script makes, as a list
- * of C strings.  All of them stay: an older version of the extension, and a
- * dump of it, need each.
- */
-List *
-syncmaster_script_functions(void)
-{
-	static const char *const commands[] = {"CREATE FUNCTION @extschema@.",
-										   "CREATE PROCEDURE @extschema@."};
-	char *path = psprintf("%s/" SCRIPT_PREFIX "%s" SCRIPT_SUFFIX,
-						  script_directory(),
-						  syncmaster_revision_version(REVISION_BASE_SCRIPT));
-	char *text = read_script(path);
-	List *names = NIL;
-
-	for (int i = 0; i < (int) lengthof(commands); i++)
-	{
-		for (const char *p = text; (p = strstr(p, commands[i])) != NULL;)
-		{
-			p += strlen(commands[i]);
-			names = lappend(names, pnstrdup(p, strcspn(p, "(")));
-		}
-	}
-	return names;
-}
-
-/*
  * All steps of all scripts, with the schema's name filled in.
  */
 List *
@@ -258,9 +212,11 @@ syncmaster_read_steps(Oid namespace)
 	DIR *dir = AllocateDir(directory);
 	struct dirent *entry;
 	List *steps = NIL;
+	List *problems = NIL;
 	int save_nestlevel;
 
-	require_plain_name(schema);
+	syncmaster_report_name(&problems, schema);
+	syncmaster_raise_error(problems);
 	save_nestlevel = syncmaster_enter_safe_settings();
 	while ((entry = ReadDir(dir, directory)) != NULL)
 	{

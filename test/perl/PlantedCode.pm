@@ -144,8 +144,8 @@ sub start_planting
 				'LISTEN planted',
 				'PREPARE planted AS SELECT 1',
 				'DECLARE planted CURSOR WITH HOLD FOR SELECT 1',
-				'SELECT public.syncmaster_migrate(''app'', ''0012'', ''0013'', ''x'')',
-				'SELECT public.syncmaster_finish_script(''app'', ''1.13'')']
+				'SELECT public.syncmaster_migrate(''0012'', ''0013'', ''x'')',
+				'SELECT public.syncmaster_finish_script(''1.13'')']
 			LOOP
 				BEGIN
 					EXECUTE attempt;
