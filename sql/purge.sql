@@ -154,18 +154,115 @@ SELECT min(id), max(id), count(*), count(date_done) FROM celery_taskmeta;
 SELECT min(id), max(id), count(*) FROM celery_tasksetmeta;
 RESET timezone;
 
--- children of a DBA's go or stay as he said, also deferred ones
+-- A run in a status that is not known stays, and is told.  It counts among the
+-- last ones.
 CALL fill();
-CREATE TABLE label (run_id bigint REFERENCES run ON DELETE CASCADE);
-INSERT INTO label SELECT id FROM run;
-CREATE TABLE bill (run_id bigint REFERENCES run DEFERRABLE INITIALLY DEFERRED);
-INSERT INTO bill VALUES (12);
+UPDATE run SET status = 'PAUSED' WHERE id IN (5, 6);
+UPDATE run SET status = 'O''QUEUED' WHERE id = 12;
+CALL syncmaster_purge_runs(interval '95 days', 3, dry_run => true);
+CALL syncmaster_purge_runs(interval '95 days', 3);
+SELECT * FROM runs();
+DROP INDEX ix__run__status;
 CALL syncmaster_purge_runs(interval '95 days');
+CREATE INDEX ix__run__status ON run (status);
+SELECT * FROM runs();
+
+-- A run that was created exactly so long ago is not older; one that is older by
+-- a microsecond is.
+TRUNCATE run;
+INSERT INTO run (id, transfer_id, status, type, transfer_dump, created_at)
+SELECT i, 1, 'FINISHED', 'MANUAL', '{}', now() - interval '1 day'
+FROM generate_series(1, 3) i;
+CREATE FUNCTION set_age() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE public.run
+    SET created_at = statement_timestamp() - (id - 2) * interval '1 us'
+    WHERE id > 1 AND created_at < statement_timestamp() - interval '1 hour';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER set_age BEFORE DELETE ON run EXECUTE FUNCTION set_age();
+CALL syncmaster_purge_runs(interval '0', batch_size => 1);
+SELECT id FROM run ORDER BY id;
+DROP TRIGGER set_age ON run;
+
+-- Runs that are gone do not count among the last ones.
+CALL fill();
+DELETE FROM run WHERE id <= 3 OR id IN (14, 15);
+CALL syncmaster_purge_runs(interval '95 days', 2);
+SELECT * FROM runs();
+
+-- results without a time: those that are older than one that is old go along
+TRUNCATE celery_taskmeta, celery_tasksetmeta;
+INSERT INTO celery_taskmeta (id, task_id, status, date_done)
+SELECT i, 'task ' || i, 'STARTED', CASE WHEN i IN (20, 40)
+    THEN (now() AT TIME ZONE 'UTC') - (60 - i) * interval '1 day' END
+FROM generate_series(1, 50) i;
+CALL syncmaster_purge_task_results(interval '30 days', dry_run => true);
+CALL syncmaster_purge_task_results(interval '30 days', 4);
+SELECT min(id), max(id), count(*), count(date_done) FROM celery_taskmeta;
+CALL syncmaster_purge_task_results(interval '10 days', 4);
+SELECT min(id), max(id), count(*), count(date_done) FROM celery_taskmeta;
+CALL syncmaster_purge_task_results(interval '10 days', 4);
+TRUNCATE celery_taskmeta;
+
+-- Rows of a DBA's tables go along, hold a run, or keep it as a trigger says; what
+-- cannot go is passed by and told.
+CALL fill();
+CREATE TABLE label (id int PRIMARY KEY, run_id bigint REFERENCES run ON DELETE CASCADE);
+INSERT INTO label SELECT id, id FROM run;
+CREATE TABLE colour (label_id int REFERENCES label ON DELETE CASCADE);
+INSERT INTO colour SELECT id FROM label, generate_series(1, 2);
+CREATE TABLE bill (run_id bigint REFERENCES run DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO bill VALUES (12), (15);
+CREATE TABLE note (run_id bigint NOT NULL REFERENCES run ON DELETE SET NULL);
+INSERT INTO note VALUES (13);
+CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.id IN (4, 7) THEN
+        RAISE insufficient_privilege USING MESSAGE = 'legal hold';
+    ELSIF OLD.id = 8 THEN
+        RETURN NULL;
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER hold BEFORE DELETE ON run FOR EACH ROW EXECUTE FUNCTION hold();
+CALL syncmaster_purge_runs(interval '95 days', dry_run => true);
+CALL syncmaster_purge_runs(interval '95 days', batch_size => 11);
+SELECT * FROM runs();
 SELECT count(*) FROM label;
+CALL syncmaster_purge_runs(interval '95 days', 1);
+SET track_counts = off;
 DELETE FROM bill;
 CALL syncmaster_purge_runs(interval '95 days');
-SELECT count(*) FROM label;
-DROP TABLE bill, label;
+RESET track_counts;
+SELECT * FROM runs();
+-- what fails without a row is no row's fault
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE 'nothing is deleted here';
+END $$;
+CREATE TRIGGER refuse BEFORE DELETE ON run EXECUTE FUNCTION refuse();
+CALL syncmaster_purge_runs(interval '95 days');
+DROP TRIGGER refuse ON run;
+DROP TRIGGER hold ON run;
+DROP TABLE colour, label, bill, note;
+CALL syncmaster_purge_runs(interval '95 days');
+
+-- a unique index on the id that is not one of all rows, or not at once
+CALL fill();
+ALTER TABLE run DROP CONSTRAINT pk__run;
+CREATE UNIQUE INDEX u ON run (id) WHERE id > 5;
+CALL syncmaster_purge_runs(interval '95 days');
+DROP INDEX u;
+CREATE UNIQUE INDEX u ON run ((id + 0));
+CALL syncmaster_purge_runs(interval '95 days');
+DROP INDEX u;
+ALTER TABLE run ADD CONSTRAINT pk__run PRIMARY KEY (id) DEFERRABLE;
+CALL syncmaster_purge_runs(interval '95 days');
+ALTER TABLE run DROP CONSTRAINT pk__run, ADD CONSTRAINT pk__run PRIMARY KEY (id, transfer_id);
+CALL syncmaster_purge_runs(interval '95 days');
+ALTER TABLE run DROP CONSTRAINT pk__run, ADD CONSTRAINT pk__run PRIMARY KEY (id);
+CALL syncmaster_purge_runs(interval '95 days');
 
 -- rows of child tables are not SyncMaster's
 CALL fill();
@@ -263,6 +360,23 @@ CALL syncmaster_purge_runs(interval '90 days');
 CREATE VIEW run AS SELECT * FROM walk;
 CALL syncmaster_purge_runs(interval '90 days');
 DROP VIEW run;
+ALTER TABLE walk RENAME TO run;
+
+-- partitions
+ALTER TABLE run RENAME TO walk;
+CREATE TABLE run (LIKE walk INCLUDING DEFAULTS) PARTITION BY RANGE (id);
+ALTER TABLE run ADD PRIMARY KEY (id);
+CREATE INDEX ON run (transfer_id, created_at DESC);
+CREATE TABLE run_1 PARTITION OF run FOR VALUES FROM (1) TO (8);
+CREATE TABLE run_2 PARTITION OF run FOR VALUES FROM (8) TO (1000);
+ALTER SEQUENCE run_id_seq RESTART;
+CALL fill();
+CALL syncmaster_purge_runs(interval '95 days', 2, 5, dry_run => true);
+CALL syncmaster_purge_runs(interval '95 days', 2, 5);
+SELECT * FROM runs();
+CALL syncmaster_purge_runs(interval '95 days');
+SELECT tableoid::regclass, count(*) FROM run GROUP BY 1 ORDER BY 1;
+DROP TABLE run;
 ALTER TABLE walk RENAME TO run;
 
 -- another schema

@@ -151,7 +151,7 @@ my ($rc, $out, $err) = $node->psql('held',
 	"CALL syncmaster_purge_runs(interval '90 days', 1)");
 is("$rc $out", '0 998', 'a purge passes them by');
 like($err,
-	qr/Rows that other sessions had locked or changed were passed by\. The next call takes/,
+	qr/Rows that other sessions had locked or changed, or that a trigger kept, were passed by\. The next call tries/,
 	'and says so');
 query('held', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});
@@ -241,7 +241,7 @@ $purge = purge_while('between', sub {
 			FROM generate_series(1, 100) i});
 });
 like($purge->{err},
-	qr/deleted 992 rows .*had locked or changed were passed by\. The next call takes/s,
+	qr/deleted 992 rows .*had locked or changed, or that a trigger kept, were passed by\. The next call tries/s,
 	'it deletes what is still old and not active, and says so');
 is( query('between', q{
 		SELECT string_agg(id || ' ' || status, ', ' ORDER BY id)
@@ -268,9 +268,90 @@ $purge = purge_while('locked', sub {
 });
 is(query('locked', 'SELECT count(*) FROM run WHERE id <= 1000'),
 	'3', 'runs that were locked meanwhile stay');
-like($purge->{err}, qr/deleted 997 rows .*had locked or changed were passed by/s,
+like($purge->{err}, qr/deleted 997 rows .*had locked or changed, or that a trigger kept, were passed by/s,
 	'and the purge says so');
 query('locked', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE wait_event = 'PgSleep'});
+eval { IPC::Run::finish($holder->{run}) };
+
+# The second attempt may wait as long as syncmaster.lock_timeout says, not only
+# as long as the first: it waits here for somebody who waits for longer
+prepare('patient');
+query('patient', q{
+	CREATE SEQUENCE attempts;
+	GRANT ALL ON attempts TO app;
+	GRANT CREATE ON SCHEMA public TO app;
+	SET ROLE app;
+	CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		IF pg_catalog.current_query() LIKE 'CALL%'
+			AND pg_catalog.nextval('public.attempts') = 2 THEN
+			PERFORM pg_catalog.pg_advisory_xact_lock(1);
+		END IF;
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER wait BEFORE DELETE ON run FOR EACH STATEMENT
+		EXECUTE FUNCTION wait();});
+$holder = start_psql('patient', q{
+	BEGIN;
+	SELECT pg_advisory_lock(1);
+	SELECT id FROM run WHERE id = 1 FOR UPDATE;
+	SELECT pg_sleep(600);});
+$node->poll_query_until('patient',
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+  or die 'the run is not held';
+$purge = start_psql('patient', "CALL syncmaster_purge_runs(interval '90 days')");
+ok($node->poll_query_until('patient',
+		"SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE $purging"),
+	'the second attempt waits');
+query('patient', 'SELECT pg_sleep(0.3)');
+query('patient', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()});
+eval { IPC::Run::finish($holder->{run}) };
+IPC::Run::finish($purge->{run});
+like($purge->{err}, qr/deleted (999|1000) rows/, 'as long as it may');
+is(query('patient', 'SELECT last_value FROM attempts'), '2', 'there is no third');
+
+# A row that waits for others because of what goes along with it
+prepare('waiting');
+query('waiting', q{
+	CREATE TABLE label (run_id bigint PRIMARY KEY REFERENCES run ON DELETE CASCADE);
+	INSERT INTO label SELECT id FROM run;});
+$holder = start_psql('waiting', q{
+	BEGIN;
+	SELECT run_id FROM label WHERE run_id IN (7, 500) FOR UPDATE;
+	SELECT pg_sleep(600);});
+$node->poll_query_until('waiting',
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+  or die 'labels are not held';
+($rc, $out, $err) = $node->psql('waiting', q{
+	SET syncmaster.lock_timeout = '200ms';
+	CALL syncmaster_purge_runs(interval '90 days')});
+is("$rc $out", '0 998', 'a run of which a label is locked is passed by');
+like($err, qr/passed by.*went along with those of table "run": public\.label \(998\)/s,
+	'which is said, with the labels that went');
+query('waiting', 'UPDATE run SET created_at = created_at');
+query('waiting', q{
+	INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+		SELECT 1, 'FINISHED', 'MANUAL', '{}', now() - interval '1 year'
+		FROM generate_series(1, 200) i;
+	INSERT INTO label SELECT id FROM run ON CONFLICT DO NOTHING;});
+query('waiting', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE wait_event = 'PgSleep'});
+eval { IPC::Run::finish($holder->{run}) };
+$holder = start_psql('waiting', q{
+	BEGIN;
+	LOCK TABLE label IN SHARE MODE;
+	SELECT pg_sleep(600);});
+$node->poll_query_until('waiting',
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+  or die 'labels are not held';
+($rc, $out, $err) = $node->psql('waiting', q{
+	SET syncmaster.lock_timeout = '200ms';
+	CALL syncmaster_purge_runs(interval '90 days')});
+like($err, qr/ERROR:  canceling statement due to lock timeout/,
+	'a purge gives up where all labels are locked');
+query('waiting', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});
 eval { IPC::Run::finish($holder->{run}) };
 
@@ -480,6 +561,45 @@ query('planted', q{
 	CREATE RULE r AS ON DELETE TO run DO INSTEAD NOTHING});
 is(query('planted', "CALL syncmaster_purge_runs(interval '90 days', 0, 10)"),
 	'0', 'a rule keeps rows, and the purge ends');
+
+# ---------------------------------------------------------------------------
+# Distributed by Citus, as far as a table of its catalogue that knows run, and
+# the statements that the server sees, can tell without it
+
+prepare('distributed');
+query('distributed', q{
+	ALTER TABLE run DROP CONSTRAINT pk__run,
+		ADD CONSTRAINT pk__run PRIMARY KEY (id, transfer_id)});
+($rc, $out, $err) = $node->psql('distributed', "CALL syncmaster_purge_runs(interval '90 days')");
+like($err, qr/has no unique index on column "id"/,
+	'a key (id, transfer_id) is refused where run is an ordinary table');
+query('distributed', q{
+	SET allow_system_table_mods = on;
+	CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
+	INSERT INTO pg_catalog.pg_dist_partition VALUES ('run');
+	GRANT SELECT ON pg_catalog.pg_dist_partition TO app;});
+$holder = start_psql('distributed', q{
+	BEGIN;
+	SELECT id FROM run WHERE id IN (5, 9) FOR UPDATE;
+	SELECT pg_sleep(600);});
+$node->poll_query_until('distributed',
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+  or die 'runs are not held';
+query('postgres', 'ALTER DATABASE distributed SET session_preload_libraries = auto_explain');
+my $offset = -s $node->logfile;
+($rc, $out, $err) = $node->psql('distributed', q{
+	SET auto_explain.log_min_duration = 0;
+	SET auto_explain.log_nested_statements = on;
+	CALL syncmaster_purge_runs(interval '90 days', 3)});
+is("$rc $out", '0 978', 'locked runs are passed by, one by one') or diag $err;
+like($err, qr/20 old rows are among the last 3.*were passed by/s, 'as is said');
+my $log = slurp_file($node->logfile, $offset);
+like($log, qr/row_number\(\) OVER/, 'the last runs are found in a way that Citus knows');
+unlike($log, qr/FOR UPDATE|ARRAY\(SELECT r\.created_at|SELECT unnest/,
+	'nothing is asked for that Citus does not know');
+query('distributed', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE wait_event = 'PgSleep'});
+eval { IPC::Run::finish($holder->{run}) };
 
 # ---------------------------------------------------------------------------
 # Not here

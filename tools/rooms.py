@@ -29,7 +29,9 @@ WITHOUT_SERVER = {"credential/fernet.c", "credential/fernet.h",
                   "credential/base64.c", "credential/base64.h"}
 # Headers that are needed on other majors than the one that clang looks at:
 # backend_status.h and the indexes' OIDs are of 14, extension_control_path of 18.
-OTHER_MAJORS = {"pgstat.h", "catalog/indexing.h", "commands/extension.h"}
+# A macro of syncrep.h needs walsender.h, which syncrep.h does not include.
+OTHER_MAJORS = {"pgstat.h", "catalog/indexing.h", "commands/extension.h",
+                "replication/walsender.h"}
 CLANG_TIDY = os.environ.get("CLANG_TIDY_INCLUDES", "clang-tidy-19")
 
 COMMENT_OR_STRING = re.compile(

@@ -158,6 +158,10 @@ extern List *syncmaster_query(const char *sql, int nargs, Oid *types,
 							  Datum *values);
 extern List *syncmaster_query_oid(const char *sql, Oid argument);
 
+/* replication.c: Whether a standby has confirmed what was committed. */
+
+extern bool syncmaster_is_commit_confirmed(void);
+
 /* result.c: Set-returning functions that give all their rows at once. */
 
 extern ReturnSetInfo *syncmaster_begin_result(FunctionCallInfo fcinfo);

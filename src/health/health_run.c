@@ -26,7 +26,7 @@ typedef struct RunLimit
 	const char *hint;
 } RunLimit;
 
-/* In the order of syncmaster_active_statuses. */
+/* In the order of syncmaster_run_statuses. */
 static const RunLimit limits[NACTIVE_STATUSES] = {
 	{RUN_CREATED_AT, "syncmaster.health_waiting", &syncmaster_health_waiting,
 	 "Is a worker at work on the queues of their transfers? Runs that the "
@@ -109,7 +109,7 @@ syncmaster_check_runs(Health *health)
 			&health->findings, SEVERITY_WARNING, "runs", "run",
 			psprintf("%s %s for longer than %s, the first since %s: %s",
 					 syncmaster_count(late.ids[i].count, "run is", "runs are"),
-					 syncmaster_active_statuses[i],
+					 syncmaster_run_statuses[i],
 					 syncmaster_limit_text(limits[i].setting),
 					 timestamptz_to_str(late.oldest[i]),
 					 syncmaster_list_ids(&late.ids[i])),

@@ -246,15 +246,15 @@ put_active_runs(ReturnSetInfo *result, const AppTable *runs)
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 	{
 		put_metric(result, "syncmaster_active_runs", (double) metrics.counts[i],
-				   "status", syncmaster_active_statuses[i], NULL);
+				   "status", syncmaster_run_statuses[i], NULL);
 		put_metric(result, "syncmaster_active_runs_complete",
-				   complete[i] ? 1 : 0, "status", syncmaster_active_statuses[i],
+				   complete[i] ? 1 : 0, "status", syncmaster_run_statuses[i],
 				   NULL);
 		if (!TIMESTAMP_NOT_FINITE(metrics.oldest[i]))
 			put_metric(result,
 					   "syncmaster_active_runs_oldest_timestamp_seconds",
 					   unix_seconds(metrics.oldest[i]), "status",
-					   syncmaster_active_statuses[i], NULL);
+					   syncmaster_run_statuses[i], NULL);
 	}
 }
 
@@ -264,10 +264,7 @@ put_active_runs(ReturnSetInfo *result, const AppTable *runs)
 static void
 put_recent_runs(ReturnSetInfo *result, const AppTable *runs)
 {
-	static const char *const statuses[] = {"CREATED",		   "STARTED",
-										   "SEND_STOP_SIGNAL", "FAILED",
-										   "STOPPED",		   "FINISHED"};
-	int64 counts[lengthof(statuses)] = {0};
+	int64 counts[NRUN_STATUSES] = {0};
 	TimestampTz since = GetCurrentTimestamp() - RECENT_USECS;
 	TimestampTz newest = DT_NOBEGIN;
 	OrderedScan scan;
@@ -295,18 +292,18 @@ put_recent_runs(ReturnSetInfo *result, const AppTable *runs)
 		if (isnull)
 			continue;
 		status = TextDatumGetCString(value);
-		for (int i = 0; i < (int) lengthof(statuses); i++)
+		for (int i = 0; i < NRUN_STATUSES; i++)
 		{
-			if (strcmp(status, statuses[i]) == 0)
+			if (strcmp(status, syncmaster_run_statuses[i]) == 0)
 				counts[i]++;
 		}
 		pfree(status);
 	}
 	syncmaster_end_ordered_scan(&scan);
 
-	for (int i = 0; i < (int) lengthof(statuses); i++)
+	for (int i = 0; i < NRUN_STATUSES; i++)
 		put_metric(result, "syncmaster_recent_runs", (double) counts[i],
-				   "status", statuses[i], NULL);
+				   "status", syncmaster_run_statuses[i], NULL);
 	if (!TIMESTAMP_NOT_FINITE(newest))
 		put_metric(result, "syncmaster_newest_run_timestamp_seconds",
 				   unix_seconds(newest), NULL);

@@ -35,45 +35,9 @@
 
 #include "base/base.h"
 #include "retention/retention.h"
+#include "rows/rows.h"
 #include "schema/schema.h"
 #include "settings.h"
-
-/*
- * How long a batch waits for a row that another session has locked, in
- * milliseconds.  It is less than the default of deadlock_timeout, so that a
- * service which waits for a row of ours is never the one that is ended.
- */
-#define ROW_LOCK_TIMEOUT "100"
-
-/* Progress is told each time so many percent or seconds have passed. */
-#define REPORT_PERCENT 10
-#define REPORT_SECONDS 10
-
-/* One table's purge under way. */
-typedef struct Purge
-{
-	const PurgeOptions *options;
-	const PurgeTable *table;
-	TimestampTz cutoff;
-	HTAB *limits; /* of the transfers met so far */
-
-	int64 first;	/* id to begin with */
-	int64 last;		/* id to end with */
-	int64 deleted;	/* rows, in committed batches */
-	int64 kept;		/* old ones among the last of their transfer */
-	bool passed_by; /* were rows left because others had them? */
-	int told_percent;
-	TimestampTz told_at;
-
-	/* the batch under way, as of begin_batch() */
-	MigrationContext context;
-	Oid relid;
-	char *from; /* the table, quoted, with its schema, as FROM needs it */
-	bool distributed;
-	Oid save_userid;
-	int save_sec_context;
-	int save_nestlevel;
-} Purge;
 
 static void
 set_locally(const char *name, const char *value)
@@ -82,23 +46,17 @@ set_locally(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
-static void
-set_lock_timeout(int milliseconds)
-{
-	char value[16];
-
-	snprintf(value, sizeof(value), "%d", milliseconds);
-	set_locally("lock_timeout", value);
-}
-
 /*
- * Does an id name one row?
+ * Does an id name one row?  Where Citus distributes runs by their transfer, the
+ * key has to be (id, transfer_id); ids come from one sequence nevertheless.
  */
 static bool
 has_unique_id(Oid relid)
 {
 	Relation table = relation_open(relid, NoLock);
 	AttrNumber attnum = get_attnum(relid, "id");
+	AttrNumber transfer = get_attnum(relid, "transfer_id");
+	bool distributed = syncmaster_is_distributed(relid);
 	bool result = false;
 	ListCell *lc;
 
@@ -112,7 +70,10 @@ has_unique_id(Oid relid)
 			continue;
 		index = (Form_pg_index) GETSTRUCT(tuple);
 		if (index->indisunique && index->indimmediate && index->indisvalid &&
-			index->indnkeyatts == 1 && index->indkey.values[0] == attnum &&
+			index->indkey.values[0] == attnum &&
+			(index->indnkeyatts == 1 ||
+			 (distributed && index->indnkeyatts == 2 &&
+			  index->indkey.values[1] == transfer)) &&
 			heap_attisnull(tuple, Anum_pg_index_indpred, NULL))
 			result = true;
 		ReleaseSysCache(tuple);
@@ -130,6 +91,7 @@ static Oid
 open_table(const char *schema, Oid namespace, const PurgeTable *table)
 {
 	Oid relid = get_relname_relid(table->name, namespace);
+	char relkind;
 
 	if (!OidIsValid(relid))
 		ereport(ERROR,
@@ -140,8 +102,10 @@ open_table(const char *schema, Oid namespace, const PurgeTable *table)
 	syncmaster_lock_relation(relid, RowExclusiveLock);
 
 	/* whoever held the lock may have dropped or renamed the table */
+	relkind = get_rel_relkind(relid);
 	if (get_relname_relid(table->name, namespace) != relid ||
-		get_rel_relkind(relid) != RELKIND_RELATION)
+		(relkind != RELKIND_RELATION &&
+		 !(table->has_status && relkind == RELKIND_PARTITIONED_TABLE)))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("relation \"%s.%s\" is not the ordinary table that "
@@ -188,13 +152,16 @@ begin_batch(Purge *purge)
 							  purge->table);
 	owner = syncmaster_relation_owner(purge->relid);
 	purge->distributed = syncmaster_is_distributed(purge->relid);
-	purge->from = psprintf("ONLY %s",
-						   quote_qualified_identifier(purge->context.schema,
-													  purge->table->name));
+	purge->from = quote_qualified_identifier(purge->context.schema,
+											 purge->table->name);
+
+	/* rows of tables that inherit from an ordinary one are not SyncMaster's */
+	if (get_rel_relkind(purge->relid) == RELKIND_RELATION)
+		purge->from = psprintf("ONLY %s", purge->from);
 
 	GetUserIdAndSecContext(&purge->save_userid, &purge->save_sec_context);
 	purge->save_nestlevel = syncmaster_enter_safe_settings();
-	set_lock_timeout(syncmaster_lock_timeout);
+	set_locally("lock_timeout", psprintf("%d", syncmaster_lock_timeout));
 
 	/* Small batches of a large table: stale statistics must not mislead. */
 	set_locally("enable_seqscan", "off");
@@ -237,6 +204,45 @@ find_ends(Purge *purge)
 		psprintf("SELECT max(r.id)::int8 FROM %s r", purge->from), 0, NULL,
 		NULL, &isnull);
 	return !isnull;
+}
+
+/*
+ * Look at the table as a whole, before the first batch; false if it is empty.
+ *
+ * A result without a time is one that was begun and not finished: its worker was
+ * killed.  Such a row is older than each that came after it, and ids tell the
+ * order: so it is certainly old if some row of a higher id is.
+ */
+static bool
+begin_purge(Purge *purge)
+{
+	Oid types[1] = {purge->table->time_type};
+	Datum values[1];
+	int64 bound;
+	bool isnull;
+
+	purge->along = syncmaster_find_along(purge->relid);
+	if (purge->options->dry_run)
+		purge->holders = syncmaster_describe_holders(purge->relid);
+	if (purge->table->has_status)
+		purge->condition = psprintf("r.created_at < $3 AND r.status IN (%s)",
+									syncmaster_list_statuses(NACTIVE_STATUSES));
+	else
+	{
+		values[0] = Int64GetDatum(purge->cutoff);
+		bound = syncmaster_query_int8(
+			psprintf("SELECT max(r.id)::int8 FROM %s r WHERE r.date_done < $1 "
+					 "AND EXISTS (SELECT FROM %s n WHERE n.date_done IS NULL)",
+					 purge->from, purge->from),
+			1, types, values, &isnull);
+		purge->no_time = isnull ? "false"
+								: psprintf("r.date_done IS NULL AND r.id < "
+										   "'" INT64_FORMAT "'",
+										   bound);
+		purge->condition = psprintf("(r.date_done < $3 OR (%s))",
+									purge->no_time);
+	}
+	return find_ends(purge);
 }
 
 /* The rows of a range of ids. */
@@ -316,7 +322,7 @@ find_runs(Purge *purge, Batch *batch)
 		psprintf("SELECT array_agg(r.id), array_agg(r.transfer_id), "
 				 "array_agg(r.created_at) FROM %s r WHERE r.id >= $1 "
 				 "AND r.id <= $2 AND r.transfer_id IS NOT NULL AND %s",
-				 purge->from, purge->table->condition),
+				 purge->from, purge->condition),
 		3, types, values);
 	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, arrays,
 					  nulls);
@@ -331,72 +337,66 @@ find_runs(Purge *purge, Batch *batch)
 		syncmaster_add_id(batch->ids, &runs.runs[i].id);
 }
 
-/* The DELETE of a batch, with its parameters. */
-typedef struct Delete
-{
-	Purge *purge;
-	const char *where; /* says of rows r which */
-	int nargs;
-	Oid types[4];
-	Datum values[4];
-	int64 count;
-} Delete;
-
-static void
-run_delete(void *argument)
-{
-	Delete *delete = argument;
-
-	delete->count =
-		syncmaster_run_query(psprintf("DELETE FROM %s r WHERE %s",
-									  delete->purge->from, delete->where),
-							 delete->nargs, delete->types, delete->values);
-}
-
 /*
- * Delete as long as that need not wait for others; false if it would.
+ * Count the rows that a batch would delete, and those that would go along.
  */
-static bool
-delete_without_waiting(Delete *delete)
+static int64
+count_rows(Purge *purge, Delete *delete)
 {
-	ErrorData *error;
+	bool isnull;
+	ListCell *lc;
 
-	set_locally("lock_timeout", ROW_LOCK_TIMEOUT);
-	error = syncmaster_try(run_delete, delete);
-	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
-		error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
-		ReThrowError(error);
-	set_lock_timeout(syncmaster_lock_timeout);
+	foreach (lc, purge->along)
+	{
+		AlongTable *along = lfirst(lc);
 
-	return error == NULL;
+		if (along->column != NULL)
+			along->count += syncmaster_query_int8(
+				psprintf("SELECT count(*) FROM %s c WHERE c.%s IN "
+						 "(SELECT r.id FROM %s r WHERE %s)",
+						 along->name, along->column, purge->from,
+						 delete->where),
+				delete->nargs, delete->types, delete->values, &isnull);
+	}
+	return syncmaster_query_int8(psprintf("SELECT count(*) FROM %s r WHERE %s",
+										  purge->from, delete->where),
+								 delete->nargs, delete->types, delete->values,
+								 &isnull);
 }
 
 /*
- * Delete the rows, or count them.
- *
- * The condition is asked again of each row when it is locked: a run that became
- * active after the batch was read stays.  Rows that others have locked are
- * passed by, which costs more: so this is the second attempt.
+ * Delete the rows of a batch, and count those that go along.
  */
 static int64
 delete_rows(Purge *purge, Delete *delete)
 {
-	bool isnull;
+	int nalong = list_length(purge->along);
+	Datum *oids = palloc((nalong + 1) * sizeof(Datum));
+	int64 deleted;
 
-	if (purge->options->dry_run)
-		return syncmaster_query_int8(
-			psprintf("SELECT count(*) FROM %s r WHERE %s", purge->from,
-					 delete->where),
-			delete->nargs, delete->types, delete->values, &isnull);
-	if (delete_without_waiting(delete))
-		return delete->count;
-	purge->passed_by = true;
-	return syncmaster_run_query(
-		psprintf("DELETE FROM %s r WHERE r.id = ANY (ARRAY("
-				 "SELECT r.id FROM %s r WHERE %s "
-				 "ORDER BY r.id FOR UPDATE SKIP LOCKED)) AND %s",
-				 purge->from, purge->from, delete->where, delete->where),
-		delete->nargs, delete->types, delete->values);
+	delete->held = &purge->held;
+	delete->distributed = purge->distributed;
+	for (int i = 0; i < nalong; i++)
+	{
+		AlongTable *along = list_nth(purge->along, i);
+
+		oids[i] = ObjectIdGetDatum(along->relid);
+	}
+	delete->nalong = pgstat_track_counts ? nalong : 0;
+	delete->along = PointerGetDatum(
+		construct_array(oids, nalong, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	delete->along_counts = palloc0((nalong + 1) * sizeof(int64));
+
+	deleted = syncmaster_delete_rows(delete);
+	for (int i = 0; i < nalong; i++)
+	{
+		AlongTable *along = list_nth(purge->along, i);
+
+		along->count += delete->along_counts[i];
+	}
+	if (delete->passed_by)
+		purge->passed_by = true;
+	return deleted;
 }
 
 /*
@@ -405,7 +405,7 @@ delete_rows(Purge *purge, Delete *delete)
 static int64
 purge_batch(Purge *purge, Batch *batch)
 {
-	Delete delete = {.purge = purge, .nargs = 3};
+	Delete delete = {.from = purge->from, .nargs = 3};
 	int64 deleted;
 
 	delete.types[0] = INT8OID;
@@ -415,8 +415,8 @@ purge_batch(Purge *purge, Batch *batch)
 	delete.values[1] = Int64GetDatum(batch->through);
 	/* Of either type, the time is counted in microseconds of UTC. */
 	delete.values[2] = Int64GetDatum(purge->cutoff);
-	delete.where = psprintf("r.id >= $1 AND r.id <= $2 AND %s",
-							purge->table->condition);
+	delete.all = psprintf("r.id >= $1 AND r.id <= $2 AND %s", purge->condition);
+	delete.where = delete.all;
 	if (purge->options->keep_last > 0)
 	{
 		find_runs(purge, batch);
@@ -430,75 +430,13 @@ purge_batch(Purge *purge, Batch *batch)
 								purge->distributed ? "= ANY ($4)"
 												   : "IN (SELECT unnest($4))");
 	}
+	if (purge->options->dry_run)
+		return count_rows(purge, &delete);
 	deleted = delete_rows(purge, &delete);
-	if (batch->ids != NULL && deleted < batch->ids->count)
+	if (batch->ids != NULL && deleted < batch->ids->count &&
+		purge->held.count == 0)
 		purge->passed_by = true;
 	return deleted;
-}
-
-/*
- * Tell how far the purge is, everybody in pg_stat_activity and now and then the
- * caller.
- */
-static void
-tell_progress(Purge *purge, int64 through)
-{
-	double length = (double) purge->last - (double) purge->first + 1;
-	int percent = (int) (((double) through - (double) purge->first + 1) * 100 /
-						 length);
-	TimestampTz now = GetCurrentTimestamp();
-
-	pgstat_report_activity(STATE_RUNNING,
-						   psprintf("%s: table %s, about %d %% done, "
-									"%lld rows deleted",
-									purge->options->procedure,
-									purge->table->name, percent,
-									(long long) purge->deleted));
-	if (through >= purge->last ||
-		(percent < purge->told_percent + REPORT_PERCENT &&
-		 !TimestampDifferenceExceeds(purge->told_at, now,
-									 REPORT_SECONDS * 1000)))
-		return;
-	purge->told_percent = percent;
-	purge->told_at = now;
-	ereport(NOTICE,
-			(purge->options->dry_run
-				 ? errmsg("table \"%s\": about %d %% done, %lld rows found",
-						  purge->table->name, percent,
-						  (long long) purge->deleted)
-				 : errmsg("table \"%s\": about %d %% done, %lld rows deleted",
-						  purge->table->name, percent,
-						  (long long) purge->deleted)));
-}
-
-static void
-tell_result(const Purge *purge)
-{
-	unsigned long nrows = (unsigned long) purge->deleted;
-
-	ereport(
-		NOTICE,
-		(purge->options->dry_run
-			 ? errmsg_plural("%lld row of table \"%s\" would be deleted",
-							 "%lld rows of table \"%s\" would be deleted",
-							 nrows, (long long) purge->deleted,
-							 purge->table->name)
-			 : errmsg_plural("deleted %lld row of table \"%s\"",
-							 "deleted %lld rows of table \"%s\"", nrows,
-							 (long long) purge->deleted, purge->table->name),
-		 purge->kept > 0
-			 ? errdetail_plural("%lld old row is among the last %d of its "
-								"transfer.",
-								"%lld old rows are among the last %d of their "
-								"transfers.",
-								(unsigned long) purge->kept,
-								(long long) purge->kept,
-								purge->options->keep_last)
-			 : 0,
-		 purge->passed_by ? errhint("Rows that other sessions had locked "
-									"or changed were passed by. The next "
-									"call takes them.")
-						  : 0));
 }
 
 /*
@@ -531,6 +469,8 @@ syncmaster_purge_table(const PurgeOptions *options, const PurgeTable *table)
 														"syncmaster purge",
 														ALLOCSET_DEFAULT_SIZES);
 	ErrorContextCallback callback;
+	int64 left;
+	char *statuses;
 	bool more;
 
 	purge.options = options;
@@ -541,15 +481,15 @@ syncmaster_purge_table(const PurgeOptions *options, const PurgeTable *table)
 		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
 		IntervalPGetDatum(&options->older_than)));
 	purge.limits = syncmaster_create_keep_limits();
+	purge.held.context = procedure_context;
 
 	callback.callback = add_error_context;
 	callback.arg = &purge;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 
-	MemoryContextSwitchTo(batch_context);
 	begin_batch(&purge);
-	more = find_ends(&purge);
+	more = begin_purge(&purge);
 	end_batch(&purge);
 
 	for (int64 from = purge.first; more;)
@@ -570,12 +510,27 @@ syncmaster_purge_table(const PurgeOptions *options, const PurgeTable *table)
 
 		purge.deleted += deleted;
 		purge.kept += batch.kept;
-		tell_progress(&purge, batch.through);
+		if (deleted > 0 && !options->dry_run &&
+			!syncmaster_is_commit_confirmed())
+			ereport(ERROR,
+					(errcode(ERRCODE_QUERY_CANCELED),
+					 errmsg("no synchronous standby has confirmed the last "
+							"batch, which is committed here"),
+					 errdetail(
+						 "Somebody cancelled the wait for the standby, or "
+						 "changed synchronous_standby_names "
+						 "meanwhile.")));
+		syncmaster_tell_progress(&purge, batch.through);
 		more = batch.through < purge.last;
 		from = batch.through + 1;
 	}
+	MemoryContextSwitchTo(procedure_context);
+	begin_batch(&purge);
+	left = syncmaster_count_left(&purge, &statuses);
+	end_batch(&purge);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
-	tell_result(&purge);
+	syncmaster_tell_result(&purge);
+	syncmaster_tell_left(&purge, left, statuses);
 	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(procedure_context);
 	hash_destroy(purge.limits);

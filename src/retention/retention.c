@@ -21,25 +21,23 @@
 /* Larger batches would be the long transactions that are to be avoided. */
 #define MAX_BATCH_SIZE 1000000
 
-static const PurgeTable run_table = {
-	"run",
-	TIMESTAMPTZOID,
-	"r.created_at < $3 "
-	"AND r.status NOT IN ('CREATED', 'STARTED', 'SEND_STOP_SIGNAL')",
-	{{"id", INT8OID},
-	 {"transfer_id", INT8OID},
-	 {"status", VARCHAROID},
-	 {"created_at", TIMESTAMPTZOID}}};
+static const PurgeTable run_table = {"run",
+									 true,
+									 TIMESTAMPTZOID,
+									 {{"id", INT8OID},
+									  {"transfer_id", INT8OID},
+									  {"status", VARCHAROID},
+									  {"created_at", TIMESTAMPTZOID}}};
 
 /* As Celery's own cleanup does, these do not look at the task's state. */
 static const PurgeTable taskmeta_table = {"celery_taskmeta",
+										  false,
 										  TIMESTAMPOID,
-										  "r.date_done < $3",
 										  {{"id", INT4OID},
 										   {"date_done", TIMESTAMPOID}}};
 static const PurgeTable tasksetmeta_table = {"celery_tasksetmeta",
+											 false,
 											 TIMESTAMPOID,
-											 "r.date_done < $3",
 											 {{"id", INT4OID},
 											  {"date_done", TIMESTAMPOID}}};
 

@@ -13,6 +13,9 @@
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
+#include "base/base.h"
+#include "schema/schema.h"
+
 /* keep.c: The last runs of each transfer, which a purge keeps. */
 
 /* The limit behind which the runs of a transfer may be deleted. */
@@ -52,6 +55,60 @@ extern HTAB *syncmaster_create_keep_limits(void);
 extern int syncmaster_take_out_kept(HTAB *limits, OldRuns *runs,
 									const KeepOptions *options);
 
+/* delete.c: Deleting rows of a batch, around those that cannot go. */
+
+/* Of different reasons why rows cannot be deleted, the first ones are named. */
+#define MAX_HELD_REASONS 5
+
+typedef struct HeldReason
+{
+	char *message;
+	IdList ids; /* of the rows */
+} HeldReason;
+
+/* The rows of a purge that could not be deleted. */
+typedef struct HeldRows
+{
+	int64 count;
+	List *reasons; /* of HeldReason */
+	MemoryContext context;
+} HeldRows;
+
+/* The DELETE of a batch, with its parameters. */
+typedef struct Delete
+{
+	const char *from;
+	const char *where; /* says of rows r which */
+	const char *all;   /* the same without $4 */
+	int nargs;
+	Oid types[4];
+	Datum values[4];
+	bool distributed;
+	HeldRows *held;
+	int nalong;			 /* tables whose rows go along */
+	Datum along;		 /* these, as oid[] */
+	int64 *along_counts; /* rows of each */
+
+	bool passed_by; /* were rows left because others had them? */
+	int lock_failures;
+	int64 count;
+} Delete;
+
+extern int64 syncmaster_delete_rows(Delete *delete);
+
+/* holders.c: What else is concerned when a row of a table is deleted. */
+
+typedef struct AlongTable
+{
+	Oid relid;
+	const char *name;	/* with its schema */
+	const char *column; /* if it refers to the table's id; or NULL */
+	int64 count;		/* rows that went along, or would */
+} AlongTable;
+
+extern List *syncmaster_find_along(Oid relid);
+extern char *syncmaster_describe_holders(Oid relid);
+
 /* purge.c: Deleting old rows of a table in committed batches. */
 
 typedef struct PurgeColumn
@@ -63,8 +120,8 @@ typedef struct PurgeColumn
 typedef struct PurgeTable
 {
 	const char *name;
+	bool has_status;		/* table run, whose rows may be active */
 	Oid time_type;			/* of the time that decides, which is UTC */
-	const char *condition;	/* rows r that are older than $3 and may go */
 	PurgeColumn columns[5]; /* what the statements use; NULL ends the list */
 } PurgeTable;
 
@@ -78,7 +135,46 @@ typedef struct PurgeOptions
 	bool dry_run;
 } PurgeOptions;
 
+/* One table's purge under way. */
+typedef struct Purge
+{
+	const PurgeOptions *options;
+	const PurgeTable *table;
+	TimestampTz cutoff;
+	HTAB *limits; /* of the transfers met so far */
+
+	int64 first;		   /* id to begin with */
+	int64 last;			   /* id to end with */
+	int64 deleted;		   /* rows, in committed batches */
+	int64 kept;			   /* old ones among the last of their transfer */
+	bool passed_by;		   /* were rows left because others had them? */
+	HeldRows held;		   /* rows that cannot be deleted */
+	List *along;		   /* of AlongTable */
+	char *holders;		   /* what may hold rows; for a dry run */
+	const char *condition; /* rows r that are older than $3 and may go */
+	const char *no_time;   /* rows r without a time that are certainly old */
+	int told_percent;
+	TimestampTz told_at;
+
+	/* the batch under way, as of begin_batch() */
+	MigrationContext context;
+	Oid relid;
+	char *from; /* the table, quoted, with its schema, as FROM needs it */
+	bool distributed;
+	Oid save_userid;
+	int save_sec_context;
+	int save_nestlevel;
+} Purge;
+
 extern int64 syncmaster_purge_table(const PurgeOptions *options,
 									const PurgeTable *table);
+
+/* purge_report.c: What a purge tells. */
+
+extern void syncmaster_tell_progress(Purge *purge, int64 through);
+extern void syncmaster_tell_result(Purge *purge);
+extern int64 syncmaster_count_left(Purge *purge, char **statuses);
+extern void syncmaster_tell_left(Purge *purge, int64 left,
+								 const char *statuses);
 
 #endif /* SYNCMASTER_RETENTION_H */

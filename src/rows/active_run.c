@@ -13,31 +13,7 @@
 #include "utils/builtins.h"
 
 #include "base/base.h"
-#include "base/compat.h"
 #include "rows/rows.h"
-
-const char *const syncmaster_active_statuses[NACTIVE_STATUSES] = {
-	"CREATED", "STARTED", "SEND_STOP_SIGNAL"};
-
-/*
- * The number of an active status; -1 of others, of which runs are over.
- */
-static int
-find_active_status(Datum status)
-{
-	text *name = DatumGetTextPP(status);
-	size_t length = VARSIZE_ANY_EXHDR(name);
-
-	for (int i = 0; i < NACTIVE_STATUSES; i++)
-	{
-		const char *active = syncmaster_active_statuses[i];
-
-		if (strlen(active) == length &&
-			memcmp(active, VARDATA_ANY(name), length) == 0)
-			return i;
-	}
-	return -1;
-}
 
 AppTableState
 syncmaster_open_runs(AppTable *runs, Oid namespace)
@@ -57,7 +33,7 @@ static RunReadResult
 read_by_index(const AppTable *runs, int status, int64 max_entries,
 			  RunReader reader, void *state, bool *complete)
 {
-	Datum equal = CStringGetTextDatum(syncmaster_active_statuses[status]);
+	Datum equal = CStringGetTextDatum(syncmaster_run_statuses[status]);
 	OrderedScan scan;
 
 	if (!syncmaster_begin_ordered_scan(&scan, runs->rel,
@@ -90,7 +66,7 @@ read_by_scan(const AppTable *runs, RunReader reader, void *state)
 		bool isnull;
 		Datum value = slot_getattr(scan.slot, runs->columns[RUN_STATUS],
 								   &isnull);
-		int i = isnull ? -1 : find_active_status(value);
+		int i = isnull ? -1 : syncmaster_find_active_status(value);
 
 		if (i >= 0 && !enough[i])
 			enough[i] = !reader(state, i, runs, scan.slot);

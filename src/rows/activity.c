@@ -153,7 +153,7 @@ syncmaster_active_runs(Oid namespace, bool at_any_cost, char **description)
 		if (counts[i] > 0)
 			appendStringInfo(&text, "%s%s%d %s", text.len > 0 ? ", " : "",
 							 counts[i] == MAX_RUNS_COUNTED ? "at least " : "",
-							 counts[i], syncmaster_active_statuses[i]);
+							 counts[i], syncmaster_run_statuses[i]);
 	}
 	*description = text.data;
 	return text.len > 0 ? RUNS_ACTIVE : RUNS_NONE;

@@ -43,11 +43,17 @@ extern AppTableState syncmaster_open_app_table(AppTable *table, Oid namespace,
 extern bool syncmaster_may_know(Oid relid, AttrNumber attnum);
 extern void syncmaster_close_app_table(AppTable *table);
 
-/* active_run.c: Runs that a service is at work on, or will be. */
+/* run_status.c: The statuses of runs. */
 
 #define NACTIVE_STATUSES 3
+#define NRUN_STATUSES 6
 
-extern const char *const syncmaster_active_statuses[NACTIVE_STATUSES];
+extern const char *const syncmaster_run_statuses[NRUN_STATUSES];
+
+extern int syncmaster_find_active_status(Datum status);
+extern char *syncmaster_list_statuses(int first);
+
+/* active_run.c: Runs that a service is at work on, or will be. */
 
 /* Columns of the table as opened by syncmaster_open_runs(). */
 typedef enum RunColumn

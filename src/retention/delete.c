@@ -1,0 +1,279 @@
+/*-------------------------------------------------------------------------
+ *
+ * delete.c
+ *	  Deleting rows of a batch, around those that cannot go.
+ *
+ * A batch is deleted by one statement, in a subtransaction.  If it would have to
+ * wait for a row that others have locked, the statement runs again and passes
+ * locked rows by.  If a row cannot be deleted, because a foreign key or a
+ * trigger holds it, the rows are halved until it is found: all others go.
+ *
+ * The condition stands in every DELETE, so that each row is looked at again when
+ * it is locked: a run that became active after the batch was read stays.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/guc.h"
+
+#include "base/base.h"
+#include "retention/retention.h"
+#include "settings.h"
+
+/*
+ * How long a batch waits for a row that another session has locked, in
+ * milliseconds.  It is less than the default of deadlock_timeout, so that a
+ * service which waits for a row of ours is never the one that is ended.
+ */
+#define ROW_LOCK_TIMEOUT 100
+
+/*
+ * How often a batch may run into that limit when its rows are tried in parts:
+ * where more is locked than a few rows, the purge gives up.
+ */
+#define MAX_LOCK_FAILURES 100
+
+static void
+set_lock_timeout(int milliseconds)
+{
+	char value[16];
+
+	snprintf(value, sizeof(value), "%d", milliseconds);
+	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * How many rows of the tables that go along were deleted so far in this
+ * transaction, as the server counts them; as bigint[].
+ */
+static void
+count_along(const Delete *delete, int64 *counts)
+{
+	Oid types[1] = {OIDARRAYOID};
+	Datum values[1];
+	bool isnull;
+	Datum result;
+	Datum *elements;
+	int nelements;
+
+	if (delete->nalong == 0)
+		return;
+	values[0] = delete->along;
+	(void) syncmaster_run_query(
+		"SELECT array_agg(coalesce(pg_stat_get_xact_tuples_deleted(t.id), 0) "
+		"ORDER BY t.n) FROM unnest($1) WITH ORDINALITY t (id, n)",
+		1, types, values);
+	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+						   &isnull);
+	deconstruct_array(DatumGetArrayTypeP(result), INT8OID, sizeof(int64),
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, NULL,
+					  &nelements);
+	for (int i = 0; i < nelements; i++)
+		counts[i] = DatumGetInt64(elements[i]);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* SubtransactionBody: delete all rows that the condition names. */
+static void
+run_delete(void *argument)
+{
+	Delete *delete = argument;
+	int64 *before = palloc0((delete->nalong + 1) * sizeof(int64));
+	int64 *after = palloc0((delete->nalong + 1) * sizeof(int64));
+
+	count_along(delete, before);
+	delete->count = syncmaster_run_query(psprintf("DELETE FROM %s r WHERE %s",
+												  delete->from, delete->where),
+										 delete->nargs, delete->types,
+										 delete->values);
+	count_along(delete, after);
+	for (int i = 0; i < delete->nalong; i++)
+		delete->along_counts[i] += after[i] - before[i];
+}
+
+static bool
+is_lock_error(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		   error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+/*
+ * May an error come from a row, or from what is done when it is deleted?  A
+ * trigger can raise whatever it likes, but what is wrong with the server, and a
+ * cancel, is not about a row.
+ */
+static bool
+is_row_error(const ErrorData *error)
+{
+	static const char *const others[] = {"25", "53", "54", "57", "58", "XX"};
+	const char *state = unpack_sql_state(error->sqlerrcode);
+
+	for (size_t i = 0; i < lengthof(others); i++)
+	{
+		if (strncmp(state, others[i], 2) == 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Try to delete; the error, or NULL.
+ */
+static ErrorData *
+try_delete(Delete *delete, int lock_timeout)
+{
+	ErrorData *error;
+
+	set_lock_timeout(lock_timeout);
+	delete->count = 0;
+	error = syncmaster_try(run_delete, delete);
+	if (error != NULL && !is_lock_error(error) && !is_row_error(error))
+		ReThrowError(error);
+	set_lock_timeout(syncmaster_lock_timeout);
+
+	return error;
+}
+
+/*
+ * The condition for rows that nobody else has locked.  Citus has nothing like
+ * it for a distributed table.
+ */
+static const char *
+unlocked_rows(const Delete *delete)
+{
+	return delete->distributed
+			   ? delete->where
+			   : psprintf("r.id = ANY (ARRAY(SELECT r.id FROM %s r WHERE %s "
+						  "ORDER BY r.id FOR UPDATE SKIP LOCKED)) AND %s",
+						  delete->from, delete->where, delete->where);
+}
+
+/*
+ * Remember a row that cannot be deleted, and why.
+ */
+static void
+add_held_row(HeldRows *held, int64 id, const ErrorData *error)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(held->context);
+	HeldReason *reason = NULL;
+	ListCell *lc;
+
+	foreach (lc, held->reasons)
+	{
+		HeldReason *known = lfirst(lc);
+
+		if (strcmp(known->message, error->message) == 0)
+			reason = known;
+	}
+	held->count++;
+	if (reason == NULL && list_length(held->reasons) < MAX_HELD_REASONS)
+	{
+		reason = palloc(sizeof(HeldReason));
+		reason->message = pstrdup(error->message);
+		syncmaster_init_ids(&reason->ids);
+		held->reasons = lappend(held->reasons, reason);
+	}
+	if (reason != NULL)
+		syncmaster_add_id(&reason->ids, &id);
+	MemoryContextSwitchTo(old_context);
+}
+
+/*
+ * Delete a slice of the rows; returns how many were.
+ */
+static int64
+delete_slice(Delete *delete, IdList *ids, int64 from, int64 count)
+{
+	IdList slice = {count, 0, count, ids->ids + from, CurrentMemoryContext};
+	ErrorData *error;
+
+	CHECK_FOR_INTERRUPTS();
+	delete->values[3] = syncmaster_ids_to_array(&slice);
+	error = try_delete(delete, ROW_LOCK_TIMEOUT);
+	if (error == NULL)
+	{
+		if (delete->count < count)
+			delete->passed_by = true;
+		return delete->count;
+	}
+	if (is_lock_error(error) && ++delete->lock_failures > MAX_LOCK_FAILURES)
+		ReThrowError(error);
+	if (count > 1)
+		return delete_slice(delete, ids, from, count / 2) +
+			   delete_slice(delete, ids, from + count / 2, count - count / 2);
+	if (is_lock_error(error))
+		delete->passed_by = true;
+	else
+		add_held_row(delete->held, ids->ids[from], error);
+	return 0;
+}
+
+/*
+ * Delete the rows that the condition names, in smaller and smaller parts.
+ */
+static int64
+delete_around(Delete *delete)
+{
+	IdList ids;
+	Datum array;
+	bool isnull;
+	Datum *elements;
+	int nelements;
+
+	/* What fails without any row is no row's fault. */
+	(void) syncmaster_run_query(psprintf("DELETE FROM %s r WHERE false",
+										 delete->from),
+								0, NULL, NULL);
+
+	(void) syncmaster_run_query(psprintf("SELECT array_agg(r.id::int8 "
+										 "ORDER BY r.id) FROM %s r WHERE %s",
+										 delete->from, delete->where),
+								delete->nargs, delete->types, delete->values);
+	array = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+						  &isnull);
+	if (isnull)
+		return 0;
+	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64),
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, NULL,
+					  &nelements);
+	syncmaster_init_ids(&ids);
+	for (int i = 0; i < nelements; i++)
+	{
+		int64 id = DatumGetInt64(elements[i]);
+
+		syncmaster_add_id(&ids, &id);
+	}
+	SPI_freetuptable(SPI_tuptable);
+
+	delete->where = psprintf("%s AND r.id = ANY ($4)", delete->all);
+	delete->where = unlocked_rows(delete);
+	delete->types[3] = INT8ARRAYOID;
+	delete->nargs = 4;
+	return delete_slice(delete, &ids, 0, ids.count);
+}
+
+/*
+ * Delete the rows of a batch; returns how many were.
+ */
+int64
+syncmaster_delete_rows(Delete *delete)
+{
+	const char *where = delete->where;
+	ErrorData *error = try_delete(delete, ROW_LOCK_TIMEOUT);
+
+	if (error != NULL && is_lock_error(error) && !delete->distributed)
+	{
+		delete->passed_by = true;
+		delete->where = unlocked_rows(delete);
+		error = try_delete(delete, syncmaster_lock_timeout);
+		delete->where = where;
+	}
+	return error == NULL ? delete->count : delete_around(delete);
+}

@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * holders.c
+ *	  What else is concerned when a row of a table is deleted.
+ *
+ * Tables of a DBA's own may refer to runs: by their foreign keys, rows go along
+ * with a run, or hold it.  So may triggers and rules.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/base.h"
+#include "retention/retention.h"
+
+/* tables whose rows go along, those of other such tables included */
+#define ALONG_QUERY \
+	"WITH RECURSIVE along (id, col, depth) AS (" \
+	"SELECT c.conrelid, CASE WHEN cardinality(c.conkey) = 1 THEN c.conkey[1] " \
+	"END, 1 FROM pg_constraint c WHERE c.contype = 'f' " \
+	"AND c.confrelid = $1 AND c.confdeltype = 'c' AND c.conrelid <> $1 " \
+	"UNION " \
+	"SELECT c.conrelid, NULL::int2, a.depth + 1 FROM along a " \
+	"JOIN pg_constraint c ON c.confrelid = a.id " \
+	"WHERE c.contype = 'f' AND c.confdeltype = 'c' AND a.depth < 10) " \
+	"SELECT DISTINCT ON (n.nspname, k.relname) a.id, " \
+	"quote_ident(n.nspname) || '.' || quote_ident(k.relname), " \
+	"(SELECT quote_ident(t.attname) FROM pg_attribute t " \
+	"WHERE t.attrelid = a.id AND t.attnum = a.col) " \
+	"FROM along a JOIN pg_class k ON k.oid = a.id " \
+	"JOIN pg_namespace n ON n.oid = k.relnamespace " \
+	"ORDER BY n.nspname, k.relname, a.depth"
+
+/* what may hold rows */
+#define HOLDERS_QUERY \
+	"SELECT string_agg(h.what, ', ' ORDER BY h.what) FROM (" \
+	"SELECT format('foreign key \"%s\" of table \"%s.%s\"', c.conname, " \
+	"n.nspname, k.relname) AS what FROM pg_constraint c " \
+	"JOIN pg_class k ON k.oid = c.conrelid " \
+	"JOIN pg_namespace n ON n.oid = k.relnamespace " \
+	"WHERE c.contype = 'f' AND c.confrelid = $1 AND c.confdeltype <> 'c' " \
+	"UNION ALL " \
+	"SELECT format('trigger \"%s\"', t.tgname) FROM pg_trigger t " \
+	"WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D' " \
+	"AND t.tgtype & 8 <> 0 " \
+	"UNION ALL " \
+	"SELECT format('rule \"%s\"', r.rulename) FROM pg_rewrite r " \
+	"WHERE r.ev_class = $1 AND r.ev_type = '4' AND r.ev_enabled <> 'D') h"
+
+/*
+ * The tables whose rows are deleted along with those of a table, as AlongTables.
+ */
+List *
+syncmaster_find_along(Oid relid)
+{
+	List *result = NIL;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(ALONG_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		AlongTable *along = palloc0(sizeof(AlongTable));
+
+		along->relid = (Oid) strtoul(row[0], NULL, 10);
+		along->name = row[1];
+		along->column = row[2];
+		result = lappend(result, along);
+	}
+	return result;
+}
+
+/*
+ * What may hold rows of a table, as a list; NULL for nothing.
+ */
+char *
+syncmaster_describe_holders(Oid relid)
+{
+	List *rows = syncmaster_query_oid(HOLDERS_QUERY, relid);
+
+	return ((char **) linitial(rows))[0];
+}

@@ -1,0 +1,58 @@
+/*-------------------------------------------------------------------------
+ *
+ * run_status.c
+ *	  The statuses of runs.
+ *
+ * The column is a varchar: a release of SyncMaster can add a status without a
+ * revision.  A run in a status that is not listed here is neither taken for
+ * active nor for one that is over.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+#include "base/compat.h"
+#include "rows/rows.h"
+
+/* The first NACTIVE_STATUSES are those of active runs. */
+const char *const syncmaster_run_statuses[NRUN_STATUSES] = {
+	"CREATED", "STARTED", "SEND_STOP_SIGNAL", "FAILED", "STOPPED", "FINISHED"};
+
+/*
+ * The number of an active status; -1 of others.
+ */
+int
+syncmaster_find_active_status(Datum status)
+{
+	text *name = DatumGetTextPP(status);
+	size_t length = VARSIZE_ANY_EXHDR(name);
+
+	for (int i = 0; i < NACTIVE_STATUSES; i++)
+	{
+		const char *active = syncmaster_run_statuses[i];
+
+		if (strlen(active) == length &&
+			memcmp(active, VARDATA_ANY(name), length) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * The statuses from a number on, as a list for SQL: 0 gives all that are known,
+ * NACTIVE_STATUSES those of runs that are over.
+ */
+char *
+syncmaster_list_statuses(int first)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = first; i < NRUN_STATUSES; i++)
+		appendStringInfo(&list, "%s%s", i > first ? ", " : "",
+						 quote_literal_cstr(syncmaster_run_statuses[i]));
+	return list.data;
+}
