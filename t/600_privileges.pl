@@ -346,6 +346,7 @@ like($stderr,
 	'another owner does not take it over');
 $node->safe_psql('squatter', "SELECT syncmaster_upgrade('head')");
 is(strangers_rights(), '', 'and grants nothing of it');
+$node->safe_psql('postgres', 'REVOKE CREATE ON DATABASE squatter FROM mallory');
 $node->safe_psql('squatter',
 	join ';', map { "SELECT syncmaster_grant('sm_$_', '$_')" } @services);
 granted_is('squatter', 'after the stranger');

@@ -93,6 +93,7 @@ extern void syncmaster_check_rights(CheckContext *context, const char *name,
 									Oid relid);
 extern void syncmaster_check_grants(CheckContext *context, const char *name,
 									Oid relid);
+extern void syncmaster_check_names(CheckContext *context);
 extern void syncmaster_check_schema_usage(CheckContext *context);
 extern void syncmaster_check_extras(CheckContext *context,
 									const RelationInfo *relation, Oid relid);

@@ -19,6 +19,7 @@
 
 #include "base/base.h"
 #include "check/check.h"
+#include "privilege/privilege.h"
 #include "schema/schema.h"
 
 /* Revisions at which the schema changes its shape. */
@@ -26,22 +27,6 @@
 #define REVISION_TRGM 10
 #define REVISION_OLD_SEARCH 11
 #define REVISION_NEW_SEARCH 12
-
-/*
- * Schemas that a new session of a role searches in this database, the most
- * specific setting first.
- */
-#define SEARCH_PATH_QUERY \
-	"SELECT coalesce(( " \
-	"    SELECT substr(c, length('search_path=') + 1) " \
-	"    FROM pg_db_role_setting s, unnest(s.setconfig) c " \
-	"    WHERE s.setdatabase IN (d.oid, 0) AND s.setrole IN ($1, 0) " \
-	"    AND c LIKE 'search\\_path=%' " \
-	"    ORDER BY s.setrole DESC, s.setdatabase DESC LIMIT 1), " \
-	"  (SELECT CASE WHEN source IN ('configuration file', 'command line') " \
-	"          THEN reset_val ELSE boot_val END " \
-	"   FROM pg_settings WHERE name = 'search_path')) " \
-	"FROM pg_database d WHERE d.datname = current_database()"
 
 /* What the tables show, whatever alembic_version says. */
 typedef struct Shape
@@ -319,35 +304,6 @@ syncmaster_check_versions(CheckContext *context)
 		syncmaster_check_apparent_revision(context);
 }
 
-static List *
-read_search_path(const CheckContext *context)
-{
-	List *rows = syncmaster_query_oid(SEARCH_PATH_QUERY, context->owner);
-	char **row = linitial(rows);
-	List *names = NIL;
-
-	if (row[0] == NULL || !SplitIdentifierString(pstrdup(row[0]), ',', &names))
-		return NIL;
-	return names;
-}
-
-static bool
-is_searched(const CheckContext *context, const char *schema)
-{
-	ListCell *lc;
-
-	foreach (lc, read_search_path(context))
-	{
-		const char *name = lfirst(lc);
-
-		if (strcmp(name, "$user") == 0)
-			name = GetUserNameFromId(context->owner, false);
-		if (strcmp(name, schema) == 0)
-			return true;
-	}
-	return false;
-}
-
 /*
  * SyncMaster's search for users uses an operator of pg_trgm without a schema.
  */
@@ -370,7 +326,8 @@ syncmaster_check_trgm(CheckContext *context)
 	}
 	if (trgm.namespace == context->namespace ||
 		trgm.namespace == PG_CATALOG_NAMESPACE ||
-		is_searched(context, trgm.namespace_name))
+		syncmaster_is_searched(syncmaster_searched_schemas(context->owner),
+							   trgm.namespace))
 		return;
 	finding = syncmaster_add_difference(
 		context, SEVERITY_WARNING, "extension", "pg_trgm",
@@ -391,7 +348,8 @@ syncmaster_check_search_path(CheckContext *context)
 {
 	Finding *finding;
 
-	if (is_searched(context, context->schema))
+	if (syncmaster_is_searched(syncmaster_searched_schemas(context->owner),
+							   context->namespace))
 		return;
 	finding = syncmaster_add_difference(
 		context, SEVERITY_INFO, "schema", context->schema,

@@ -242,6 +242,7 @@ check_extension(CheckContext *context)
 {
 	syncmaster_check_versions(context);
 	syncmaster_check_extension_members(context);
+	syncmaster_check_names(context);
 }
 
 /*

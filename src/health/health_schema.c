@@ -66,6 +66,19 @@ report_indexes(Health *health, List *names)
 }
 
 /*
+ * A service that uses something else than SyncMaster's tables.
+ */
+static void
+report_names(Health *health, const Finding *difference)
+{
+	syncmaster_add_finding(
+		&health->findings, difference->severity, "search_path",
+		difference->subject,
+		psprintf("%s: %s", difference->message, difference->actual),
+		psprintf("%s, or rename or drop what is found.", difference->fix));
+}
+
+/*
  * SubtransactionBody: the comparison, which asks for locks on sequences and on
  * whatever else belongs to the tables.
  */
@@ -128,6 +141,11 @@ syncmaster_check_health_schema(Health *health)
 		if (syncmaster_is_extra_index(difference->subject))
 		{
 			indexes = lappend(indexes, (char *) difference->subject);
+			continue;
+		}
+		if (strcmp(difference->kind, "role") == 0)
+		{
+			report_names(health, difference);
 			continue;
 		}
 		if (difference->severity == SEVERITY_INFO)

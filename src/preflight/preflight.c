@@ -364,6 +364,31 @@ check_namesakes(Preflight *preflight)
 	}
 }
 
+/*
+ * Services that would not use what is upgraded.
+ */
+static void
+check_names(Preflight *preflight)
+{
+	const MigrationContext *context = &preflight->context;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_misled_services(context,
+											syncmaster_service_roles(context)))
+	{
+		const MisledService *entry = lfirst(lc);
+
+		syncmaster_report(preflight, SEVERITY_WARNING, "search_path",
+						  psprintf("role \"%s\" %s: %s",
+								   syncmaster_role_name(entry->role),
+								   syncmaster_misled_text(entry),
+								   entry->actual),
+						  psprintf("Its service uses that: %s, or rename or "
+								   "drop what is found.",
+								   entry->fix));
+	}
+}
+
 static void
 check_plan(Preflight *preflight)
 {
@@ -421,6 +446,7 @@ syncmaster_preflight(PG_FUNCTION_ARGS)
 	check_activity(&preflight);
 	check_namesakes(&preflight);
 	syncmaster_report_lasting_settings(&preflight.findings);
+	check_names(&preflight);
 	if (preflight.plan != NULL)
 		check_plan(&preflight);
 	syncmaster_check_replication(&preflight);

@@ -83,13 +83,14 @@ syncmaster_add_power(PrivilegeList *list, Severity state, Oid role,
  * May the role do everything anyway?  No role with a service should.
  */
 bool
-syncmaster_is_entitled(const PrivilegeList *list, Oid role)
+syncmaster_is_entitled(const MigrationContext *context, List *service_roles,
+					   Oid role)
 {
 	ListCell *lc;
 
-	if (superuser_arg(role) || role == list->context.owner)
+	if (superuser_arg(role) || role == context->owner)
 		return true;
-	if (syncmaster_services_of(list->roles, role) != 0)
+	if (syncmaster_services_of(service_roles, role) != 0)
 		return false;
 	foreach (lc, syncmaster_settable_roles(role))
 	{
@@ -100,7 +101,7 @@ syncmaster_is_entitled(const PrivilegeList *list, Oid role)
 	/* to inherit from the bootstrap superuser is to own the catalogues */
 	foreach (lc, syncmaster_usable_roles(role))
 	{
-		if (lfirst_oid(lc) == list->context.owner ||
+		if (lfirst_oid(lc) == context->owner ||
 			lfirst_oid(lc) == BOOTSTRAP_SUPERUSERID)
 			return true;
 	}
@@ -146,7 +147,7 @@ list_database_owner(PrivilegeList *list)
 	Oid owner = syncmaster_database_owner();
 	const char *name = get_database_name(MyDatabaseId);
 
-	if (syncmaster_is_entitled(list, owner))
+	if (syncmaster_is_entitled(&list->context, list->roles, owner))
 		return;
 	syncmaster_add_privilege(
 		list, STATE_DANGEROUS, owner, "database", name, "OWNER",
@@ -272,7 +273,8 @@ gather_powers(PrivilegeList *list, List *roles)
 			syncmaster_add_power(list, STATE_DANGEROUS, entry->role, 0,
 								 entry->role != BOOTSTRAP_SUPERUSERID,
 								 "it can become a superuser");
-		else if (!syncmaster_is_entitled(list, entry->role))
+		else if (!syncmaster_is_entitled(&list->context, list->roles,
+										 entry->role))
 			list_attributes(list, entry);
 	}
 }
@@ -363,7 +365,8 @@ syncmaster_list_powers(PrivilegeList *list)
 	{
 		const RoleAttributes *entry = lfirst(lc);
 
-		if (!entry->superuser && !syncmaster_is_entitled(list, entry->role))
+		if (!entry->superuser &&
+			!syncmaster_is_entitled(&list->context, list->roles, entry->role))
 			list_memberships(list, entry->role);
 	}
 }

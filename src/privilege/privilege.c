@@ -21,8 +21,6 @@
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
-#define METRICS_VIEW "syncmaster_metrics"
-
 #define MAX_COLUMNS 5
 
 /* What services need on a relation. */

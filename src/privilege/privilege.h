@@ -86,7 +86,38 @@ extern List *syncmaster_usable_roles(Oid role);
 extern int syncmaster_usable_services(List *service_roles, Oid role);
 extern char *syncmaster_revoke_membership(Oid role, Oid member);
 
+/* resolve.c: What names without a schema mean to a role. */
+
+typedef struct SearchedSchema
+{
+	const char *name;
+	Oid oid;	 /* invalid if it is not there */
+	bool usable; /* by the role */
+} SearchedSchema;
+
+/* Something that a service takes for SyncMaster's. */
+typedef struct MisledService
+{
+	Oid role;			  /* that the service logs in with */
+	const char *type;	  /* table, sequence, view, function or operator */
+	const char *expected; /* NULL for functions and operators */
+	const char *actual;
+	const char *fix;
+} MisledService;
+
+extern List *syncmaster_searched_schemas(Oid role);
+extern bool syncmaster_is_searched(List *path, Oid namespace);
+extern List *syncmaster_service_logins(const MigrationContext *context,
+									   List *service_roles);
+extern char *syncmaster_set_search_path(const MigrationContext *context,
+										Oid role);
+extern List *syncmaster_misled_services(const MigrationContext *context,
+										List *service_roles);
+extern const char *syncmaster_misled_text(const MisledService *entry);
+
 /* privilege.c: What each service needs, and what roles have. */
+
+#define METRICS_VIEW "syncmaster_metrics"
 
 /* Something of the application's that privileges are granted on. */
 typedef struct Securable
@@ -147,10 +178,15 @@ extern void syncmaster_put_privileges(ReturnSetInfo *result,
 
 /* power.c: What roles can do beyond a service's rights, and who can act as them. */
 
-extern bool syncmaster_is_entitled(const PrivilegeList *list, Oid role);
+extern bool syncmaster_is_entitled(const MigrationContext *context,
+								   List *service_roles, Oid role);
 extern void syncmaster_add_power(PrivilegeList *list, Severity state, Oid role,
 								 int services, bool attribute,
 								 const char *reason);
 extern void syncmaster_list_powers(PrivilegeList *list);
+
+/* squatter.c: Who could make tables that services would find first. */
+
+extern void syncmaster_list_squatters(PrivilegeList *list);
 
 #endif /* SYNCMASTER_PRIVILEGE_H */

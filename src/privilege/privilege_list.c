@@ -129,7 +129,8 @@ list_excess(PrivilegeList *list, const Securable *object, const AclItem *item)
 	open_to = syncmaster_services_open_to(object, excess) & ~services;
 	dangerous = open_to != 0 &&
 				(item->ai_grantee == ACL_ID_PUBLIC ||
-				 !syncmaster_is_entitled(list, item->ai_grantee));
+				 !syncmaster_is_entitled(&list->context, list->roles,
+										 item->ai_grantee));
 
 	if (excess != 0)
 		syncmaster_add_privilege(
@@ -175,7 +176,8 @@ list_ownership(PrivilegeList *list, const Securable *object)
 	Severity state = sequence ? STATE_EXCESS : STATE_DANGEROUS;
 
 	if (object->column != NULL || object->is_serial || object->of_extension ||
-		owner == DATABASE_OWNER_ROLE || syncmaster_is_entitled(list, owner))
+		owner == DATABASE_OWNER_ROLE ||
+		syncmaster_is_entitled(&list->context, list->roles, owner))
 		return;
 	syncmaster_add_privilege(
 		list, state, owner, object->type, object->name, "OWNER",
@@ -262,6 +264,26 @@ list_member_rights(PrivilegeList *list)
 }
 
 /*
+ * Services that use something else than SyncMaster's tables.
+ */
+static void
+list_misled(PrivilegeList *list)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_misled_services(&list->context, list->roles))
+	{
+		const MisledService *entry = lfirst(lc);
+
+		syncmaster_add_privilege(list, STATE_DANGEROUS, entry->role,
+								 entry->type, entry->actual, "SEARCH_PATH",
+								 psprintf("the role %s",
+										  syncmaster_misled_text(entry)),
+								 entry->fix);
+	}
+}
+
+/*
  * syncmaster_privileges() returns the deviations, the gravest first, and then
  * the services that roles have.
  */
@@ -282,8 +304,10 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 	list_distrust(&list);
 	foreach (lc, list.objects)
 		list_object(&list, lfirst(lc));
+	list_misled(&list);
 	syncmaster_list_powers(&list);
 	list_member_rights(&list);
+	syncmaster_list_squatters(&list);
 
 	syncmaster_put_privileges(result, &list);
 
