@@ -130,6 +130,19 @@ foreach my $member (@members)
 	is($rc, 0, "$name() in " . (time - $before) . ' s') or diag($err);
 	unlike($err, qr/XX\d{3}|terminated/, "$name(): no internal error");
 }
+
+# The message about a trigger that is refused names it after the look-ups.
+my ($rc, $out, $err) = $node->psql('small', q(
+	GRANT TRIGGER ON "user" TO stranger; GRANT CREATE ON SCHEMA public TO stranger;
+	BEGIN; SET LOCAL ROLE stranger;
+	CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql
+		AS 'BEGIN RETURN new; END';
+	CREATE TRIGGER planted_trigger BEFORE UPDATE ON "user"
+		FOR EACH ROW EXECUTE FUNCTION planted();
+	RESET ROLE;) . " $discard SELECT * FROM syncmaster_add_superusers('user_3')");
+like($err, qr/trigger "planted_trigger" of table "user" may run/,
+	'a refused trigger has its name');
+
 is($node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()'),
 	$started, 'the server has not crashed');
 
