@@ -132,8 +132,10 @@ foreach my $case (
 	my $dbname = new_database();
 
 	query($dbname, q{
-		CREATE EXTENSION syncmaster VERSION '1.12';
+		CREATE EXTENSION syncmaster VERSION '1.11';
 		SELECT syncmaster_set_owner('etl_owner');
+		SET syncmaster.allow_destroy = on;
+		SELECT syncmaster_downgrade('0010');
 		DROP EXTENSION syncmaster;
 		ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO etl_owner, PUBLIC;
 		SET ROLE etl_owner;
@@ -169,7 +171,7 @@ foreach my $in_one ('', 'BEGIN;', 'BEGIN; SAVEPOINT s;')
 	my $dbname = new_database();
 	my $name = $in_one eq '' ? 'update' : "$in_one update";
 	my $grants = q{
-		SELECT string_agg(p.proname || ' ' || a.grantee::regrole, ', ' ORDER BY 1)
+		SELECT string_agg(p.proname || ' ' || a.grantee::regrole, ', ' ORDER BY p.proname)
 		FROM pg_proc p, aclexplode(p.proacl) a
 		WHERE a.grantee IN ('anon'::regrole, 'vault'::regrole)};
 
