@@ -14,7 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $rounds = $ENV{SYNCMASTER_ROUNDS} // 200;
+my $rounds = $ENV{SYNCMASTER_ROUNDS} || 200;
 my $node = PostgreSQL::Test::Cluster->new('who');
 $node->init;
 $node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nclient_min_messages = warning");
