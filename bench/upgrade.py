@@ -78,6 +78,13 @@ def by_extension(server, database):
                "SET syncmaster.create_indexes = off", "-c", "CREATE EXTENSION syncmaster")
 
 
+def without_vectors(server, database):
+    server.run("psql", "-qX", "-d", database, "-v", "ON_ERROR_STOP=1", "-c",
+               "SET syncmaster.create_indexes = off", "-c",
+               "SET syncmaster.precompute_vectors = off", "-c",
+               "CREATE EXTENSION syncmaster")
+
+
 def with_indexes(server, database):
     server.run("psql", "-qX", "-d", database, "-c", "CREATE EXTENSION syncmaster")
 
@@ -85,6 +92,7 @@ def with_indexes(server, database):
 METHODS = {
     "Alembic": by_alembic,
     "extension": by_extension,
+    "extension, vectors by ALTER TABLE": without_vectors,
     "extension, with the extra indexes": with_indexes,
 }
 

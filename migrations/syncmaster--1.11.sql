@@ -24,13 +24,6 @@ CREATE FUNCTION @extschema@.syncmaster_finish_script(version pg_catalog.text)
 COMMENT ON FUNCTION @extschema@.syncmaster_finish_script(pg_catalog.text) IS
     'last call of a migration script; only for the scripts of this extension';
 
-CREATE FUNCTION @extschema@.syncmaster_known_vector(VARIADIC "any")
-    RETURNS pg_catalog.tsvector
-    AS 'MODULE_PATHNAME', 'syncmaster_known_vector'
-    LANGUAGE C IMMUTABLE PARALLEL UNSAFE;
-COMMENT ON FUNCTION @extschema@.syncmaster_known_vector(VARIADIC "any") IS
-    'search vector that a migration under way has computed; only for its statements';
-
 -- Versions -------------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_schema_version()

@@ -28,6 +28,7 @@ int syncmaster_health_waiting;
 int syncmaster_health_queue_idle;
 int syncmaster_health_retention;
 bool syncmaster_create_indexes_enabled;
+bool syncmaster_precompute_vectors;
 bool syncmaster_allow_destroy;
 
 static const struct config_enum_entry restoring_options[] = {
@@ -119,6 +120,13 @@ _PG_init(void)
 		"Whether install and update build the extra indexes.", NULL,
 		&syncmaster_create_indexes_enabled, true, PGC_USERSET, 0, NULL, NULL,
 		NULL);
+
+	DefineCustomBoolVariable(
+		"syncmaster.precompute_vectors",
+		"Whether a migration computes search vectors before it locks their "
+		"tables.",
+		"off leaves them to ALTER TABLE.", &syncmaster_precompute_vectors, true,
+		PGC_USERSET, 0, NULL, NULL, NULL);
 
 	DefineCustomBoolVariable(
 		"syncmaster.allow_destroy",

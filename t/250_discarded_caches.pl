@@ -34,7 +34,6 @@ my %examples = (
 	syncmaster_finish_script =>
 	  q(ALTER EXTENSION syncmaster UPDATE TO '1.12';
 		ALTER EXTENSION syncmaster UPDATE),
-	syncmaster_known_vector => q(SELECT syncmaster_known_vector('transfer'::text)),
 	syncmaster_schema_version => 'SELECT syncmaster_schema_version()',
 	syncmaster_library_version => 'SELECT syncmaster_library_version()',
 	syncmaster_full_version => 'SELECT syncmaster_full_version()',

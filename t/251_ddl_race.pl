@@ -44,8 +44,7 @@ my %arguments = (
 	syncmaster_tsquery => "'a word'",
 	syncmaster_upgrade_plan => "'head'",
 	syncmaster_upgrade_sql => "'head'",
-	syncmaster_preflight => "'head'",
-	syncmaster_known_vector => 'NULL::text');
+	syncmaster_preflight => "'head'");
 my @reading = split /\n/, $node->safe_psql('app', q(
 	SELECT p.proname FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
 	WHERE d.deptype = 'e' AND d.classid = 'pg_proc'::regclass

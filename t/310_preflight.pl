@@ -81,6 +81,12 @@ foreach my $case (
 		qr/cannot drop column search_vector .* because other objects depend/
 	],
 	[
+		'CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;
+		 CREATE TRIGGER t AFTER UPDATE OF search_vector ON queue EXECUTE FUNCTION f()',
+		qr/^error\|dependency\|trigger t on table public\.queue depends on column "search_vector" of table "queue"\|Drop it before/m,
+		qr/cannot drop column search_vector .* because other objects depend/
+	],
+	[
 		'CREATE POLICY p ON queue USING (search_vector IS NOT NULL)',
 		qr/^error\|dependency\|policy p on table public\.queue depends on column "search_vector"/m,
 		qr/cannot drop column search_vector/
@@ -249,18 +255,32 @@ foreach my $case (
 	])
 {
 	my ($sql, $row, $error, $other_row) = @$case;
+	my $err;
 
-	$db = new_database($sql);
-	$out = preflight($db, set => 'SET syncmaster.lock_timeout = 100;');
+	# in a transaction that is rolled back, unless it prepares one of its own
+	if ($sql =~ /PREPARE/)
+	{
+		$db = new_database($sql);
+		$out = preflight($db, set => 'SET syncmaster.lock_timeout = 100;');
+		$err = upgrade($db);
+		$node->safe_psql($db, "ROLLBACK PREPARED 'x'");
+	}
+	else
+	{
+		(undef, $out, $err) = run_command_on($node, 'psql', '-XAtq', '-v',
+			'ON_ERROR_STOP=1', '-d', 'source',
+			map { ('-c', $_) } 'BEGIN', 'SET LOCAL client_min_messages = warning', $sql,
+			'SELECT * FROM syncmaster_preflight()', q{SELECT syncmaster_upgrade('head')});
+	}
 	like($out, $row, "found: $sql");
 	like($out, $other_row, "found as well: $sql") if defined $other_row;
-	like(upgrade($db), $error, "and it makes the upgrade fail: $sql");
-	$node->safe_psql($db, "ROLLBACK PREPARED 'x'") if $sql =~ /PREPARE/;
+	like($err, $error, "and it makes the upgrade fail: $sql");
 }
 
 # Worth knowing: the upgrade does go through.
 $db = new_database(<<'SQL');
 CREATE INDEX dba_index ON queue USING gin (search_vector);
+CREATE STATISTICS dba_statistics ON name, search_vector FROM queue;
 ALTER TABLE queue ADD CONSTRAINT dba_check CHECK (search_vector IS NOT NULL);
 CREATE INDEX dba_other ON queue (name);
 CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
@@ -286,6 +306,7 @@ foreach my $row (
 	qr/^warning\|session\|statement_timeout is 1h\|/m,
 	qr/^warning\|run\|runs are active: 2 CREATED, 7 STARTED\|Wait for them to end/m,
 	qr/^warning\|dependency\|index (?:public\.)?dba_index depends on column "search_vector" of table "queue"\|It is dropped with that column/m,
+	qr/^warning\|dependency\|statistics object (?:public\.)?dba_statistics depends on column "search_vector" of table "queue"\|It is dropped with that column/m,
 	qr/^warning\|dependency\|constraint dba_check on table (?:public\.)?queue depends on column "search_vector"/m,
 	qr/^info\|trigger\|trigger "t" on table "run" is not SyncMaster's\|It stays/m,
 	qr/^info\|rule\|rule "r" on table "run" is not SyncMaster's\|It stays/m,
@@ -313,9 +334,10 @@ my ($rc, $err);
 $err = upgrade($db);
 unlike($err, qr/ERROR/, 'the upgrade goes through') or diag $err;
 is( $node->safe_psql(
-		$db, "SELECT count(*) FROM pg_class WHERE relname = 'dba_index'"),
-	0,
-	'the index is gone, as foretold');
+		$db, "SELECT (SELECT count(*) FROM pg_class WHERE relname = 'dba_index'),
+			(SELECT count(*) FROM pg_statistic_ext)"),
+	'0|0',
+	'the index and the statistics are gone, as foretold');
 
 # The same index with other storage, built before by somebody, is welcome.
 $db = new_database('CREATE INDEX ix_celery_taskmeta_date_done
@@ -350,6 +372,40 @@ like(
 # A column of the wrong kind in table run does not disturb.
 $db = new_database('ALTER TABLE run ALTER COLUMN status TYPE text');
 unlike(preflight($db), qr/\|run\|/, 'a status that cannot be read is left out');
+
+# Rows with more text than a search vector can hold.
+# In English, as at 0011, most of their words are the same.
+$db = new_database(<<'SQL');
+CREATE FUNCTION pg_temp.words(count int) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(word || suffix, ' ')
+	FROM (SELECT translate(md5(i::text), '0123456789', 'ghijklmnop')
+		FROM generate_series(1, count) i) w(word), unnest('{ing,ed,s,ingly}'::text[]) suffix
+$$;
+UPDATE connection SET data = json_build_object('host', pg_temp.words(8000)) WHERE id = 7;
+UPDATE connection SET data = json_build_object('host', pg_temp.words(2000)) WHERE id = 8;
+UPDATE transfer SET source_params = json_build_object('table_name', host),
+	target_params = json_build_object('directory_path', host)
+	FROM pg_temp.words(8000) host WHERE id > 84;
+SQL
+my $long = qr/^error\|search_vector\|table "connection" has rows with more text than a search vector can hold: /m;
+$out = preflight($db);
+like($out, qr/${long}These have id 7\.\|Shorten what is searched of them \(columns name, data\), or delete them, and run the command again\.$/m,
+	'a row with too much text is named');
+like($out, qr/^error\|search_vector\|table "transfer" has [^|]*: The first of them have id 85, 86, 87, 88, 89, 90, 91, 92, 93, 94\.\|/m,
+	'the first of many are');
+unlike($out, qr/[a-p]{32}/, 'none of the text is shown');
+like(preflight($db, role => 'stranger'), qr/${long}Their ids are shown to who may read the table\.\|/m,
+	'a stranger is not told which');
+$node->safe_psql($db, 'GRANT SELECT ON connection TO stranger;
+	ALTER TABLE connection ENABLE ROW LEVEL SECURITY');
+like(preflight($db, role => 'stranger'), qr/${long}Their ids are shown to/m,
+	'nor one whom policies keep from the rows');
+like(upgrade($db, role => 'app'), qr/ERROR:  table "connection" has rows with more text than a search vector can hold\nDETAIL:  These have id 7\.\nHINT:  Shorten/,
+	'and the upgrade fails with the same words');
+my $holder = begin_session($node, $db, 'app', 'BEGIN; LOCK TABLE connection IN ACCESS EXCLUSIVE MODE;');
+like(preflight($db), qr/^warning\|search_vector\|rows with more text than a search vector can hold were not looked for, because table "connection" is locked\|Ask again later\.$/m,
+	'a locked table is not waited for');
+end_session($holder);
 
 # Many runs without an index are not read.
 $db = new_database(<<'SQL');

@@ -195,7 +195,7 @@ extern void syncmaster_end_scan(DirectScan *scan);
 typedef void (*SubtransactionBody)(void *argument);
 
 extern ErrorData *syncmaster_try(SubtransactionBody body, void *argument);
-extern void syncmaster_look(SubtransactionBody body, void *argument);
+extern ErrorData *syncmaster_look(SubtransactionBody body, void *argument);
 
 /* vanished.c: Relations that another session may drop or rename at any time. */
 

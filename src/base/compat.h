@@ -16,6 +16,7 @@
 #endif
 
 #include "access/genam.h"
+#include "access/multixact.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_auth_members.h"
@@ -31,6 +32,13 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/snapmgr.h"
+
+/* 19 renames what CLUSTER is in. */
+#if PG_VERSION_NUM >= 190000
+#include "commands/repack.h"
+#else
+#include "commands/cluster.h"
+#endif
 
 /*
  * 16 moved VARSIZE, VARDATA, VARSIZE_ANY, VARDATA_ANY, VARSIZE_ANY_EXHDR,
@@ -98,6 +106,36 @@ begin_table_scan(Relation rel, Snapshot snapshot)
 	return table_beginscan(rel, snapshot, 0, NULL, 0);
 #else
 	return table_beginscan(rel, snapshot, 0, NULL);
+#endif
+}
+
+/*
+ * Make a new file for a table that is written anew, and put it in the table's
+ * place, as ALTER TABLE does.  15 lets that change the access method; 19 lets
+ * it leave the indexes out.
+ */
+static inline Oid
+make_heap(Relation rel)
+{
+#if PG_VERSION_NUM >= 150000
+	return make_new_heap(RelationGetRelid(rel), rel->rd_rel->reltablespace,
+						 rel->rd_rel->relam, rel->rd_rel->relpersistence,
+						 AccessExclusiveLock);
+#else
+	return make_new_heap(RelationGetRelid(rel), rel->rd_rel->reltablespace,
+						 rel->rd_rel->relpersistence, AccessExclusiveLock);
+#endif
+}
+
+static inline void
+swap_heap(Oid relid, Oid new_relid, char persistence)
+{
+#if PG_VERSION_NUM >= 190000
+	finish_heap_swap(relid, new_relid, false, false, true, true, true,
+					 RecentXmin, ReadNextMultiXactId(), persistence);
+#else
+	finish_heap_swap(relid, new_relid, false, false, true, true, RecentXmin,
+					 ReadNextMultiXactId(), persistence);
 #endif
 }
 

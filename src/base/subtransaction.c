@@ -55,14 +55,11 @@ syncmaster_try(SubtransactionBody body, void *argument)
 }
 
 /*
- * Run something that changes nothing but memory.  The locks that it takes are
- * given back.
+ * The same with something that changes nothing but memory.  The locks that it
+ * takes are given back.
  */
-void
+ErrorData *
 syncmaster_look(SubtransactionBody body, void *argument)
 {
-	ErrorData *error = run(body, argument, false);
-
-	if (error != NULL)
-		ReThrowError(error);
+	return run(body, argument, false);
 }

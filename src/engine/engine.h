@@ -103,6 +103,9 @@ extern bool syncmaster_is_dropped(List *effects, Oid indexid);
 extern void syncmaster_effect_problems(List **problems,
 									   const MigrationContext *context,
 									   const StatementEffect *effect);
+extern void syncmaster_row_problems(List **problems,
+									const MigrationContext *context,
+									const StatementEffect *effect);
 extern void syncmaster_require_schema_create(const MigrationContext *context,
 											 Oid role);
 extern void syncmaster_run_statements(const MigrationContext *context,

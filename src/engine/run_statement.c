@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * effect.c
+ * run_statement.c
  *	  The statements of a migration, run one by one as described.
  *
  * A statement's locks are taken before it, with a bounded wait, and it runs as
@@ -87,8 +87,8 @@ syncmaster_effect_problems(List **problems, const MigrationContext *context,
 }
 
 /*
- * What of an effect the computing of search vectors has to know; false if the
- * effect is not that of an ALTER TABLE of a table that is there.
+ * Describe an ALTER TABLE of a table that is there; false if the effect is that
+ * of something else.
  */
 static bool
 table_statement(const StatementEffect *effect, TableStatement *statement)
@@ -106,8 +106,20 @@ table_statement(const StatementEffect *effect, TableStatement *statement)
 }
 
 /*
- * Run a statement whose locks are held: in the shortest way, if there are
- * several.
+ * Look for rows that a statement cannot work on.
+ */
+void
+syncmaster_row_problems(List **problems, const MigrationContext *context,
+						const StatementEffect *effect)
+{
+	TableStatement statement;
+
+	if (table_statement(effect, &statement))
+		syncmaster_long_vector_problems(problems, context, &statement);
+}
+
+/*
+ * Run a statement whose locks are held.
  */
 static void
 execute_effect(const MigrationContext *context, const StatementEffect *effect,
@@ -115,8 +127,9 @@ execute_effect(const MigrationContext *context, const StatementEffect *effect,
 {
 	TableStatement statement;
 
-	if (!table_statement(effect, &statement) ||
-		!syncmaster_run_shorter(context, &statement, known_vectors))
+	if (table_statement(effect, &statement))
+		syncmaster_alter_table(context, &statement, known_vectors);
+	else
 		syncmaster_execute_as(effect->sql, effect->role);
 }
 
@@ -262,43 +275,31 @@ is_idle(const MigrationContext *context, const StatementEffect *effect,
 }
 
 /*
- * Compute what can be computed before the first lock is taken; a list of
- * KnownVectors.  Nothing has run yet, so only statements about tables that are
- * there can be described.
+ * Compute what can be computed before the first lock is taken.  Nothing has run
+ * yet, so only statements about tables that are there can be described.
  */
 static List *
 prepare_statements(const MigrationContext *context, List *statements,
 				   const char *ddl, const char *activity)
 {
-	Size memory_left = (Size) syncmaster_maintenance_memory() * 1024;
 	List *result = NIL;
 	ListCell *lc;
 
 	foreach (lc, statements)
 	{
 		RawStmt *raw = lfirst_node(RawStmt, lc);
-		TimestampTz started = GetCurrentTimestamp();
-		StatementEffect *effect;
-		TableStatement statement;
-		KnownVectors *known;
+		TableStatement *statement = palloc(sizeof(TableStatement));
 
 		if (!IsA(raw->stmt, AlterTableStmt) ||
 			!OidIsValid(RangeVarGetRelid(
 				((AlterTableStmt *) raw->stmt)->relation, NoLock, true)))
 			continue;
-		effect = syncmaster_describe_statement(context, raw, ddl, NIL);
-		syncmaster_show_activity(activity, effect->sql);
-		if (!table_statement(effect, &statement))
-			continue;
-		known = syncmaster_compute_vectors(context, &statement, &memory_left);
-		if (known == NULL)
-			continue;
-		result = lappend(result, known);
-		syncmaster_report_progress(
-			started, "%s: %ld search vectors of table %s computed", activity,
-			syncmaster_count_vectors(known), effect->object);
+		if (table_statement(syncmaster_describe_statement(context, raw, ddl,
+														  NIL),
+							statement))
+			result = lappend(result, statement);
 	}
-	return result;
+	return syncmaster_compute_vectors(context, result, activity);
 }
 
 /*
@@ -340,7 +341,6 @@ run_statements(const MigrationContext *context, const char *ddl,
 			syncmaster_report_progress(started, "%s: %s %s", activity,
 									   effect->action, effect->object);
 	}
-	syncmaster_forget_vectors(known_vectors);
 	syncmaster_show_activity(NULL, NULL);
 	syncmaster_leave_safe_settings(save_nestlevel);
 }

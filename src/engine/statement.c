@@ -4,8 +4,8 @@
  *	  One DDL statement of a migration: what it locks, as whom it runs, and
  *	  whether there is anything left for it to do.
  *
- * The parse tree tells the table that a statement changes.  effect.c runs what
- * is described here, and the plan of an upgrade is made of it.
+ * The parse tree tells the table that a statement changes.  run_statement.c runs
+ * what is described here, and the plan of an upgrade is made of it.
  *
  *-------------------------------------------------------------------------
  */

@@ -392,6 +392,8 @@ check_names(Preflight *preflight)
 static void
 check_plan(Preflight *preflight)
 {
+	ListCell *lc;
+
 	if (preflight->plan->steps == NIL)
 		syncmaster_report(preflight, SEVERITY_INFO, "target",
 						  psprintf("schema \"%s\" is at revision %s already, "
@@ -402,6 +404,11 @@ check_plan(Preflight *preflight)
 						  "Nothing is to be done.");
 	preflight->findings = list_concat(preflight->findings,
 									  preflight->plan->problems);
+	foreach (lc, preflight->plan->effects)
+	{
+		syncmaster_row_problems(&preflight->findings, &preflight->context,
+								lfirst(lc));
+	}
 	check_locks(preflight);
 	check_history(preflight);
 	syncmaster_check_disk(preflight);

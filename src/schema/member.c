@@ -28,7 +28,6 @@ const MemberInfo syncmaster_members[] = {
 	{"syncmaster_grant", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	{"syncmaster_health", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	{"syncmaster_history", MEMBER_FUNCTION, FOR_EVERYBODY},
-	{"syncmaster_known_vector", MEMBER_FUNCTION, FOR_EVERYBODY},
 	{"syncmaster_library_version", MEMBER_FUNCTION, FOR_EVERYBODY},
 	{"syncmaster_migrate", MEMBER_FUNCTION, FOR_SUPERUSERS},
 	{"syncmaster_preflight", MEMBER_FUNCTION, FOR_EVERYBODY},

@@ -1,106 +1,117 @@
 /*-------------------------------------------------------------------------
  *
  * known_vector.c
- *	  Search vectors that are computed before a migration locks their table.
+ *	  Search vectors that are computed before a migration locks their table,
+ *	  and the statement that adds them.
  *
  * What takes longest when a table gets a new generated column is to compute
- * that column: in one process, while nobody can read the table.  But a vector
- * depends on nothing but some columns of its row.  So a query computes the
- * vectors beforehand, in as many processes as the server has for maintenance
- * and while the services are at work.  They are kept in memory under a digest
- * of what they were computed from, and looked up when the table is written.
- * What is not found there, because a row was changed in between or memory was
- * full, is computed then.
+ * that column: in one process, while nobody can read the table.  A query
+ * computes the vectors beforehand, in as many processes as the server has for
+ * maintenance and while the services are at work.  They are kept in memory
+ * under the TID of the row version that each was computed from and the
+ * transaction that wrote it, and looked up when the table is written.  What is
+ * not found there, because a row was changed in between or memory was full, is
+ * computed then.
  *
- * ALTER TABLE is given the expression
- *		coalesce(syncmaster_known_vector(table, columns), expression)
- * for that, and then generated_column.c takes the function out again.
+ * The query keeps no lock.  A TID with its transaction stands for the same row
+ * as long as the table is in the same file and has the same columns, which is
+ * compared when the table is locked for good.
  *
- * The query keeps no lock, so anything may have happened to the table before
- * it is locked for good: what matters is asked again then.
+ * ALTER TABLE writes all files anew, also those of an empty table.  Where vectors
+ * are known, or there is no row, the statement is run in parts: add an ordinary
+ * column, have it generated in the catalogues, and write the rows with their
+ * vectors into a new file, as ALTER TABLE does.  The catalogues say the same
+ * afterwards, and rows without a known vector get the one that the catalogues'
+ * expression gives.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include <openssl/evp.h>
-
-#include "access/htup_details.h"
+#include "access/heapam.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/tupdesc.h"
 #include "access/xact.h"
+#include "catalog/heap.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
-#include "executor/tuptable.h"
-#include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "nodes/nodeFuncs.h"
-#include "nodes/value.h"
+#include "commands/tablecmds.h"
+#include "executor/executor.h"
 #include "optimizer/paths.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/bufmgr.h"
+#include "storage/itemptr.h"
+#include "storage/predicate.h"
 #include "tcop/dest.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/catcache.h"
 #include "utils/datum.h"
+#include "utils/evtcache.h"
 #include "utils/hsearch.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "base/base.h"
 #include "base/compat.h"
 #include "schema/schema.h"
+#include "settings.h"
 #include "vectors/vectors.h"
 
-#define FUNCTION_NAME "syncmaster_known_vector"
-#define DIGEST_BYTES 32 /* of SHA-256 */
-
-/* It is not worth beginning with less memory than that. */
+/* With less memory than this, a query is not worth its start. */
 #define MIN_MEMORY ((Size) 1024 * 1024)
+
+/* A version of a row; the hash key, without padding. */
+typedef struct RowVersion
+{
+	TransactionId xmin;
+	BlockNumber block;
+	uint32 offset;
+} RowVersion;
 
 typedef struct KnownVector
 {
-	unsigned char digest[DIGEST_BYTES]; /* hash key */
+	RowVersion version; /* hash key */
 	Datum vector;
 } KnownVector;
 
-struct KnownVectors
+typedef struct KnownVectors
 {
-	Oid relid; /* of the table that they were computed for */
+	Oid relid;
 	const char *column;
-	List *inputs; /* names of the columns that they were computed from */
-
-	MemoryContext memory; /* of what follows; NULL when forgotten */
+	MemoryContext memory; /* of the vectors; NULL when they are forgotten */
 	Size max_memory;
-	MemoryContextCallback callback;
-	EVP_MD_CTX *digest;
 	HTAB *table;
-};
+
+	/* how the table was */
+	Oid relfilenode;
+	TupleDesc desc;
+} KnownVectors;
 
 /*
- * Gets rows of columns that vectors are known by, and of vectors to be joined.
+ * Gets the rows of the query: TID, transaction and vector.
  */
 typedef struct VectorReceiver
 {
 	DestReceiver pub;
 	KnownVectors *known;
-	int nkeys;
-	int nvectors;
-	TSVector *vectors;
-	MemoryContext row_context;
 } VectorReceiver;
 
-/* Those of the table that is being written; NULL at all other times. */
-static const KnownVectors *vectors_in_use = NULL;
-
-PG_FUNCTION_INFO_V1(syncmaster_known_vector);
-
-static void
-free_digest(void *argument)
+static RowVersion
+row_version(ItemPointer tid, TransactionId xmin)
 {
-	EVP_MD_CTX_free(((KnownVectors *) argument)->digest);
+	RowVersion version;
+
+	version.xmin = xmin;
+	version.block = ItemPointerGetBlockNumber(tid);
+	version.offset = ItemPointerGetOffsetNumber(tid);
+	return version;
 }
 
 /*
@@ -108,51 +119,143 @@ free_digest(void *argument)
  * that has to grow takes longer.
  */
 static long
-expected_vectors(Oid relid, Size max_memory)
+expected_vectors(Relation rel, Size max_memory)
 {
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	double rows = 0;
+	double rows = rel->rd_rel->reltuples;
 
-	if (HeapTupleIsValid(tuple))
-	{
-		rows = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
-		ReleaseSysCache(tuple);
-	}
 	return (long) Max(1024.0,
 					  Min(rows, (double) max_memory / sizeof(KnownVector) / 4));
 }
 
 /*
- * Make room for vectors in the current memory context.
+ * Make room for the vectors of a table, which is locked.
  */
-static KnownVectors *
-make_known_vectors(Oid relid, const char *column, List *inputs, Size max_memory)
+static void
+make_room(KnownVectors *known, Relation rel)
 {
-	KnownVectors *known = palloc0(sizeof(KnownVectors));
 	HASHCTL info = {0};
+	MemoryContext save_context = MemoryContextSwitchTo(known->memory);
 
-	known->relid = relid;
-	known->column = column;
-	known->inputs = inputs;
-	known->max_memory = max_memory;
-	known->memory = AllocSetContextCreate(CurrentMemoryContext,
-										  "syncmaster known vectors",
-										  ALLOCSET_DEFAULT_SIZES);
-	known->digest = EVP_MD_CTX_new();
-	known->callback.func = free_digest;
-	known->callback.arg = known;
-	MemoryContextRegisterResetCallback(known->memory, &known->callback);
-	if (known->digest == NULL ||
-		EVP_DigestInit_ex(known->digest, EVP_sha256(), NULL) != 1)
-		elog(ERROR, "could not prepare a digest");
-	info.keysize = DIGEST_BYTES;
+	known->relfilenode = rel->rd_rel->relfilenode;
+	known->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	info.keysize = sizeof(RowVersion);
 	info.entrysize = sizeof(KnownVector);
 	info.hcxt = known->memory;
 	known->table = hash_create("syncmaster known vectors",
-							   expected_vectors(relid, max_memory), &info,
+							   expected_vectors(rel, known->max_memory), &info,
 							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	MemoryContextSwitchTo(save_context);
+}
 
-	return known;
+static void
+start_receiver(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+stop_receiver(DestReceiver *self)
+{
+}
+
+/*
+ * Keep one row of the query.  False ends the query.
+ */
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	KnownVectors *known = ((VectorReceiver *) self)->known;
+	RowVersion version;
+	MemoryContext save_context;
+
+	slot_getallattrs(slot);
+	if (slot->tts_isnull[2])
+		return true;
+	version = row_version((ItemPointer) DatumGetPointer(slot->tts_values[0]),
+						  DatumGetTransactionId(slot->tts_values[1]));
+	save_context = MemoryContextSwitchTo(known->memory);
+	((KnownVector *) hash_search(known->table, &version, HASH_ENTER, NULL))
+		->vector = datumCopy(slot->tts_values[2], false, -1);
+	MemoryContextSwitchTo(save_context);
+
+	return MemoryContextMemAllocated(known->memory, true) < known->max_memory;
+}
+
+/*
+ * May a statement about a table, which is locked, be run in parts?  Not where
+ * others would see the parts: children and other nodes, which the first part
+ * would reach and the others would not, and event triggers.
+ */
+static bool
+may_run_in_parts(const TableStatement *statement)
+{
+	Relation rel = relation_open(statement->relid, NoLock);
+	bool result = rel->rd_rel->relkind == RELKIND_RELATION &&
+				  !rel->rd_rel->relhassubclass;
+
+	relation_close(rel, NoLock);
+	return result && EventCacheLookup(EVT_DDLCommandStart) == NIL &&
+		   EventCacheLookup(EVT_DDLCommandEnd) == NIL &&
+		   EventCacheLookup(EVT_SQLDrop) == NIL &&
+		   EventCacheLookup(EVT_TableRewrite) == NIL &&
+		   !syncmaster_is_distributed(statement->relid);
+}
+
+/*
+ * Is a table, which is locked for reading, worth a query, and does a query of
+ * its owner's see what ALTER TABLE will write?
+ */
+static bool
+is_worth_a_query(Relation rel, Oid role)
+{
+	return rel->rd_rel->relam == HEAP_TABLE_AM_OID &&
+		   !rel->rd_rel->relrowsecurity && rel->rd_rel->relowner == role &&
+		   RelationGetNumberOfBlocks(rel) >=
+			   (BlockNumber) min_parallel_table_scan_size &&
+		   pg_class_aclcheck(RelationGetRelid(rel), role, ACL_SELECT) ==
+			   ACLCHECK_OK;
+}
+
+typedef struct Computation
+{
+	const MigrationContext *context;
+	const TableStatement *statement;
+	const VectorColumn *column;
+	KnownVectors *known;
+} Computation;
+
+static void
+compute(void *argument)
+{
+	Computation *computation = argument;
+	const TableStatement *statement = computation->statement;
+	VectorReceiver receiver = {0};
+	Relation rel;
+	bool worth;
+
+	/* asked with the lock that keeps the answers true */
+	syncmaster_lock_relation(statement->relid, AccessShareLock);
+	if (!may_run_in_parts(statement))
+		return;
+	rel = relation_open(statement->relid, NoLock);
+	worth = is_worth_a_query(rel, statement->role);
+	if (worth)
+		make_room(computation->known, rel);
+	relation_close(rel, NoLock);
+	if (!worth)
+		return;
+
+	receiver.pub.receiveSlot = receive_row;
+	receiver.pub.rStartup = start_receiver;
+	receiver.pub.rShutdown = stop_receiver;
+	receiver.pub.rDestroy = stop_receiver;
+	receiver.pub.mydest = DestNone;
+	receiver.known = computation->known;
+	syncmaster_execute_into(
+		psprintf("SELECT ctid, xmin, %s FROM ONLY %s",
+				 computation->column->expr,
+				 quote_qualified_identifier(computation->context->schema,
+											statement->table)),
+		statement->role, &receiver.pub);
 }
 
 static void
@@ -164,478 +267,366 @@ forget_vectors(KnownVectors *known)
 }
 
 /*
- * Forget those that were computed for nothing.
- */
-void
-syncmaster_forget_vectors(List *known_vectors)
-{
-	ListCell *lc;
-
-	foreach (lc, known_vectors)
-	{
-		forget_vectors(lfirst(lc));
-	}
-}
-
-static void
-digest_bytes(const KnownVectors *known, const void *bytes, size_t length)
-{
-	if (EVP_DigestUpdate(known->digest, bytes, length) != 1)
-		elog(ERROR, "could not compute a digest");
-}
-
-/*
- * Add a value of variable length; NULL differs from every length.
+ * Raise the error with which computing vectors ended: with the rows that are
+ * too long, if that was it.
  */
 static void
-digest_value(const KnownVectors *known, Datum value, bool isnull)
+raise_error(const MigrationContext *context, const TableStatement *statement,
+			ErrorData *error)
 {
-	struct varlena *packed;
-	int32 length = -1;
+	List *findings = NIL;
 
-	if (isnull)
-	{
-		digest_bytes(known, &length, sizeof(length));
-		return;
-	}
-	packed = PG_DETOAST_DATUM_PACKED(value);
-	length = VARSIZE_ANY_EXHDR(packed);
-	digest_bytes(known, &length, sizeof(length));
-	digest_bytes(known, VARDATA_ANY(packed), length);
-	if (PointerGetDatum(packed) != value)
-		pfree(packed);
-}
-
-static void
-begin_digest(const KnownVectors *known)
-{
-	/* the algorithm of make_known_vectors(), which takes time to find */
-	if (EVP_DigestInit_ex(known->digest, NULL, NULL) != 1)
-		elog(ERROR, "could not compute a digest");
-}
-
-static void
-end_digest(const KnownVectors *known, unsigned char *digest)
-{
-	if (EVP_DigestFinal_ex(known->digest, digest, NULL) != 1)
-		elog(ERROR, "could not compute a digest");
+	if (error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+		syncmaster_long_vector_problems(&findings, context, statement);
+	syncmaster_raise_error(findings);
+	ReThrowError(error);
 }
 
 /*
- * Vectors of a row, in the current memory context; false if one is NULL.
+ * Compute the vectors that one statement will need, if it is worth it, in no
+ * more memory than what is left.  NULL if nothing was computed.
  */
-static bool
-get_vectors(const VectorReceiver *receiver, const TupleTableSlot *slot)
+static KnownVectors *
+compute_vectors(const MigrationContext *context,
+				const TableStatement *statement, Size memory_left)
 {
-	for (int i = 0; i < receiver->nvectors; i++)
-	{
-		if (slot->tts_isnull[receiver->nkeys + i])
-			return false;
-		receiver->vectors[i] = DatumGetTSVector(
-			slot->tts_values[receiver->nkeys + i]);
-	}
-	return true;
-}
-
-/*
- * Keep one row of the query.  False ends the query.
- */
-static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
-{
-	VectorReceiver *receiver = (VectorReceiver *) self;
-	KnownVectors *known = receiver->known;
-	unsigned char digest[DIGEST_BYTES];
-	MemoryContext save_context;
-	KnownVector *entry;
-	bool found;
-
-	slot_getallattrs(slot);
-	MemoryContextReset(receiver->row_context);
-	save_context = MemoryContextSwitchTo(receiver->row_context);
-	if (get_vectors(receiver, slot))
-	{
-		begin_digest(known);
-		for (int i = 0; i < receiver->nkeys; i++)
-			digest_value(known, slot->tts_values[i], slot->tts_isnull[i]);
-		end_digest(known, digest);
-		entry = hash_search(known->table, digest, HASH_ENTER, &found);
-		if (!found)
-		{
-			TSVector vector = syncmaster_join_vectors(receiver->vectors,
-													  receiver->nvectors);
-
-			MemoryContextSwitchTo(known->memory);
-			entry->vector = datumCopy(TSVectorGetDatum(vector), false, -1);
-		}
-	}
-	MemoryContextSwitchTo(save_context);
-
-	return MemoryContextMemAllocated(known->memory, true) < known->max_memory;
-}
-
-/*
- * Is a type one whose values are equal, for what computes a vector, if and
- * only if their bytes are?  And none that somebody made, with code of his own.
- */
-static bool
-is_known_type(Oid type)
-{
-	return type == VARCHAROID || type == TEXTOID || type == JSONOID ||
-		   type == JSONBOID;
-}
-
-static void
-start_receiver(DestReceiver *self, int operation, TupleDesc desc)
-{
-	VectorReceiver *receiver = (VectorReceiver *) self;
-
-	(void) operation;
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Oid type = TupleDescAttr(desc, i)->atttypid;
-
-		if (i < receiver->nkeys ? !is_known_type(type) : type != TSVECTOROID)
-			elog(ERROR, "unexpected type of column %d", i + 1);
-	}
-	receiver->nvectors = desc->natts - receiver->nkeys;
-	receiver->vectors = palloc(sizeof(TSVector) * receiver->nvectors);
-}
-
-static void
-stop_receiver(DestReceiver *self)
-{
-}
-
-/*
- * Collect in a list the columns that an expression of a parse tree names; true
- * if there are others.
- */
-static bool
-find_inputs(Node *node, void *context)
-{
-	List **inputs = context;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, ColumnRef))
-	{
-		Node *field = linitial(((ColumnRef *) node)->fields);
-
-		if (list_length(((ColumnRef *) node)->fields) != 1 ||
-			!IsA(field, String))
-			return true;
-		if (!list_member(*inputs, field))
-			*inputs = lappend(*inputs, field);
-		return false;
-	}
-	return raw_expression_tree_walker(node, find_inputs, context);
-}
-
-static bool
-inputs_are_known_types(Oid relid, List *inputs)
-{
-	ListCell *lc;
-
-	if (inputs == NIL)
-		return false;
-	foreach (lc, inputs)
-	{
-		AttrNumber attnum = get_attnum(relid, strVal(lfirst(lc)));
-
-		if (attnum <= 0 || !is_known_type(get_atttype(relid, attnum)))
-			return false;
-	}
-	return true;
-}
-
-/*
- * Is a table, which is locked for reading, worth it, and does a query of its
- * owner's see what ALTER TABLE will write?
- */
-static bool
-is_worth_a_query(Oid relid, Oid role)
-{
-	Relation rel = relation_open(relid, NoLock);
-	bool result = !rel->rd_rel->relrowsecurity &&
-				  rel->rd_rel->relowner == role &&
-				  RelationGetNumberOfBlocks(rel) >=
-					  (BlockNumber) min_parallel_table_scan_size;
-
-	relation_close(rel, NoLock);
-	return result && pg_class_aclcheck(relid, role, ACL_SELECT) == ACLCHECK_OK;
-}
-
-/*
- * Our own function, if the owner of a table may call it, a call by name can
- * mean no other, and nobody has used it for something else.
- */
-static Oid
-find_function(const MigrationContext *context, Oid role)
-{
-	Oid result = InvalidOid;
-	int count = 0;
-	CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP,
-											  CStringGetDatum(FUNCTION_NAME));
-
-	for (int i = 0; i < functions->n_members; i++)
-	{
-		HeapTuple tuple = &functions->members[i]->tuple;
-		Form_pg_proc function = (Form_pg_proc) GETSTRUCT(tuple);
-
-		if (function->pronamespace != context->namespace)
-			continue;
-		count++;
-		if (function->provariadic == ANYOID)
-			result = function->oid;
-	}
-	ReleaseSysCacheList(functions);
-
-	return count == 1 && OidIsValid(result) && may_execute(result, role) &&
-				   !syncmaster_has_dependents(result)
-			   ? result
-			   : InvalidOid;
-}
-
-/*
- * What a vector is known by: its table and the columns that it is computed
- * from.
- */
-static char *
-key_list(const TableStatement *statement, List *inputs)
-{
-	StringInfoData list;
-	ListCell *lc;
-
-	initStringInfo(&list);
-	appendStringInfo(&list, "%s::text", quote_literal_cstr(statement->table));
-	foreach (lc, inputs)
-		appendStringInfo(&list, ", %s", quote_identifier(strVal(lfirst(lc))));
-	return list.data;
-}
-
-typedef struct Computation
-{
-	const MigrationContext *context;
-	const TableStatement *statement;
-	const GeneratedColumn *column;
+	VectorColumn column;
 	KnownVectors *known;
-	bool done;
-} Computation;
+	Computation computation = {context, statement, &column, NULL};
+	ErrorData *error;
 
-static void
-compute(void *argument)
-{
-	Computation *computation = argument;
-	const TableStatement *statement = computation->statement;
-	KnownVectors *known = computation->known;
-	VectorReceiver receiver = {0};
-	StringInfoData query;
-	ListCell *lc;
-
-	/* asked with the lock that keeps the answers true */
-	syncmaster_lock_relation(statement->relid, AccessShareLock);
-	if (!syncmaster_may_rephrase(statement) ||
-		!inputs_are_known_types(statement->relid, known->inputs) ||
-		!is_worth_a_query(statement->relid, statement->role))
-		return;
-
-	receiver.pub.receiveSlot = receive_row;
-	receiver.pub.rStartup = start_receiver;
-	receiver.pub.rShutdown = stop_receiver;
-	receiver.pub.rDestroy = stop_receiver;
-	receiver.pub.mydest = DestNone;
-	receiver.known = known;
-	receiver.nkeys = 1 + list_length(known->inputs);
-	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext,
-												 "syncmaster vector",
-												 ALLOCSET_DEFAULT_SIZES);
-	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT %s", key_list(statement, known->inputs));
-	foreach (lc, syncmaster_split_chain(statement, computation->column))
-		appendStringInfo(&query, ", %s", (char *) lfirst(lc));
-	appendStringInfo(&query, " FROM ONLY %s",
-					 quote_qualified_identifier(computation->context->schema,
-												statement->table));
-	syncmaster_execute_into(query.data, statement->role, &receiver.pub);
-	MemoryContextDelete(receiver.row_context);
-	computation->done = hash_get_num_entries(known->table) > 0;
-}
-
-/*
- * Compute the vectors that a statement will need, if it is worth it, in no
- * more memory than what is left.  Others may read and write the table
- * meanwhile, and change it afterwards.  NULL if nothing was computed.
- */
-KnownVectors *
-syncmaster_compute_vectors(const MigrationContext *context,
-						   const TableStatement *statement, Size *memory_left)
-{
-	GeneratedColumn column;
-	Computation computation = {context, statement, &column, NULL, false};
-	List *inputs = NIL;
-
-	if (!CAN_EXECUTE_INTO || *memory_left < MIN_MEMORY ||
-		!syncmaster_find_generated_column(statement, &column) ||
-		strcmp(column.type, "tsvector") != 0 ||
-		find_inputs(column.raw_expr, &inputs) ||
-		!OidIsValid(find_function(context, statement->role)) ||
+	if (memory_left < MIN_MEMORY ||
+		!syncmaster_find_vector_column(statement, &column) ||
 		!syncmaster_may_migrate(context->caller, statement->role))
 		return NULL;
 
-	computation.known = make_known_vectors(statement->relid, column.name,
-										   inputs, *memory_left);
-	syncmaster_look(compute, &computation);
-	if (!computation.done)
-	{
-		forget_vectors(computation.known);
-		return NULL;
-	}
-	*memory_left -= Min(*memory_left,
-						MemoryContextMemAllocated(computation.known->memory,
-												  true));
-	return computation.known;
+	known = palloc0(sizeof(KnownVectors));
+	known->relid = statement->relid;
+	known->column = column.name;
+	known->max_memory = memory_left;
+	known->memory = AllocSetContextCreate(CurrentMemoryContext,
+										  "syncmaster known vectors",
+										  ALLOCSET_DEFAULT_SIZES);
+	computation.known = known;
+	error = syncmaster_look(compute, &computation);
+	if (error != NULL)
+		raise_error(context, statement, error);
+	if (known->table != NULL && hash_get_num_entries(known->table) > 0)
+		return known;
+	forget_vectors(known);
+	return NULL;
 }
 
 /*
- * How many are known?
+ * Compute what a step's statements, of TableStatement, will need.  Others may
+ * read and write the tables meanwhile, and change them afterwards.
  */
-long
-syncmaster_count_vectors(const KnownVectors *known)
+List *
+syncmaster_compute_vectors(const MigrationContext *context, List *statements,
+						   const char *activity)
 {
-	return hash_get_num_entries(known->table);
+	Size memory_left = (Size) syncmaster_maintenance_memory() * 1024;
+	List *result = NIL;
+	ListCell *lc;
+
+	if (!syncmaster_precompute_vectors || !CAN_EXECUTE_INTO)
+		return NIL;
+	foreach (lc, statements)
+	{
+		const TableStatement *statement = lfirst(lc);
+		TimestampTz started = GetCurrentTimestamp();
+		KnownVectors *known;
+
+		syncmaster_show_activity(activity, statement->sql);
+		known = compute_vectors(context, statement, memory_left);
+		if (known == NULL)
+			continue;
+		memory_left -= Min(memory_left,
+						   MemoryContextMemAllocated(known->memory, true));
+		result = lappend(result, known);
+		syncmaster_report_progress(
+			started, "%s: %ld search vectors of table %s computed", activity,
+			hash_get_num_entries(known->table), statement->table);
+	}
+	return result;
 }
 
 /*
- * Run a statement that calls our function.
+ * Find the vectors that are known for a statement's table, which is locked; NULL
+ * if there are none that hold.
  */
-static void
-execute_with(const KnownVectors *known, const char *sql, Oid role)
-{
-	const KnownVectors *save = vectors_in_use;
-
-	vectors_in_use = known;
-	PG_TRY();
-	{
-		syncmaster_execute_as(sql, role);
-	}
-	PG_FINALLY();
-	{
-		vectors_in_use = save;
-	}
-	PG_END_TRY();
-}
-
 static KnownVectors *
-find_vectors(List *known_vectors, Oid relid, const char *column)
+find_vectors(List *known_vectors, const TableStatement *statement,
+			 const VectorColumn *column)
 {
+	KnownVectors *result = NULL;
+	Relation rel;
 	ListCell *lc;
 
 	foreach (lc, known_vectors)
 	{
 		KnownVectors *known = lfirst(lc);
 
-		if (known->relid == relid && known->memory != NULL &&
-			strcmp(known->column, column) == 0)
-			return known;
+		if (known->relid == statement->relid && known->memory != NULL &&
+			strcmp(known->column, column->name) == 0)
+			result = known;
 	}
-	return NULL;
+	if (result == NULL)
+		return NULL;
+
+	rel = relation_open(statement->relid, NoLock);
+	if (rel->rd_rel->relfilenode != result->relfilenode ||
+		!equalTupleDescs(RelationGetDescr(rel), result->desc))
+	{
+		forget_vectors(result);
+		result = NULL;
+	}
+	relation_close(rel, NoLock);
+	return result;
 }
 
 /*
- * Run a statement with the vectors that are known of its table, which is
- * locked, and forget these.  False if there are none, and it has to be run as
- * it is.
+ * Look up the vector of a row.
  */
 static bool
-add_known_vectors(const MigrationContext *context,
-				  const TableStatement *statement,
-				  const GeneratedColumn *column, List *known_vectors)
+find_vector(const KnownVectors *known, TupleTableSlot *row, Datum *vector)
 {
-	KnownVectors *known = find_vectors(known_vectors, statement->relid,
-									   column->name);
-	Oid function = find_function(context, statement->role);
-	char *expr;
+	bool isnull;
+	Datum xmin = slot_getsysattr(row, MinTransactionIdAttributeNumber, &isnull);
+	RowVersion version = row_version(&row->tts_tid,
+									 DatumGetTransactionId(xmin));
+	const KnownVector *entry = hash_search(known->table, &version, HASH_FIND,
+										   NULL);
 
-	if (known == NULL || !OidIsValid(function) ||
-		!inputs_are_known_types(statement->relid, known->inputs))
+	if (entry == NULL)
 		return false;
-
-	expr = psprintf("coalesce(%s(%s), %.*s)",
-					quote_qualified_identifier(context->schema, FUNCTION_NAME),
-					key_list(statement, known->inputs), column->expr_length,
-					column->expr);
-	execute_with(known,
-				 psprintf("%.*s%s%s", (int) (column->expr - statement->sql),
-						  statement->sql, expr,
-						  column->expr + column->expr_length),
-				 statement->role);
-	forget_vectors(known);
-	CommandCounterIncrement();
-	syncmaster_unwrap_expression(statement->relid, column->name, function);
-
+	*vector = entry->vector;
 	return true;
 }
 
+typedef struct Addition
+{
+	const MigrationContext *context;
+	const TableStatement *statement;
+	const VectorColumn *column;
+	List *known_vectors;
+	KnownVectors *known; /* of the table; NULL if it has no row */
+} Addition;
+
 /*
- * Are all arguments of those types?  Looked up once for a call's place.
+ * Has a table no rows, not even dead ones?
  */
 static bool
-arguments_are_known_types(FunctionCallInfo fcinfo)
+is_empty(Oid relid)
 {
-	bool *answer = fcinfo->flinfo->fn_extra;
+	Relation rel = relation_open(relid, NoLock);
+	bool result = RelationGetNumberOfBlocks(rel) == 0;
 
-	if (answer == NULL)
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * Mark the last column of a table, which was just added, as generated.
+ */
+static void
+mark_generated(Relation rel, const char *column)
+{
+	Relation attributes = table_open(AttributeRelationId, RowExclusiveLock);
+	HeapTuple tuple = SearchSysCacheCopyAttName(RelationGetRelid(rel), column);
+	Form_pg_attribute attribute;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for column %s", column);
+	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (attribute->attnum != RelationGetNumberOfAttributes(rel))
+		elog(ERROR, "column %s was not added", column);
+	attribute->attgenerated = ATTRIBUTE_GENERATED_STORED;
+	CatalogTupleUpdate(attributes, &tuple->t_self, tuple);
+	table_close(attributes, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * Have the catalogues say that a column, which was just added, is generated.
+ */
+static void
+generate(const Addition *addition)
+{
+	Relation rel = relation_open(addition->statement->relid, NoLock);
+	RawColumnDefault *expr = palloc0(sizeof(RawColumnDefault));
+
+	mark_generated(rel, addition->column->name);
+	expr->attnum = RelationGetNumberOfAttributes(rel);
+	expr->raw_default = copyObject(addition->column->raw_expr);
+	expr->generated = ATTRIBUTE_GENERATED_STORED;
+	AddRelationNewConstraints(rel, list_make1(expr), NIL, false, true, false,
+							  NULL);
+	relation_close(rel, NoLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * Fill in a row as it will be written.
+ */
+static void
+fill_row(TupleTableSlot *row, TupleTableSlot *old_row)
+{
+	TupleDesc desc = row->tts_tupleDescriptor;
+
+	slot_getallattrs(old_row);
+	ExecClearTuple(row);
+	for (int i = 0; i < desc->natts; i++)
 	{
-		answer = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(bool));
-		*answer = true;
-		for (int i = 0; i < PG_NARGS(); i++)
-			*answer = *answer &&
-					  is_known_type(get_fn_expr_argtype(fcinfo->flinfo, i));
-		fcinfo->flinfo->fn_extra = answer;
+		row->tts_values[i] = old_row->tts_values[i];
+		row->tts_isnull[i] = old_row->tts_isnull[i] ||
+							 TupleDescAttr(desc, i)->attisdropped;
 	}
-	return *answer;
 }
 
 /*
- * syncmaster_known_vector(VARIADIC "any") returns the vector that was computed
- * from these columns of the table that a migration is writing; NULL if there
- * is none.
- *
- * It is a copy: whoever calls may be code of the table's owner that runs
- * meanwhile, and keeps it longer.
+ * Write the rows of a table into a new one of the same columns, the last of
+ * which is the search vector.
  */
-Datum
-syncmaster_known_vector(PG_FUNCTION_ARGS)
+static void
+copy_rows(Relation rel, Oid new_relid, const KnownVectors *known)
 {
-	const KnownVectors *known = vectors_in_use;
-	unsigned char digest[DIGEST_BYTES];
-	KnownVector *entry;
+	Relation new_rel = table_open(new_relid, NoLock);
+	int last = RelationGetNumberOfAttributes(rel);
+	EState *estate = CreateExecutorState();
+	ExprContext *econtext = GetPerTupleExprContext(estate);
+	ExprState *expr = ExecPrepareExpr((Expr *) build_column_default(rel, last),
+									  estate);
+	TupleTableSlot *row = MakeSingleTupleTableSlot(
+		RelationGetDescr(rel), table_slot_callbacks(new_rel));
+	BulkInsertState bulk_insert = GetBulkInsertState();
+	CommandId command = GetCurrentCommandId(true);
+	MemoryContext save_context = CurrentMemoryContext;
+	DirectScan scan;
 
-	if (known == NULL || !arguments_are_known_types(fcinfo))
-		PG_RETURN_NULL();
-	begin_digest(known);
-	for (int i = 0; i < PG_NARGS(); i++)
-		digest_value(known, PG_GETARG_DATUM(i), PG_ARGISNULL(i));
-	end_digest(known, digest);
-	entry = hash_search(known->table, digest, HASH_FIND, NULL);
-	if (entry == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(datumCopy(entry->vector, false, -1));
+	TransferPredicateLocksToHeapRelation(rel);
+	syncmaster_begin_scan(&scan, rel);
+	while (syncmaster_next_row(&scan))
+	{
+		ResetExprContext(econtext);
+		MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+		fill_row(row, scan.slot);
+		row->tts_isnull[last - 1] = false;
+		if (!find_vector(known, scan.slot, &row->tts_values[last - 1]))
+		{
+			econtext->ecxt_scantuple = scan.slot;
+			row->tts_values[last - 1] =
+				ExecEvalExpr(expr, econtext, &row->tts_isnull[last - 1]);
+		}
+		ExecStoreVirtualTuple(row);
+		table_tuple_insert(new_rel, row, command, TABLE_INSERT_SKIP_FSM,
+						   bulk_insert);
+		MemoryContextSwitchTo(save_context);
+	}
+	syncmaster_end_scan(&scan);
+
+	FreeBulkInsertState(bulk_insert);
+	table_finish_bulk_insert(new_rel, TABLE_INSERT_SKIP_FSM);
+	ExecDropSingleTupleTableSlot(row);
+	FreeExecutorState(estate);
+	table_close(new_rel, NoLock);
 }
 
 /*
- * Run a statement about a table that is locked in a shorter way than as it
- * stands, if there is one; false if there is none, and nothing has been done.
+ * Write a table and its indexes anew, with the vectors.
  */
-bool
-syncmaster_run_shorter(const MigrationContext *context,
+static void
+write_anew(Oid relid, const KnownVectors *known)
+{
+	Relation rel = table_open(relid, NoLock);
+	char persistence = rel->rd_rel->relpersistence;
+	Oid new_relid;
+
+	find_composite_type_dependencies(rel->rd_rel->reltype, rel, NULL);
+	new_relid = make_heap(rel);
+	copy_rows(rel, new_relid, known);
+	table_close(rel, NoLock);
+	swap_heap(relid, new_relid, persistence);
+}
+
+/*
+ * What follows the adding of an ordinary column, as the owner.
+ */
+static void
+complete(void *argument)
+{
+	const Addition *addition = argument;
+
+	generate(addition);
+	if (addition->known != NULL)
+		write_anew(addition->statement->relid, addition->known);
+}
+
+static void
+execute(const Addition *addition, const char *sql)
+{
+	syncmaster_execute_as(sql, addition->statement->role);
+	CommandCounterIncrement();
+}
+
+/*
+ * Run the statement in parts.
+ */
+static void
+run_in_parts(Addition *addition)
+{
+	const TableStatement *statement = addition->statement;
+	const VectorColumn *column = addition->column;
+
+	execute(addition, column->plain_sql);
+	syncmaster_call_as(statement->role, complete, addition);
+	if (column->not_null)
+		execute(addition,
+				psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL",
+						 quote_qualified_identifier(addition->context->schema,
+													statement->table),
+						 quote_identifier(column->name)));
+}
+
+static void
+run(void *argument)
+{
+	Addition *addition = argument;
+	const TableStatement *statement = addition->statement;
+
+	if (syncmaster_precompute_vectors && may_run_in_parts(statement))
+	{
+		addition->known = find_vectors(addition->known_vectors, statement,
+									   addition->column);
+		if (addition->known != NULL || is_empty(statement->relid))
+		{
+			run_in_parts(addition);
+			return;
+		}
+	}
+	syncmaster_execute_as(statement->sql, statement->role);
+}
+
+/*
+ * Run an ALTER TABLE whose locks are held, with the vectors that are known for
+ * it, which then are forgotten.
+ */
+void
+syncmaster_alter_table(const MigrationContext *context,
 					   const TableStatement *statement, List *known_vectors)
 {
-	GeneratedColumn column;
+	VectorColumn column;
+	Addition addition = {context, statement, &column, known_vectors, NULL};
+	ErrorData *error;
 
-	return syncmaster_find_generated_column(statement, &column) &&
-		   syncmaster_may_rephrase(statement) &&
-		   (syncmaster_add_to_empty_table(statement, &column) ||
-			add_known_vectors(context, statement, &column, known_vectors));
+	if (!syncmaster_find_vector_column(statement, &column))
+	{
+		syncmaster_execute_as(statement->sql, statement->role);
+		return;
+	}
+	error = syncmaster_try(run, &addition);
+	if (error != NULL)
+		raise_error(context, statement, error);
+	if (addition.known != NULL)
+		forget_vectors(addition.known);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * vectors.h
- *	  Search vectors that are computed before their table is locked.
+ *	  Search vectors, the generated columns that migrations add.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "nodes/parsenodes.h"
-#include "tsearch/ts_type.h"
 
 #include "schema/schema.h"
 
@@ -20,52 +19,38 @@ typedef struct TableStatement
 {
 	AlterTableStmt *stmt;
 	const char *sql;
-	int location; /* of that in the source */
+	int location; /* of sql in the source that stmt was parsed from */
 	const char *table;
 	Oid relid;
 	Oid role; /* as whom it runs */
 } TableStatement;
 
-/* generated_column.c: A generated column that a statement of a migration adds. */
+/* known_vector.c: Search vectors computed before the lock, and the statement that adds them. */
 
-/* As the statement defines it; pointers are into the statement's text. */
-typedef struct GeneratedColumn
-{
-	const char *name;
-	const char *type;	/* its last name */
-	Node *raw_expr;		/* that computes it */
-	const char *clause; /* GENERATED ALWAYS AS (...) STORED */
-	const char *after;	/* what follows that */
-	const char *expr;	/* what is in its parentheses */
-	int expr_length;
-} GeneratedColumn;
-
-extern bool syncmaster_find_generated_column(const TableStatement *statement,
-											 GeneratedColumn *column);
-extern bool syncmaster_may_rephrase(const TableStatement *statement);
-extern bool syncmaster_add_to_empty_table(const TableStatement *statement,
-										  const GeneratedColumn *column);
-extern bool syncmaster_has_dependents(Oid function);
-extern void syncmaster_unwrap_expression(Oid relid, const char *column,
-										 Oid function);
-
-/* known_vector.c: Search vectors that are computed before a migration locks their table. */
-
-typedef struct KnownVectors KnownVectors;
-
-extern KnownVectors *syncmaster_compute_vectors(const MigrationContext *context,
-												const TableStatement *statement,
-												Size *memory_left);
-extern long syncmaster_count_vectors(const KnownVectors *known);
-extern bool syncmaster_run_shorter(const MigrationContext *context,
+extern List *syncmaster_compute_vectors(const MigrationContext *context,
+										List *statements, const char *activity);
+extern void syncmaster_alter_table(const MigrationContext *context,
 								   const TableStatement *statement,
 								   List *known_vectors);
-extern void syncmaster_forget_vectors(List *known_vectors);
 
-/* vector_chain.c: Search vectors in a chain: a || b || c ... */
+/* long_vector.c: Rows with more text than a search vector can hold. */
 
-extern List *syncmaster_split_chain(const TableStatement *statement,
-									const GeneratedColumn *column);
-extern TSVector syncmaster_join_vectors(const TSVector *vectors, int count);
+extern void syncmaster_long_vector_problems(List **findings,
+											const MigrationContext *context,
+											const TableStatement *statement);
+
+/* vector_column.c: The search vector that a statement adds; for this folder. */
+
+typedef struct VectorColumn
+{
+	const char *name;
+	Node *raw_expr;		   /* what computes it */
+	const char *expr;	   /* the same as text */
+	bool not_null;		   /* to be */
+	const char *plain_sql; /* the statement without that and the expression */
+} VectorColumn;
+
+extern bool syncmaster_find_vector_column(const TableStatement *statement,
+										  VectorColumn *column);
 
 #endif /* SYNCMASTER_VECTORS_H */
