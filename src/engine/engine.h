@@ -64,6 +64,13 @@ typedef struct TableLock
 	const char *action; /* what for, in words; NULL: as the statement says */
 } TableLock;
 
+/* A statement and the role that runs it. */
+typedef struct RoleStatement
+{
+	const char *sql;
+	Oid role;
+} RoleStatement;
+
 /*
  * What a statement does, as far as it can be told without running it.  The
  * engine acts on it and the plan shows it.
@@ -86,6 +93,7 @@ typedef struct StatementEffect
 	bool rewrites;	   /* the table and its indexes are written anew */
 	bool builds_index; /* reads the table and blocks its writers */
 	List *dropped;	   /* OIDs of the indexes that go with a column */
+	List *afterwards;  /* of RoleStatement, run after it */
 
 	Oid role;		   /* as whom it runs; invalid if nobody here may */
 	bool needs_create; /* that role needs CREATE on the schema */
@@ -103,6 +111,7 @@ extern bool syncmaster_is_dropped(List *effects, Oid indexid);
 extern void syncmaster_effect_problems(List **problems,
 									   const MigrationContext *context,
 									   const StatementEffect *effect);
+extern void syncmaster_keep_columns(StatementEffect *effect);
 extern void syncmaster_row_problems(List **problems,
 									const MigrationContext *context,
 									const StatementEffect *effect);

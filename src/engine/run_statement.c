@@ -119,18 +119,27 @@ syncmaster_row_problems(List **problems, const MigrationContext *context,
 }
 
 /*
- * Run a statement whose locks are held.
+ * Run a statement whose locks are held, and what belongs to it.
  */
 static void
-execute_effect(const MigrationContext *context, const StatementEffect *effect,
+execute_effect(const MigrationContext *context, StatementEffect *effect,
 			   List *known_vectors)
 {
 	TableStatement statement;
+	ListCell *lc;
 
+	syncmaster_keep_columns(effect);
 	if (table_statement(effect, &statement))
 		syncmaster_alter_table(context, &statement, known_vectors);
 	else
 		syncmaster_execute_as(effect->sql, effect->role);
+	foreach (lc, effect->afterwards)
+	{
+		RoleStatement *afterwards = lfirst(lc);
+
+		CommandCounterIncrement();
+		syncmaster_execute_as(afterwards->sql, afterwards->role);
+	}
 }
 
 /*
@@ -160,7 +169,7 @@ require_effect(const MigrationContext *context, const StatementEffect *effect)
  * two rows with one name in the catalogue.
  */
 static void
-run_effect(const MigrationContext *context, const StatementEffect *effect,
+run_effect(const MigrationContext *context, StatementEffect *effect,
 		   List *known_vectors)
 {
 	MemoryContext caller_context = CurrentMemoryContext;

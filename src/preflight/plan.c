@@ -63,6 +63,7 @@ add_step(UpgradePlan *plan, const MigrationContext *context, const char *name,
 			/* a step that has been done is not undone by what is in its way */
 			if (effect->name_taken && again)
 				syncmaster_skip_effect(effect);
+			syncmaster_keep_columns(effect);
 			step->effects = lappend(step->effects, effect);
 			plan->effects = lappend(plan->effects, effect);
 		}
@@ -461,6 +462,7 @@ append_step(StringInfo sql, const MigrationContext *context,
 	foreach (lc, step->effects)
 	{
 		StatementEffect *effect = lfirst(lc);
+		ListCell *statement;
 
 		if (effect->name_taken)
 			appendStringInfo(sql, "-- %s %s: its name is taken\n",
@@ -471,6 +473,12 @@ append_step(StringInfo sql, const MigrationContext *context,
 							 quote_identifier(effect->object));
 		if (!effect->skipped)
 			append_statement(sql, effect->sql, effect->role, role);
+		foreach (statement, effect->afterwards)
+		{
+			RoleStatement *afterwards = lfirst(statement);
+
+			append_statement(sql, afterwards->sql, afterwards->role, role);
+		}
 	}
 	if (step->stamp != NULL)
 	{
