@@ -199,8 +199,7 @@ extern ErrorData *syncmaster_look(SubtransactionBody body, void *argument);
 
 /* vanished.c: Relations that another session may drop or rename at any time. */
 
-extern void syncmaster_raise_dropped(Oid relation, const char *name)
-	pg_attribute_noreturn();
+extern void syncmaster_raise_dropped(Oid relation, const char *name);
 extern Relation syncmaster_open_relation(Oid relation, LOCKMODE mode);
 extern Relation syncmaster_open_named(const char *name, Oid namespace,
 									  LOCKMODE mode);
