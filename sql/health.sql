@@ -169,7 +169,59 @@ SET timezone = 'Asia/Tokyo';
 SET syncmaster.health_retention = '1199h';
 SELECT * FROM health WHERE check_name = 'growth';
 RESET timezone;
+
+-- Runs that a purge keeps are not too old: active ones, those in a status that is
+-- not known, and the last ones of a transfer, of those created at one moment too.
+BEGIN;
+TRUNCATE run;
+INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+SELECT 1 + i % 2, 'FINISHED', 'MANUAL', '{}',
+    now() - (61 - i / 4) * interval '1 day'
+FROM generate_series(0, 11) i;
+UPDATE run SET status = 'STARTED' WHERE id IN (SELECT id FROM run ORDER BY id LIMIT 2);
+UPDATE run SET status = 'PAUSED' WHERE id IN (SELECT id FROM run ORDER BY id OFFSET 2 LIMIT 2);
+SET LOCAL syncmaster.health_retention = '1452h';
+SELECT detail FROM health WHERE check_name = 'growth' AND subject = 'run';
+SET LOCAL syncmaster.health_retention = '50d';
+SELECT hint FROM health WHERE check_name = 'growth' AND subject = 'run';
+SET LOCAL syncmaster.health_keep_last = 3;
+SELECT severity, hint FROM health WHERE check_name = 'growth' AND subject = 'run';
+SELECT now() - to_timestamp(metric('syncmaster_table_oldest_row_timestamp_seconds',
+    '{"table": "run"}')) < interval '1452 hours' AS oldest;
+SET LOCAL syncmaster.health_keep_last = 4;
+SELECT severity, hint FROM health WHERE check_name = 'growth' AND subject = 'run';
+SELECT metric('syncmaster_table_oldest_row_timestamp_seconds', '{"table": "run"}');
+INSERT INTO run (transfer_id, status, type, transfer_dump)
+VALUES (2, 'CREATED', 'MANUAL', '{}');
+SELECT severity, hint FROM health WHERE check_name = 'growth' AND subject = 'run';
+ROLLBACK;
 RESET syncmaster.health_retention;
+
+-- results of workers that were killed
+SELECT * FROM health WHERE check_name = 'growth' AND subject = 'celery_taskmeta';
+SET syncmaster.health_started = '1201h';
+SELECT detail FROM health WHERE check_name = 'growth' AND subject = 'celery_taskmeta';
+SET syncmaster.health_started = 0;
+SELECT detail FROM health WHERE check_name = 'growth' AND subject = 'celery_taskmeta';
+RESET syncmaster.health_started;
+
+-- numbers that run out: those of the column, or of the sequence
+BEGIN;
+SELECT setval('task_id_sequence', 1073741821);
+SELECT * FROM health WHERE check_name = 'sequences';
+SELECT setval('task_id_sequence', 1073741823);
+SELECT * FROM health WHERE check_name = 'sequences';
+SELECT setval('task_id_sequence', 1932735283);
+SELECT severity, subject, detail FROM health WHERE check_name = 'sequences';
+SELECT setval('task_id_sequence', 2147483648);
+SELECT severity, subject, detail FROM health WHERE check_name = 'sequences';
+SELECT setval('run_id_seq', 2147483648), setval('taskset_id_sequence', 1800000000),
+    setval('group_id_seq', 9223372036854775807);
+ALTER SEQUENCE queue_id_seq MAXVALUE 10;
+SELECT severity, subject, detail FROM health WHERE check_name = 'sequences';
+ROLLBACK;
+SELECT setval('task_id_sequence', 3), setval('taskset_id_sequence', 1),
+    setval('run_id_seq', 100), setval('group_id_seq', 100);
 SELECT round((extract(epoch FROM now()) - metric(
         'syncmaster_table_oldest_row_timestamp_seconds',
         '{"table": "celery_taskmeta"}')) / 86400) AS days,

@@ -39,6 +39,7 @@ extern int syncmaster_health_started; /* seconds, as the next ones; */
 extern int syncmaster_health_waiting; /* 0 stands for no limit */
 extern int syncmaster_health_queue_idle;
 extern int syncmaster_health_retention;
+extern int syncmaster_health_keep_last;
 extern bool syncmaster_create_indexes_enabled;
 extern bool syncmaster_precompute_vectors;
 extern bool syncmaster_allow_destroy;

@@ -27,6 +27,7 @@ int syncmaster_health_started;
 int syncmaster_health_waiting;
 int syncmaster_health_queue_idle;
 int syncmaster_health_retention;
+int syncmaster_health_keep_last;
 bool syncmaster_create_indexes_enabled;
 bool syncmaster_precompute_vectors;
 bool syncmaster_allow_destroy;
@@ -79,6 +80,11 @@ define_health_settings(void)
 		"Age after which runs and task results should have been deleted.",
 		"0 reports none.", &syncmaster_health_retention, 0, 0, INT_MAX,
 		PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"syncmaster.health_keep_last",
+		"Number of runs of each transfer that purges keep whatever their age.",
+		NULL, &syncmaster_health_keep_last, 0, 0, INT_MAX, PGC_USERSET, 0, NULL,
+		NULL, NULL);
 }
 
 void _PG_init(void);

@@ -621,7 +621,7 @@ like($err, qr/cannot execute syncmaster_purge_runs\(\) on a Citus worker/,
 SKIP:
 {
 	my $sharedir = run_simple('pg_config', '--sharedir');
-	skip 'pg_cron is not installed for this server', 3
+	skip 'pg_cron is not installed for this server', 4
 	  unless -e "$sharedir/extension/pg_cron.control";
 
 	my $doc = slurp_file("$FindBin::RealBin/../doc/retention.md");
@@ -638,7 +638,10 @@ SKIP:
 		"shared_preload_libraries = 'pg_cron'", "cron.database_name = 'clock'",
 		"cron.host = '" . $node->host . "'", '');
 	$node->restart;
-	query('clock', "CREATE EXTENSION pg_cron; $lines");
+	my ($setup) = $doc =~ /^```\n(CREATE EXTENSION pg_cron;\n.*?)```/ms;
+	ok($setup, 'it says how to let the owner of the tables have jobs');
+	$setup =~ s/etl_owner/app/g;
+	query('clock', "$setup SET ROLE app; $lines");
 	ok( $node->poll_query_until('clock', q{
 			SELECT count(*) = 2 FROM cron.job_run_details
 			WHERE status NOT IN ('starting', 'running')}),

@@ -122,7 +122,8 @@ $node->safe_psql('postgres', q{
 			'* * * * *', 1, '2020-01-01'
 		FROM connection c, generate_series(1, 3) i;
 	INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
-		VALUES (1, 'CREATED', 'MANUAL', '{}', '2020-01-01');
+		VALUES (1, 'CREATED', 'MANUAL', '{}', '2020-01-01'),
+			(1, 'FINISHED', 'MANUAL', '{}', '2020-01-01');
 	INSERT INTO celery_taskmeta (id, date_done)
 		VALUES (nextval('task_id_sequence'), '2020-01-01');
 	GRANT USAGE ON SCHEMA app TO PUBLIC;

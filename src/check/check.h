@@ -84,6 +84,7 @@ extern void syncmaster_check_serial(CheckContext *context,
 extern char *syncmaster_make_serial(const CheckContext *context,
 									const RelationInfo *relation,
 									const ColumnInfo *column, const char *name);
+extern bool syncmaster_next_value(Oid sequence, int64 *next);
 extern void syncmaster_check_sequence(CheckContext *context, const char *name,
 									  Oid table, const char *column,
 									  bool owned);

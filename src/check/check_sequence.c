@@ -84,8 +84,8 @@ highest_value(Oid relid, AttrNumber attnum, int64 *value)
  * The number that the sequence gives next, if it counts up by one; false if
  * there is none.
  */
-static bool
-next_value(Oid sequence, int64 *next)
+bool
+syncmaster_next_value(Oid sequence, int64 *next)
 {
 	Relation rel = syncmaster_open_relation(sequence, AccessShareLock);
 	DirectScan scan;
@@ -154,7 +154,7 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 	}
 	if (!highest_value(table, attnum, &highest))
 		return;
-	has_next = next_value(sequence, &next) && next <= maximum;
+	has_next = syncmaster_next_value(sequence, &next) && next <= maximum;
 	if (has_next && next > highest)
 		return;
 	finding =

@@ -53,6 +53,7 @@ syncmaster_health(PG_FUNCTION_ARGS)
 		syncmaster_check_schedules(&health);
 		syncmaster_check_stored_credentials(&health);
 		syncmaster_check_growth(&health);
+		syncmaster_check_sequences(&health);
 	}
 
 	syncmaster_put_findings(result, health.findings, HEALTH_NATTS, put_columns);

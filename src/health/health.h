@@ -40,6 +40,7 @@ extern char *syncmaster_list_ids(IdList *ids);
 extern void syncmaster_check_health_schema(Health *health);
 extern void syncmaster_check_runs(Health *health);
 extern void syncmaster_check_growth(Health *health);
+extern void syncmaster_check_sequences(Health *health);
 extern void syncmaster_check_schedules(Health *health);
 extern void syncmaster_check_stored_credentials(Health *health);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * health_run.c
- *	  Runs that do not come to an end, and tables that only grow.
+ *	  Runs that do not come to an end.
  *
  *-------------------------------------------------------------------------
  */
@@ -114,73 +114,5 @@ syncmaster_check_runs(Health *health)
 					 timestamptz_to_str(late.oldest[i]),
 					 syncmaster_list_ids(&late.ids[i])),
 			limits[i].hint);
-	}
-}
-
-/*
- * How large and how old is a table that grows?  Too old is what the DBA
- * declares to be so.
- */
-static void
-report_growth(Health *health, const GrowingTable *growing,
-			  const AppTable *table, Timestamp oldest)
-{
-	double rows = syncmaster_estimate_rows(table->rel);
-	double bytes;
-	const char *size =
-		syncmaster_table_bytes(table->rel, &bytes)
-			? psprintf(" in %s",
-					   TextDatumGetCString(DirectFunctionCall1(
-						   pg_size_pretty, Int64GetDatum((int64) bytes))))
-			: ""; /* an index is locked */
-	const char *count = rows < 0
-							? "rows"
-							: syncmaster_count((int64) rows, "row", "rows");
-	const char *about = psprintf("has %s%s%s, the oldest of %s",
-								 rows < 0 ? "" : "about ", count, size,
-								 timestamptz_to_str(oldest));
-	const char *limit = "syncmaster.health_retention";
-
-	if (syncmaster_health_retention == 0)
-		syncmaster_add_finding(
-			&health->findings, SEVERITY_INFO, "growth", growing->name, about,
-			psprintf("Procedure %s() deletes old rows. With %s set, those "
-					 "that are older become a warning.",
-					 growing->purge, limit));
-	else if (oldest < syncmaster_ago(health, syncmaster_health_retention))
-		syncmaster_add_finding(
-			&health->findings, SEVERITY_WARNING, "growth", growing->name,
-			psprintf("%s, which is longer ago than %s", about,
-					 syncmaster_limit_text(limit)),
-			psprintf("CALL %s(interval '%s') deletes them.", growing->purge,
-					 GetConfigOptionByName(limit, NULL, false)));
-}
-
-void
-syncmaster_check_growth(Health *health)
-{
-	for (int i = 0; i < NGROWING_TABLES; i++)
-	{
-		const GrowingTable *growing = &syncmaster_growing_tables[i];
-		AppTable table;
-		Timestamp oldest;
-
-		if (!syncmaster_may_look(health, "growth", growing->name,
-								 syncmaster_open_growing(
-									 i, &table, health->extension.namespace)))
-			continue;
-		switch (syncmaster_oldest_row(&table, NO_ENTRY_LIMIT, &oldest))
-		{
-			case OLDEST_ROW_FOUND:
-				report_growth(health, growing, &table, oldest);
-				break;
-			case OLDEST_ROW_LOCKED:
-				syncmaster_add_locked_index(health, "growth", growing->name);
-				break;
-			case OLDEST_ROW_NONE:
-			case OLDEST_ROW_UNKNOWN: /* the schema is not as it should be */
-				break;
-		}
-		syncmaster_close_app_table(&table);
 	}
 }

@@ -37,6 +37,7 @@
 #include "base/base.h"
 #include "rows/rows.h"
 #include "schema/schema.h"
+#include "settings.h"
 
 #define VIEW "syncmaster_metrics"
 #define METRICS_NATTS 3
@@ -191,8 +192,9 @@ put_growth(ReturnSetInfo *result, Oid namespace)
 		if (syncmaster_open_growing(i, &table, namespace) != APP_TABLE_OPEN)
 			continue;
 		relid = ObjectIdGetDatum(RelationGetRelid(table.rel));
-		if (syncmaster_oldest_row(&table, MAX_FIRST_ENTRIES, &oldest) ==
-			OLDEST_ROW_FOUND)
+		if (syncmaster_oldest_row(&table, syncmaster_health_keep_last,
+								  MAX_FIRST_ENTRIES, DT_NOEND,
+								  &oldest) == OLDEST_ROW_FOUND)
 			put_metric(result, "syncmaster_table_oldest_row_timestamp_seconds",
 					   unix_seconds(oldest), "table", name, NULL);
 		if (!RecoveryInProgress())

@@ -49,6 +49,7 @@ find_columns(AppTable *table, const char *name, const char *const *columns)
 {
 	Oid relid = RelationGetRelid(table->rel);
 
+	memset(table->columns, 0, sizeof(table->columns));
 	for (int i = 0; columns[i] != NULL; i++)
 	{
 		AttrNumber attnum = get_attnum(relid, columns[i]);

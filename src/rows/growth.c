@@ -12,6 +12,7 @@
 #include "access/relation.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
@@ -24,56 +25,233 @@ const GrowingTable syncmaster_growing_tables[NGROWING_TABLES] = {
 	{"celery_tasksetmeta", "date_done", "syncmaster_purge_task_results"},
 };
 
+/* Columns of a table as opened by syncmaster_open_growing(). */
+#define ID 0
+#define ROW_TIME 1
+#define STATUS 2 /* of runs only, as is the next one */
+#define TRANSFER_ID 3
+
 /*
- * Open one of them, with the columns id and time.
+ * Open one of them.
  */
 AppTableState
 syncmaster_open_growing(int i, AppTable *table, Oid namespace)
 {
 	const GrowingTable *growing = &syncmaster_growing_tables[i];
-	const char *const columns[] = {"id", growing->time_column, NULL};
+	bool is_run = i == 0;
+	const char *const columns[] = {"id", growing->time_column,
+								   is_run ? "status" : NULL, "transfer_id",
+								   NULL};
 
 	return syncmaster_open_app_table(table, namespace, growing->name, columns);
 }
 
+/* A run that is read, among others of its transfer. */
+typedef struct RunAge
+{
+	int64 id;
+	int64 transfer_id;
+	TimestampTz created_at;
+} RunAge;
+
 /*
- * When was the first row of an open one made?  No more than "max_entries" of an
- * index are visited.
+ * Read a run; false if it is not one that a purge may delete.
+ */
+static bool
+read_run(const AppTable *table, TupleTableSlot *slot, RunAge *run)
+{
+	bool nulls[4];
+	Datum values[4];
+
+	for (int i = 0; i < 4; i++)
+	{
+		values[i] = slot_getattr(slot, table->columns[i], &nulls[i]);
+		if (nulls[i])
+			return false;
+	}
+	run->id = DatumGetInt64(values[ID]);
+	run->created_at = DatumGetTimestampTz(values[ROW_TIME]);
+	run->transfer_id = DatumGetInt64(values[TRANSFER_ID]);
+	return syncmaster_is_final_status(values[STATUS]);
+}
+
+/*
+ * Has the transfer of a run at least so many newer ones?  True also where no
+ * index leads to them.
+ */
+static bool
+has_newer_runs(const AppTable *table, const RunAge *run, int keep_last,
+			   int64 *entries_left)
+{
+	Datum equal = Int64GetDatum(run->transfer_id);
+	OrderedScan scan;
+	int newer = 0;
+
+	if (!syncmaster_begin_ordered_scan(&scan, table->rel,
+									   table->columns[TRANSFER_ID], &equal,
+									   BackwardScanDirection, *entries_left))
+		return true;
+	while (newer < keep_last && syncmaster_next_ordered(&scan))
+	{
+		bool nulls[2];
+		Datum id = slot_getattr(scan.slot, table->columns[ID], &nulls[0]);
+		Datum time = slot_getattr(scan.slot, table->columns[ROW_TIME],
+								  &nulls[1]);
+
+		if (!nulls[0] && !nulls[1] &&
+			(DatumGetTimestampTz(time) > run->created_at ||
+			 (DatumGetTimestampTz(time) == run->created_at &&
+			  DatumGetInt64(id) > run->id)))
+			newer++;
+	}
+	*entries_left = scan.entries_left;
+	syncmaster_end_ordered_scan(&scan);
+
+	return newer >= keep_last;
+}
+
+/*
+ * Would a purge delete a run of this age, if it keeps the last ones of each
+ * transfer?  Of a transfer whose run stays, all later ones do: "kept" remembers
+ * it.
+ */
+static bool
+may_go(const AppTable *table, TupleTableSlot *slot, int keep_last, HTAB *kept,
+	   int64 *entries_left)
+{
+	RunAge run;
+
+	if (table->columns[STATUS] == InvalidAttrNumber)
+		return true;
+	if (!read_run(table, slot, &run))
+		return false;
+	if (keep_last == 0)
+		return true;
+	if (hash_search(kept, &run.transfer_id, HASH_FIND, NULL) != NULL)
+		return false;
+	if (has_newer_runs(table, &run, keep_last, entries_left))
+		return true;
+	(void) hash_search(kept, &run.transfer_id, HASH_ENTER, NULL);
+	return false;
+}
+
+static HTAB *
+create_kept(void)
+{
+	HASHCTL options = {0};
+
+	options.keysize = sizeof(int64);
+	options.entrysize = sizeof(int64);
+	options.hcxt = CurrentMemoryContext;
+	return hash_create("syncmaster kept transfers", 1024, &options,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * When was the first row of an open one made that a purge would delete, if it
+ * was made before some time?  No more than "max_entries" of indexes are visited.
  */
 OldestRow
-syncmaster_oldest_row(const AppTable *table, int64 max_entries,
-					  Timestamp *oldest)
+syncmaster_oldest_row(const AppTable *table, int keep_last, int64 max_entries,
+					  Timestamp before, Timestamp *oldest)
 {
 	OrderedScan scan;
 	OldestRow result = OLDEST_ROW_NONE;
+	HTAB *kept;
 	bool locked;
 
 	/* if no index on the time leads there, ids are given in its order, too */
-	if (!syncmaster_begin_ordered_scan(&scan, table->rel, table->columns[1],
-									   NULL, ForwardScanDirection, max_entries))
+	if (!syncmaster_begin_ordered_scan(&scan, table->rel,
+									   table->columns[ROW_TIME], NULL,
+									   ForwardScanDirection, max_entries))
 	{
 		locked = scan.locked;
-		if (!syncmaster_begin_ordered_scan(&scan, table->rel, table->columns[0],
-										   NULL, ForwardScanDirection,
-										   max_entries))
+		if (!syncmaster_begin_ordered_scan(&scan, table->rel,
+										   table->columns[ID], NULL,
+										   ForwardScanDirection, max_entries))
 			return locked || scan.locked ? OLDEST_ROW_LOCKED
 										 : OLDEST_ROW_UNKNOWN;
 	}
-	while (result == OLDEST_ROW_NONE && syncmaster_next_ordered(&scan))
+	kept = create_kept();
+	while (syncmaster_next_ordered(&scan))
 	{
 		bool isnull;
-		Datum time = slot_getattr(scan.slot, table->columns[1], &isnull);
+		Datum time = slot_getattr(scan.slot, table->columns[ROW_TIME], &isnull);
 
 		if (isnull || TIMESTAMP_NOT_FINITE(DatumGetTimestamp(time)))
 			continue;
+		if (DatumGetTimestamp(time) >= before)
+			break;
+		if (!may_go(table, scan.slot, keep_last, kept, &scan.entries_left))
+			continue;
 		*oldest = DatumGetTimestamp(time);
 		result = OLDEST_ROW_FOUND;
+		break;
 	}
-	if (result == OLDEST_ROW_NONE && scan.entries_left == 0)
+	if (scan.entries_left <= 0)
 		result = OLDEST_ROW_UNKNOWN;
 	syncmaster_end_ordered_scan(&scan);
+	hash_destroy(kept);
 
 	return result;
+}
+
+/*
+ * Rows without a time that are older than some time, because a row that came
+ * after them is: how many, with their ids.  Such rows come last in the index on
+ * the time; without that index, none are found.
+ */
+int64
+syncmaster_rows_without_time(const AppTable *table, Timestamp before,
+							 IdList *ids)
+{
+	IdList all;
+	OrderedScan scan;
+	bool isnull;
+	int64 bound = PG_INT64_MIN;
+
+	syncmaster_init_ids(&all);
+	if (!syncmaster_begin_ordered_scan(&scan, table->rel,
+									   table->columns[ROW_TIME], NULL,
+									   BackwardScanDirection, NO_ENTRY_LIMIT))
+		return 0;
+	while (syncmaster_next_ordered(&scan))
+	{
+		int64 id;
+
+		(void) slot_getattr(scan.slot, table->columns[ROW_TIME], &isnull);
+		if (!isnull)
+			break;
+		id = DatumGetInt32(
+			slot_getattr(scan.slot, table->columns[ID], &isnull));
+		syncmaster_add_id(&all, &id);
+	}
+	syncmaster_end_ordered_scan(&scan);
+
+	/* the last row that is as old as that */
+	if (all.count == 0 ||
+		!syncmaster_begin_ordered_scan(&scan, table->rel, table->columns[ID],
+									   NULL, BackwardScanDirection,
+									   NO_ENTRY_LIMIT))
+		return 0;
+	while (syncmaster_next_ordered(&scan))
+	{
+		Datum time = slot_getattr(scan.slot, table->columns[ROW_TIME], &isnull);
+
+		if (isnull || DatumGetTimestamp(time) >= before)
+			continue;
+		bound = DatumGetInt32(
+			slot_getattr(scan.slot, table->columns[ID], &isnull));
+		break;
+	}
+	syncmaster_end_ordered_scan(&scan);
+
+	for (int64 i = 0; i < all.count; i++)
+	{
+		if (all.ids[i] < bound)
+			syncmaster_add_id(ids, &all.ids[i]);
+	}
+	return ids->count;
 }
 
 /*

@@ -19,6 +19,8 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
+#include "base/base.h"
+
 /* app_table.c: A table of the application, opened by those who only look. */
 
 #define MAX_APP_COLUMNS 5
@@ -51,6 +53,7 @@ extern void syncmaster_close_app_table(AppTable *table);
 extern const char *const syncmaster_run_statuses[NRUN_STATUSES];
 
 extern int syncmaster_find_active_status(Datum status);
+extern bool syncmaster_is_final_status(Datum status);
 extern char *syncmaster_list_statuses(int first);
 
 /* active_run.c: Runs that a service is at work on, or will be. */
@@ -171,8 +174,11 @@ extern const GrowingTable syncmaster_growing_tables[NGROWING_TABLES];
 
 extern AppTableState syncmaster_open_growing(int i, AppTable *table,
 											 Oid namespace);
-extern OldestRow syncmaster_oldest_row(const AppTable *table, int64 max_entries,
+extern OldestRow syncmaster_oldest_row(const AppTable *table, int keep_last,
+									   int64 max_entries, Timestamp before,
 									   Timestamp *oldest);
+extern int64 syncmaster_rows_without_time(const AppTable *table,
+										  Timestamp before, IdList *ids);
 extern double syncmaster_estimate_rows(Relation rel);
 extern bool syncmaster_table_bytes(Relation table, double *bytes);
 

@@ -22,23 +22,43 @@ const char *const syncmaster_run_statuses[NRUN_STATUSES] = {
 	"CREATED", "STARTED", "SEND_STOP_SIGNAL", "FAILED", "STOPPED", "FINISHED"};
 
 /*
+ * The number of a status; -1 of one that is not known.
+ */
+static int
+find_status(Datum status)
+{
+	text *name = DatumGetTextPP(status);
+	size_t length = VARSIZE_ANY_EXHDR(name);
+
+	for (int i = 0; i < NRUN_STATUSES; i++)
+	{
+		const char *known = syncmaster_run_statuses[i];
+
+		if (strlen(known) == length &&
+			memcmp(known, VARDATA_ANY(name), length) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/*
  * The number of an active status; -1 of others.
  */
 int
 syncmaster_find_active_status(Datum status)
 {
-	text *name = DatumGetTextPP(status);
-	size_t length = VARSIZE_ANY_EXHDR(name);
+	int number = find_status(status);
 
-	for (int i = 0; i < NACTIVE_STATUSES; i++)
-	{
-		const char *active = syncmaster_run_statuses[i];
+	return number < NACTIVE_STATUSES ? number : -1;
+}
 
-		if (strlen(active) == length &&
-			memcmp(active, VARDATA_ANY(name), length) == 0)
-			return i;
-	}
-	return -1;
+/*
+ * Is a run of this status known to be over?
+ */
+bool
+syncmaster_is_final_status(Datum status)
+{
+	return find_status(status) >= NACTIVE_STATUSES;
 }
 
 /*
