@@ -87,6 +87,15 @@ foreach my $case (
 		qr/cannot drop column search_vector .* because other objects depend/
 	],
 	[
+		'CREATE VIEW v AS SELECT search_vector FROM transfer;
+		 CREATE VIEW w AS SELECT * FROM v; CREATE MATERIALIZED VIEW m AS SELECT * FROM w;
+		 CREATE FUNCTION f(x v) RETURNS int LANGUAGE sql AS $$SELECT 1$$;
+		 CREATE FUNCTION g(x m[]) RETURNS int LANGUAGE sql AS $$SELECT 1$$;
+		 CREATE TABLE h (y w)',
+		qr/(?=.*^error\|dependency\|column y of table public\.h depends on type public\.w, and with it on column "search_vector" of table "transfer"\|Drop it before)(?=.*^error\|dependency\|function public\.f\(public\.v\) depends on type public\.v, and)(?=.*^error\|dependency\|function public\.g\(public\.m\[\]\) depends on type public\.m\[\], and)(?=.*^error\|dependency\|rule _RETURN on materialized view public\.m depends on view public\.w, and)(?=.*^error\|dependency\|rule _RETURN on view public\.w depends on view public\.v, and)/ms,
+		qr/cannot drop column search_vector .* because other objects depend/
+	],
+	[
 		'CREATE POLICY p ON queue USING (search_vector IS NOT NULL)',
 		qr/^error\|dependency\|policy p on table public\.queue depends on column "search_vector"/m,
 		qr/cannot drop column search_vector/

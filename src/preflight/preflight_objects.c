@@ -222,6 +222,39 @@ static const char *const replication_queries[] = {
 	"GROUP BY d.classid, d.objid, d.objsubid, a.attname, c.relname " \
 	"ORDER BY 3"
 
+/*
+ * What depends on these in turn, and has to be dropped before them: on a view
+ * by its rule, its columns or its row type.
+ */
+#define INDIRECT_QUERY \
+	"WITH RECURSIVE dependent (classid, objid, objsubid, through) AS ( " \
+	"    SELECT d.classid, d.objid, d.objsubid, NULL::text FROM pg_depend d " \
+	"    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 " \
+	"    AND d.refobjsubid = $2 AND d.deptype = 'n' " \
+	"    UNION " \
+	"    SELECT d.classid, d.objid, d.objsubid, " \
+	"           pg_describe_object(o.classid, o.objid, 0) " \
+	"    FROM dependent p " \
+	"    LEFT JOIN pg_rewrite r ON p.classid = 'pg_rewrite'::regclass " \
+	"         AND r.oid = p.objid AND r.rulename = '_RETURN' " \
+	"    LEFT JOIN pg_class v ON v.oid = r.ev_class " \
+	"    LEFT JOIN pg_type t ON t.oid = v.reltype " \
+	"    CROSS JOIN LATERAL (VALUES " \
+	"        (CASE WHEN v.oid IS NULL THEN p.classid END, p.objid), " \
+	"        ('pg_class'::regclass, v.oid), ('pg_type'::regclass, t.oid), " \
+	"        ('pg_type'::regclass, t.typarray)) o (classid, objid) " \
+	"    JOIN pg_depend d ON d.refclassid = o.classid " \
+	"         AND d.refobjid = o.objid AND d.deptype = 'n' " \
+	"         AND (d.classid, d.objid) <> (p.classid, p.objid)) " \
+	"SELECT 'error', 'dependency', " \
+	"       format('%s depends on %s, and with it on column \"%s\" of table " \
+	"\"%s\"', pg_describe_object(d.classid, d.objid, d.objsubid), " \
+	"              d.through, a.attname, c.relname), " \
+	"       'Drop it before the upgrade, and create it again afterwards.' " \
+	"FROM dependent d JOIN pg_class c ON c.oid = $1 " \
+	"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = $2 " \
+	"WHERE d.through IS NOT NULL AND $3 IS NOT NULL ORDER BY 3"
+
 /* A column of a parent cannot be dropped from the child alone. */
 #define INHERITED_QUERY \
 	"SELECT 'error', 'dependency', " \
@@ -364,6 +397,7 @@ check_dropped_columns(Preflight *preflight, const StatementEffect *effect)
 		values[1] = Int32GetDatum(get_attnum(effect->relid, command->name));
 		values[2] = planned_indexes(preflight->plan);
 		run_query(preflight, DROPPED_WITH_QUERY, 3, types, values);
+		run_query(preflight, INDIRECT_QUERY, 3, types, values);
 		run_query(preflight, INHERITED_QUERY, 3, types, values);
 		run_query(preflight, ROW_TYPE_QUERY, 3, types, values);
 	}
