@@ -53,8 +53,13 @@ refused('an empty alembic_version of another role', 'mallory', 'partial',
 	qr/role "mallory" may not migrate the tables of role "$superuser"/);
 query('partial', 'DROP TABLE alembic_version');
 
-# In a schema of his own he gets tables of his own.
+# In a schema of his own he gets tables of his own, but cannot use a record of
+# another role's.
 query('guarded', 'CREATE SCHEMA AUTHORIZATION mallory');
+refused('a record of another role', 'mallory', 'guarded',
+	'CREATE EXTENSION syncmaster SCHEMA mallory',
+	qr/schema "syncmaster_history" belongs to role "app", who lacks the rights of the tables' owner "mallory"/);
+query('guarded', 'ALTER SCHEMA syncmaster_history RENAME TO history_of_app');
 my ($rc, $out, $err) = run_as('mallory', 'guarded',
 	'CREATE EXTENSION syncmaster SCHEMA mallory; DROP EXTENSION syncmaster');
 is($rc, 0, 'a schema of his own: installs');
@@ -64,6 +69,9 @@ is( query('guarded', q{
 		SELECT DISTINCT relowner::regrole FROM pg_class
 		WHERE relnamespace = 'mallory'::regnamespace}),
 	'mallory', 'a schema of his own: owns what was made');
+query('guarded', q{
+	DROP SCHEMA syncmaster_history CASCADE;
+	ALTER SCHEMA history_of_app RENAME TO syncmaster_history});
 
 # The engine is nobody's to call.
 query('guarded', 'CREATE EXTENSION syncmaster VERSION \'1.12\'');

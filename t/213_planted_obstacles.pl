@@ -31,8 +31,7 @@ my @obstacles = (
 			ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 		  CREATE POLICY plant ON alembic_version
 			USING (NOT evil.attack('policy'))},
-		qr/could not write revision 0012/,
-		'policy' ],
+		qr/query would be affected by row-level security policy for table "alembic_version"/ ],
 	[ 'a deferred trigger on the stamp',
 		q{CREATE CONSTRAINT TRIGGER plant AFTER UPDATE ON alembic_version
 			DEFERRABLE INITIALLY DEFERRED

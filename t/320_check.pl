@@ -148,6 +148,19 @@ my @damages = (
 				|| pg_catalog.to_tsvector('simple',
 					translate(coalesce(name, ''), './-_:\', '      '))
 			) STORED},
+		'error|column|group.search_vector|has another expression', 'fix'
+	],
+	[
+		q{CREATE FUNCTION public.to_tsvector(regconfig, text) RETURNS tsvector
+			IMMUTABLE LANGUAGE sql AS $$SELECT ''::tsvector$$;
+		ALTER FUNCTION public.to_tsvector(regconfig, text) OWNER TO app;
+		ALTER TABLE "group" DROP COLUMN search_vector,
+			ADD COLUMN search_vector tsvector NOT NULL GENERATED ALWAYS AS (
+				pg_catalog.to_tsvector('russian', coalesce(name, ''))
+				|| public.to_tsvector('simple', coalesce(name, ''))
+				|| pg_catalog.to_tsvector('simple',
+					translate(coalesce(name, ''), './-_:\', '      '))
+			) STORED},
 		'error|column|group.search_vector|has another expression', 'repair'
 	],
 	[

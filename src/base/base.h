@@ -20,33 +20,34 @@
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
-#include "tcop/dest.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
+
+/* act_as.c: Acting as another role, out of reach of what that role planted. */
+
+/* What comes back when it ends. */
+typedef struct ActingScope
+{
+	Oid user;
+	int security;
+	int settings;
+	bool creating_extension;
+	Oid extension;
+} ActingScope;
+
+extern void syncmaster_begin_acting(ActingScope *scope, Oid role);
+extern void syncmaster_end_acting(const ActingScope *scope);
+
+extern int syncmaster_enter_settings(void);
+extern int syncmaster_enter_safe_settings(void);
+extern void syncmaster_set_locally(const char *name, const char *value);
+extern void syncmaster_set_locally_int(const char *name, int value);
+extern void syncmaster_leave_settings(int level);
+extern int syncmaster_maintenance_memory(void);
 
 /* dependency.c: What depends on a column. */
 
 extern List *syncmaster_column_indexes(Oid relid, const char *column);
-
-/* execute.c: Running SQL as another role, out of reach of what that role planted. */
-
-extern Oid syncmaster_relation_owner(Oid relation);
-extern Oid syncmaster_schema_owner(Oid namespace);
-
-extern void syncmaster_refuse_triggers(Oid relid);
-extern void syncmaster_call_as(Oid role, void (*function)(void *),
-							   void *argument);
-extern void syncmaster_execute_as(const char *sql, Oid role);
-extern void syncmaster_execute_params(const char *sql, Oid role, int nargs,
-									  Oid *types, Datum *values);
-extern void syncmaster_execute_into(const char *sql, Oid role,
-									DestReceiver *receiver);
-extern int syncmaster_maintenance_memory(void);
-
-extern int syncmaster_enter_safe_settings(void);
-extern void syncmaster_leave_safe_settings(int save_nestlevel);
-extern int syncmaster_begin_query(void);
-extern void syncmaster_end_query(int save_nestlevel);
 
 /* extension.c: Entries in pg_extension, above all this extension's own. */
 
@@ -109,6 +110,11 @@ extern void syncmaster_raise_error(List *findings);
 extern void syncmaster_put_findings(ReturnSetInfo *result, List *findings,
 									int natts, FindingColumns columns);
 
+/* owner.c: Whose is it? */
+
+extern Oid syncmaster_relation_owner(Oid relation);
+extern Oid syncmaster_schema_owner(Oid namespace);
+
 /* lock.c: Locking a table with a bounded wait. */
 
 extern char *syncmaster_describe_blockers(Oid relation, LOCKMODE mode);
@@ -138,25 +144,11 @@ extern bool syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
 extern bool syncmaster_next_ordered(OrderedScan *scan);
 extern void syncmaster_end_ordered_scan(OrderedScan *scan);
 
-/* parameter_query.c: A statement with parameters, run by SPI. */
-
-extern int64 syncmaster_run_query(const char *sql, int nargs, Oid *types,
-								  Datum *values);
-extern int64 syncmaster_query_int8(const char *sql, int nargs, Oid *types,
-								   Datum *values, bool *isnull);
-
 /* progress.c: How far a migration is. */
 
 extern void syncmaster_show_activity(const char *activity, const char *sql);
 extern void syncmaster_report_progress(TimestampTz started, const char *format,
 									   ...) pg_attribute_printf(2, 3);
-
-/* query.c: A query's rows as text. */
-
-/* a list of arrays of C strings, NULL for null */
-extern List *syncmaster_query(const char *sql, int nargs, Oid *types,
-							  Datum *values);
-extern List *syncmaster_query_oid(const char *sql, Oid argument);
 
 /* replication.c: Whether a standby has confirmed what was committed. */
 
@@ -190,12 +182,98 @@ extern void syncmaster_begin_scan(DirectScan *scan, Relation rel);
 extern bool syncmaster_next_row(DirectScan *scan);
 extern void syncmaster_end_scan(DirectScan *scan);
 
+/* sql.c: The one door to SQL. */
+
+typedef struct SqlStatement SqlStatement;
+
+/* What is called for each row; false from it means that it needs no more. */
+typedef bool (*RowReceiver)(void *state, TupleTableSlot *slot);
+
+extern int64 syncmaster_run(const char *sql, int nargs, Oid *types,
+							const Datum *values);
+extern int64 syncmaster_each_row(const char *sql, int nargs, Oid *types,
+								 const Datum *values, RowReceiver receive,
+								 void *state);
+extern int64 syncmaster_query_int8(const char *sql, int nargs, Oid *types,
+								   const Datum *values, bool *isnull);
+extern SqlStatement *syncmaster_prepare(const char *sql, int nargs, Oid *types);
+extern int64 syncmaster_run_prepared(const SqlStatement *statement,
+									 const Datum *values);
+
+extern void syncmaster_execute_as(const char *sql, Oid role);
+extern void syncmaster_execute_params(const char *sql, Oid role, int nargs,
+									  Oid *types, const Datum *values);
+
+/* of the catalogues: a list of arrays of C strings, NULL for null */
+extern List *syncmaster_query(const char *sql, int nargs, Oid *types,
+							  const Datum *values);
+extern List *syncmaster_query_oid(const char *sql, Oid argument);
+extern List *syncmaster_query_text(const char *sql, const char *argument);
+
+extern void syncmaster_begin_procedure(void);
+extern void syncmaster_commit(void);
+extern void syncmaster_end_procedure(void);
+
 /* subtransaction.c: Trying what may fail, and looking without holding on. */
 
 typedef void (*SubtransactionBody)(void *argument);
 
 extern ErrorData *syncmaster_try(SubtransactionBody body, void *argument);
 extern ErrorData *syncmaster_look(SubtransactionBody body, void *argument);
+
+/* trust_code.c: The rule of trust for functions, types and expressions. */
+
+/* Events of the rows of a relation. */
+#define EVENT_OF_COMMAND(command) (1 << (int) (command))
+#define EVENT_INSERT EVENT_OF_COMMAND(CMD_INSERT)
+#define EVENT_UPDATE EVENT_OF_COMMAND(CMD_UPDATE)
+#define EVENT_DELETE EVENT_OF_COMMAND(CMD_DELETE)
+#define EVENT_ANY (EVENT_INSERT | EVENT_UPDATE | EVENT_DELETE)
+
+/* One question under way: what of it may a role not trust? */
+typedef struct TrustQuestion TrustQuestion;
+
+struct TrustQuestion
+{
+	Oid role;
+	List *findings;
+	List *relations; /* OIDs of those that have been looked at... */
+	List *events;	 /* ...and for which events */
+	List *types;	 /* the same of types */
+
+	/* the object that is being looked at, and what would drop it */
+	Oid relid;		   /* InvalidOid for the statement itself */
+	const char *table; /* its name */
+	const char *qualified_table;
+	int asked; /* events of its rows */
+	const char *object_type;
+	const char *object_name;
+	const char *fix;
+
+	/* asks about the relations of a query within an expression */
+	void (*ask_relation)(TrustQuestion *question, Oid relid, int events,
+						 bool children);
+};
+
+extern bool syncmaster_has_rights(Oid owner, Oid role);
+extern void syncmaster_distrust(TrustQuestion *question, const char *detail,
+								const char *way_out);
+extern void syncmaster_ask_support(TrustQuestion *question, Oid function);
+extern void syncmaster_ask_trigger(TrustQuestion *question, Oid function,
+								   int nargs);
+extern void syncmaster_ask_type(TrustQuestion *question, Oid type);
+extern void syncmaster_ask_expression(TrustQuestion *question, Node *node);
+extern void syncmaster_ask_text(TrustQuestion *question, Datum node_tree);
+
+/* trust.c: The rule of trust: what may run with a role's rights. */
+
+extern void syncmaster_begin_question(TrustQuestion *question, Oid role);
+extern List *syncmaster_distrusted(Oid relid, Oid role, int events);
+extern void syncmaster_require_trust(Oid relid, Oid role, int events);
+
+/* trust_statement.c: The relations of a statement, for the rule of trust. */
+
+extern void syncmaster_require_trusted_query(Query *query, Oid role);
 
 /* vanished.c: Relations that another session may drop or rename at any time. */
 

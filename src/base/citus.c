@@ -11,7 +11,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
@@ -58,22 +57,10 @@ syncmaster_is_citus_worker(void)
 bool
 syncmaster_is_distributed(Oid relid)
 {
-	Oid argument_types[] = {OIDOID};
-	Datum arguments[] = {ObjectIdGetDatum(relid)};
-	int save_nestlevel;
-	bool found;
-
-	if (!OidIsValid(
-			get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)))
-		return false;
-	save_nestlevel = syncmaster_begin_query();
-	if (SPI_execute_with_args("SELECT 1 FROM pg_catalog.pg_dist_partition "
-							  "WHERE logicalrelid::pg_catalog.oid "
-							  "OPERATOR(pg_catalog.=) $1",
-							  1, argument_types, arguments, NULL, true,
-							  1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_dist_partition");
-	found = SPI_processed > 0;
-	syncmaster_end_query(save_nestlevel);
-	return found;
+	return OidIsValid(
+			   get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)) &&
+		   syncmaster_query_oid("SELECT FROM pg_catalog.pg_dist_partition "
+								"WHERE logicalrelid::pg_catalog.oid "
+								"OPERATOR(pg_catalog.=) $1",
+								relid) != NIL;
 }

@@ -25,12 +25,15 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 /* 19 renames what CLUSTER is in. */
@@ -56,24 +59,85 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
-/* 14 lets SPI hand rows over one by one, by a plan with several processes. */
-#if PG_VERSION_NUM >= 140000
-#define CAN_EXECUTE_INTO true
-#else
-#define CAN_EXECUTE_INTO false
-#endif
-
-static inline int
-execute_into(const char *sql, DestReceiver *receiver)
+/* 15 renames the analysis with parameters of known types. */
+static inline List *
+analyze_and_rewrite(RawStmt *raw, const char *sql, Oid *types, int ntypes)
 {
-#if PG_VERSION_NUM >= 140000
-	SPIExecuteOptions options = {.dest = receiver};
-
-	return SPI_execute_extended(sql, &options);
+#if PG_VERSION_NUM >= 150000
+	return pg_analyze_and_rewrite_fixedparams(raw, sql, types, ntypes, NULL);
 #else
-	elog(ERROR, "SPI cannot hand over rows");
+	return pg_analyze_and_rewrite(raw, sql, types, ntypes, NULL);
 #endif
 }
+
+/* 19 tells the planner for which EXPLAIN it works. */
+static inline PlannedStmt *
+plan_query(Query *query, const char *sql)
+{
+#if PG_VERSION_NUM >= 190000
+	return pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL, NULL);
+#else
+	return pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL);
+#endif
+}
+
+/* 18 runs every plan once only, and need not be told. */
+static inline void
+run_executor(QueryDesc *query)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(query, ForwardScanDirection, 0);
+#else
+	ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
+
+/* 14 asks whether the statement may be changed. */
+static inline void
+process_utility(PlannedStmt *plan, const char *sql, ParamListInfo params,
+				DestReceiver *dest)
+{
+#if PG_VERSION_NUM >= 140000
+	ProcessUtility(plan, sql, true, PROCESS_UTILITY_QUERY, params, NULL, dest,
+				   NULL);
+#else
+	ProcessUtility(plan, sql, PROCESS_UTILITY_QUERY, params, NULL, dest, NULL);
+#endif
+}
+
+/* 14 has statistics on expressions. */
+#if PG_VERSION_NUM >= 140000
+#define HAVE_EXPRESSION_STATISTICS
+#endif
+
+/* 14 has multiranges; InvalidOid for another type. */
+static inline Oid
+range_of_multirange(Oid type)
+{
+#if PG_VERSION_NUM >= 140000
+	return get_typtype(type) == TYPTYPE_MULTIRANGE ? get_multirange_range(type)
+												   : InvalidOid;
+#else
+	return InvalidOid;
+#endif
+}
+
+/* 17 has expressions that make SQL values of JSON. */
+static inline bool
+is_json_expression(const Node *node)
+{
+#if PG_VERSION_NUM >= 170000
+	return IsA(node, JsonExpr);
+#else
+	return false;
+#endif
+}
+
+/* 14 names functions as SQL does. */
+#if PG_VERSION_NUM < 140000
+#define F_TSVECTOR_UPDATE_TRIGGER F_TSVECTOR_UPDATE_TRIGGER_BYID
+#define F_TSVECTOR_UPDATE_TRIGGER_COLUMN F_TSVECTOR_UPDATE_TRIGGER_BYCOLUMN
+#endif
 
 /* 14 renames the predefined roles. */
 #if PG_VERSION_NUM < 140000

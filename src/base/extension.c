@@ -16,8 +16,6 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_extension.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -84,27 +82,10 @@ syncmaster_get_extension(ExtensionEntry *entry)
 char *
 syncmaster_default_version(const char *extension)
 {
-	MemoryContext caller_context = CurrentMemoryContext;
-	Oid types[1] = {TEXTOID};
-	Datum values[1];
-	char *version = NULL;
-	int save_nestlevel;
+	List *rows = syncmaster_query_text("SELECT default_version "
+									   "FROM pg_available_extensions "
+									   "WHERE name = $1",
+									   extension);
 
-	values[0] = CStringGetTextDatum(extension);
-	save_nestlevel = syncmaster_begin_query();
-	if (SPI_execute_with_args("SELECT default_version "
-							  "FROM pg_available_extensions WHERE name = $1",
-							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_available_extensions");
-	if (SPI_processed == 1)
-	{
-		char *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-								   1);
-
-		if (value != NULL)
-			version = MemoryContextStrdup(caller_context, value);
-	}
-	syncmaster_end_query(save_nestlevel);
-
-	return version;
+	return rows == NIL ? NULL : ((char **) linitial(rows))[0];
 }

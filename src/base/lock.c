@@ -8,12 +8,10 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -59,13 +57,11 @@
 char *
 syncmaster_describe_blockers(Oid relation, LOCKMODE mode)
 {
-	MemoryContext caller_context = CurrentMemoryContext;
 	Datum modes[MaxLockMode];
 	int nmodes = 0;
 	Oid types[2] = {OIDOID, TEXTARRAYOID};
 	Datum values[2];
-	int save_nestlevel;
-	char *result = NULL;
+	List *rows;
 
 	for (LOCKMODE m = AccessShareLock; m <= MaxLockMode; m++)
 	{
@@ -77,20 +73,8 @@ syncmaster_describe_blockers(Oid relation, LOCKMODE mode)
 	values[1] = PointerGetDatum(
 		construct_array(modes, nmodes, TEXTOID, -1, false, TYPALIGN_INT));
 
-	save_nestlevel = syncmaster_begin_query();
-	if (SPI_execute_with_args(BLOCKERS_QUERY, 2, types, values, NULL, true,
-							  1) == SPI_OK_SELECT &&
-		SPI_processed == 1)
-	{
-		char *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-								   1);
-
-		if (value != NULL)
-			result = MemoryContextStrdup(caller_context, value);
-	}
-	syncmaster_end_query(save_nestlevel);
-
-	return result;
+	rows = syncmaster_query(BLOCKERS_QUERY, 2, types, values);
+	return rows == NIL ? NULL : ((char **) linitial(rows))[0];
 }
 
 static void
@@ -121,14 +105,11 @@ static void
 wait_for_lock(void *argument)
 {
 	const LockWait *wait = argument;
-	int save_nestlevel = NewGUCNestLevel();
+	int level = syncmaster_enter_settings();
 
-	(void) set_config_option("lock_timeout",
-							 psprintf("%d", syncmaster_lock_timeout),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-							 0, false);
+	syncmaster_set_locally_int("lock_timeout", syncmaster_lock_timeout);
 	LockRelationOid(wait->relation, wait->mode);
-	AtEOXact_GUC(false, save_nestlevel);
+	syncmaster_leave_settings(level);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/extension.h"
 #include "utils/resowner.h"
 
 #include "base/base.h"
@@ -17,6 +18,8 @@ run(SubtransactionBody body, void *argument, bool keep)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
 	ResourceOwner caller_owner = CurrentResourceOwner;
+	bool save_creating = creating_extension;
+	Oid save_extension = CurrentExtensionObject;
 	ErrorData *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
@@ -35,6 +38,10 @@ run(SubtransactionBody body, void *argument, bool keep)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+
+		/* these two are no transaction's, but an ActingScope's */
+		creating_extension = save_creating;
+		CurrentExtensionObject = save_extension;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller_context);

@@ -98,6 +98,7 @@ extern void syncmaster_check_names(CheckContext *context);
 extern void syncmaster_check_schema_usage(CheckContext *context);
 extern void syncmaster_check_extras(CheckContext *context,
 									const RelationInfo *relation, Oid relid);
+extern void syncmaster_add_distrust(CheckContext *context, List *findings);
 extern void syncmaster_check_other_relations(CheckContext *context);
 extern void syncmaster_check_versions(CheckContext *context);
 extern void syncmaster_check_apparent_revision(CheckContext *context);

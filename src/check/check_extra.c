@@ -346,6 +346,46 @@ check_replica_identity(CheckContext *context, const char *name, Oid relid)
 							syncmaster_qualify(context, name));
 }
 
+static bool
+is_fixed(const CheckContext *context, const char *fix)
+{
+	ListCell *lc;
+
+	foreach (lc, context->findings)
+	{
+		const Finding *finding = lfirst(lc);
+
+		if (finding->fix != NULL && strcmp(finding->fix, fix) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What the owner of a table cannot trust, so that commands refuse to work on
+ * the table.
+ */
+void
+syncmaster_add_distrust(CheckContext *context, List *findings)
+{
+	ListCell *lc;
+
+	foreach (lc, findings)
+	{
+		const Finding *finding = lfirst(lc);
+		Finding *difference = syncmaster_add_difference(
+			context, SEVERITY_WARNING, finding->kind,
+			finding->actual != NULL ? finding->actual : finding->subject,
+			finding->actual != NULL ? "may run another role's code"
+									: finding->message);
+
+		difference->actual = finding->detail;
+		difference->left = finding->left;
+		if (finding->fix != NULL && !is_fixed(context, finding->fix))
+			difference->fix = finding->fix;
+	}
+}
+
 /*
  * All that may hang on a table.
  */

@@ -176,13 +176,18 @@ static void
 check_history(CheckContext *context)
 {
 	Oid relid = syncmaster_find_history();
+	List *findings = NIL;
 	Finding *finding;
 
 	if (!OidIsValid(relid))
 		return; /* the next migration makes it */
 	syncmaster_lock_relation(relid, AccessShareLock);
 	if (syncmaster_is_history(relid))
+	{
+		syncmaster_history_errors(&findings, relid, context->owner);
+		syncmaster_add_distrust(context, findings);
 		return;
+	}
 	finding = syncmaster_add_difference(context, SEVERITY_WARNING, "table",
 										HISTORY_NAME,
 										"is not the record of migrations, so "
@@ -190,6 +195,28 @@ check_history(CheckContext *context)
 	finding->fix = psprintf("ALTER TABLE %s RENAME TO %s", HISTORY_NAME,
 							HISTORY_TABLE "_other");
 	finding->left = LEFT_NAME;
+}
+
+/*
+ * The table of services is made by the next grant, and dropped by
+ * syncmaster_set_owner() if it is not to be believed.
+ */
+static void
+check_services(CheckContext *context)
+{
+	Oid relid = syncmaster_find_service_table();
+	MigrationContext migration;
+	const char *distrust;
+
+	if (!OidIsValid(relid))
+		return;
+	syncmaster_fill_context(&migration, GetUserId());
+	distrust = syncmaster_service_distrust(&migration, relid);
+	if (distrust != NULL)
+		syncmaster_add_difference(context, SEVERITY_WARNING, "table",
+								  SERVICE_NAME,
+								  "is not trusted, and grants nothing")
+			->actual = distrust;
 }
 
 void
@@ -205,4 +232,5 @@ syncmaster_check_extension_members(CheckContext *context)
 	check_member_rights(context);
 	report_namesakes(context);
 	check_history(context);
+	check_services(context);
 }

@@ -72,7 +72,7 @@ analyze_expression(Relation rel, Form_pg_attribute att, const char *text,
 	result = cookDefault(pstate, target->val, att->atttypid, att->atttypmod,
 						 NameStr(att->attname), generated);
 	free_parsestate(pstate);
-	syncmaster_leave_safe_settings(save_nestlevel);
+	syncmaster_leave_settings(save_nestlevel);
 
 	return result;
 }

@@ -43,7 +43,7 @@ syncmaster_expression_text(Relation rel, Node *expression)
 											   RelationGetRelid(rel)),
 						   false, false);
 
-	syncmaster_leave_safe_settings(save_nestlevel);
+	syncmaster_leave_settings(save_nestlevel);
 	return text;
 }
 

@@ -18,7 +18,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
@@ -225,16 +224,15 @@ check_relations(CheckContext *context)
 static void
 compare(CheckContext *context, void (*check_versions)(CheckContext *context))
 {
-	int save_nestlevel = NewGUCNestLevel();
+	int level = syncmaster_enter_settings();
 
 	/* definitions are compared as texts */
-	(void) set_config_option("quote_all_identifiers", "off", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	syncmaster_set_locally("quote_all_identifiers", "off");
 	lock_tables(context);
 	check_versions(context);
 	if (context->revision != REVISION_BASE)
 		check_relations(context);
-	AtEOXact_GUC(false, save_nestlevel);
+	syncmaster_leave_settings(level);
 }
 
 static void

@@ -106,7 +106,6 @@ row_to_replace(const MigrationContext *context, bool purge)
 	else if (revision.state != REVISION_KNOWN &&
 			 revision.state != REVISION_NO_ROW)
 	{
-		syncmaster_refuse_triggers(revision.version_table);
 		syncmaster_execute_as(
 			psprintf("DELETE FROM ONLY %s",
 					 quote_qualified_identifier(context->schema,

@@ -24,11 +24,11 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/base.h"
 #include "base/compat.h"
 #include "credential/credential.h"
 #include "rows/rows.h"
@@ -253,7 +253,7 @@ typedef struct SqlUpdater
 {
 	RowRewriter rewriter;
 	void *state;
-	SPIPlanPtr plan;
+	SqlStatement *update;
 } SqlUpdater;
 
 static void
@@ -263,14 +263,13 @@ update_row_by_sql(void *argument, const int64 *id, struct varlena *value)
 	text *replacement = updater->rewriter(updater->state, id, value);
 	Datum arguments[2];
 
-	if (replacement == NULL)
+	/* without an id, no statement can name the row */
+	if (replacement == NULL || id == NULL)
 		return;
-	arguments[0] = id == NULL ? (Datum) 0 : Int64GetDatum(*id);
+	arguments[0] = Int64GetDatum(*id);
 	arguments[1] = PointerGetDatum(replacement);
 	/* What a rule makes of it shows when the result is compared. */
-	if (SPI_execute_plan(updater->plan, arguments, id == NULL ? "n " : NULL,
-						 false, 0) < 0)
-		elog(ERROR, "could not update a row of auth_data");
+	(void) syncmaster_run_prepared(updater->update, arguments);
 }
 
 static void
@@ -283,12 +282,8 @@ update_by_sql(OwnedTable *table, RowRewriter rewriter, void *state)
 							 table->quoted_name, table->value_name,
 							 table->id_name);
 
-	SPI_connect();
-	updater.plan = SPI_prepare(command, 2, types);
-	if (updater.plan == NULL)
-		elog(ERROR, "could not prepare the update of auth_data");
+	updater.update = syncmaster_prepare(command, 2, types);
 	syncmaster_scan_table(table, update_row_by_sql, &updater);
-	SPI_finish();
 }
 
 /*
@@ -323,6 +318,8 @@ syncmaster_update_credentials(OwnedTable *table, RowRewriter rewriter,
 							  void *state, bool *alone)
 {
 	*alone = false;
+	syncmaster_require_trust(RelationGetRelid(table->relation), GetUserId(),
+							 EVENT_UPDATE);
 	if (table->distributed || has_transition_table(table->relation))
 		update_by_sql(table, rewriter, state);
 	else

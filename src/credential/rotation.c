@@ -298,10 +298,7 @@ syncmaster_rotate_credentials(PG_FUNCTION_ARGS)
 	syncmaster_open_auth_data(&table, write ? ExclusiveLock : AccessShareLock);
 	rotation->estimated_rows = table.relation->rd_rel->reltuples;
 	if (write)
-	{
-		syncmaster_refuse_triggers(RelationGetRelid(table.relation));
 		write_tokens(rotation, &table);
-	}
 	else
 		syncmaster_scan_table(&table, count_token, rotation);
 	syncmaster_close_owned_table(&table);

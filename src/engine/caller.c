@@ -13,7 +13,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_authid.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -74,19 +73,14 @@ syncmaster_update_extension(const char *version)
 						 quote_literal_cstr(version));
 	Oid save_updating_for = updating_for;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
 	updating_for = GetUserId();
 	PG_TRY();
 	{
-		if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-			elog(ERROR, "ALTER EXTENSION failed");
+		(void) syncmaster_run(sql, 0, NULL, NULL);
 	}
 	PG_FINALLY();
 	{
 		updating_for = save_updating_for;
 	}
 	PG_END_TRY();
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "SPI_finish failed");
 }

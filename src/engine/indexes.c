@@ -77,7 +77,7 @@ index_definition(const ExtraIndex *index, const char *schema)
 														   index->table),
 								index->definition);
 
-	syncmaster_leave_safe_settings(save_nestlevel);
+	syncmaster_leave_settings(save_nestlevel);
 
 	return definition;
 }
@@ -108,7 +108,7 @@ has_definition(Oid indexid, Oid table, const char *definition, bool *there)
 	*there = syncmaster_ask(pg_get_indexdef, indexid, &actual);
 	fits = fits && *there &&
 		   strcmp(TextDatumGetCString(actual), definition) == 0;
-	syncmaster_leave_safe_settings(save_nestlevel);
+	syncmaster_leave_settings(save_nestlevel);
 
 	return fits;
 }

@@ -14,9 +14,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "commands/extension.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 
 #include "base/base.h"
@@ -289,32 +287,25 @@ warn_newer(const MigrationContext *context, const SchemaRevision *revision)
 static void
 warn_other_schema(const MigrationContext *context)
 {
-	Oid types[1] = {OIDOID};
-	Datum values[1];
-	char *other = NULL;
-	int save_nestlevel;
+	List *rows = syncmaster_query_oid(
+		"SELECT n.nspname FROM pg_class v "
+		"JOIN pg_class t USING (relnamespace) "
+		"JOIN pg_namespace n ON n.oid = v.relnamespace "
+		"WHERE v.relname = 'alembic_version' AND t.relname = 'auth_data' "
+		"AND v.relnamespace <> $1 ORDER BY 1",
+		context->namespace);
+	char *other;
 
-	values[0] = ObjectIdGetDatum(context->namespace);
-	save_nestlevel = syncmaster_begin_query();
-	if (SPI_execute_with_args(
-			"SELECT n.nspname FROM pg_class v "
-			"JOIN pg_class t USING (relnamespace) "
-			"JOIN pg_namespace n ON n.oid = v.relnamespace "
-			"WHERE v.relname = 'alembic_version' AND t.relname = 'auth_data' "
-			"AND v.relnamespace <> $1 ORDER BY 1",
-			1, types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_class");
-	if (SPI_processed > 0)
-		other = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	if (other != NULL)
-		ereport(WARNING,
-				(errmsg("SyncMaster's tables are also in schema \"%s\"; a "
-						"second set is made in schema \"%s\"",
-						other, context->schema),
-				 errhint("To take those over, DROP EXTENSION syncmaster and "
-						 "CREATE EXTENSION syncmaster SCHEMA %s.",
-						 quote_identifier(other))));
-	syncmaster_end_query(save_nestlevel);
+	if (rows == NIL)
+		return;
+	other = ((char **) linitial(rows))[0];
+	ereport(WARNING,
+			(errmsg("SyncMaster's tables are also in schema \"%s\"; a second "
+					"set is made in schema \"%s\"",
+					other, context->schema),
+			 errhint("To take those over, DROP EXTENSION syncmaster and CREATE "
+					 "EXTENSION syncmaster SCHEMA %s.",
+					 quote_identifier(other))));
 }
 
 static int
@@ -393,6 +384,8 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	if (revision.number == REVISION_BASE)
 	{
 		warn_other_schema(&context);
+		if (from == REVISION_BASE)
+			syncmaster_require_known_owner(&context);
 		syncmaster_warn_owner(&context);
 	}
 

@@ -52,7 +52,10 @@ static void
 change_owner_of_services(const MigrationContext *context, Oid relid, Oid role)
 {
 	const char *distrust = syncmaster_service_distrust(context, relid);
+	List *findings = syncmaster_distrusted(relid, role, 0);
 
+	if (distrust == NULL && findings != NIL)
+		distrust = ((Finding *) linitial(findings))->detail;
 	if (distrust == NULL)
 	{
 		/* after its schema, in which the new owner may need CREATE */
@@ -100,6 +103,40 @@ change_owner_of_history(const MigrationContext *context, Oid role)
 }
 
 /*
+ * Look at everything with the new owner's eyes, before anything is changed:
+ * what the tables can call would run with his rights from then on.
+ */
+static void
+require_trust_of(const MigrationContext *context,
+				 const SchemaRevision *revision, Oid role)
+{
+	Oid history = syncmaster_find_history();
+	List *findings = NIL;
+
+	if (OidIsValid(revision->version_table))
+		findings = syncmaster_distrusted_in(revision->version_table,
+											"alembic_version", role);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, context->namespace);
+
+		if (OidIsValid(relid))
+			findings = list_concat(findings, syncmaster_distrusted_in(
+												 relid, relation->name, role));
+	}
+	if (OidIsValid(history))
+	{
+		/* one that somebody else made first is not handed over */
+		syncmaster_lock_relation(history, AccessShareLock);
+		syncmaster_history_errors(&findings, history, context->owner);
+		findings = list_concat(findings,
+							   syncmaster_distrusted(history, role, EVENT_ANY));
+	}
+	syncmaster_raise_error(findings);
+}
+
+/*
  * syncmaster_set_owner(role text)
  *
  * Hands all tables and sequences of the application, and the record of
@@ -125,6 +162,7 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 	syncmaster_begin_command(&context, "syncmaster_set_owner()");
 	syncmaster_require_revision(context.namespace, &revision);
 	syncmaster_require_schema_create(&context, role);
+	require_trust_of(&context, &revision, role);
 
 	if (OidIsValid(revision.version_table))
 		change_owner(&context, context.schema, "alembic_version",

@@ -351,7 +351,7 @@ run_statements(const MigrationContext *context, const char *ddl,
 									   effect->action, effect->object);
 	}
 	syncmaster_show_activity(NULL, NULL);
-	syncmaster_leave_safe_settings(save_nestlevel);
+	syncmaster_leave_settings(save_nestlevel);
 }
 
 void

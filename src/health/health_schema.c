@@ -9,7 +9,6 @@
 
 #include "storage/lmgr.h"
 #include "storage/proc.h"
-#include "utils/guc.h"
 
 #include "base/base.h"
 #include "check/check.h"
@@ -86,15 +85,13 @@ static void
 compare_schema(void *argument)
 {
 	CheckContext *context = argument;
-	int save_nestlevel = NewGUCNestLevel();
+	int level = syncmaster_enter_settings();
 
 	if (LockTimeout == 0 || LockTimeout > MAX_WAIT)
-		(void) set_config_option("lock_timeout", psprintf("%d", MAX_WAIT),
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
+		syncmaster_set_locally_int("lock_timeout", MAX_WAIT);
 	syncmaster_begin_check(context);
 	syncmaster_check_schema(context);
-	AtEOXact_GUC(false, save_nestlevel);
+	syncmaster_leave_settings(level);
 }
 
 /*

@@ -139,7 +139,7 @@ syncmaster_make_plan(const MigrationContext *context,
 			add_step(plan, context, "indexes", "Extra indexes", definitions,
 					 NULL, false);
 	}
-	syncmaster_leave_safe_settings(save_nestlevel);
+	syncmaster_leave_settings(save_nestlevel);
 
 	return plan;
 }

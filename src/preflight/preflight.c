@@ -335,12 +335,8 @@ check_history(Preflight *preflight)
 	if (!OidIsValid(relid) ||
 		!ConditionalLockRelationOid(relid, AccessShareLock))
 		return;
-	if (!syncmaster_is_history(relid))
-		syncmaster_report(preflight, SEVERITY_ERROR, "history",
-						  "relation \"" HISTORY_NAME
-						  "\" is not the history table of extension "
-						  "\"syncmaster\"",
-						  "Rename or drop it.");
+	syncmaster_history_errors(&preflight->findings, relid,
+							  preflight->context.owner);
 	UnlockRelationOid(relid, AccessShareLock);
 }
 

@@ -15,7 +15,6 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "nodes/parsenodes.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -24,6 +23,7 @@
 #include "base/base.h"
 #include "engine/engine.h"
 #include "preflight/preflight.h"
+#include "privilege/privilege.h"
 #include "schema/schema.h"
 
 /* What a migration runs itself, on alembic_version, or changes along. */
@@ -50,13 +50,13 @@ static const char *const object_queries[] = {
 	"WHERE r.ev_class = ANY ($2) ORDER BY c.relname, r.rulename",
 
 	"SELECT CASE WHEN c.relname = 'alembic_version' "
-	"       AND c.relrowsecurity AND c.relforcerowsecurity THEN 'warning' "
+	"       AND c.relrowsecurity AND c.relforcerowsecurity THEN 'error' "
 	"       ELSE 'info' END, 'policy', "
 	"       format('policy \"%s\" on table \"%s\" is not SyncMaster''s', "
 	"              p.polname, c.relname), "
 	"       CASE WHEN c.relname = 'alembic_version' "
 	"       AND c.relrowsecurity AND c.relforcerowsecurity THEN "
-	"           'It may keep the revision from being written: ALTER TABLE "
+	"           'It keeps the revision from being written: ALTER TABLE "
 	"alembic_version NO FORCE ROW LEVEL SECURITY.' "
 	"       ELSE 'It stays, and does not keep the upgrade from any row.' END "
 	"FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid "
@@ -70,22 +70,6 @@ static const char *const object_queries[] = {
 	"WHERE a.attrelid = ANY ($2) AND a.attgenerated <> '' "
 	"AND NOT a.attisdropped AND a.attname <> 'search_vector' "
 	"ORDER BY c.relname, a.attnum",
-
-	/* the record of migrations is written as well */
-	"SELECT 'error', 'trigger', "
-	"       format('trigger \"%s\" of table \"%s\" may run another role''s "
-	"code', t.tgname, c.relname), "
-	"       'Drop or disable it: the upgrade refuses to write that table.' "
-	"FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-	"JOIN pg_proc p ON p.oid = t.tgfoid "
-	"WHERE ((t.tgrelid = ANY ($2) AND c.relname = 'alembic_version') "
-	"       OR (c.relname = '" HISTORY_TABLE "' AND c.relnamespace = "
-	"           (SELECT oid FROM pg_namespace "
-	"            WHERE nspname = '" HISTORY_SCHEMA "'))) "
-	"AND NOT t.tgisinternal AND t.tgenabled <> 'D' "
-	"AND (t.tgqual IS NOT NULL "
-	"     OR NOT pg_has_role(p.proowner, c.relowner, 'USAGE')) "
-	"ORDER BY c.relname, t.tgname",
 
 	"SELECT 'error', 'rights', "
 	"       format('role \"%s\" lacks USAGE on schema \"%s\"', "
@@ -296,26 +280,15 @@ static void
 run_query(Preflight *preflight, const char *sql, int nargs, Oid *types,
 		  Datum *values)
 {
-	MemoryContext caller_context = CurrentMemoryContext;
-	int save_nestlevel = syncmaster_begin_query();
+	ListCell *lc;
 
-	if (SPI_execute_with_args(sql, nargs, types, values, NULL, true, 0) !=
-		SPI_OK_SELECT)
-		elog(ERROR, "could not read the catalogues");
-	for (uint64 i = 0; i < SPI_processed; i++)
+	foreach (lc, syncmaster_query(sql, nargs, types, values))
 	{
-		HeapTuple tuple = SPI_tuptable->vals[i];
-		TupleDesc desc = SPI_tuptable->tupdesc;
-		MemoryContext old_context = MemoryContextSwitchTo(caller_context);
+		char **row = lfirst(lc);
 
-		syncmaster_report(preflight,
-						  severity_number(SPI_getvalue(tuple, desc, 1)),
-						  SPI_getvalue(tuple, desc, 2),
-						  SPI_getvalue(tuple, desc, 3),
-						  SPI_getvalue(tuple, desc, 4));
-		MemoryContextSwitchTo(old_context);
+		syncmaster_report(preflight, severity_number(row[0]), row[1], row[2],
+						  row[3]);
 	}
-	syncmaster_end_query(save_nestlevel);
 }
 
 /*
@@ -403,6 +376,91 @@ check_dropped_columns(Preflight *preflight, const StatementEffect *effect)
 	}
 }
 
+/*
+ * Does the upgrade change the definition of a table?
+ */
+static bool
+is_changed(const Preflight *preflight, Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, preflight->plan->effects)
+	{
+		const StatementEffect *effect = lfirst(lc);
+
+		if (effect->relid == relid && !effect->skipped)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_among(List *findings, const Finding *finding)
+{
+	ListCell *lc;
+
+	foreach (lc, findings)
+	{
+		if (strcmp(((Finding *) lfirst(lc))->message, finding->message) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What a table's owner cannot trust: an error if the upgrade would meet it, a
+ * warning if only other commands would.
+ */
+static void
+check_trust(Preflight *preflight, Oid relid, const char *table)
+{
+	Oid owner = syncmaster_relation_owner(relid);
+	bool stamped = relid == preflight->revision.version_table;
+	List *definitions = syncmaster_distrusted(relid, owner, 0);
+	ListCell *lc;
+
+	foreach (lc, syncmaster_distrusted_in(relid, table, owner))
+	{
+		Finding *finding = lfirst(lc);
+
+		if (!stamped &&
+			(!is_changed(preflight, relid) || !is_among(definitions, finding)))
+			finding->severity = SEVERITY_WARNING;
+		preflight->findings = lappend(preflight->findings, finding);
+	}
+}
+
+static void
+check_trust_of_tables(Preflight *preflight)
+{
+	Oid services = syncmaster_find_service_table();
+
+	if (OidIsValid(preflight->revision.version_table))
+		check_trust(preflight, preflight->revision.version_table,
+					"alembic_version");
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation,
+											preflight->context.namespace);
+
+		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_RELATION)
+			check_trust(preflight, relid, relation->name);
+	}
+	if (OidIsValid(services))
+	{
+		const char *distrust = syncmaster_service_distrust(&preflight->context,
+														   services);
+
+		if (distrust != NULL)
+			syncmaster_report(preflight, SEVERITY_WARNING, "services",
+							  psprintf("table \"%s\" is not trusted: %s",
+									   SERVICE_NAME, distrust),
+							  "It grants nothing. syncmaster_set_owner() drops "
+							  "it.");
+	}
+}
+
 void
 syncmaster_check_objects(Preflight *preflight)
 {
@@ -413,6 +471,7 @@ syncmaster_check_objects(Preflight *preflight)
 		check_dropped_columns(preflight, lfirst(lc));
 	}
 	run_queries(preflight, object_queries, lengthof(object_queries));
+	check_trust_of_tables(preflight);
 }
 
 void

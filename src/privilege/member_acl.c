@@ -23,7 +23,6 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -291,12 +290,10 @@ revoke_sql(const Member *member, Oid role, const char *suffix)
 static void
 run_in_script(const char *sql)
 {
-	int save_nestlevel = syncmaster_begin_query();
+	int save_nestlevel = syncmaster_enter_safe_settings();
 
-	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not run \"%s\"", sql);
-	syncmaster_end_query(save_nestlevel);
-	CommandCounterIncrement();
+	(void) syncmaster_run(sql, 0, NULL, NULL);
+	syncmaster_leave_settings(save_nestlevel);
 }
 
 /*

@@ -81,13 +81,6 @@
 	"SELECT oid FROM pg_roles WHERE rolcanlogin AND NOT rolsuper " \
 	"AND oid IN (SELECT member FROM pg_auth_members) ORDER BY rolname"
 
-/* for syncmaster_call_as() */
-static void
-read_files(void *argument)
-{
-	*(List **) argument = syncmaster_query(FILES_QUERY, 0, NULL, NULL);
-}
-
 /*
  * The value of search_path with which a session of the role starts.
  */
@@ -97,7 +90,14 @@ read_setting(Oid role)
 	List *rows = syncmaster_query_oid(SETTING_QUERY, role);
 
 	if (rows == NIL)
-		syncmaster_call_as(BOOTSTRAP_SUPERUSERID, read_files, &rows);
+	{
+		ActingScope scope;
+
+		/* which others may not read */
+		syncmaster_begin_acting(&scope, BOOTSTRAP_SUPERUSERID);
+		rows = syncmaster_query(FILES_QUERY, 0, NULL, NULL);
+		syncmaster_end_acting(&scope);
+	}
 	if (rows == NIL)
 		rows = syncmaster_query(DEFAULT_QUERY, 0, NULL, NULL);
 

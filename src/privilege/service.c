@@ -111,15 +111,17 @@ const char *
 syncmaster_service_distrust(const MigrationContext *context, Oid relid)
 {
 	Oid owner = syncmaster_relation_owner(relid);
+	List *findings;
 
 	if (!has_privs_of_role(owner, context->owner))
 		return psprintf("It belongs to role \"%s\", who lacks the rights of "
 						"role \"%s\".",
 						GetUserNameFromId(owner, false),
 						GetUserNameFromId(context->owner, false));
-	return is_service_table(relid)
-			   ? NULL
-			   : "It is not a table with columns of type boolean.";
+	if (!is_service_table(relid))
+		return "It is not a table with columns of type boolean.";
+	findings = syncmaster_distrusted(relid, owner, 0);
+	return findings == NIL ? NULL : ((Finding *) linitial(findings))->detail;
 }
 
 static void

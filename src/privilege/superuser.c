@@ -11,17 +11,15 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "rewrite/prs2lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
@@ -29,7 +27,6 @@
 #include "base/base.h"
 #include "rows/rows.h"
 #include "schema/schema.h"
-#include "settings.h"
 
 #define USER_TABLE "user"
 
@@ -258,80 +255,78 @@ open_user_table(OwnedTable *table, LOCKMODE mode, AclMode rights)
 	if (OidIsValid(relid))
 		require_rights(relid, GetUserId(), rights);
 	syncmaster_open_owned_table(table, USER_TABLE, mode);
-	require_rights(RelationGetRelid(table->relation), table->saved_user,
+	require_rights(RelationGetRelid(table->relation), table->acting.user,
 				   rights);
 	(void) syncmaster_find_column(table->relation, "is_superuser", BOOLOID,
 								  BOOLOID);
 	(void) syncmaster_find_column(table->relation, "is_active", BOOLOID,
 								  BOOLOID);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-}
-
-static void
-close_user_table(OwnedTable *table)
-{
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "SPI_finish failed");
-	syncmaster_close_owned_table(table);
 }
 
 /*
- * Run a statement about one user; "%s" in it stands for the table, $1 for the
- * name, $2 for what is_superuser is to be.
+ * Run a statement about one user, and call a function for each row; "%s" in the
+ * statement stands for the table, $1 for the name, $2 for what is_superuser is
+ * to be.
  */
-static uint64
+static int64
 execute(const OwnedTable *table, const char *format, const Username *user,
-		bool super)
+		bool super, RowReceiver receive, void *state)
 {
 	Oid types[] = {TEXTOID, BOOLOID};
 	Datum values[] = {PointerGetDatum(user->value), BoolGetDatum(super)};
 	StringInfoData sql;
-	int rc;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, format, table->quoted_name);
-	rc = SPI_execute_with_args(sql.data, 2, types, values, NULL, false, 0);
-	if (rc < 0)
-		elog(ERROR, "SPI_execute_with_args failed: %s",
-			 SPI_result_code_string(rc));
-	return SPI_processed;
+	return syncmaster_each_row(sql.data, 2, types, values, receive, state);
+}
+
+/* RowReceiver: what the first row says of the user. */
+static bool
+take_state(void *state, TupleTableSlot *slot)
+{
+	*(UserState *) state = !slot->tts_isnull[0] &&
+								   DatumGetBool(slot->tts_values[0])
+							   ? USER_SUPER
+							   : USER_PLAIN;
+	return false;
 }
 
 static UserState
 look_up(const OwnedTable *table, const Username *user)
 {
-	bool isnull;
-	Datum super;
+	UserState state = USER_MISSING;
 
-	if (execute(table, "SELECT is_superuser, $2 FROM %s WHERE username = $1",
-				user, true) == 0)
-		return USER_MISSING;
-	super = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-						  &isnull);
-	return !isnull && DatumGetBool(super) ? USER_SUPER : USER_PLAIN;
+	(void) execute(table, "SELECT is_superuser, $2 FROM %s WHERE username = $1",
+				   user, true, take_state, &state);
+	return state;
+}
+
+/* RowReceiver: warn of the user that the row names. */
+static bool
+warn_of_user(void *state, TupleTableSlot *slot)
+{
+	const Username *user = state;
+
+	ereport(WARNING,
+			(errmsg("user \"%s\" is created beside user \"%s\"", user->name,
+					TextDatumGetCString(slot->tts_values[0])),
+			 errhint("If that is the same person, take the rights away again "
+					 "with syncmaster_remove_superusers().")));
+	return false;
 }
 
 /*
  * To the server, names that differ in case are different users.
  */
 static void
-warn_of_namesake(const OwnedTable *table, const Username *user)
+warn_of_namesake(const OwnedTable *table, Username *user)
 {
-	char *namesake;
-
-	if (execute(table,
-				"SELECT username, $2 FROM %s "
-				"WHERE lower(username) = lower($1) AND username <> $1 "
-				"ORDER BY 1 LIMIT 1",
-				user, true) == 0)
-		return;
-	namesake = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	ereport(WARNING,
-			(errmsg("user \"%s\" is created beside user \"%s\"", user->name,
-					namesake),
-			 errhint("If that is the same person, take the rights away again "
-					 "with syncmaster_remove_superusers().")));
+	(void) execute(table,
+				   "SELECT username::text, $2 FROM %s "
+				   "WHERE lower(username) = lower($1) AND username <> $1 "
+				   "ORDER BY 1 LIMIT 1",
+				   user, true, warn_of_user, user);
 }
 
 static bool
@@ -373,7 +368,7 @@ require_insertable(Relation rel)
 }
 
 static bool
-create_user(const OwnedTable *table, const Username *user)
+create_user(const OwnedTable *table, Username *user)
 {
 	if (!is_plain_name(user->name))
 		ereport(ERROR,
@@ -391,7 +386,7 @@ create_user(const OwnedTable *table, const Username *user)
 	return execute(table,
 				   "INSERT INTO %s (username, is_superuser, is_active) "
 				   "VALUES ($1, $2, true) ON CONFLICT (username) DO NOTHING",
-				   user, true) > 0;
+				   user, true, NULL, NULL) > 0;
 }
 
 /*
@@ -400,7 +395,7 @@ create_user(const OwnedTable *table, const Username *user)
  * result is looked at, too, which tells of triggers that do as they like.
  */
 static const char *
-set_superuser(const OwnedTable *table, const Username *user, bool super)
+set_superuser(const OwnedTable *table, Username *user, bool super)
 {
 	const char *action = "unchanged";
 
@@ -417,7 +412,7 @@ set_superuser(const OwnedTable *table, const Username *user, bool super)
 						   "UPDATE %s SET is_superuser = $2, "
 						   "updated_at = now() "
 						   "WHERE username = $1 AND is_superuser <> $2",
-						   user, super);
+						   user, super, NULL, NULL);
 			action = super ? "promoted" : "demoted";
 		}
 		else if (!super)
@@ -452,12 +447,6 @@ set_superusers(FunctionCallInfo fcinfo, const char *command, bool super)
 	/* this lock keeps new triggers away, but not the server */
 	open_user_table(&table, RowExclusiveLock,
 					ACL_SELECT | ACL_UPDATE | (super ? ACL_INSERT : 0));
-	syncmaster_refuse_triggers(RelationGetRelid(table.relation));
-	if (syncmaster_guard != GUARD_OFF)
-		(void) set_config_option("lock_timeout",
-								 psprintf("%d", syncmaster_lock_timeout),
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
 	users = parse_names(PG_GETARG_ARRAYTYPE_P(0),
 						username_width(table.relation), &count);
 	for (int i = 0; i < count; i++)
@@ -470,7 +459,7 @@ set_superusers(FunctionCallInfo fcinfo, const char *command, bool super)
 
 		syncmaster_put_texts(result, lengthof(texts), texts);
 	}
-	close_user_table(&table);
+	syncmaster_close_owned_table(&table);
 
 	return (Datum) 0;
 }
@@ -495,6 +484,16 @@ syncmaster_remove_superusers(PG_FUNCTION_ARGS)
 	return set_superusers(fcinfo, "syncmaster_remove_superusers()", false);
 }
 
+/* RowReceiver: a row of the result. */
+static bool
+put_user(void *state, TupleTableSlot *slot)
+{
+	ReturnSetInfo *result = state;
+
+	syncmaster_put_row(result, slot->tts_values, slot->tts_isnull);
+	return true;
+}
+
 /*
  * syncmaster_superusers() returns names, and whether they can log in
  */
@@ -505,21 +504,12 @@ syncmaster_superusers(PG_FUNCTION_ARGS)
 	OwnedTable table;
 
 	open_user_table(&table, AccessShareLock, ACL_SELECT);
-	if (SPI_execute(psprintf("SELECT username::text, is_active FROM %s "
-							 "WHERE is_superuser ORDER BY username",
-							 table.quoted_name),
-					true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read table \"user\"");
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		Datum values[2];
-		bool nulls[2];
-
-		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, values,
-						  nulls);
-		syncmaster_put_row(result, values, nulls);
-	}
-	close_user_table(&table);
+	(void) syncmaster_each_row(
+		psprintf("SELECT username::text, is_active FROM %s "
+				 "WHERE is_superuser ORDER BY username",
+				 table.quoted_name),
+		0, NULL, NULL, put_user, result);
+	syncmaster_close_owned_table(&table);
 
 	return (Datum) 0;
 }

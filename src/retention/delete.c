@@ -16,10 +16,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/guc.h"
 
 #include "base/base.h"
 #include "retention/retention.h"
@@ -38,45 +35,33 @@
  */
 #define MAX_LOCK_FAILURES 100
 
-static void
-set_lock_timeout(int milliseconds)
+/* RowReceiver: the next of several numbers. */
+static bool
+take_count(void *state, TupleTableSlot *slot)
 {
-	char value[16];
+	int64 **next = state;
 
-	snprintf(value, sizeof(value), "%d", milliseconds);
-	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	*(*next)++ = DatumGetInt64(slot->tts_values[0]);
+	return true;
 }
 
 /*
  * How many rows of the tables that go along were deleted so far in this
- * transaction, as the server counts them; as bigint[].
+ * transaction, as the server counts them.
  */
 static void
 count_along(const Delete *delete, int64 *counts)
 {
 	Oid types[1] = {OIDARRAYOID};
 	Datum values[1];
-	bool isnull;
-	Datum result;
-	Datum *elements;
-	int nelements;
 
 	if (delete->nalong == 0)
 		return;
 	values[0] = delete->along;
-	(void) syncmaster_run_query(
-		"SELECT array_agg(coalesce(pg_stat_get_xact_tuples_deleted(t.id), 0) "
-		"ORDER BY t.n) FROM unnest($1) WITH ORDINALITY t (id, n)",
-		1, types, values);
-	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-						   &isnull);
-	deconstruct_array(DatumGetArrayTypeP(result), INT8OID, sizeof(int64),
-					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, NULL,
-					  &nelements);
-	for (int i = 0; i < nelements; i++)
-		counts[i] = DatumGetInt64(elements[i]);
-	SPI_freetuptable(SPI_tuptable);
+	(void) syncmaster_each_row(
+		"SELECT coalesce(pg_stat_get_xact_tuples_deleted(t.id), 0) "
+		"FROM unnest($1) WITH ORDINALITY t (id, n) ORDER BY t.n",
+		1, types, values, take_count, &counts);
 }
 
 /* SubtransactionBody: delete all rows that the condition names. */
@@ -88,10 +73,10 @@ run_delete(void *argument)
 	int64 *after = palloc0((delete->nalong + 1) * sizeof(int64));
 
 	count_along(delete, before);
-	delete->count = syncmaster_run_query(psprintf("DELETE FROM %s r WHERE %s",
-												  delete->from, delete->where),
-										 delete->nargs, delete->types,
-										 delete->values);
+	delete->count = syncmaster_run(psprintf("DELETE FROM %s r WHERE %s",
+											delete->from, delete->where),
+								   delete->nargs, delete->types,
+								   delete->values);
 	count_along(delete, after);
 	for (int i = 0; i < delete->nalong; i++)
 		delete->along_counts[i] += after[i] - before[i];
@@ -131,12 +116,12 @@ try_delete(Delete *delete, int lock_timeout)
 {
 	ErrorData *error;
 
-	set_lock_timeout(lock_timeout);
+	syncmaster_set_locally_int("lock_timeout", lock_timeout);
 	delete->count = 0;
 	error = syncmaster_try(run_delete, delete);
 	if (error != NULL && !is_lock_error(error) && !is_row_error(error))
 		ReThrowError(error);
-	set_lock_timeout(syncmaster_lock_timeout);
+	syncmaster_set_locally_int("lock_timeout", syncmaster_lock_timeout);
 
 	return error;
 }
@@ -215,6 +200,16 @@ delete_slice(Delete *delete, IdList *ids, int64 from, int64 count)
 	return 0;
 }
 
+/* RowReceiver: the id of a row. */
+static bool
+take_id(void *state, TupleTableSlot *slot)
+{
+	int64 id = DatumGetInt64(slot->tts_values[0]);
+
+	syncmaster_add_id(state, &id);
+	return true;
+}
+
 /*
  * Delete the rows that the condition names, in smaller and smaller parts.
  */
@@ -222,35 +217,20 @@ static int64
 delete_around(Delete *delete)
 {
 	IdList ids;
-	Datum array;
-	bool isnull;
-	Datum *elements;
-	int nelements;
 
 	/* What fails without any row is no row's fault. */
-	(void) syncmaster_run_query(psprintf("DELETE FROM %s r WHERE false",
-										 delete->from),
-								0, NULL, NULL);
+	(void) syncmaster_run(psprintf("DELETE FROM %s r WHERE false",
+								   delete->from),
+						  0, NULL, NULL);
 
-	(void) syncmaster_run_query(psprintf("SELECT array_agg(r.id::int8 "
-										 "ORDER BY r.id) FROM %s r WHERE %s",
-										 delete->from, delete->where),
-								delete->nargs, delete->types, delete->values);
-	array = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-						  &isnull);
-	if (isnull)
-		return 0;
-	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64),
-					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, NULL,
-					  &nelements);
 	syncmaster_init_ids(&ids);
-	for (int i = 0; i < nelements; i++)
-	{
-		int64 id = DatumGetInt64(elements[i]);
-
-		syncmaster_add_id(&ids, &id);
-	}
-	SPI_freetuptable(SPI_tuptable);
+	(void) syncmaster_each_row(psprintf("SELECT r.id::int8 FROM %s r WHERE %s "
+										"ORDER BY r.id",
+										delete->from, delete->where),
+							   delete->nargs, delete->types, delete->values,
+							   take_id, &ids);
+	if (ids.count == 0)
+		return 0;
 
 	delete->where = psprintf("%s AND r.id = ANY ($4)", delete->all);
 	delete->where = unlocked_rows(delete);

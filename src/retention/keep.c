@@ -14,7 +14,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/timestamp.h"
 
@@ -49,6 +48,51 @@ transfer_ids(KeepLimit **limits, int count)
 	return syncmaster_ids_to_array(&ids);
 }
 
+/* Limits that are being looked up. */
+typedef struct LimitSearch
+{
+	const KeepOptions *options;
+	HTAB *table;
+	KeepLimit **limits;
+	int left; /* of these, to be looked up in another way */
+} LimitSearch;
+
+/*
+ * RowReceiver: a transfer, and the times of the last run that is kept and the
+ * one behind it.
+ */
+static bool
+take_times(void *state, TupleTableSlot *slot)
+{
+	LimitSearch *search = state;
+	int64 transfer = DatumGetInt64(slot->tts_values[0]);
+	KeepLimit *limit = hash_search(search->table, &transfer, HASH_FIND, NULL);
+	TimestampTz last_kept;
+	TimestampTz next;
+	Datum *elements;
+	bool *nulls;
+	int nelements;
+
+	deconstruct_array(DatumGetArrayTypeP(slot->tts_values[1]), TIMESTAMPTZOID,
+					  sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &elements, &nulls, &nelements);
+
+	/* with no run behind the limit, all are kept */
+	if (nelements < 2 || nulls[0] || nulls[1])
+		return true;
+	last_kept = DatumGetTimestampTz(elements[0]);
+	next = DatumGetTimestampTz(elements[1]);
+	if (last_kept == next && last_kept < search->options->cutoff)
+	{
+		search->limits[search->left++] = limit;
+		return true;
+	}
+	limit->keep_all = false;
+	limit->created_at = last_kept;
+	limit->id = PG_INT64_MIN;
+	return true;
+}
+
 /*
  * Look up limits by time alone, which the extra index on (transfer_id,
  * created_at DESC) gives without a look at the table.  Where runs of the same
@@ -61,53 +105,34 @@ find_limits_by_time(HTAB *table, KeepLimit **limits, int count,
 {
 	Oid types[2] = {INT8ARRAYOID, INT8OID};
 	Datum values[2];
-	SPITupleTable *rows;
-	int64 nrows;
-	int left = 0;
+	LimitSearch search = {options, table, limits, 0};
 
 	values[0] = transfer_ids(limits, count);
 	values[1] = Int64GetDatum((int64) options->keep_last - 1);
-	nrows = syncmaster_run_query(
+	(void) syncmaster_each_row(
 		psprintf("SELECT t.id, ARRAY(SELECT r.created_at FROM %s r "
 				 "WHERE r.transfer_id = t.id ORDER BY r.created_at DESC "
 				 "OFFSET $2 LIMIT 2) FROM unnest($1) t (id)",
 				 options->relation),
-		2, types, values);
-	rows = SPI_tuptable;
+		2, types, values, take_times, &search);
 
-	for (int64 i = 0; i < nrows; i++)
-	{
-		bool isnull;
-		int64 transfer = DatumGetInt64(
-			SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
-		Datum times = SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &isnull);
-		KeepLimit *limit = hash_search(table, &transfer, HASH_FIND, NULL);
-		TimestampTz last_kept;
-		TimestampTz next;
-		Datum *elements;
-		bool *nulls;
-		int nelements;
+	return search.left;
+}
 
-		deconstruct_array(DatumGetArrayTypeP(times), TIMESTAMPTZOID,
-						  sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-						  &elements, &nulls, &nelements);
+/*
+ * RowReceiver: a transfer, and its oldest run that is kept.
+ */
+static bool
+take_limit(void *state, TupleTableSlot *slot)
+{
+	HTAB *table = state;
+	int64 transfer = DatumGetInt64(slot->tts_values[0]);
+	KeepLimit *limit = hash_search(table, &transfer, HASH_FIND, NULL);
 
-		/* with no run behind the limit, all are kept */
-		if (nelements < 2 || nulls[0] || nulls[1])
-			continue;
-		last_kept = DatumGetTimestampTz(elements[0]);
-		next = DatumGetTimestampTz(elements[1]);
-		if (last_kept == next && last_kept < options->cutoff)
-		{
-			limits[left++] = limit;
-			continue;
-		}
-		limit->keep_all = false;
-		limit->created_at = last_kept;
-		limit->id = PG_INT64_MIN;
-	}
-	SPI_freetuptable(rows);
-	return left;
+	limit->keep_all = slot->tts_isnull[1];
+	limit->created_at = DatumGetTimestampTz(slot->tts_values[1]);
+	limit->id = DatumGetInt64(slot->tts_values[2]);
+	return true;
 }
 
 /*
@@ -119,36 +144,17 @@ find_limits(HTAB *table, KeepLimit **limits, int count,
 {
 	Oid types[2] = {INT8ARRAYOID, INT8OID};
 	Datum values[2];
-	SPITupleTable *rows;
-	int64 nrows;
 
 	values[0] = transfer_ids(limits, count);
 	values[1] = Int64GetDatum((int64) options->keep_last);
-	nrows = syncmaster_run_query(
+	(void) syncmaster_each_row(
 		psprintf("SELECT k.transfer_id, k.created_at, k.id FROM ("
 				 "SELECT r.transfer_id, r.created_at, r.id, row_number() OVER ("
 				 "PARTITION BY r.transfer_id "
 				 "ORDER BY r.created_at DESC, r.id DESC) AS n "
 				 "FROM %s r WHERE r.transfer_id = ANY ($1)) k WHERE k.n = $2",
 				 options->relation),
-		2, types, values);
-	rows = SPI_tuptable;
-
-	for (int64 i = 0; i < nrows; i++)
-	{
-		Datum row[3];
-		bool nulls[3];
-		int64 transfer;
-		KeepLimit *limit;
-
-		heap_deform_tuple(rows->vals[i], rows->tupdesc, row, nulls);
-		transfer = DatumGetInt64(row[0]);
-		limit = hash_search(table, &transfer, HASH_FIND, NULL);
-		limit->keep_all = nulls[1];
-		limit->created_at = DatumGetTimestampTz(row[1]);
-		limit->id = DatumGetInt64(row[2]);
-	}
-	SPI_freetuptable(rows);
+		2, types, values, take_limit, table);
 }
 
 /*

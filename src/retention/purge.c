@@ -22,13 +22,11 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -38,13 +36,6 @@
 #include "rows/rows.h"
 #include "schema/schema.h"
 #include "settings.h"
-
-static void
-set_locally(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-}
 
 /*
  * Does an id name one row?  Where Citus distributes runs by their transfer, the
@@ -159,18 +150,14 @@ begin_batch(Purge *purge)
 	if (get_rel_relkind(purge->relid) == RELKIND_RELATION)
 		purge->from = psprintf("ONLY %s", purge->from);
 
-	GetUserIdAndSecContext(&purge->save_userid, &purge->save_sec_context);
-	purge->save_nestlevel = syncmaster_enter_safe_settings();
-	set_locally("lock_timeout", psprintf("%d", syncmaster_lock_timeout));
+	syncmaster_begin_acting(&purge->acting, owner);
+	syncmaster_set_locally_int("lock_timeout", syncmaster_lock_timeout);
 
 	/* Small batches of a large table: stale statistics must not mislead. */
-	set_locally("enable_seqscan", "off");
-	set_locally("enable_nestloop", "off");
-	set_locally("jit", "off");
-
-	SetUserIdAndSecContext(owner, purge->save_sec_context |
-									  SECURITY_RESTRICTED_OPERATION);
-	syncmaster_run_query("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL);
+	syncmaster_set_locally("enable_seqscan", "off");
+	syncmaster_set_locally("enable_nestloop", "off");
+	syncmaster_set_locally("jit", "off");
+	syncmaster_run("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL);
 }
 
 /*
@@ -179,10 +166,8 @@ begin_batch(Purge *purge)
 static void
 end_batch(Purge *purge)
 {
-	SetUserIdAndSecContext(purge->save_userid, purge->save_sec_context);
-	syncmaster_leave_safe_settings(purge->save_nestlevel);
-	SPI_commit();
-	SPI_start_transaction();
+	syncmaster_end_acting(&purge->acting);
+	syncmaster_commit();
 }
 
 /*
@@ -279,26 +264,17 @@ find_batch(Purge *purge, int64 from, Batch *batch)
 	return true;
 }
 
-/*
- * Read the arrays of ids, transfers and times of old runs.
- */
-static void
-read_old_runs(OldRuns *runs, const Datum *arrays)
+/* RowReceiver: an old run. */
+static bool
+take_old_run(void *state, TupleTableSlot *slot)
 {
-	static const Oid types[3] = {INT8OID, INT8OID, TIMESTAMPTZOID};
-	Datum *elements[3];
+	OldRuns *runs = state;
+	OldRun *run = &runs->runs[runs->count++];
 
-	for (int i = 0; i < 3; i++)
-		deconstruct_array(DatumGetArrayTypeP(arrays[i]), types[i],
-						  sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-						  &elements[i], NULL, &runs->count);
-	runs->runs = palloc(runs->count * sizeof(OldRun));
-	for (int i = 0; i < runs->count; i++)
-	{
-		runs->runs[i].id = DatumGetInt64(elements[0][i]);
-		runs->runs[i].transfer_id = DatumGetInt64(elements[1][i]);
-		runs->runs[i].created_at = DatumGetTimestampTz(elements[2][i]);
-	}
+	run->id = DatumGetInt64(slot->tts_values[0]);
+	run->transfer_id = DatumGetInt64(slot->tts_values[1]);
+	run->created_at = DatumGetTimestampTz(slot->tts_values[2]);
+	return true;
 }
 
 /*
@@ -311,24 +287,18 @@ find_runs(Purge *purge, Batch *batch)
 								 purge->options->keep_last, purge->cutoff};
 	Oid types[3] = {INT8OID, INT8OID, TIMESTAMPTZOID};
 	Datum values[3];
-	Datum arrays[3];
-	bool nulls[3];
 	OldRuns runs = {0};
 
 	values[0] = Int64GetDatum(batch->from);
 	values[1] = Int64GetDatum(batch->through);
 	values[2] = TimestampTzGetDatum(purge->cutoff);
-	(void) syncmaster_run_query(
-		psprintf("SELECT array_agg(r.id), array_agg(r.transfer_id), "
-				 "array_agg(r.created_at) FROM %s r WHERE r.id >= $1 "
-				 "AND r.id <= $2 AND r.transfer_id IS NOT NULL AND %s",
-				 purge->from, purge->condition),
-		3, types, values);
-	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, arrays,
-					  nulls);
-	if (!nulls[0])
-		read_old_runs(&runs, arrays);
-	SPI_freetuptable(SPI_tuptable);
+	runs.runs = palloc(purge->options->batch_size * sizeof(OldRun));
+	(void) syncmaster_each_row(
+		psprintf("SELECT r.id, r.transfer_id, r.created_at FROM %s r "
+				 "WHERE r.id >= $1 AND r.id <= $2 "
+				 "AND r.transfer_id IS NOT NULL AND %s LIMIT %d",
+				 purge->from, purge->condition, purge->options->batch_size),
+		3, types, values, take_old_run, &runs);
 
 	batch->kept = syncmaster_take_out_kept(purge->limits, &runs, &options);
 	batch->ids = palloc(sizeof(IdList));

@@ -10,12 +10,12 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "nodes/parsenodes.h"
 #include "utils/fmgrprotos.h"
 
+#include "base/base.h"
 #include "retention/retention.h"
 
 /* Larger batches would be the long transactions that are to be avoided. */
@@ -119,20 +119,6 @@ read_options(FunctionCallInfo fcinfo, PurgeOptions *options,
 	options->dry_run = PG_GETARG_BOOL(first_optional + 1);
 }
 
-static void
-begin_spi(void)
-{
-	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect_ext failed");
-}
-
-static void
-end_spi(void)
-{
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "SPI_finish failed");
-}
-
 /*
  * The row that a procedure with one INOUT parameter returns.
  */
@@ -172,9 +158,9 @@ syncmaster_purge_runs(PG_FUNCTION_ARGS)
 		argument_out_of_range("keep_last", keep_hint);
 	require_own_transactions(fcinfo, options.procedure);
 
-	begin_spi();
+	syncmaster_begin_procedure();
 	count = syncmaster_purge_table(&options, &run_table);
-	end_spi();
+	syncmaster_end_procedure();
 
 	return return_count(fcinfo, count);
 }
@@ -194,10 +180,10 @@ syncmaster_purge_task_results(PG_FUNCTION_ARGS)
 	read_options(fcinfo, &options, "syncmaster_purge_task_results()", 1);
 	require_own_transactions(fcinfo, options.procedure);
 
-	begin_spi();
+	syncmaster_begin_procedure();
 	count = syncmaster_purge_table(&options, &taskmeta_table);
 	count += syncmaster_purge_table(&options, &tasksetmeta_table);
-	end_spi();
+	syncmaster_end_procedure();
 
 	return return_count(fcinfo, count);
 }

@@ -161,9 +161,7 @@ typedef struct Purge
 	Oid relid;
 	char *from; /* the table, quoted, with its schema, as FROM needs it */
 	bool distributed;
-	Oid save_userid;
-	int save_sec_context;
-	int save_nestlevel;
+	ActingScope acting;
 } Purge;
 
 extern int64 syncmaster_purge_table(const PurgeOptions *options,

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
@@ -69,36 +68,23 @@ table_oids(Oid namespace)
 List *
 syncmaster_other_sessions(Oid namespace)
 {
-	MemoryContext caller_context = CurrentMemoryContext;
 	Oid types[1] = {OIDARRAYOID};
 	Datum values[1];
 	List *sessions = NIL;
-	int save_nestlevel;
+	ListCell *lc;
 
 	values[0] = PointerGetDatum(table_oids(namespace));
-	save_nestlevel = syncmaster_begin_query();
-	if (SPI_execute_with_args(SESSIONS_QUERY, 1, types, values, NULL, true,
-							  0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_stat_activity");
-	for (uint64 i = 0; i < SPI_processed; i++)
+	foreach (lc, syncmaster_query(SESSIONS_QUERY, 1, types, values))
 	{
-		HeapTuple tuple = SPI_tuptable->vals[i];
-		TupleDesc desc = SPI_tuptable->tupdesc;
-		MemoryContext old_context = MemoryContextSwitchTo(caller_context);
+		char **row = lfirst(lc);
 		OtherSession *session = palloc0(sizeof(OtherSession));
-		bool isnull;
 
-		session->description = SPI_getvalue(tuple, desc, 1);
-		session->in_transaction = DatumGetBool(
-			SPI_getbinval(tuple, desc, 2, &isnull));
-		session->may_write = DatumGetBool(
-			SPI_getbinval(tuple, desc, 3, &isnull));
-		session->age = DatumGetInt64(SPI_getbinval(tuple, desc, 4, &isnull));
+		session->description = row[0];
+		session->in_transaction = row[1] != NULL && row[1][0] == 't';
+		session->may_write = row[2] != NULL && row[2][0] == 't';
+		session->age = row[3] == NULL ? 0 : strtoll(row[3], NULL, 10);
 		sessions = lappend(sessions, session);
-		MemoryContextSwitchTo(old_context);
 	}
-	syncmaster_end_query(save_nestlevel);
-
 	return sessions;
 }
 

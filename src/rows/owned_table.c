@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * auth_data.c
+ * owned_table.c
  *	  Reading the application's tables without trusting their owners.
  *
  * The tables may belong to a role that wants the rights of the superuser who
@@ -18,10 +18,8 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -30,9 +28,6 @@
 #include "base/base.h"
 #include "base/compat.h"
 #include "rows/rows.h"
-#include "settings.h"
-
-#define ROWS_PER_FETCH 1000
 
 /*
  * The number of a column that has to be there.
@@ -78,13 +73,6 @@ check_relation_kind(Relation relation)
 						 "with ALTER TABLE ... NO INHERIT.")));
 }
 
-static void
-set_locally(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-}
-
 /*
  * Open a table in the extension's schema and become its owner.  The lock is
  * kept until the end of the transaction.  After an error, the end of the
@@ -114,18 +102,7 @@ syncmaster_open_owned_table(OwnedTable *table, const char *name, LOCKMODE mode)
 	table->quoted_name = quote_qualified_identifier(extension.namespace_name,
 													name);
 
-	GetUserIdAndSecContext(&table->saved_user, &table->saved_security);
-	SetUserIdAndSecContext(table->relation->rd_rel->relowner,
-						   table->saved_security |
-							   SECURITY_RESTRICTED_OPERATION);
-	table->settings_level = syncmaster_enter_safe_settings();
-
-	/* Where SQL is needed, a policy is to be an error, not hide rows. */
-	set_locally("row_security", "off");
-
-	/* Whatever code of the owner's waits for, it must not wait for ever. */
-	if (syncmaster_guard != GUARD_OFF)
-		set_locally("lock_timeout", psprintf("%d", syncmaster_lock_timeout));
+	syncmaster_begin_acting(&table->acting, table->relation->rd_rel->relowner);
 	table->distributed = syncmaster_is_distributed(relid);
 }
 
@@ -158,8 +135,7 @@ syncmaster_open_connection(OwnedTable *table, LOCKMODE mode)
 void
 syncmaster_close_owned_table(OwnedTable *table)
 {
-	syncmaster_leave_safe_settings(table->settings_level);
-	SetUserIdAndSecContext(table->saved_user, table->saved_security);
+	syncmaster_end_acting(&table->acting);
 	relation_close(table->relation, NoLock);
 }
 
@@ -177,60 +153,48 @@ read_row(RowReader reader, void *state, Datum id, bool id_isnull, Datum value,
 		   value_isnull ? NULL : PG_DETOAST_DATUM_PACKED(value));
 }
 
+typedef struct SqlReader
+{
+	RowReader reader;
+	void *state;
+} SqlReader;
+
+/* RowReceiver: hand the row to the reader. */
+static bool
+read_slot(void *state, TupleTableSlot *slot)
+{
+	const SqlReader *reader = state;
+
+	read_row(reader->reader, reader->state, slot->tts_values[0],
+			 slot->tts_isnull[0], slot->tts_values[1], slot->tts_isnull[1]);
+	return true;
+}
+
 /*
  * Read a table that is distributed over several servers: only SQL finds its
  * rows.
  */
 static void
-scan_by_sql(OwnedTable *table, MemoryContext row_context, RowReader reader,
-			void *state)
+scan_by_sql(const OwnedTable *table, RowReader reader, void *state)
 {
-	char *query = psprintf("SELECT %s, %s FROM %s", table->id_name,
-						   table->value_name == NULL ? "NULL"
-													 : table->value_name,
-						   table->quoted_name);
-	Portal portal;
+	SqlReader sql_reader = {reader, state};
 
-	SPI_connect();
-	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true,
-									   0);
-	for (;;)
-	{
-		SPITupleTable *rows;
-		uint64 count;
-
-		/* The reader may use SPI as well, so do not rely on its globals. */
-		SPI_cursor_fetch(portal, true, ROWS_PER_FETCH);
-		rows = SPI_tuptable;
-		count = SPI_processed;
-		if (count == 0)
-			break;
-		for (uint64 i = 0; i < count; i++)
-		{
-			HeapTuple tuple = rows->vals[i];
-			MemoryContext old_context = MemoryContextSwitchTo(row_context);
-			bool id_isnull;
-			bool value_isnull;
-			Datum id = SPI_getbinval(tuple, rows->tupdesc, 1, &id_isnull);
-			Datum value = SPI_getbinval(tuple, rows->tupdesc, 2, &value_isnull);
-
-			read_row(reader, state, id, id_isnull, value, value_isnull);
-			MemoryContextSwitchTo(old_context);
-			MemoryContextReset(row_context);
-		}
-		SPI_freetuptable(rows);
-	}
-	SPI_cursor_close(portal);
-	SPI_finish();
+	(void) syncmaster_each_row(
+		psprintf("SELECT %s, %s FROM %s", table->id_name,
+				 table->value_name == NULL ? "NULL" : table->value_name,
+				 table->quoted_name),
+		0, NULL, NULL, read_slot, &sql_reader);
 }
 
 /*
  * Read an ordinary table, past policies and with no code of its owner.
  */
 static void
-scan_directly(OwnedTable *table, MemoryContext row_context, RowReader reader,
-			  void *state)
+scan_directly(const OwnedTable *table, RowReader reader, void *state)
 {
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
+													  "syncmaster row",
+													  ALLOCSET_DEFAULT_SIZES);
 	TupleTableSlot *slot = table_slot_create(table->relation, NULL);
 	TableScanDesc scan = begin_table_scan(table->relation, GetActiveSnapshot());
 
@@ -250,6 +214,7 @@ scan_directly(OwnedTable *table, MemoryContext row_context, RowReader reader,
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(row_context);
 }
 
 /*
@@ -259,13 +224,8 @@ scan_directly(OwnedTable *table, MemoryContext row_context, RowReader reader,
 void
 syncmaster_scan_table(OwnedTable *table, RowReader reader, void *state)
 {
-	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
-													  "syncmaster row",
-													  ALLOCSET_DEFAULT_SIZES);
-
 	if (table->distributed)
-		scan_by_sql(table, row_context, reader, state);
+		scan_by_sql(table, reader, state);
 	else
-		scan_directly(table, row_context, reader, state);
-	MemoryContextDelete(row_context);
+		scan_directly(table, reader, state);
 }

@@ -129,9 +129,7 @@ typedef struct OwnedTable
 	AttrNumber id_column;
 	AttrNumber value_column;
 	bool distributed;
-	Oid saved_user;
-	int saved_security;
-	int settings_level;
+	ActingScope acting;
 } OwnedTable;
 
 /*

@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -81,6 +82,51 @@ syncmaster_is_history(Oid relid)
 	return result;
 }
 
+static void
+owner_error(List **findings, const char *kind, const char *name, Oid holder,
+			Oid owner)
+{
+	if (!has_privs_of_role(holder, owner))
+		syncmaster_add_error(
+			findings, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "history",
+			finding_message("%s \"%s\" belongs to role \"%s\", who lacks the "
+							"rights of the tables' owner \"%s\"",
+							kind, name, GetUserNameFromId(holder, false),
+							GetUserNameFromId(owner, false)),
+			psprintf("Rename or drop it, or give it to role \"%s\" if it is "
+					 "to be trusted, and run the command again.",
+					 GetUserNameFromId(owner, false)))
+			->detail = pstrdup("Somebody else may have made it, to have code "
+							   "of his run when the record is written.");
+}
+
+/*
+ * Why the record, which the caller has locked, is not to be written.  A table
+ * that somebody made first under this name is not the record: it has to belong
+ * to the owner of the application's tables, or to a role that has his rights.
+ */
+void
+syncmaster_history_errors(List **findings, Oid relid, Oid owner)
+{
+	Oid holder = syncmaster_relation_owner(relid);
+
+	if (!syncmaster_is_history(relid))
+	{
+		syncmaster_add_error(
+			findings, ERRCODE_WRONG_OBJECT_TYPE, "history",
+			finding_message("relation \"%s\" is not the history table of "
+							"extension \"syncmaster\"",
+							HISTORY_NAME),
+			"Rename or drop it, and run the command again.");
+		return;
+	}
+	owner_error(findings, "schema", HISTORY_SCHEMA,
+				syncmaster_schema_owner(get_rel_namespace(relid)), owner);
+	owner_error(findings, "table", HISTORY_NAME, holder, owner);
+	*findings = list_concat(*findings,
+							syncmaster_distrusted(relid, holder, EVENT_ANY));
+}
+
 /*
  * Make the schema unless it is there; its owner, invalid if nobody here may.
  */
@@ -96,7 +142,13 @@ syncmaster_require_history_schema(const MigrationContext *context)
 	if (!has_database_create(MyDatabaseId, creator))
 		return InvalidOid;
 
-	owner = can_act_as(creator, context->owner) ? context->owner : creator;
+	/* in the hands of a role with fewer rights, it would not be trusted */
+	if (can_act_as(creator, context->owner))
+		owner = context->owner;
+	else if (has_privs_of_role(creator, context->owner))
+		owner = creator;
+	else
+		return InvalidOid;
 	syncmaster_execute_as(
 		psprintf("CREATE SCHEMA " HISTORY_SCHEMA " AUTHORIZATION %s",
 				 quote_identifier(GetUserNameFromId(owner, false))),
@@ -151,8 +203,7 @@ syncmaster_record_migration(const MigrationContext *context, int from, int to,
 	TimestampTz now = GetCurrentTimestamp();
 	NameData schema;
 	NameData applied_by;
-	Relation rel;
-	bool fits;
+	List *findings = NIL;
 	Oid relid = syncmaster_find_history();
 
 	if (!OidIsValid(relid))
@@ -171,17 +222,8 @@ syncmaster_record_migration(const MigrationContext *context, int from, int to,
 	}
 
 	syncmaster_lock_relation(relid, RowExclusiveLock);
-	rel = relation_open(relid, NoLock);
-	fits = is_history_table(rel);
-	relation_close(rel, NoLock);
-	if (!fits)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("relation \"%s\" is not the history table of "
-						"extension \"syncmaster\"",
-						HISTORY_NAME),
-				 errhint("Rename or drop it, and run the command again.")));
-	syncmaster_refuse_triggers(relid);
+	syncmaster_history_errors(&findings, relid, context->owner);
+	syncmaster_raise_error(findings);
 
 	namestrcpy(&schema, context->schema);
 	namestrcpy(&applied_by, GetUserNameFromId(context->caller, false));

@@ -356,7 +356,8 @@ check_leftovers(List **problems, Oid namespace, const SchemaRevision *revision)
 								  schema, first->name),
 			"If the tables are SyncMaster's, write their revision with "
 			"\"syncmaster-db stamp REVISION\". If they are another "
-			"application's, use another schema: CREATE EXTENSION syncmaster SCHEMA name.");
+			"application's, use another schema: CREATE EXTENSION syncmaster "
+			"SCHEMA name.");
 }
 
 /*

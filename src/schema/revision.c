@@ -353,10 +353,7 @@ syncmaster_stamp_revision(Oid namespace, int from, int to)
 	syncmaster_read_revision(namespace, &revision);
 	if (revision.state != REVISION_NO_TABLE &&
 		revision.state != REVISION_BAD_TABLE)
-	{
-		syncmaster_refuse_triggers(revision.version_table);
 		write_revision(namespace, revision.version_table, from, to);
-	}
 
 	syncmaster_read_revision(namespace, &revision);
 	if (revision.number != to ||

@@ -211,6 +211,7 @@ extern char *syncmaster_table_definition(const RelationInfo *relation,
 extern Oid syncmaster_find_history(void);
 extern Oid syncmaster_require_history_schema(const MigrationContext *context);
 extern bool syncmaster_is_history(Oid relid);
+extern void syncmaster_history_errors(List **findings, Oid relid, Oid owner);
 extern void syncmaster_record_migration(const MigrationContext *context,
 										int from, int to, TimestampTz started);
 
@@ -267,6 +268,11 @@ extern MigrationStep *syncmaster_find_step(List *steps, int from, int to);
 /* setting.c: Settings of this extension that last longer than a session. */
 
 extern void syncmaster_report_lasting_settings(List **findings);
+
+/* trusted.c: What of the application's tables a role cannot trust. */
+
+extern List *syncmaster_distrusted_in(Oid relid, const char *table, Oid role);
+extern void syncmaster_require_known_owner(const MigrationContext *context);
 
 /* version.c: Which version of what is in use. */
 

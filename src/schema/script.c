@@ -226,7 +226,7 @@ syncmaster_read_steps(Oid namespace)
 							 schema);
 	}
 	FreeDir(dir);
-	syncmaster_leave_safe_settings(save_nestlevel);
+	syncmaster_leave_settings(save_nestlevel);
 
 	return steps;
 }

@@ -12,8 +12,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 
 #include "base/base.h"
@@ -74,21 +72,9 @@ parse_offset(const char *text, int *offset)
 static bool
 version_is_available(const char *version)
 {
-	Oid types[1] = {TEXTOID};
-	Datum values[1];
-	bool result;
-	int save_nestlevel;
-
-	values[0] = CStringGetTextDatum(version);
-	save_nestlevel = syncmaster_begin_query();
-	if (SPI_execute_with_args("SELECT 1 FROM pg_available_extension_versions "
-							  "WHERE name = 'syncmaster' AND version = $1",
-							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_available_extension_versions");
-	result = SPI_processed > 0;
-	syncmaster_end_query(save_nestlevel);
-
-	return result;
+	return syncmaster_query_text("SELECT FROM pg_available_extension_versions "
+								 "WHERE name = 'syncmaster' AND version = $1",
+								 version) != NIL;
 }
 
 /*

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -168,28 +167,24 @@ Datum
 syncmaster_versions(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	int save_nestlevel = syncmaster_begin_query();
+	List *rows = syncmaster_query(
+		"SELECT v.version, v.installed, v.version = e.default_version "
+		"FROM pg_available_extension_versions v "
+		"JOIN pg_available_extensions e USING (name) "
+		"WHERE v.name = 'syncmaster' "
+		"ORDER BY CASE WHEN v.version ~ '^\\d+(\\.\\d+)*$' THEN "
+		"string_to_array(v.version, '.')::numeric[] END, v.version",
+		0, NULL, NULL);
+	ListCell *lc;
 
-	if (SPI_execute("SELECT v.version, v.installed, "
-					"v.version = e.default_version "
-					"FROM pg_available_extension_versions v "
-					"JOIN pg_available_extensions e USING (name) "
-					"WHERE v.name = 'syncmaster' "
-					"ORDER BY CASE WHEN v.version ~ '^\\d+(\\.\\d+)*$' THEN "
-					"string_to_array(v.version, '.')::numeric[] END, v.version",
-					true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_available_extension_versions");
-
-	for (uint64 i = 0; i < SPI_processed; i++)
+	foreach (lc, rows)
 	{
-		HeapTuple tuple = SPI_tuptable->vals[i];
-		TupleDesc desc = SPI_tuptable->tupdesc;
-		char *version = SPI_getvalue(tuple, desc, 1);
-		int number = syncmaster_version_revision(version);
+		char **row = lfirst(lc);
+		int number = syncmaster_version_revision(row[0]);
 		Datum values[VERSIONS_NATTS] = {0};
 		bool nulls[VERSIONS_NATTS] = {false};
 
-		values[0] = CStringGetTextDatum(version);
+		values[0] = CStringGetTextDatum(row[0]);
 		if (number < 0)
 			nulls[1] = nulls[2] = nulls[3] = true;
 		else
@@ -200,12 +195,12 @@ syncmaster_versions(PG_FUNCTION_ARGS)
 			values[2] = CStringGetTextDatum(info->releases);
 			values[3] = CStringGetTextDatum(info->description);
 		}
-		values[4] = SPI_getbinval(tuple, desc, 2, &nulls[4]);
-		values[5] = SPI_getbinval(tuple, desc, 3, &nulls[5]);
+		values[4] = BoolGetDatum(row[1] != NULL && row[1][0] == 't');
+		values[5] = BoolGetDatum(row[2] != NULL && row[2][0] == 't');
+		nulls[4] = row[1] == NULL;
+		nulls[5] = row[2] == NULL;
 		syncmaster_put_row(result, values, nulls);
 	}
-	syncmaster_end_query(save_nestlevel);
-
 	return (Datum) 0;
 }
 

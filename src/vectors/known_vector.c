@@ -42,12 +42,12 @@
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "optimizer/paths.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/bufmgr.h"
 #include "storage/itemptr.h"
 #include "storage/predicate.h"
-#include "tcop/dest.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -94,15 +94,6 @@ typedef struct KnownVectors
 	TupleDesc desc;
 } KnownVectors;
 
-/*
- * Gets the rows of the query: TID, transaction and vector.
- */
-typedef struct VectorReceiver
-{
-	DestReceiver pub;
-	KnownVectors *known;
-} VectorReceiver;
-
 static RowVersion
 row_version(ItemPointer tid, TransactionId xmin)
 {
@@ -147,35 +138,22 @@ make_room(KnownVectors *known, Relation rel)
 	MemoryContextSwitchTo(save_context);
 }
 
-static void
-start_receiver(DestReceiver *self, int operation, TupleDesc desc)
-{
-}
-
-static void
-stop_receiver(DestReceiver *self)
-{
-}
-
 /*
- * Keep one row of the query.  False ends the query.
+ * RowReceiver: keep one row of the query.  False ends the query.
  */
 static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
+keep_row(void *state, TupleTableSlot *slot)
 {
-	KnownVectors *known = ((VectorReceiver *) self)->known;
+	KnownVectors *known = state;
 	RowVersion version;
-	MemoryContext save_context;
 
-	slot_getallattrs(slot);
 	if (slot->tts_isnull[2])
 		return true;
 	version = row_version((ItemPointer) DatumGetPointer(slot->tts_values[0]),
 						  DatumGetTransactionId(slot->tts_values[1]));
-	save_context = MemoryContextSwitchTo(known->memory);
+	MemoryContextSwitchTo(known->memory);
 	((KnownVector *) hash_search(known->table, &version, HASH_ENTER, NULL))
 		->vector = datumCopy(slot->tts_values[2], false, -1);
-	MemoryContextSwitchTo(save_context);
 
 	return MemoryContextMemAllocated(known->memory, true) < known->max_memory;
 }
@@ -228,7 +206,7 @@ compute(void *argument)
 {
 	Computation *computation = argument;
 	const TableStatement *statement = computation->statement;
-	VectorReceiver receiver = {0};
+	ActingScope scope;
 	Relation rel;
 	bool worth;
 
@@ -244,18 +222,18 @@ compute(void *argument)
 	if (!worth)
 		return;
 
-	receiver.pub.receiveSlot = receive_row;
-	receiver.pub.rStartup = start_receiver;
-	receiver.pub.rShutdown = stop_receiver;
-	receiver.pub.rDestroy = stop_receiver;
-	receiver.pub.mydest = DestNone;
-	receiver.known = computation->known;
-	syncmaster_execute_into(
+	/* by as many processes as maintenance may have; not worth compiling */
+	syncmaster_begin_acting(&scope, statement->role);
+	syncmaster_set_locally_int("max_parallel_workers_per_gather",
+							   max_parallel_maintenance_workers);
+	syncmaster_set_locally("jit", "off");
+	(void) syncmaster_each_row(
 		psprintf("SELECT ctid, xmin, %s FROM ONLY %s",
 				 computation->column->expr,
 				 quote_qualified_identifier(computation->context->schema,
 											statement->table)),
-		statement->role, &receiver.pub);
+		0, NULL, NULL, keep_row, computation->known);
+	syncmaster_end_acting(&scope);
 }
 
 static void
@@ -329,7 +307,7 @@ syncmaster_compute_vectors(const MigrationContext *context, List *statements,
 	List *result = NIL;
 	ListCell *lc;
 
-	if (!syncmaster_precompute_vectors || !CAN_EXECUTE_INTO)
+	if (!syncmaster_precompute_vectors)
 		return NIL;
 	foreach (lc, statements)
 	{
@@ -549,19 +527,6 @@ write_anew(Oid relid, const KnownVectors *known)
 	swap_heap(relid, new_relid, persistence);
 }
 
-/*
- * What follows the adding of an ordinary column, as the owner.
- */
-static void
-complete(void *argument)
-{
-	const Addition *addition = argument;
-
-	generate(addition);
-	if (addition->known != NULL)
-		write_anew(addition->statement->relid, addition->known);
-}
-
 static void
 execute(const Addition *addition, const char *sql)
 {
@@ -577,9 +542,15 @@ run_in_parts(Addition *addition)
 {
 	const TableStatement *statement = addition->statement;
 	const VectorColumn *column = addition->column;
+	ActingScope scope;
 
+	/* this asks as well about what the rest calls of the table's */
 	execute(addition, column->plain_sql);
-	syncmaster_call_as(statement->role, complete, addition);
+	syncmaster_begin_acting(&scope, statement->role);
+	generate(addition);
+	if (addition->known != NULL)
+		write_anew(statement->relid, addition->known);
+	syncmaster_end_acting(&scope);
 	if (column->not_null)
 		execute(addition,
 				psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL",

@@ -153,9 +153,8 @@ is_too_long(Trial *trial, TupleTableSlot *row)
 }
 
 static void
-search_rows(void *argument)
+search_rows(Search *search)
 {
-	Search *search = argument;
 	AttrNumber id = get_attnum(RelationGetRelid(search->rel), "id");
 	Expr *expr = expression(search);
 	EState *estate;
@@ -244,6 +243,7 @@ syncmaster_long_vector_problems(List **findings,
 {
 	VectorColumn column;
 	Search search = {0};
+	ActingScope scope;
 
 	if (!syncmaster_find_vector_column(statement, &column))
 		return;
@@ -268,7 +268,9 @@ syncmaster_long_vector_problems(List **findings,
 	if (syncmaster_may_scan(search.rel))
 	{
 		syncmaster_init_ids(&search.found);
-		syncmaster_call_as(search.rel->rd_rel->relowner, search_rows, &search);
+		syncmaster_begin_acting(&scope, search.rel->rd_rel->relowner);
+		search_rows(&search);
+		syncmaster_end_acting(&scope);
 		if (search.found.count > 0)
 			add_problem(findings, context, &search);
 	}

@@ -1,0 +1,155 @@
+/*-------------------------------------------------------------------------
+ *
+ * act_as.c
+ *	  Acting as another role, out of reach of what that role planted.
+ *
+ * A command is usually given by a superuser and works on tables of an
+ * application role, whose triggers, rules, domains and expressions may run
+ * meanwhile.  What runs between syncmaster_begin_acting() and
+ * syncmaster_end_acting() runs as that role, in a security-restricted
+ * operation: SET ROLE alone would be no boundary, because a trigger can reset
+ * it.  No other file changes the current user or a setting.
+ *
+ * Callers need no PG_TRY: after an error, the abort of the transaction or the
+ * subtransaction restores user and settings, and syncmaster_try() what has to
+ * do with the extension whose script is running.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#include "base/base.h"
+#include "settings.h"
+
+/*
+ * Least memory for building an index, in kB.  The default of
+ * maintenance_work_mem makes a GIN index of a few hundred thousand rows in
+ * several passes, while the table is locked.
+ */
+#define MIN_MAINTENANCE_WORK_MEM (256 * 1024)
+
+/*
+ * Begin settings that hold until syncmaster_leave_settings() or the end of the
+ * (sub)transaction.
+ */
+int
+syncmaster_enter_settings(void)
+{
+	return NewGUCNestLevel();
+}
+
+void
+syncmaster_set_locally(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+void
+syncmaster_set_locally_int(const char *name, int value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", value);
+	syncmaster_set_locally(name, text);
+}
+
+/*
+ * Undo the settings, and whatever else the statements in between set: a
+ * function that a table's owner planted may have changed settings of the
+ * session.
+ */
+void
+syncmaster_leave_settings(int level)
+{
+	AtEOXact_GUC(false, level);
+}
+
+/*
+ * Names resolve in pg_catalog alone, whatever schema the application uses:
+ * an operator or a cast that somebody made there would otherwise be found.
+ * pg_temp is named so that it comes last.  Definitions are printed in one way,
+ * so that they can be compared.
+ */
+int
+syncmaster_enter_safe_settings(void)
+{
+	int level = syncmaster_enter_settings();
+
+	syncmaster_set_locally("search_path", "pg_catalog, pg_temp");
+	syncmaster_set_locally("standard_conforming_strings", "on");
+	syncmaster_set_locally("quote_all_identifiers", "off");
+
+	return level;
+}
+
+/*
+ * Memory that a migration may use for one thing, in kB.
+ */
+int
+syncmaster_maintenance_memory(void)
+{
+	return Max(maintenance_work_mem, MIN_MAINTENANCE_WORK_MEM);
+}
+
+/*
+ * How many processes may help with building an index or computing vectors:
+ * more processes than processors would only be in each other's way.
+ */
+static int
+helping_processes(void)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return processors < 1
+			   ? max_parallel_maintenance_workers
+			   : (int) Min(max_parallel_maintenance_workers, processors - 1);
+}
+
+/*
+ * Become a role.  Nothing that is created becomes a member of the extension
+ * whose script may be running: members are dropped with the extension, and the
+ * application's tables must not be.
+ */
+void
+syncmaster_begin_acting(ActingScope *scope, Oid role)
+{
+	GetUserIdAndSecContext(&scope->user, &scope->security);
+	scope->creating_extension = creating_extension;
+	scope->extension = CurrentExtensionObject;
+	scope->settings = syncmaster_enter_safe_settings();
+
+	/* A policy is to be an error, not to hide rows. */
+	syncmaster_set_locally("row_security", "off");
+
+	/* Whatever code of the owner's waits for, it must not wait for ever. */
+	if (syncmaster_guard != GUARD_OFF)
+		syncmaster_set_locally_int("lock_timeout", syncmaster_lock_timeout);
+	syncmaster_set_locally_int("max_parallel_maintenance_workers",
+							   helping_processes());
+	syncmaster_set_locally_int("maintenance_work_mem",
+							   syncmaster_maintenance_memory());
+
+	creating_extension = false;
+	CurrentExtensionObject = InvalidOid;
+	SetUserIdAndSecContext(role,
+						   scope->security | SECURITY_RESTRICTED_OPERATION);
+}
+
+/*
+ * Be the caller again.
+ */
+void
+syncmaster_end_acting(const ActingScope *scope)
+{
+	SetUserIdAndSecContext(scope->user, scope->security);
+	syncmaster_leave_settings(scope->settings);
+	creating_extension = scope->creating_extension;
+	CurrentExtensionObject = scope->extension;
+}

@@ -1,0 +1,504 @@
+/*-------------------------------------------------------------------------
+ *
+ * trust.c
+ *	  The rule of trust: what may run with a role's rights.
+ *
+ * Before a statement runs as a role, every relation that it reads, writes,
+ * plans over or refers to must belong to that role, or to one that has its
+ * rights; and so must everything that the statement can make these relations
+ * call.  Functions of superusers are trusted as well, as far as they take no
+ * code as an argument.  sql.c asks for every statement, so that no caller can
+ * forget to.
+ *
+ * Only the catalogues are read here.  The caller holds the statement's locks,
+ * which keep away new triggers, the only objects that somebody can add to
+ * another role's table.
+ *
+ * Not asked are the checks and the actions of foreign keys: PostgreSQL runs
+ * these as the owner of the table that they read or change.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_amproc.h"
+#include "catalog/pg_attrdef.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_partitioned_table.h"
+#include "catalog/pg_policy.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "rewrite/rewriteDefine.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "base/base.h"
+#include "base/compat.h"
+
+/* What is done with a row of a catalogue. */
+typedef void (*RowVisitor)(TrustQuestion *question, Relation catalog,
+						   HeapTuple tuple);
+
+/*
+ * Visit the rows of a catalogue that belong to an object, and close it.
+ */
+static void
+visit(TrustQuestion *question, Relation rel, Oid index, AttrNumber column,
+	  Oid object, RowVisitor visitor)
+{
+	ScanKeyData key[1];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key[0], column, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(object));
+	scan = systable_beginscan(rel, index, true, NULL, 1, key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		visitor(question, rel, tuple);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+/*
+ * Ask about an expression that a row of a catalogue may have.
+ */
+static void
+ask_column(TrustQuestion *question, Relation catalog, HeapTuple tuple,
+		   AttrNumber column)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, column, RelationGetDescr(catalog),
+							   &isnull);
+
+	if (!isnull)
+		syncmaster_ask_text(question, value);
+}
+
+/*
+ * Say which object of the table is looked at next, and what would drop it.
+ */
+static void
+look_at(TrustQuestion *question, const char *type, const char *name,
+		const char *fix)
+{
+	question->object_type = type;
+	question->object_name = pstrdup(name);
+	question->fix = fix;
+}
+
+static void
+visit_constraint(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
+
+	if (constraint->contype != CONSTRAINT_CHECK)
+		return;
+	look_at(question, "constraint", NameStr(constraint->conname),
+			psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+					 question->qualified_table,
+					 quote_identifier(NameStr(constraint->conname))));
+	ask_column(question, catalog, tuple, Anum_pg_constraint_conbin);
+}
+
+static void
+visit_default(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	Form_pg_attrdef attrdef = (Form_pg_attrdef) GETSTRUCT(tuple);
+	char *column = get_attname(attrdef->adrelid, attrdef->adnum, true);
+
+	if (column == NULL)
+		return; /* dropped meanwhile */
+	look_at(question, "column", column,
+			get_attgenerated(attrdef->adrelid, attrdef->adnum) != '\0'
+				? NULL
+				: psprintf("ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT",
+						   question->qualified_table,
+						   quote_identifier(column)));
+	ask_column(question, catalog, tuple, Anum_pg_attrdef_adbin);
+}
+
+static void
+visit_attribute(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	Form_pg_attribute attribute = (Form_pg_attribute) GETSTRUCT(tuple);
+
+	(void) catalog;
+	if (attribute->attisdropped || attribute->attnum <= 0)
+		return;
+	look_at(question, "column", NameStr(attribute->attname), NULL);
+	syncmaster_ask_type(question, attribute->atttypid);
+}
+
+static void
+visit_support(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	(void) catalog;
+	syncmaster_ask_support(question,
+						   ((Form_pg_amproc) GETSTRUCT(tuple))->amproc);
+}
+
+static void
+visit_operator(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	Oid operator=((Form_pg_amop) GETSTRUCT(tuple))->amopopr;
+
+	(void) catalog;
+	syncmaster_ask_support(question, get_opcode(operator));
+}
+
+/*
+ * The functions and operators of an operator class, those of its family
+ * included, as an index, an exclusion constraint or a partition key calls them.
+ */
+static void
+ask_operator_class(TrustQuestion *question, Oid opclass)
+{
+	Oid family;
+
+	if (!SearchSysCacheExists1(CLAOID, ObjectIdGetDatum(opclass)))
+		return; /* dropped meanwhile */
+	family = get_opclass_family(opclass);
+	if (family < FirstNormalObjectId && opclass < FirstNormalObjectId)
+		return;
+	visit(question,
+		  table_open(AccessMethodProcedureRelationId, AccessShareLock),
+		  AccessMethodProcedureIndexId, Anum_pg_amproc_amprocfamily, family,
+		  visit_support);
+	visit(question, table_open(AccessMethodOperatorRelationId, AccessShareLock),
+		  AccessMethodStrategyIndexId, Anum_pg_amop_amopfamily, family,
+		  visit_operator);
+}
+
+static void
+ask_operator_classes(TrustQuestion *question, Relation catalog, HeapTuple tuple,
+					 AttrNumber column)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, column, RelationGetDescr(catalog),
+							   &isnull);
+	oidvector *classes;
+
+	if (isnull)
+		return;
+	classes = (oidvector *) DatumGetPointer(value);
+	for (int i = 0; i < classes->dim1; i++)
+		ask_operator_class(question, classes->values[i]);
+}
+
+static void
+visit_index(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+	char *name = get_rel_name(index->indexrelid);
+	char *qualified;
+
+	if (name == NULL)
+		return; /* dropped meanwhile */
+	qualified = quote_qualified_identifier(
+		get_namespace_name(get_rel_namespace(index->indexrelid)), name);
+	look_at(question, "index", name,
+			OidIsValid(get_index_constraint(index->indexrelid))
+				? NULL
+				: psprintf("DROP INDEX %s", qualified));
+	ask_column(question, catalog, tuple, Anum_pg_index_indexprs);
+	ask_column(question, catalog, tuple, Anum_pg_index_indpred);
+	ask_operator_classes(question, catalog, tuple, Anum_pg_index_indclass);
+}
+
+#ifdef HAVE_EXPRESSION_STATISTICS
+static void
+visit_statistics(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	Form_pg_statistic_ext statistics = (Form_pg_statistic_ext) GETSTRUCT(tuple);
+
+	look_at(question, "statistics object", NameStr(statistics->stxname),
+			psprintf("DROP STATISTICS %s",
+					 quote_qualified_identifier(get_namespace_name(
+													statistics->stxnamespace),
+												NameStr(statistics->stxname))));
+	ask_column(question, catalog, tuple, Anum_pg_statistic_ext_stxexprs);
+}
+#endif
+
+static void
+visit_policy(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	Form_pg_policy policy = (Form_pg_policy) GETSTRUCT(tuple);
+
+	look_at(question, "policy", NameStr(policy->polname),
+			psprintf("DROP POLICY %s ON %s",
+					 quote_identifier(NameStr(policy->polname)),
+					 question->qualified_table));
+	ask_column(question, catalog, tuple, Anum_pg_policy_polqual);
+	ask_column(question, catalog, tuple, Anum_pg_policy_polwithcheck);
+}
+
+static void
+visit_rule(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	Form_pg_rewrite rule = (Form_pg_rewrite) GETSTRUCT(tuple);
+	CmdType command = (CmdType) (rule->ev_type - '0');
+
+	if (rule->ev_enabled == RULE_DISABLED ||
+		(command != CMD_SELECT &&
+		 (question->asked & EVENT_OF_COMMAND(command)) == 0))
+		return;
+	look_at(question, "rule", NameStr(rule->rulename),
+			command == CMD_SELECT
+				? NULL
+				: psprintf("DROP RULE %s ON %s",
+						   quote_identifier(NameStr(rule->rulename)),
+						   question->qualified_table));
+	ask_column(question, catalog, tuple, Anum_pg_rewrite_ev_qual);
+	ask_column(question, catalog, tuple, Anum_pg_rewrite_ev_action);
+}
+
+static int
+events_of_trigger(Form_pg_trigger trigger)
+{
+	int events = 0;
+
+	if (TRIGGER_FOR_INSERT(trigger->tgtype))
+		events |= EVENT_OF_COMMAND(CMD_INSERT);
+	if (TRIGGER_FOR_UPDATE(trigger->tgtype))
+		events |= EVENT_OF_COMMAND(CMD_UPDATE);
+	if (TRIGGER_FOR_DELETE(trigger->tgtype))
+		events |= EVENT_OF_COMMAND(CMD_DELETE);
+	return events;
+}
+
+/*
+ * A trigger, also one that is deferred: it fires before the role changes back,
+ * or is made immediate.
+ */
+static void
+visit_trigger(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+	if (trigger->tgenabled == TRIGGER_DISABLED ||
+		(question->asked & events_of_trigger(trigger)) == 0 ||
+		(trigger->tgisinternal && trigger->tgfoid < FirstNormalObjectId))
+		return;
+	look_at(question, "trigger", NameStr(trigger->tgname),
+			psprintf("DROP TRIGGER %s ON %s",
+					 quote_identifier(NameStr(trigger->tgname)),
+					 question->qualified_table));
+	syncmaster_ask_trigger(question, trigger->tgfoid, trigger->tgnargs);
+	ask_column(question, catalog, tuple, Anum_pg_trigger_tgqual);
+}
+
+static void
+visit_partition_key(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	look_at(question, "partition key of table", question->table, NULL);
+	ask_column(question, catalog, tuple, Anum_pg_partitioned_table_partexprs);
+	ask_operator_classes(question, catalog, tuple,
+						 Anum_pg_partitioned_table_partclass);
+}
+
+static void
+visit_parent(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	(void) catalog;
+	question->ask_relation(question,
+						   ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent, 0,
+						   false);
+}
+
+static void
+visit_child(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	(void) catalog;
+	question->ask_relation(question,
+						   ((Form_pg_inherits) GETSTRUCT(tuple))->inhrelid,
+						   question->asked, true);
+}
+
+/*
+ * Has the relation been looked at for these events?  If not, it is now.
+ */
+static bool
+is_known(TrustQuestion *question, Oid relid, int events)
+{
+	ListCell *relation;
+	ListCell *asked;
+
+	forboth(relation, question->relations, asked, question->events)
+	{
+		if (lfirst_oid(relation) == relid && (events & ~lfirst_int(asked)) == 0)
+			return true;
+	}
+	question->relations = lappend_oid(question->relations, relid);
+	question->events = lappend_int(question->events, events);
+	return false;
+}
+
+/*
+ * What can be called when rows of the relation, which the question is about,
+ * are read or written, when it is planned over or its definition changes.
+ */
+static void
+ask_contents(TrustQuestion *question, Form_pg_class relation, bool children)
+{
+	Oid relid = relation->oid;
+
+	visit(question, table_open(AttributeRelationId, AccessShareLock),
+		  AttributeRelidNumIndexId, Anum_pg_attribute_attrelid, relid,
+		  visit_attribute);
+	visit(question, table_open(ConstraintRelationId, AccessShareLock),
+		  ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, relid,
+		  visit_constraint);
+	visit(question, table_open(AttrDefaultRelationId, AccessShareLock),
+		  AttrDefaultIndexId, Anum_pg_attrdef_adrelid, relid, visit_default);
+	visit(question, table_open(IndexRelationId, AccessShareLock),
+		  IndexIndrelidIndexId, Anum_pg_index_indrelid, relid, visit_index);
+#ifdef HAVE_EXPRESSION_STATISTICS
+	visit(question, table_open(StatisticExtRelationId, AccessShareLock),
+		  StatisticExtRelidIndexId, Anum_pg_statistic_ext_stxrelid, relid,
+		  visit_statistics);
+#endif
+	if (relation->relrowsecurity)
+		visit(question, table_open(PolicyRelationId, AccessShareLock),
+			  PolicyPolrelidPolnameIndexId, Anum_pg_policy_polrelid, relid,
+			  visit_policy);
+	visit(question, table_open(RewriteRelationId, AccessShareLock),
+		  RewriteRelRulenameIndexId, Anum_pg_rewrite_ev_class, relid,
+		  visit_rule);
+	visit(question, table_open(TriggerRelationId, AccessShareLock),
+		  TriggerRelidNameIndexId, Anum_pg_trigger_tgrelid, relid,
+		  visit_trigger);
+	visit(question, table_open(PartitionedRelationId, AccessShareLock),
+		  PartitionedRelidIndexId, Anum_pg_partitioned_table_partrelid, relid,
+		  visit_partition_key);
+	if (children)
+		visit(question, table_open(InheritsRelationId, AccessShareLock),
+			  InheritsParentIndexId, Anum_pg_inherits_inhparent, relid,
+			  visit_child);
+	if (relation->relispartition)
+		visit(question, table_open(InheritsRelationId, AccessShareLock),
+			  InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, relid,
+			  visit_parent);
+}
+
+static void
+ask_owner(TrustQuestion *question, Form_pg_class relation)
+{
+	char *owner = GetUserNameFromId(relation->relowner, false);
+	char *role = GetUserNameFromId(question->role, false);
+
+	look_at(question, "table", NameStr(relation->relname), NULL);
+	if (!syncmaster_has_rights(relation->relowner, question->role))
+		syncmaster_distrust(question,
+							psprintf("It belongs to role \"%s\", who lacks the "
+									 "rights of role \"%s\".",
+									 owner, role),
+							psprintf("ALTER TABLE %s OWNER TO %s",
+									 question->qualified_table,
+									 quote_identifier(role)));
+}
+
+/*
+ * Ask about a relation, and what belongs to it.  "events" are those of the rows
+ * that are written; with "children", the rows of what inherits from it count as
+ * well.
+ */
+static void
+ask_relation(TrustQuestion *question, Oid relid, int events, bool children,
+			 bool whose)
+{
+	HeapTuple tuple;
+	Form_pg_class relation;
+	TrustQuestion save;
+	char *schema;
+
+	/* superusers alone can put something there, or own it */
+	if (get_rel_namespace(relid) == PG_CATALOG_NAMESPACE ||
+		is_known(question, relid, events))
+		return;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		return; /* dropped meanwhile: no statement uses it */
+	relation = (Form_pg_class) GETSTRUCT(tuple);
+	schema = get_namespace_name(relation->relnamespace);
+
+	/* a query within an expression comes back to it */
+	save = *question;
+	question->relid = relid;
+	question->table = pstrdup(NameStr(relation->relname));
+	question->qualified_table = quote_qualified_identifier(schema,
+														   question->table);
+	question->asked = events;
+	if (whose)
+		ask_owner(question, relation);
+	if (relation->relkind != RELKIND_SEQUENCE)
+		ask_contents(question, relation, children);
+	question->relid = save.relid;
+	question->table = save.table;
+	question->qualified_table = save.qualified_table;
+	question->asked = save.asked;
+	question->object_type = save.object_type;
+	question->object_name = save.object_name;
+	question->fix = save.fix;
+	ReleaseSysCache(tuple);
+}
+
+static void
+ask_other_relation(TrustQuestion *question, Oid relid, int events,
+				   bool children)
+{
+	ask_relation(question, relid, events, children, true);
+}
+
+void
+syncmaster_begin_question(TrustQuestion *question, Oid role)
+{
+	memset(question, 0, sizeof(*question));
+	question->role = role;
+	question->ask_relation = ask_other_relation;
+}
+
+/*
+ * What the role could not trust if it owned the table and wrote its rows, as a
+ * list of findings.  Nothing is run, and no lock needed.
+ */
+List *
+syncmaster_distrusted(Oid relid, Oid role, int events)
+{
+	TrustQuestion question;
+
+	syncmaster_begin_question(&question, role);
+	ask_relation(&question, relid, events, true, false);
+	return question.findings;
+}
+
+/*
+ * Refuse to work on a relation as a role without SQL, if a statement would be
+ * refused.
+ */
+void
+syncmaster_require_trust(Oid relid, Oid role, int events)
+{
+	TrustQuestion question;
+
+	syncmaster_begin_question(&question, role);
+	ask_relation(&question, relid, events, true, true);
+	syncmaster_raise_error(question.findings);
+}

@@ -1,0 +1,194 @@
+/*-------------------------------------------------------------------------
+ *
+ * trust_statement.c
+ *	  The relations of a statement, for the rule of trust.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "commands/tablecmds.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "base/base.h"
+
+/*
+ * A relation that a command names, locked as the command will lock it; its
+ * table, if it is an index.  One that is missing is for the command to report.
+ */
+static void
+ask_named(TrustQuestion *question, const RangeVar *name, LOCKMODE mode)
+{
+	Oid relid = RangeVarGetRelid(name, mode, true);
+
+	if (!OidIsValid(relid))
+		return;
+	if (get_rel_relkind(relid) == RELKIND_INDEX ||
+		get_rel_relkind(relid) == RELKIND_PARTITIONED_INDEX)
+		relid = IndexGetRelation(relid, false);
+	question->ask_relation(question, relid, 0, name->inh);
+}
+
+/*
+ * A foreign key is checked by a query on both tables, which runs as whoever
+ * adds it.
+ */
+static void
+ask_constraints(TrustQuestion *question, List *nodes)
+{
+	ListCell *lc;
+
+	foreach (lc, nodes)
+	{
+		Node *node = lfirst(lc);
+
+		if (IsA(node, ColumnDef))
+			ask_constraints(question, ((ColumnDef *) node)->constraints);
+		else if (IsA(node, Constraint) &&
+				 ((Constraint *) node)->contype == CONSTR_FOREIGN &&
+				 ((Constraint *) node)->pktable != NULL) /* ALTER CONSTRAINT */
+			ask_named(question, ((Constraint *) node)->pktable,
+					  ShareRowExclusiveLock);
+	}
+}
+
+/*
+ * The tables at the other end of a table's foreign keys, in one direction.
+ */
+static void
+ask_foreign_keys(TrustQuestion *question, Oid relid, AttrNumber column)
+{
+	Relation rel = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key[1];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	/* by confrelid there is no index */
+	ScanKeyInit(&key[0], column, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (constraint->contype != CONSTRAINT_FOREIGN)
+			continue;
+		question->ask_relation(question, constraint->conrelid, 0, true);
+		question->ask_relation(question, constraint->confrelid, 0, true);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+ask_alter_table(TrustQuestion *question, const AlterTableStmt *stmt)
+{
+	bool changes_type = false;
+	bool asks = false;
+	ListCell *lc;
+
+	foreach (lc, stmt->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		/* which calls nothing, and takes a table from another role */
+		if (command->subtype != AT_ChangeOwner)
+			asks = true;
+		if (command->subtype == AT_AlterColumnType)
+			changes_type = true;
+		if (command->def != NULL)
+			ask_constraints(question, list_make1(command->def));
+	}
+	if (!asks)
+		return;
+	ask_named(question, stmt->relation, AlterTableGetLockLevel(stmt->cmds));
+
+	/* foreign keys of a column are made anew, and checked, with its type */
+	if (changes_type)
+	{
+		Oid relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+
+		if (!OidIsValid(relid))
+			return;
+		ask_foreign_keys(question, relid, Anum_pg_constraint_conrelid);
+		ask_foreign_keys(question, relid, Anum_pg_constraint_confrelid);
+	}
+}
+
+static void
+ask_create_table(TrustQuestion *question, const CreateStmt *stmt)
+{
+	ListCell *lc;
+
+	ask_constraints(question, stmt->tableElts);
+	ask_constraints(question, stmt->constraints);
+	foreach (lc, stmt->inhRelations)
+		ask_named(question, lfirst_node(RangeVar, lc),
+				  ShareUpdateExclusiveLock);
+}
+
+static void
+ask_command(TrustQuestion *question, Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_AlterTableStmt:
+			ask_alter_table(question, (AlterTableStmt *) stmt);
+			break;
+		case T_CreateStmt:
+			ask_create_table(question, (CreateStmt *) stmt);
+			break;
+		case T_IndexStmt:
+			ask_named(question, ((IndexStmt *) stmt)->relation, ShareLock);
+			break;
+		case T_ReindexStmt:
+			ask_named(question, ((ReindexStmt *) stmt)->relation, NoLock);
+			break;
+
+		/*
+		 * These call nothing that belongs to a relation, and are what takes an
+		 * object from another role.  Event triggers are a superuser's.
+		 */
+		case T_AlterExtensionContentsStmt:
+		case T_AlterExtensionStmt:
+		case T_AlterOwnerStmt:
+		case T_AlterSeqStmt:
+		case T_CommentStmt:
+		case T_ConstraintsSetStmt:
+		case T_CreateExtensionStmt:
+		case T_CreateSchemaStmt:
+		case T_CreateSeqStmt:
+		case T_DropStmt:
+		case T_GrantStmt:
+		case T_RenameStmt:
+			break;
+		default:
+			elog(ERROR, "unexpected kind of statement: %d",
+				 (int) nodeTag(stmt));
+	}
+}
+
+/*
+ * Refuse a statement that would run code which the role may not trust.
+ */
+void
+syncmaster_require_trusted_query(Query *query, Oid role)
+{
+	TrustQuestion question;
+
+	syncmaster_begin_question(&question, role);
+	if (query->commandType == CMD_UTILITY)
+		ask_command(&question, query->utilityStmt);
+	else
+		syncmaster_ask_expression(&question, (Node *) query);
+	syncmaster_raise_error(question.findings);
+}
