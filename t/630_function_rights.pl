@@ -84,7 +84,8 @@ my @defaults = (
 	'IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO anon, PUBLIC',
 	'REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC',
 	'REVOKE ALL ON FUNCTIONS FROM %s, PUBLIC',
-	'REVOKE ALL ON TABLES FROM %s',
+	'REVOKE ALL ON FUNCTIONS FROM %s',
+	'GRANT SELECT ON TABLES TO anon; REVOKE ALL ON TABLES FROM %s',
 	'GRANT ALL ON FUNCTIONS TO app, vault, pg_monitor WITH GRANT OPTION',
 	'GRANT ALL ON TABLES TO anon, PUBLIC');
 foreach my $case (
@@ -102,8 +103,8 @@ foreach my $case (
 		my $dbname = new_database();
 		my $name = "$who, ALTER DEFAULT PRIVILEGES $default";
 
-		query($dbname, sprintf "ALTER DEFAULT PRIVILEGES FOR ROLE \"$maker\" $default", "\"$maker\"")
-		  if $default ne '';
+		query($dbname, qq{ALTER DEFAULT PRIVILEGES FOR ROLE "$maker" } . s/%s/"$maker"/r)
+		  foreach split /; /, $default;
 		query($dbname, "ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT ALL ON FUNCTIONS TO anon")
 		  if $default ne '' && $maker ne 'app';
 		foreach my $version ('1.11', '1.12', '1.13')
@@ -428,6 +429,13 @@ foreach my $role (q{o'brien}, q{CORP\alice}, q{svc_sync$}, q{a "quoted" one}, '@
 	is("$rc $stderr", '0 ', 'a member of the owner updates');
 	is(query($dbname, q{SELECT DISTINCT applied_by FROM syncmaster_history() ORDER BY 1}),
 		"etl_owner\n" . query('postgres', 'SELECT current_user') . "\nwriter", '... as itself');
+
+	# a superuser needs no right of the owner's
+	query($dbname, q{SELECT syncmaster_downgrade('-1')});
+	query('postgres', 'REVOKE writer FROM etl_owner');
+	($rc, undef, $stderr) =
+	  as_role(query('postgres', 'SELECT current_user'), $dbname, 'ALTER EXTENSION syncmaster UPDATE');
+	is("$rc $stderr", '0 ', 'a superuser updates an extension whose owner may not migrate');
 }
 
 # ---------------------------------------------------------------------------
