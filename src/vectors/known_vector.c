@@ -186,7 +186,7 @@ static bool
 is_worth_a_query(Relation rel, Oid role)
 {
 	return rel->rd_rel->relam == HEAP_TABLE_AM_OID &&
-		   !rel->rd_rel->relrowsecurity && rel->rd_rel->relowner == role &&
+		   !rel->rd_rel->relrowsecurity &&
 		   RelationGetNumberOfBlocks(rel) >=
 			   (BlockNumber) min_parallel_table_scan_size &&
 		   pg_class_aclcheck(RelationGetRelid(rel), role, ACL_SELECT) ==
