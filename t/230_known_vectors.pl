@@ -478,7 +478,7 @@ foreach my $settings ('SELECT', $without)
 DETAIL:  These have id 50, 70\.
 HINT:  Shorten what is searched of them \(columns name, source_params, target_params\), or delete them, and run the command again\./,
 		"long: the rows are named ($settings)");
-	unlike($err, qr/ALTER TABLE|to_tsvector|[a-p]{32}/, 'long: neither the statement nor the text is shown');
+	unlike($err, qr/SQL statement "ALTER TABLE|[a-p]{32}/, 'long: without the statement, and without the text');
 }
 like($node->safe_psql('long', 'SELECT * FROM syncmaster_preflight()'),
 	qr/^error\|search_vector\|table "transfer" has rows with more text than a search vector can hold: These have id 50, 70\.\|Shorten/m,
