@@ -436,7 +436,7 @@ generate(const Addition *addition)
 
 	mark_generated(rel, addition->column->name);
 	expr->attnum = RelationGetNumberOfAttributes(rel);
-	expr->raw_default = copyObject(addition->column->raw_expr);
+	expr->raw_default = copyObjectImpl(addition->column->raw_expr);
 	expr->generated = ATTRIBUTE_GENERATED_STORED;
 	AddRelationNewConstraints(rel, list_make1(expr), NIL, false, true, false,
 							  NULL);

@@ -65,7 +65,8 @@ typedef struct Trial
 } Trial;
 
 /*
- * The statement's expression on columns of the table.
+ * The statement's expression on columns of the table.  19's copyObject() asks the
+ * compiler for C23.
  */
 static Expr *
 expression(const Search *search)
@@ -78,7 +79,7 @@ expression(const Search *search)
 												   AccessShareLock, NULL, false,
 												   true),
 					 true, true, true);
-	expr = cookDefault(pstate, copyObject(search->column->raw_expr),
+	expr = cookDefault(pstate, copyObjectImpl(search->column->raw_expr),
 					   TSVECTOROID, -1, search->column->name,
 					   ATTRIBUTE_GENERATED_STORED);
 	free_parsestate(pstate);
