@@ -296,6 +296,21 @@ if ($major >= 16)
 		'sm_server|CREATEROLE|excess',
 		'a grant that gives nothing, and CREATEROLE');
 
+	is( in_vain(q{
+			GRANT su TO r0 WITH INHERIT FALSE, SET FALSE, ADMIN TRUE;
+			GRANT INSERT ON apscheduler_jobs TO r0;
+			GRANT sm_worker TO r2 WITH INHERIT FALSE, SET FALSE, ADMIN TRUE;
+			GRANT r2 TO r1 WITH INHERIT TRUE, SET FALSE;
+			ALTER ROLE r3 REPLICATION;
+			GRANT r3 TO r4 WITH INHERIT TRUE, SET FALSE;
+			SELECT role, object_name, privilege, state FROM syncmaster_privileges()
+			WHERE state <> 'granted' ORDER BY 1, 2}),
+		'r0|apscheduler_jobs|INSERT|dangerous
+r1|sm_worker|MEMBER|dangerous
+r2|sm_worker|MEMBER|dangerous
+r3|r3|REPLICATION|dangerous',
+		'granting oneself a role, but not a superuser, by an inherited ADMIN OPTION');
+
 	# each fix names the grantor
 	is( $node->safe_psql(
 			'postgres', q{
