@@ -189,8 +189,21 @@ $node->safe_psql('sm', 'ALTER SCHEMA before OWNER TO app; '
 	  . "ALTER OPERATOR before.% (varchar, varchar) OWNER TO $superuser");
 quiet('those of the tables\' owner or a superuser');
 
+# Whatever a service's role makes itself, nobody else has planted.
+$node->safe_psql('sm', 'CREATE SCHEMA sm_worker AUTHORIZATION sm_worker; '
+	  . 'ALTER ROLE sm_worker RESET search_path; ALTER DATABASE sm RESET search_path; '
+	  . 'ALTER ROLE sm_server SET search_path = public; ALTER ROLE sm_monitor SET search_path = public');
+$node->append_conf('postgresql.conf', q{search_path = '"$user", public'});
+$node->safe_psql('sm', q{CREATE FUNCTION sm_worker.now(int) RETURNS int LANGUAGE sql AS 'SELECT 1'},
+	extra_params => [ '-U', 'sm_worker' ]);
+$node->reload;
+quiet("a function of the role's own");
+is( $node->safe_psql('sm', q{SELECT role, object_name FROM syncmaster_privileges()
+		WHERE privilege = 'CREATE'}),
+	'', "nor may anybody else create in the role's own schema");
+
 # In SyncMaster's own schema there is only one way out.
-$node->safe_psql('sm', 'ALTER ROLE sm_worker RESET search_path; GRANT CREATE ON SCHEMA public TO mallory');
+$node->safe_psql('sm', 'GRANT CREATE ON SCHEMA public TO mallory');
 as_mallory(q{CREATE FUNCTION public.now(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
 	CREATE FUNCTION public.like(varchar, varchar) RETURNS bool LANGUAGE sql AS 'SELECT true';
 	CREATE OPERATOR public.% (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = public.like)});
