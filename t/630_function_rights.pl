@@ -280,7 +280,7 @@ OUT
 	is( query($dbname, q{
 			SELECT count(*) FILTER (WHERE role = 'reader'), count(DISTINCT role)
 			FROM syncmaster_privileges() WHERE state = 'missing'}),
-		'16|1', "REASSIGN OWNED: the extension's new owner lacks its rights");
+		$has_role ? '16|1' : '16|2', "REASSIGN OWNED: the extension's new owner lacks its rights");
 	query($dbname, q{SELECT syncmaster_upgrade('head')});
 	my ($rc, undef, $stderr) = as_role('reader', $dbname, $calls[0]);
 	is("$rc $stderr", '0 ', '... an upgrade grants them');
