@@ -34,7 +34,9 @@ ask_named(TrustQuestion *question, const RangeVar *name, LOCKMODE mode)
 		return;
 	if (get_rel_relkind(relid) == RELKIND_INDEX ||
 		get_rel_relkind(relid) == RELKIND_PARTITIONED_INDEX)
-		relid = IndexGetRelation(relid, false);
+		relid = IndexGetRelation(relid, true);
+	if (!OidIsValid(relid))
+		return; /* dropped meanwhile */
 	question->ask_relation(question, relid, 0, name->inh);
 }
 
