@@ -277,7 +277,9 @@ extern void syncmaster_require_trusted_query(Query *query, Oid role);
 
 /* vanished.c: Relations that another session may drop or rename at any time. */
 
-extern void syncmaster_raise_dropped(Oid relation, const char *name);
+/* by either compiler's own word: the server's macro for it changed in 18 */
+extern void syncmaster_raise_dropped(Oid relation, const char *name)
+	__attribute__((noreturn));
 extern Relation syncmaster_open_relation(Oid relation, LOCKMODE mode);
 extern Relation syncmaster_open_named(const char *name, Oid namespace,
 									  LOCKMODE mode);

@@ -129,6 +129,7 @@ is_json_expression(const Node *node)
 #if PG_VERSION_NUM >= 170000
 	return IsA(node, JsonExpr);
 #else
+	(void) node;
 	return false;
 #endif
 }

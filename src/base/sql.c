@@ -217,6 +217,8 @@ run_plans(const SqlStatement *statement, List *plans, const Datum *values,
  * Run statements, each of which is planned when the one before it has run.
  */
 static int64
+/* 13 wants the types without const */
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
 run(const char *sql, int nargs, Oid *types, const Datum *values,
 	RowReceiver receive, void *state)
 {

@@ -86,7 +86,7 @@ read_properties(Oid relid, const char *column)
 }
 
 static void
-add_afterwards(StatementEffect *effect, char *sql, Oid role)
+add_afterwards(StatementEffect *effect, const char *sql, Oid role)
 {
 	RoleStatement *statement = palloc(sizeof(RoleStatement));
 

@@ -152,7 +152,7 @@ add_job(Health *health, TransferList *list, JobReport *report, const char *text,
 	double limit = (double) (syncmaster_ago(health, syncmaster_health_waiting) -
 							 SetEpochTimestamp()) /
 				   USECS_PER_SEC;
-	Transfer key;
+	Transfer key = {0};
 	Transfer *transfer;
 
 	if (syncmaster_health_waiting > 0 && next_run_time < limit)

@@ -510,7 +510,7 @@ syncmaster_hand_over_members(Oid former)
 
 static MemberRight *
 add_right(List **rights, const Member *member, Oid role, bool missing,
-		  char *fix)
+		  const char *fix)
 {
 	MemberRight *right = palloc(sizeof(MemberRight));
 
