@@ -193,9 +193,12 @@ RESET ROLE;
 SET ROLE regress_syncmaster_dba;
 CREATE EXTENSION syncmaster SCHEMA bad;
 RESET ROLE;
--- a superuser may, and the tables become the application's
+-- nor may a superuser, as anybody could have made that table
 CREATE ROLE regress_syncmaster_super SUPERUSER;
 ALTER DATABASE :"db" OWNER TO regress_syncmaster_super;
+CREATE EXTENSION syncmaster SCHEMA bad;
+-- of the schema's owner it is trusted, and the tables become his
+ALTER SCHEMA bad OWNER TO regress_syncmaster_app;
 CREATE EXTENSION syncmaster SCHEMA bad;
 ALTER DATABASE :"db" OWNER TO CURRENT_USER;
 DROP ROLE regress_syncmaster_super;

@@ -215,7 +215,10 @@ END $$;
 GRANT regress_outsider TO regress_creator;
 GRANT regress_creator TO regress_between;
 GRANT regress_owner TO regress_between;
-SELECT role, object_type, object_name, privilege, state, reason, fix
+SELECT role, object_type,
+    replace(object_name, current_database(), 'DATABASE') AS object_name,
+    privilege, state, reason,
+    replace(fix, current_database(), 'DATABASE') AS fix
 FROM syncmaster_privileges()
 WHERE role IN ('regress_creator', 'regress_outsider', 'regress_between')
     AND state <> 'granted';
