@@ -84,36 +84,36 @@ require_tables_as(int revision)
  * Read the row that is to be replaced.  What is not SyncMaster's goes only if
  * the caller wants that.
  */
-static int
-row_to_replace(const MigrationContext *context, bool purge)
+static void
+prepare_row(MigrationContext *context, bool purge)
 {
-	SchemaRevision revision;
+	SchemaRevision *revision = &context->revision;
 	List *problems = NIL;
 
-	syncmaster_read_revision(context->namespace, &revision);
-	syncmaster_newer_problem(&problems, context->namespace, &revision);
+	syncmaster_read_revision(context->namespace, revision);
+	syncmaster_newer_problem(&problems, context->namespace, revision);
 	syncmaster_raise_error(problems);
-	if (!purge || revision.state == REVISION_BAD_TABLE)
-		syncmaster_require_revision(context->namespace, &revision);
+	if (!purge || revision->state == REVISION_BAD_TABLE)
+		syncmaster_raise_error(
+			syncmaster_revision_problems(context->namespace, revision));
 
-	if (revision.state == REVISION_NO_TABLE)
+	if (revision->state == REVISION_NO_TABLE)
 	{
 		syncmaster_run_statements(context,
 								  syncmaster_version_table_ddl(context->schema),
 								  "syncmaster stamp");
 		syncmaster_lock_version(context);
 	}
-	else if (revision.state != REVISION_KNOWN &&
-			 revision.state != REVISION_NO_ROW)
+	else if (revision->state != REVISION_KNOWN &&
+			 revision->state != REVISION_NO_ROW)
 	{
 		syncmaster_execute_as(
 			psprintf("DELETE FROM ONLY %s",
 					 quote_qualified_identifier(context->schema,
 												"alembic_version")),
-			syncmaster_relation_owner(revision.version_table));
+			syncmaster_relation_owner(revision->version_table));
 		CommandCounterIncrement();
 	}
-	return revision.state == REVISION_KNOWN ? revision.number : REVISION_BASE;
 }
 
 /*
@@ -145,10 +145,12 @@ syncmaster_stamp(PG_FUNCTION_ARGS)
 	syncmaster_parse_target(text, true, REVISION_BASE, &target);
 
 	require_tables_as(target.number);
-	current = row_to_replace(&context, PG_GETARG_BOOL(1));
+	prepare_row(&context, PG_GETARG_BOOL(1));
+	current = context.revision.number;
 	if (current != target.number)
 	{
-		syncmaster_stamp_revision(context.namespace, current, target.number);
+		syncmaster_stamp_revision(context.namespace, &context.revision,
+								  target.number);
 		syncmaster_record_migration(&context, current, target.number, started);
 	}
 	PG_RETURN_TEXT_P(cstring_to_text(syncmaster_revision_id(target.number)));

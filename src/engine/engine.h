@@ -18,8 +18,8 @@
 
 /* migrate.c: The migration engine. */
 
-extern void syncmaster_migrate_steps(const MigrationContext *context,
-									 List *steps, int to, bool upgrade);
+extern void syncmaster_migrate_to(MigrationContext *context, int to,
+								  bool upgrade);
 
 /* caller.c: For whom a script of the extension runs. */
 

@@ -136,41 +136,53 @@ stands_by(void)
 }
 
 /*
- * Lock Alembic's table, and make it if need be.
+ * Lock Alembic's table, and make it if need be.  Others may have migrated before
+ * the lock was had, so the revision that the context has is read again then.
  */
 static void
-prepare_version_table(const MigrationContext *context)
+prepare_version_table(MigrationContext *context)
 {
-	SchemaRevision revision;
-
-	syncmaster_lock_version(context);
-	syncmaster_require_revision(context->namespace, &revision);
-	if (OidIsValid(revision.version_table))
+	if (syncmaster_lock_version(context))
+		syncmaster_read_checked_revision(context);
+	if (OidIsValid(context->revision.version_table))
 		return;
 	syncmaster_run_statements(context,
 							  syncmaster_version_table_ddl(context->schema),
 							  "syncmaster");
 	syncmaster_lock_version(context);
+	syncmaster_require_revision(context->namespace, &context->revision);
 }
 
 /*
- * Run one step, which the caller knows to be the next one.
+ * Write and record the revision that a step has taken the schema to.
  */
 static void
-run_step(const MigrationContext *context, int from, int to, const char *ddl)
+finish_step(MigrationContext *context, int to, TimestampTz started)
+{
+	int from = context->revision.number;
+
+	syncmaster_stamp_revision(context->namespace, &context->revision, to);
+	syncmaster_record_migration(context, from, to, started);
+	syncmaster_report_progress(started, "revision %s %s",
+							   syncmaster_revision_id(Max(from, to)),
+							   to > from ? "applied" : "taken back");
+}
+
+/*
+ * Run the step from the context's revision to another one, next to it.
+ */
+static void
+run_step(MigrationContext *context, int to, const char *ddl)
 {
 	TimestampTz started = GetCurrentTimestamp();
 
 	syncmaster_enforce_guard(context);
 	syncmaster_run_statements(context, ddl,
 							  psprintf("syncmaster %s -> %s",
-									   syncmaster_revision_id(from),
+									   syncmaster_revision_id(
+										   context->revision.number),
 									   syncmaster_revision_id(to)));
-	syncmaster_stamp_revision(context->namespace, from, to);
-	syncmaster_record_migration(context, from, to, started);
-	syncmaster_report_progress(started, "revision %s %s",
-							   syncmaster_revision_id(Max(from, to)),
-							   to > from ? "applied" : "taken back");
+	finish_step(context, to, started);
 }
 
 /*
@@ -187,16 +199,15 @@ repeat_step(const MigrationContext *context, int revision, const char *ddl)
 }
 
 /*
- * Undo one of the revisions that the base script installs in one piece: drop
- * what it made, as Alembic does.
+ * Undo the context's revision, one of those that the base script installs in one
+ * piece: drop what it made, as Alembic does.
  */
 static void
-drop_step(const MigrationContext *context, int revision)
+drop_step(MigrationContext *context)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	int revision = context->revision.number;
 	StringInfoData ddl;
 
-	syncmaster_enforce_guard(context);
 	initStringInfo(&ddl);
 	for (int i = syncmaster_nrelations - 1; i >= 0; i--)
 	{
@@ -211,45 +222,34 @@ drop_step(const MigrationContext *context, int revision)
 	}
 	if (ddl.len == 0)
 		appendStringInfoString(&ddl, "DROP EXTENSION IF EXISTS pg_trgm");
-
-	syncmaster_run_statements(context, ddl.data,
-							  psprintf("syncmaster %s -> %s",
-									   syncmaster_revision_id(revision),
-									   syncmaster_revision_id(revision - 1)));
-	syncmaster_stamp_revision(context->namespace, revision, revision - 1);
-	syncmaster_record_migration(context, revision, revision - 1, started);
-	syncmaster_report_progress(started, "revision %s taken back",
-							   syncmaster_revision_id(revision));
+	run_step(context, revision - 1, ddl.data);
 }
 
 /*
- * Take the schema from where it is to a revision, with steps read from the
- * scripts.  The direction is the caller's to say: a schema that is past the
- * target must not be moved back by mistake.
+ * Take the schema from the context's revision to another one, with steps read
+ * from the scripts.  The direction is the caller's to say: a schema that is past
+ * the target must not be moved back by mistake.
  */
-void
-syncmaster_migrate_steps(const MigrationContext *context, List *steps, int to,
-						 bool upgrade)
+static void
+migrate_steps(MigrationContext *context, int to, bool upgrade)
 {
-	SchemaRevision revision;
-	int current;
-
-	/* once before the table is made, which then is there without a row */
-	syncmaster_read_checked_revision(context, &revision);
-	prepare_version_table(context);
-	syncmaster_read_checked_revision(context, &revision);
-	current = revision.number;
+	List *steps = syncmaster_read_steps(context->namespace);
+	int current = context->revision.number;
 
 	if (upgrade ? to < current : to > current)
 		elog(ERROR, "schema is at revision %d, past the target %d", current,
 			 to);
 	if (!upgrade)
 	{
-		for (; current > Max(to, REVISION_BASE_SCRIPT); current--)
-			run_step(context, current, current - 1,
-					 syncmaster_find_step(steps, current, current - 1)->ddl);
-		for (; current > to; current--)
-			drop_step(context, current);
+		while ((current = context->revision.number) > to)
+		{
+			if (current > REVISION_BASE_SCRIPT)
+				run_step(
+					context, current - 1,
+					syncmaster_find_step(steps, current, current - 1)->ddl);
+			else
+				drop_step(context);
+		}
 		return;
 	}
 
@@ -260,21 +260,34 @@ syncmaster_migrate_steps(const MigrationContext *context, List *steps, int to,
 		if (next <= current)
 			repeat_step(context, next, ddl);
 		else
-			run_step(context, next - 1, next, ddl);
+			run_step(context, next, ddl);
 	}
+}
+
+/*
+ * Take the schema to a revision for a function that is called directly, which
+ * has read and locked the revision, and knows that it can be moved.
+ */
+void
+syncmaster_migrate_to(MigrationContext *context, int to, bool upgrade)
+{
+	syncmaster_raise_error(
+		syncmaster_shape_problems(context->namespace, &context->revision));
+	prepare_version_table(context);
+	migrate_steps(context, to, upgrade);
 }
 
 /*
  * Say that a schema from the future is left alone.
  */
 static void
-warn_newer(const MigrationContext *context, const SchemaRevision *revision)
+warn_newer(const MigrationContext *context)
 {
 	if (first_time_in_transaction(&bystanding_said_in))
 		ereport(WARNING,
 				(errmsg("schema \"%s\" is at revision %s, but this library "
 						"knows revisions up to %s",
-						context->schema, revision->id,
+						context->schema, context->revision.id,
 						syncmaster_revision_id(REVISION_HEAD)),
 				 errdetail("The functions are installed; the schema is left "
 						   "as it is."),
@@ -337,7 +350,7 @@ Datum
 syncmaster_migrate(PG_FUNCTION_ARGS)
 {
 	MigrationContext context;
-	SchemaRevision revision;
+	const SchemaRevision *revision = &context.revision;
 	int from;
 	int to;
 	char *ddl;
@@ -361,27 +374,27 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 
 	syncmaster_begin_migration(&context, syncmaster_script_caller());
-	syncmaster_read_checked_revision(&context, &revision);
-	if (revision.state == REVISION_NEWER)
+	syncmaster_read_checked_revision(&context);
+	if (revision->state == REVISION_NEWER)
 	{
 		if (to < from)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("cannot downgrade schema \"%s\" from revision %s, "
 							"which this library does not know",
-							context.schema, revision.id),
+							context.schema, revision->id),
 					 errhint("Install a newer package of syncmaster.")));
-		warn_newer(&context, &revision);
+		warn_newer(&context);
 		PG_RETURN_VOID();
 	}
 
-	if (!is_needed(&revision, from, to))
+	if (!is_needed(revision, from, to))
 	{
 		if (to > from)
 			repeat_step(&context, to, ddl);
 		PG_RETURN_VOID();
 	}
-	if (revision.number == REVISION_BASE)
+	if (revision->number == REVISION_BASE)
 	{
 		warn_other_schema(&context);
 		if (from == REVISION_BASE)
@@ -389,10 +402,8 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 		syncmaster_warn_owner(&context);
 	}
 
-	/* Others may have migrated while we waited for the lock. */
 	prepare_version_table(&context);
-	syncmaster_read_checked_revision(&context, &revision);
-	if (!is_needed(&revision, from, to))
+	if (!is_needed(revision, from, to))
 		PG_RETURN_VOID();
 
 	/*
@@ -400,13 +411,11 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	 * that others make may be missing: the base script, which makes them, has
 	 * run long ago.
 	 */
-	if (revision.number != from ||
+	if (revision->number != from ||
 		(from >= REVISION_BASE_SCRIPT && to > from &&
 		 !syncmaster_is_complete(context.namespace, from)))
-		syncmaster_migrate_steps(&context,
-								 syncmaster_read_steps(context.namespace), from,
-								 to > from);
-	run_step(&context, from, to, ddl);
+		migrate_steps(&context, from, to > from);
+	run_step(&context, to, ddl);
 
 	/* the other scripts do this at their end */
 	if (to < from)
@@ -424,7 +433,6 @@ Datum
 syncmaster_finish_script(PG_FUNCTION_ARGS)
 {
 	MigrationContext context;
-	SchemaRevision revision;
 	char *version;
 
 	require_own_script();
@@ -435,13 +443,13 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 
 	version = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	syncmaster_begin_migration(&context, syncmaster_script_caller());
-	syncmaster_read_checked_revision(&context, &revision);
-	if (revision.state == REVISION_NEWER)
+	syncmaster_require_revision(context.namespace, &context.revision);
+	if (context.revision.state == REVISION_NEWER)
 		PG_RETURN_VOID();
 
 	if (first_time_in_transaction(&findings_said_in))
 	{
-		syncmaster_report_lengths(context.namespace, revision.number);
+		syncmaster_report_lengths(context.namespace, context.revision.number);
 		syncmaster_warn_of_namesakes();
 	}
 

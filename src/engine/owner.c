@@ -107,15 +107,15 @@ change_owner_of_history(const MigrationContext *context, Oid role)
  * what the tables can call would run with his rights from then on.
  */
 static void
-require_trust_of(const MigrationContext *context,
-				 const SchemaRevision *revision, Oid role)
+require_trust_of(const MigrationContext *context, Oid role)
 {
+	Oid version_table = context->revision.version_table;
 	Oid history = syncmaster_find_history();
 	List *findings = NIL;
 
-	if (OidIsValid(revision->version_table))
-		findings = syncmaster_distrusted_in(revision->version_table,
-											"alembic_version", role);
+	if (OidIsValid(version_table))
+		findings = syncmaster_distrusted_in(version_table, "alembic_version",
+											role);
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *relation = &syncmaster_relations[i];
@@ -150,7 +150,6 @@ Datum
 syncmaster_set_owner(PG_FUNCTION_ARGS)
 {
 	MigrationContext context;
-	SchemaRevision revision;
 	Oid role;
 
 	if (PG_ARGISNULL(0))
@@ -160,13 +159,13 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 	role = get_role_oid(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 
 	syncmaster_begin_command(&context, "syncmaster_set_owner()");
-	syncmaster_require_revision(context.namespace, &revision);
+	syncmaster_require_revision(context.namespace, &context.revision);
 	syncmaster_require_schema_create(&context, role);
-	require_trust_of(&context, &revision, role);
+	require_trust_of(&context, role);
 
-	if (OidIsValid(revision.version_table))
+	if (OidIsValid(context.revision.version_table))
 		change_owner(&context, context.schema, "alembic_version",
-					 revision.version_table, role);
+					 context.revision.version_table, role);
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *relation = &syncmaster_relations[i];

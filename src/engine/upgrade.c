@@ -33,17 +33,24 @@ PG_FUNCTION_INFO_V1(syncmaster_downgrade);
 /*
  * Where is the schema?  One from the future cannot be moved.
  */
-static int
-current_revision(const MigrationContext *context)
+static void
+read_revision(MigrationContext *context)
 {
-	SchemaRevision revision;
-
 	List *problems = NIL;
 
-	syncmaster_require_revision(context->namespace, &revision);
-	syncmaster_newer_problem(&problems, context->namespace, &revision);
+	syncmaster_require_revision(context->namespace, &context->revision);
+	syncmaster_newer_problem(&problems, context->namespace, &context->revision);
 	syncmaster_raise_error(problems);
-	return revision.number;
+}
+
+/*
+ * ALTER EXTENSION UPDATE, which moves the schema as well.
+ */
+static void
+update_extension(MigrationContext *context, const char *version)
+{
+	syncmaster_update_extension(version);
+	read_revision(context);
 }
 
 /*
@@ -58,23 +65,24 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 	RevisionTarget target;
 	char *version;
 	int current;
-	int installed;
 
 	syncmaster_begin_command(&context, "syncmaster_upgrade()");
 	syncmaster_lock_version(&context);
 	syncmaster_get_extension(&extension);
-	current = current_revision(&context);
+	read_revision(&context);
+	current = context.revision.number;
 	syncmaster_parse_target(text, true, current, &target);
-
-	installed = syncmaster_version_revision(extension.version);
 	version = syncmaster_version_to_install(&extension, &target);
 
-	syncmaster_migrate_steps(&context, syncmaster_read_steps(context.namespace),
-							 Max(current, Min(target.number, installed)), true);
+	syncmaster_migrate_to(&context,
+						  Max(current,
+							  Min(target.number, syncmaster_version_revision(
+													 extension.version))),
+						  true);
 	if (version != NULL)
-		syncmaster_update_extension(version);
+		update_extension(&context, version);
 
-	current = current_revision(&context);
+	current = context.revision.number;
 	if (current == REVISION_HEAD && syncmaster_create_indexes_enabled)
 		syncmaster_build_indexes(&context, WARNING);
 	syncmaster_extend_grants(&context);
@@ -109,11 +117,12 @@ count_rows(Oid relid)
  * what is in them.
  */
 static void
-require_allow_destroy(const MigrationContext *context, int current, int to)
+require_allow_destroy(const MigrationContext *context, int to)
 {
 	StringInfoData tables;
 
-	if (syncmaster_allow_destroy || current <= to || to >= REVISION_BASE_SCRIPT)
+	if (syncmaster_allow_destroy || context->revision.number <= to ||
+		to >= REVISION_BASE_SCRIPT)
 		return;
 
 	initStringInfo(&tables);
@@ -153,14 +162,13 @@ syncmaster_downgrade(PG_FUNCTION_ARGS)
 	MigrationContext context;
 	ExtensionEntry extension;
 	RevisionTarget target;
-	int current;
 
 	syncmaster_begin_command(&context, "syncmaster_downgrade()");
 	syncmaster_lock_version(&context);
 	syncmaster_get_extension(&extension);
-	current = current_revision(&context);
-	syncmaster_parse_target(text, false, current, &target);
-	require_allow_destroy(&context, current, target.number);
+	read_revision(&context);
+	syncmaster_parse_target(text, false, context.revision.number, &target);
+	require_allow_destroy(&context, target.number);
 
 	if (target.number < REVISION_BASE_SCRIPT)
 		syncmaster_remove_indexes(&context);
@@ -168,12 +176,10 @@ syncmaster_downgrade(PG_FUNCTION_ARGS)
 		target.version = syncmaster_revision_version(target.number);
 	if (syncmaster_version_revision(extension.version) >
 		Max(target.number, REVISION_BASE_SCRIPT))
-		syncmaster_update_extension(target.version);
-	if (current_revision(&context) != target.number)
-		syncmaster_migrate_steps(&context,
-								 syncmaster_read_steps(context.namespace),
-								 target.number, false);
+		update_extension(&context, target.version);
+	if (context.revision.number != target.number)
+		syncmaster_migrate_to(&context, target.number, false);
 
 	PG_RETURN_TEXT_P(
-		cstring_to_text(syncmaster_revision_id(current_revision(&context))));
+		cstring_to_text(syncmaster_revision_id(context.revision.number)));
 }

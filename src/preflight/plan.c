@@ -91,13 +91,13 @@ is_complete(const MigrationContext *context, const char *ddl)
 }
 
 /*
- * What syncmaster_upgrade() will do, given the revision that the schema is
- * at, whose shape the caller has checked.
+ * What syncmaster_upgrade() will do from the revision that the context has, whose
+ * shape the caller has checked.
  */
 UpgradePlan *
-syncmaster_make_plan(const MigrationContext *context,
-					 const SchemaRevision *revision, int target)
+syncmaster_make_plan(const MigrationContext *context, int target)
 {
+	const SchemaRevision *revision = &context->revision;
 	UpgradePlan *plan = palloc0(sizeof(UpgradePlan));
 	List *steps = syncmaster_read_steps(context->namespace);
 	int save_nestlevel = syncmaster_enter_safe_settings();
@@ -392,21 +392,20 @@ put_stamp(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
  * The plan for a function's argument.
  */
 static UpgradePlan *
-plan_for_argument(FunctionCallInfo fcinfo, MigrationContext *context,
-				  SchemaRevision *revision)
+plan_for_argument(FunctionCallInfo fcinfo, MigrationContext *context)
 {
+	const SchemaRevision *revision = &context->revision;
 	char *text = syncmaster_target_argument(fcinfo);
 	List *problems = NIL;
 	RevisionTarget target;
 
 	syncmaster_fill_context(context, GetUserId());
-	syncmaster_read_checked_revision(context, revision);
+	syncmaster_read_checked_revision(context);
 	syncmaster_newer_problem(&problems, context->namespace, revision);
 	syncmaster_raise_error(problems);
 	syncmaster_parse_target(text, true, revision->number, &target);
 
-	return syncmaster_make_plan(context, revision,
-								Max(target.number, revision->number));
+	return syncmaster_make_plan(context, Max(target.number, revision->number));
 }
 
 /*
@@ -417,8 +416,7 @@ syncmaster_upgrade_plan(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
 	MigrationContext context;
-	SchemaRevision revision;
-	UpgradePlan *plan = plan_for_argument(fcinfo, &context, &revision);
+	UpgradePlan *plan = plan_for_argument(fcinfo, &context);
 	int position = 0;
 	ListCell *lc;
 
@@ -501,8 +499,7 @@ Datum
 syncmaster_upgrade_sql(PG_FUNCTION_ARGS)
 {
 	MigrationContext context;
-	SchemaRevision revision;
-	UpgradePlan *plan = plan_for_argument(fcinfo, &context, &revision);
+	UpgradePlan *plan = plan_for_argument(fcinfo, &context);
 	StringInfoData sql;
 	Oid role = InvalidOid;
 	ListCell *lc;
@@ -514,7 +511,7 @@ syncmaster_upgrade_sql(PG_FUNCTION_ARGS)
 					 "SET LOCAL search_path = pg_catalog, pg_temp;\n"
 					 "SET LOCAL standard_conforming_strings = on;\n",
 					 quote_identifier(context.schema),
-					 syncmaster_revision_id(revision.number));
+					 syncmaster_revision_id(context.revision.number));
 	if (syncmaster_guard != GUARD_OFF)
 		appendStringInfo(&sql, "SET LOCAL lock_timeout = %d;\n",
 						 syncmaster_lock_timeout);

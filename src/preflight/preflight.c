@@ -101,14 +101,14 @@ check_versions(Preflight *preflight)
 
 	preflight->findings = list_concat(
 		preflight->findings,
-		syncmaster_revision_problems(namespace, &preflight->revision));
+		syncmaster_revision_problems(namespace, &preflight->context.revision));
 	syncmaster_newer_problem(&preflight->findings, namespace,
-							 &preflight->revision);
+							 &preflight->context.revision);
 	if (!syncmaster_has_errors(preflight) ||
-		preflight->revision.state == REVISION_KNOWN)
+		preflight->context.revision.state == REVISION_KNOWN)
 		preflight->findings = list_concat(
 			preflight->findings,
-			syncmaster_shape_problems(namespace, &preflight->revision));
+			syncmaster_shape_problems(namespace, &preflight->context.revision));
 }
 
 /*
@@ -396,7 +396,7 @@ check_plan(Preflight *preflight)
 								   "and nothing is missing",
 								   preflight->context.schema,
 								   syncmaster_revision_id(
-									   preflight->revision.number)),
+									   preflight->context.revision.number)),
 						  "Nothing is to be done.");
 	preflight->findings = list_concat(preflight->findings,
 									  preflight->plan->problems);
@@ -436,14 +436,16 @@ syncmaster_preflight(PG_FUNCTION_ARGS)
 	RevisionTarget target;
 
 	syncmaster_fill_context(&preflight.context, GetUserId());
-	syncmaster_read_revision(preflight.context.namespace, &preflight.revision);
-	syncmaster_parse_target(text, true, preflight.revision.number, &target);
+	syncmaster_read_revision(preflight.context.namespace,
+							 &preflight.context.revision);
+	syncmaster_parse_target(text, true, preflight.context.revision.number,
+							&target);
 
 	check_versions(&preflight);
 	if (!syncmaster_has_errors(&preflight))
-		preflight.plan =
-			syncmaster_make_plan(&preflight.context, &preflight.revision,
-								 Max(target.number, preflight.revision.number));
+		preflight.plan = syncmaster_make_plan(
+			&preflight.context,
+			Max(target.number, preflight.context.revision.number));
 	check_server(&preflight);
 	check_rights(&preflight, &target);
 	check_activity(&preflight);

@@ -32,7 +32,6 @@ typedef struct UpgradePlan
 } UpgradePlan;
 
 extern UpgradePlan *syncmaster_make_plan(const MigrationContext *context,
-										 const SchemaRevision *revision,
 										 int target);
 extern int64 syncmaster_relation_bytes(Oid relid);
 
@@ -41,7 +40,6 @@ extern int64 syncmaster_relation_bytes(Oid relid);
 typedef struct Preflight
 {
 	MigrationContext context;
-	SchemaRevision revision;
 	UpgradePlan *plan; /* NULL if there cannot be one */
 	List *findings;
 } Preflight;

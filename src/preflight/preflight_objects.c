@@ -301,8 +301,9 @@ tables_datum(const Preflight *preflight)
 	Datum *oids = palloc((syncmaster_nrelations + 1) * sizeof(Datum));
 	int count = 0;
 
-	if (OidIsValid(preflight->revision.version_table))
-		oids[count++] = ObjectIdGetDatum(preflight->revision.version_table);
+	if (OidIsValid(preflight->context.revision.version_table))
+		oids[count++] = ObjectIdGetDatum(
+			preflight->context.revision.version_table);
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		Oid relid = syncmaster_relation_oid(&syncmaster_relations[i],
@@ -415,7 +416,7 @@ static void
 check_trust(Preflight *preflight, Oid relid, const char *table)
 {
 	Oid owner = syncmaster_relation_owner(relid);
-	bool stamped = relid == preflight->revision.version_table;
+	bool stamped = relid == preflight->context.revision.version_table;
 	List *definitions = syncmaster_distrusted(relid, owner, 0);
 	ListCell *lc;
 
@@ -435,8 +436,8 @@ check_trust_of_tables(Preflight *preflight)
 {
 	Oid services = syncmaster_find_service_table();
 
-	if (OidIsValid(preflight->revision.version_table))
-		check_trust(preflight, preflight->revision.version_table,
+	if (OidIsValid(preflight->context.revision.version_table))
+		check_trust(preflight, preflight->context.revision.version_table,
 					"alembic_version");
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{

@@ -8,8 +8,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -91,6 +93,7 @@ syncmaster_fill_context(MigrationContext *context, Oid caller)
 {
 	ExtensionEntry extension;
 
+	memset(context, 0, sizeof(*context));
 	syncmaster_get_extension(&extension);
 	context->caller = caller;
 	context->namespace = extension.namespace;
@@ -225,26 +228,35 @@ syncmaster_begin_command(MigrationContext *context, const char *command)
 
 /*
  * Keep Alembic and others like us off alembic_version until the transaction
- * ends.  What was read from it before may be out of date.
+ * ends.  True if what was read from it before may be out of date, as the lock
+ * was not held already.
  */
-void
+bool
 syncmaster_lock_version(const MigrationContext *context)
 {
 	Oid version_table = get_relname_relid(VERSION_TABLE, context->namespace);
+	Relation rel;
+	bool held;
 
-	if (OidIsValid(version_table))
+	if (!OidIsValid(version_table))
+		return false;
+	syncmaster_lock_relation(version_table, AccessShareLock);
+	rel = relation_open(version_table, NoLock);
+	held = CheckRelationLockedByMe(rel, ShareRowExclusiveLock, true);
+	relation_close(rel, NoLock);
+	if (!held)
 		syncmaster_lock_relation(version_table, ShareRowExclusiveLock);
+	return !held;
 }
 
 /*
  * Where is the schema, and does it look like it?
  */
 void
-syncmaster_read_checked_revision(const MigrationContext *context,
-								 SchemaRevision *revision)
+syncmaster_read_checked_revision(MigrationContext *context)
 {
-	syncmaster_require_revision(context->namespace, revision);
-	if (revision->state != REVISION_NEWER)
+	syncmaster_require_revision(context->namespace, &context->revision);
+	if (context->revision.state != REVISION_NEWER)
 		syncmaster_raise_error(
-			syncmaster_shape_problems(context->namespace, revision));
+			syncmaster_shape_problems(context->namespace, &context->revision));
 }

@@ -160,31 +160,42 @@ classify_revision(SchemaRevision *revision)
 }
 
 /*
- * What does alembic_version in this schema say?  Everybody may ask.
+ * Open alembic_version; NULL if it is not there, or not Alembic's.
  */
-void
-syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
+static Relation
+open_version_table(Oid namespace, SchemaRevision *revision)
 {
 	Relation rel;
-	DirectScan scan;
 
 	memset(revision, 0, sizeof(*revision));
 	rel = syncmaster_open_named(VERSION_TABLE, namespace, AccessShareLock);
 	if (rel == NULL)
 	{
 		revision->state = REVISION_NO_TABLE;
-		return;
+		return NULL;
 	}
-
 	revision->version_table = RelationGetRelid(rel);
 	if (!is_version_table(rel))
 	{
 		revision->state = REVISION_BAD_TABLE;
 		relation_close(rel, AccessShareLock);
-		return;
+		return NULL;
 	}
-
 	revision->state = REVISION_NO_ROW;
+	return rel;
+}
+
+/*
+ * What does alembic_version in this schema say?  Everybody may ask.
+ */
+void
+syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
+{
+	Relation rel = open_version_table(namespace, revision);
+	DirectScan scan;
+
+	if (rel == NULL)
+		return;
 	syncmaster_begin_scan(&scan, rel);
 	while (syncmaster_next_row(&scan))
 	{
@@ -342,22 +353,25 @@ write_revision(Oid namespace, Oid version_table, int from, int to)
 
 /*
  * Write the revision, as the owner of alembic_version, whose triggers and
- * rules may run here; so the row is read back.  An index function of that role
- * may even have taken the table away while the step ran.
+ * rules may run here; so the row is read back, into *revision, which says what
+ * it was before.  An index function of that role may even have taken the table
+ * away while the step ran.
  */
 void
-syncmaster_stamp_revision(Oid namespace, int from, int to)
+syncmaster_stamp_revision(Oid namespace, SchemaRevision *revision, int to)
 {
-	SchemaRevision revision;
+	int from = revision->number;
+	Relation rel = open_version_table(namespace, revision);
 
-	syncmaster_read_revision(namespace, &revision);
-	if (revision.state != REVISION_NO_TABLE &&
-		revision.state != REVISION_BAD_TABLE)
-		write_revision(namespace, revision.version_table, from, to);
+	if (rel != NULL)
+	{
+		relation_close(rel, AccessShareLock);
+		write_revision(namespace, revision->version_table, from, to);
+	}
 
-	syncmaster_read_revision(namespace, &revision);
-	if (revision.number != to ||
-		revision.state !=
+	syncmaster_read_revision(namespace, revision);
+	if (revision->number != to ||
+		revision->state !=
 			(to == REVISION_BASE ? REVISION_NO_ROW : REVISION_KNOWN))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),

@@ -79,7 +79,8 @@ extern void syncmaster_require_revision(Oid namespace,
 										SchemaRevision *revision);
 extern char *syncmaster_version_table_ddl(const char *schema);
 extern char *syncmaster_stamp_sql(const char *schema, int from, int to);
-extern void syncmaster_stamp_revision(Oid namespace, int from, int to);
+extern void syncmaster_stamp_revision(Oid namespace, SchemaRevision *revision,
+									  int to);
 
 extern bool syncmaster_is_in_step(const ExtensionEntry *extension,
 								  const SchemaRevision *revision);
@@ -144,6 +145,7 @@ typedef struct MigrationContext
 	Oid namespace; /* schema of the application */
 	char *schema;  /* its name */
 	Oid owner;	   /* of the application's tables, present or to come */
+	SchemaRevision revision; /* as last read */
 } MigrationContext;
 
 extern Oid syncmaster_database_owner(void);
@@ -155,9 +157,8 @@ extern void syncmaster_report_name(List **findings, const char *schema);
 extern void syncmaster_require_writable(const char *command);
 extern void syncmaster_begin_command(MigrationContext *context,
 									 const char *command);
-extern void syncmaster_lock_version(const MigrationContext *context);
-extern void syncmaster_read_checked_revision(const MigrationContext *context,
-											 SchemaRevision *revision);
+extern bool syncmaster_lock_version(const MigrationContext *context);
+extern void syncmaster_read_checked_revision(MigrationContext *context);
 extern void syncmaster_warn_owner(const MigrationContext *context);
 
 /* expected.c: What belongs to the application's tables at each revision, beside their columns. */

@@ -34,7 +34,8 @@ syncmaster_schema_version(PG_FUNCTION_ARGS)
 	syncmaster_get_extension(&extension);
 	syncmaster_read_revision(extension.namespace, &revision);
 	if (revision.state == REVISION_MANY_ROWS)
-		syncmaster_require_revision(extension.namespace, &revision);
+		syncmaster_raise_error(
+			syncmaster_revision_problems(extension.namespace, &revision));
 	if (revision.id == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(revision.id));
