@@ -78,9 +78,9 @@ foreach my $caller ($superuser, 'keeper')
 	my $carried = q{
 		CREATE FUNCTION syncmaster_history.fire() RETURNS trigger
 			LANGUAGE plpgsql AS $$ BEGIN
-				PERFORM evil.attack(TG_ARGV[0]); RETURN NEW; END $$;
+				PERFORM evil.attack('trigger'); RETURN NEW; END $$;
 		CREATE TRIGGER plant BEFORE INSERT ON syncmaster_history.migration
-			FOR EACH ROW EXECUTE FUNCTION syncmaster_history.fire('trigger');
+			FOR EACH ROW EXECUTE FUNCTION syncmaster_history.fire();
 		ALTER TABLE syncmaster_history.migration
 			ADD plant boolean DEFAULT evil.attack('default'),
 			ADD CHECK (evil.pure('check'));};

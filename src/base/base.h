@@ -238,14 +238,17 @@ struct TrustQuestion
 	Oid role;
 	List *findings;
 	List *relations; /* OIDs of those that have been looked at... */
-	List *events;	 /* ...and for which events */
+	List *scopes;	 /* ...and what of each, see trust.c */
 	List *types;	 /* the same of types */
+	List *operators; /* and of operators */
+	bool locks;		 /* lock what the statement does not lock by itself */
 
 	/* the object that is being looked at, and what would drop it */
 	Oid relid;		   /* InvalidOid for the statement itself */
 	const char *table; /* its name */
 	const char *qualified_table;
 	int asked; /* events of its rows */
+	bool open; /* may roles without the owner's rights create triggers? */
 	const char *object_type;
 	const char *object_name;
 	const char *fix;

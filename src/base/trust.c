@@ -14,8 +14,9 @@
  * which keep away new triggers, the only objects that somebody can add to
  * another role's table.
  *
- * Not asked are the checks and the actions of foreign keys: PostgreSQL runs
- * these as the owner of the table that they read or change.
+ * PostgreSQL runs the checks and the actions of foreign keys as the owner of
+ * the table that they read or change, so they are not asked about; but up to 17
+ * the AFTER triggers that such an action fires run as whoever deletes.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,6 +45,8 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteDefine.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -52,12 +55,23 @@
 #include "base/base.h"
 #include "base/compat.h"
 
+/*
+ * How much of a relation is asked about, beside the events of its rows: its
+ * triggers always.
+ */
+#define SCOPE_OWNER (1 << 16)
+#define SCOPE_CONTENTS (1 << 17)
+#define SCOPE_CHILDREN (1 << 18)
+
+static void ask_referring(TrustQuestion *question, Oid relid, int event);
+
 /* What is done with a row of a catalogue. */
 typedef void (*RowVisitor)(TrustQuestion *question, Relation catalog,
 						   HeapTuple tuple);
 
 /*
- * Visit the rows of a catalogue that belong to an object, and close it.
+ * Visit the rows of a catalogue that belong to an object, and close it.  There
+ * need not be an index.
  */
 static void
 visit(TrustQuestion *question, Relation rel, Oid index, AttrNumber column,
@@ -69,7 +83,7 @@ visit(TrustQuestion *question, Relation rel, Oid index, AttrNumber column,
 
 	ScanKeyInit(&key[0], column, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(object));
-	scan = systable_beginscan(rel, index, true, NULL, 1, key);
+	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, 1, key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		visitor(question, rel, tuple);
 	systable_endscan(scan);
@@ -333,22 +347,73 @@ visit_child(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 }
 
 /*
- * Has the relation been looked at for these events?  If not, it is now.
+ * Has this much of the relation been looked at?  If not, it is now.
  */
 static bool
-is_known(TrustQuestion *question, Oid relid, int events)
+is_known(TrustQuestion *question, Oid relid, int scope)
 {
 	ListCell *relation;
-	ListCell *asked;
+	ListCell *known;
 
-	forboth(relation, question->relations, asked, question->events)
+	forboth(relation, question->relations, known, question->scopes)
 	{
-		if (lfirst_oid(relation) == relid && (events & ~lfirst_int(asked)) == 0)
+		if (lfirst_oid(relation) == relid && (scope & ~lfirst_int(known)) == 0)
 			return true;
 	}
 	question->relations = lappend_oid(question->relations, relid);
-	question->events = lappend_int(question->events, events);
+	question->scopes = lappend_int(question->scopes, scope);
 	return false;
+}
+
+/*
+ * What the action of a foreign key does to the rows that refer; 0 for nothing.
+ */
+static int
+event_of_action(char action)
+{
+	switch (action)
+	{
+		case FKCONSTR_ACTION_CASCADE:
+			return EVENT_DELETE;
+		case FKCONSTR_ACTION_SETNULL:
+		case FKCONSTR_ACTION_SETDEFAULT:
+			return EVENT_UPDATE;
+		default:
+			return 0;
+	}
+}
+
+static void
+visit_foreign_key(TrustQuestion *question, Relation catalog, HeapTuple tuple)
+{
+	Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
+
+	(void) catalog;
+	if (constraint->contype != CONSTRAINT_FOREIGN)
+		return;
+	if (question->asked & EVENT_DELETE)
+		ask_referring(question, constraint->conrelid,
+					  event_of_action(constraint->confdeltype));
+	if ((question->asked & EVENT_UPDATE) &&
+		event_of_action(constraint->confupdtype) != 0)
+		ask_referring(question, constraint->conrelid, EVENT_UPDATE);
+}
+
+/*
+ * The triggers of a table whose rows the actions of foreign keys write, and of
+ * those whose rows go along with these.
+ */
+static void
+ask_triggers(TrustQuestion *question, Oid relid)
+{
+	visit(question, table_open(TriggerRelationId, AccessShareLock),
+		  TriggerRelidNameIndexId, Anum_pg_trigger_tgrelid, relid,
+		  visit_trigger);
+	if (cascades_run_as_caller() &&
+		(question->asked & (EVENT_UPDATE | EVENT_DELETE)) != 0)
+		visit(question, table_open(ConstraintRelationId, AccessShareLock),
+			  InvalidOid, Anum_pg_constraint_confrelid, relid,
+			  visit_foreign_key);
 }
 
 /*
@@ -382,9 +447,7 @@ ask_contents(TrustQuestion *question, Form_pg_class relation, bool children)
 	visit(question, table_open(RewriteRelationId, AccessShareLock),
 		  RewriteRelRulenameIndexId, Anum_pg_rewrite_ev_class, relid,
 		  visit_rule);
-	visit(question, table_open(TriggerRelationId, AccessShareLock),
-		  TriggerRelidNameIndexId, Anum_pg_trigger_tgrelid, relid,
-		  visit_trigger);
+	ask_triggers(question, relid);
 	visit(question, table_open(PartitionedRelationId, AccessShareLock),
 		  PartitionedRelidIndexId, Anum_pg_partitioned_table_partrelid, relid,
 		  visit_partition_key);
@@ -416,13 +479,38 @@ ask_owner(TrustQuestion *question, Form_pg_class relation)
 }
 
 /*
- * Ask about a relation, and what belongs to it.  "events" are those of the rows
- * that are written; with "children", the rows of what inherits from it count as
- * well.
+ * May somebody who lacks the rights of the role create triggers on the relation?
+ */
+static bool
+is_open_to_triggers(const TrustQuestion *question, HeapTuple tuple)
+{
+	bool isnull;
+	Datum value = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
+	bool open = !syncmaster_has_rights(
+		((Form_pg_class) GETSTRUCT(tuple))->relowner, question->role);
+	Acl *acl;
+
+	if (isnull)
+		return open;
+	acl = DatumGetAclP(value);
+	for (int i = 0; i < ACL_NUM(acl); i++)
+	{
+		const AclItem *item = &acl_items(acl)[i];
+
+		if ((ACLITEM_GET_PRIVS(*item) & ACL_TRIGGER) != 0 &&
+			(item->ai_grantee == ACL_ID_PUBLIC ||
+			 !syncmaster_has_rights(item->ai_grantee, question->role)))
+			open = true;
+	}
+	return open;
+}
+
+/*
+ * Ask about a relation, as much as "scope" says, for the events of its rows
+ * that "scope" has.
  */
 static void
-ask_relation(TrustQuestion *question, Oid relid, int events, bool children,
-			 bool whose)
+ask_scope(TrustQuestion *question, Oid relid, int scope)
 {
 	HeapTuple tuple;
 	Form_pg_class relation;
@@ -431,7 +519,7 @@ ask_relation(TrustQuestion *question, Oid relid, int events, bool children,
 
 	/* superusers alone can put something there, or own it */
 	if (get_rel_namespace(relid) == PG_CATALOG_NAMESPACE ||
-		is_known(question, relid, events))
+		is_known(question, relid, scope))
 		return;
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	if (!HeapTupleIsValid(tuple))
@@ -445,19 +533,64 @@ ask_relation(TrustQuestion *question, Oid relid, int events, bool children,
 	question->table = pstrdup(NameStr(relation->relname));
 	question->qualified_table = quote_qualified_identifier(schema,
 														   question->table);
-	question->asked = events;
-	if (whose)
+	question->asked = scope & EVENT_ANY;
+	question->open = is_open_to_triggers(question, tuple);
+
+	/* a row that an UPDATE moves leaves one partition and enters another */
+	if (relation->relkind == RELKIND_PARTITIONED_TABLE &&
+		(question->asked & EVENT_UPDATE) != 0)
+		question->asked = EVENT_ANY;
+	if (scope & SCOPE_OWNER)
 		ask_owner(question, relation);
-	if (relation->relkind != RELKIND_SEQUENCE)
-		ask_contents(question, relation, children);
+	if (relation->relkind == RELKIND_FOREIGN_TABLE)
+	{
+		look_at(question, "table", question->table, NULL);
+		syncmaster_distrust(question,
+							"It is a foreign table, and what another server "
+							"does for it cannot be known.",
+							NULL);
+	}
+	if ((scope & SCOPE_CONTENTS) == 0)
+		ask_triggers(question, relid);
+	else if (relation->relkind != RELKIND_SEQUENCE)
+		ask_contents(question, relation, (scope & SCOPE_CHILDREN) != 0);
 	question->relid = save.relid;
 	question->table = save.table;
 	question->qualified_table = save.qualified_table;
 	question->asked = save.asked;
+	question->open = save.open;
 	question->object_type = save.object_type;
 	question->object_name = save.object_name;
 	question->fix = save.fix;
 	ReleaseSysCache(tuple);
+}
+
+/*
+ * Ask about a table whose rows go along with others.  It is not among those that
+ * the statement locks.
+ */
+static void
+ask_referring(TrustQuestion *question, Oid relid, int event)
+{
+	if (event == 0)
+		return;
+	if (question->locks)
+		LockRelationOid(relid, RowExclusiveLock);
+	ask_scope(question, relid, event);
+}
+
+/*
+ * Ask about a relation, and what belongs to it.  "events" are those of the rows
+ * that are written; with "children", the rows of what inherits from it count as
+ * well; with "whose", its owner is asked about too.
+ */
+static void
+ask_relation(TrustQuestion *question, Oid relid, int events, bool children,
+			 bool whose)
+{
+	ask_scope(question, relid,
+			  events | SCOPE_CONTENTS | (children ? SCOPE_CHILDREN : 0) |
+				  (whose ? SCOPE_OWNER : 0));
 }
 
 static void
@@ -499,6 +632,7 @@ syncmaster_require_trust(Oid relid, Oid role, int events)
 	TrustQuestion question;
 
 	syncmaster_begin_question(&question, role);
+	question.locks = true;
 	ask_relation(&question, relid, events, true, true);
 	syncmaster_raise_error(question.findings);
 }

@@ -19,9 +19,11 @@
 #include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_cast.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_range.h"
 #include "catalog/pg_type.h"
@@ -40,7 +42,9 @@
 
 /*
  * Functions of pg_catalog that are not VOLATILE and still read tables, or call
- * what an argument names: input functions call the CHECKs of a domain.
+ * what an argument names: input functions call the CHECKs of a domain.  The
+ * validators of languages, which look into a function's body, are told by their
+ * names.
  */
 static const char *const acting[] = {"table_to_xml",
 									 "table_to_xmlschema",
@@ -160,9 +164,15 @@ may_contain_code(Oid type)
 static bool
 takes_code(Form_pg_proc function)
 {
+	/*
+	 * What cannot run a text as code: SQL has no EXECUTE, and of extensions in C
+	 * none that is IMMUTABLE does.
+	 */
 	if (function->provolatile == PROVOLATILE_IMMUTABLE &&
-		function->prolang == ClanguageId &&
-		OidIsValid(getExtensionOfObject(ProcedureRelationId, function->oid)))
+		(function->prolang == SQLlanguageId ||
+		 (function->prolang == ClanguageId &&
+		  OidIsValid(
+			  getExtensionOfObject(ProcedureRelationId, function->oid)))))
 		return false;
 	for (int i = 0; i < function->pronargs; i++)
 	{
@@ -189,7 +199,8 @@ only_computes(Form_pg_proc function)
 
 	return function->provolatile == PROVOLATILE_VOLATILE
 			   ? is_one_of(name, harmless, lengthof(harmless))
-			   : !is_one_of(name, acting, lengthof(acting));
+			   : !is_one_of(name, acting, lengthof(acting)) &&
+					 strstr(name, "_validator") == NULL;
 }
 
 /* How a function is called decides what its arguments can be. */
@@ -224,14 +235,15 @@ is_safe(Form_pg_proc function, FunctionUse use)
 }
 
 /*
- * Did a superuser get a function with PostgreSQL or an extension, so that it is
- * not one that he wrote for his own tables?
+ * Whose arguments matter: a superuser's function, and a trigger's wherever
+ * somebody else may have created the trigger.
  */
 static bool
-is_of_others(Form_pg_proc function)
+arguments_matter(const TrustQuestion *question, Form_pg_proc function,
+				 FunctionUse use)
 {
-	return is_builtin(function) ||
-		   OidIsValid(getExtensionOfObject(ProcedureRelationId, function->oid));
+	return superuser_arg(function->proowner) ||
+		   (use == USE_TRIGGER_WITH_ARGUMENTS && question->open);
 }
 
 static void
@@ -261,8 +273,7 @@ ask(TrustQuestion *question, Oid oid, FunctionUse use)
 			psprintf("ALTER FUNCTION %s OWNER TO %s", signature,
 					 quote_identifier(
 						 GetUserNameFromId(question->role, false))));
-	else if (superuser_arg(function->proowner) &&
-			 (function->proowner != question->role || is_of_others(function)) &&
+	else if (arguments_matter(question, function, use) &&
 			 !is_safe(function, use))
 		syncmaster_distrust(
 			question,
@@ -273,7 +284,8 @@ ask(TrustQuestion *question, Oid oid, FunctionUse use)
 				: psprintf("It calls function %s of role \"%s\", whose "
 						   "arguments may contain code.",
 						   signature, owner),
-			is_builtin(function)
+			is_builtin(function) || superuser_arg(question->role) ||
+					use == USE_TRIGGER_WITH_ARGUMENTS
 				? NULL
 				: psprintf("ALTER FUNCTION %s OWNER TO %s", signature,
 						   quote_identifier(
@@ -354,6 +366,30 @@ ask_range(TrustQuestion *question, Oid type)
 }
 
 /*
+ * The casts from and to a type, which some functions of PostgreSQL look for, such
+ * as to_json().
+ */
+static void
+ask_casts(TrustQuestion *question, Oid type)
+{
+	Relation rel = table_open(CastRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
+										  NULL);
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_cast cast = (Form_pg_cast) GETSTRUCT(tuple);
+
+		if ((cast->castsource == type || cast->casttarget == type) &&
+			OidIsValid(cast->castfunc))
+			ask(question, cast->castfunc, USE_SUPPORT);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+/*
  * A type brings code along: the CHECKs of a domain, functions of a range,
  * casts that its owner made.
  */
@@ -384,7 +420,8 @@ syncmaster_ask_type(TrustQuestion *question, Oid type)
 					 quote_identifier(
 						 GetUserNameFromId(question->role, false))));
 	}
-	else if (form->typtype == TYPTYPE_DOMAIN)
+	ask_casts(question, type);
+	if (form->typtype == TYPTYPE_DOMAIN)
 	{
 		bool isnull;
 		Datum value = SysCacheGetAttr(TYPEOID, tuple,
@@ -406,11 +443,103 @@ syncmaster_ask_type(TrustQuestion *question, Oid type)
 	ReleaseSysCache(tuple);
 }
 
+/*
+ * An operator, and those that the planner may put in its place.  Operators of
+ * PostgreSQL's lead to no others.
+ */
+static void
+ask_operator(TrustQuestion *question, Oid oid)
+{
+	HeapTuple tuple;
+	Form_pg_operator operator;
+
+	if (oid < FirstNormalObjectId || list_member_oid(question->operators, oid))
+		return;
+	question->operators = lappend_oid(question->operators, oid);
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
+	if (!HeapTupleIsValid(tuple))
+		return; /* dropped meanwhile */
+	operator=(Form_pg_operator) GETSTRUCT(tuple);
+	if (OidIsValid(operator->oprcode))
+		ask(question, operator->oprcode, USE_CALL);
+	ask_operator(question, operator->oprcom);
+	ask_operator(question, operator->oprnegate);
+	if (!syncmaster_has_rights(operator->oprowner, question->role))
+		syncmaster_distrust(
+			question,
+			psprintf("It calls operator %s of role \"%s\", who lacks the "
+					 "rights of role \"%s\".",
+					 format_operator_qualified(oid),
+					 GetUserNameFromId(operator->oprowner, false),
+					 GetUserNameFromId(question->role, false)),
+			NULL);
+	ReleaseSysCache(tuple);
+}
+
+static void
+ask_operators(TrustQuestion *question, const Node *node)
+{
+	ListCell *lc;
+
+	switch (nodeTag(node))
+	{
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			ask_operator(question, ((const OpExpr *) node)->opno);
+			break;
+		case T_ScalarArrayOpExpr:
+			ask_operator(question, ((const ScalarArrayOpExpr *) node)->opno);
+			break;
+		case T_RowCompareExpr:
+			foreach (lc, ((const RowCompareExpr *) node)->opnos)
+				ask_operator(question, lfirst_oid(lc));
+			break;
+		default:
+			break;
+	}
+}
+
 static bool
 ask_called(Oid function, void *context)
 {
 	ask(context, function, USE_CALL);
 	return false;
+}
+
+/*
+ * The types of the columns that a query gives to the rows of functions.
+ */
+static void
+ask_column_definitions(TrustQuestion *question, List *functions)
+{
+	ListCell *lc;
+	ListCell *type;
+
+	foreach (lc, functions)
+	{
+		foreach (type, lfirst_node(RangeTblFunction, lc)->funccoltypes)
+			syncmaster_ask_type(question, lfirst_oid(type));
+	}
+}
+
+/*
+ * What a command may do to rows; MERGE anything.
+ */
+static int
+events_of_command(CmdType command)
+{
+	switch (command)
+	{
+		case CMD_INSERT:
+		case CMD_UPDATE:
+		case CMD_DELETE:
+			return EVENT_OF_COMMAND(command);
+		case CMD_SELECT:
+			return 0;
+		default:
+			return EVENT_ANY;
+	}
 }
 
 /*
@@ -429,11 +558,13 @@ ask_range_table(TrustQuestion *question, const Query *query)
 		int events = 0;
 
 		number++;
+		if (entry->rtekind == RTE_FUNCTION)
+			ask_column_definitions(question, entry->functions);
 		if (entry->rtekind != RTE_RELATION)
 			continue;
 		if (number == query->resultRelation)
 		{
-			events = EVENT_OF_COMMAND(query->commandType);
+			events = events_of_command(query->commandType);
 			if (query->onConflict != NULL &&
 				query->onConflict->action == ONCONFLICT_UPDATE)
 				events |= EVENT_OF_COMMAND(CMD_UPDATE);
@@ -463,6 +594,7 @@ walk(Node *node, void *context)
 		case T_ArrayCoerceExpr:
 		case T_ConvertRowtypeExpr:
 		case T_RowExpr:
+		case T_Var:
 		case T_Const:
 		case T_MinMaxExpr:
 			syncmaster_ask_type(question, exprType(node));
@@ -478,6 +610,7 @@ walk(Node *node, void *context)
 		default:
 			if (is_json_expression(node))
 				syncmaster_ask_type(question, exprType(node));
+			ask_operators(question, node);
 			check_functions_in_node(node, ask_called, context);
 			break;
 	}

@@ -188,6 +188,7 @@ syncmaster_require_trusted_query(Query *query, Oid role)
 	TrustQuestion question;
 
 	syncmaster_begin_question(&question, role);
+	question.locks = true;
 	if (query->commandType == CMD_UTILITY)
 		ask_command(&question, query->utilityStmt);
 	else
