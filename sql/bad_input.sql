@@ -201,6 +201,7 @@ CREATE EXTENSION syncmaster SCHEMA bad;
 ALTER SCHEMA bad OWNER TO regress_syncmaster_app;
 CREATE EXTENSION syncmaster SCHEMA bad;
 ALTER DATABASE :"db" OWNER TO CURRENT_USER;
+DROP OWNED BY regress_syncmaster_super;
 DROP ROLE regress_syncmaster_super;
 SELECT DISTINCT relowner::regrole FROM pg_class
 WHERE relnamespace = 'bad'::regnamespace AND relkind IN ('r', 'S');

@@ -221,7 +221,7 @@ SELECT role, object_type,
     replace(fix, current_database(), 'DATABASE') AS fix
 FROM syncmaster_privileges()
 WHERE role IN ('regress_creator', 'regress_outsider', 'regress_between')
-    AND state <> 'granted';
+    AND state NOT IN ('granted', 'missing');
 REVOKE regress_outsider FROM regress_creator;
 REVOKE regress_owner FROM regress_between;
 REVOKE regress_creator FROM regress_between;

@@ -148,7 +148,7 @@ my @damages = (
 				|| pg_catalog.to_tsvector('simple',
 					translate(coalesce(name, ''), './-_:\', '      '))
 			) STORED},
-		'error|column|group.search_vector|has another expression', 'fix'
+		'error|column|group.search_vector|has another expression', 'repair'
 	],
 	[
 		q{CREATE FUNCTION public.to_tsvector(regconfig, text) RETURNS tsvector

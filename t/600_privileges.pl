@@ -378,6 +378,23 @@ like($stderr,
 	qr/ERROR:  schema "syncmaster_history" belongs to role "mallory"/,
 	'what a stranger made before the extension is not taken over');
 
+# A relation that is no table is not handed over.
+$node->safe_psql('early', q{
+	DROP SCHEMA syncmaster_history CASCADE;
+	CREATE EXTENSION syncmaster;
+	GRANT USAGE, CREATE ON SCHEMA public TO app;
+	CREATE VIEW syncmaster_history.service AS SELECT true AS server});
+(undef, undef, $stderr) =
+  $node->psql('early', "SELECT syncmaster_set_owner('app')");
+like($stderr, qr/ERROR:  relation "syncmaster_history.service" is not a table/,
+	'a view in its place');
+$node->safe_psql('early', 'DROP VIEW syncmaster_history.service');
+$node->safe_psql('early', "SELECT syncmaster_set_owner('app')");
+$node->safe_psql('early', "SELECT syncmaster_grant('sm_worker', 'worker')");
+is( $node->safe_psql('early', q{SELECT role, service FROM syncmaster_privileges()
+		WHERE state = 'granted'}),
+	'sm_worker|worker', 'a schema that was handed over');
+
 # Without a record of migrations, an owner who is no superuser hands over the
 # schema, too.
 $node->safe_psql('postgres', 'CREATE DATABASE handed OWNER dba; GRANT app TO dba');

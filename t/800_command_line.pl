@@ -199,7 +199,7 @@ foreach my $case (
 			  . '&prepared_statement_cache_size=0')
 	],
 	[ 'ssl=require', url => url('plain', "$tcp/$address?ssl=require"), status => 3,
-		err => qr/server does not support SSL/ ],
+		err => qr/(?:server does not support SSL|SSL support is not compiled in)/ ],
 	[
 		'variables of another server',
 		url => url('plain', "$tcp/$address"),

@@ -114,6 +114,8 @@ ends([ 'purge-runs', '1 day' ], 1, '', qr/permission denied/, { PGUSER => 'nobod
 
 # Roles -----------------------------------------------------------------------------------
 
+# up to 14 everybody may create objects in the schema public
+$node->safe_psql('postgres', 'REVOKE CREATE ON SCHEMA public FROM PUBLIC');
 ends(['privileges'], 0, qr/\A/);
 ends([ 'grant', 'sm_server', 'server' ], 0, qr/^GRANT .* TO sm_server;$/m);
 ends([ 'grant', 'Odd $role', 'monitor' ], 0, qr/^GRANT .* TO "Odd \$role";$/m);

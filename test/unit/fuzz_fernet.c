@@ -26,7 +26,7 @@
 #define IV_OFFSET 9
 #define CIPHERTEXT_OFFSET 25
 
-static const unsigned char key_bytes[FERNET_KEY_BYTES] = "the signing key.the crypto key..";
+static const unsigned char key_bytes[FERNET_KEY_BYTES + 1] = "the signing key.the crypto key..";
 
 static FernetKey *fuzz_key;
 static FernetKey *other_key;
