@@ -285,7 +285,7 @@ planted('TRIGGER on the record of migrations',
 
 # A table that refers to the results: up to 17, triggers that its rows fire on
 # their way run as whoever deletes.
-if ($node->pg_version < 18)
+if (query('postgres', 'SHOW server_version_num') < 180000)
 {
 	planted('REFERENCES on the results, and a cascade',
 		grant => 'GRANT REFERENCES ON celery_taskmeta TO mallory',
