@@ -150,6 +150,8 @@ sub planted
 	  if !$case{unlisted};
 	(undef, undef, $err) = run_as($superuser, $db, $statement);
 	like($err, $case{like}, "$name: is refused");
+	is(query($db, $case{after}[0]), $case{after}[1], "$name: what came of it")
+	  if $case{after};
 	nobody_gained($name);
 	query('postgres', "DROP DATABASE $db");
 	return;
@@ -312,16 +314,20 @@ if (query('postgres', 'SHOW server_version_num') < 180000)
 }
 
 # Repair runs as the other tables' owner and must not plan over a planted table.
-planted('repair beside a table of another owner',
-	plant => q{
-		CREATE TABLE other (id int, status varchar(50));
-		CREATE INDEX i ON other (status) WHERE evil_i(1);
-		INSERT INTO other VALUES (50)},
-	grant => 'GRANT CREATE ON SCHEMA public TO mallory; DROP TABLE celery_taskmeta',
-	then => 'ALTER TABLE other RENAME TO celery_taskmeta',
-	statement => 'SELECT * FROM syncmaster_repair(false)',
-	unlisted => 1,
-	like => qr/^/);
+foreach my $key ('PRIMARY KEY', '')
+{
+	planted("repair beside a table of another owner, '$key'",
+		plant => qq{
+			CREATE TABLE other (id bigint $key, status varchar(50));
+			CREATE INDEX i ON other (status) WHERE evil_i(1);
+			INSERT INTO other VALUES (50)},
+		grant => 'GRANT CREATE ON SCHEMA public TO mallory; DROP TABLE celery_taskmeta',
+		then => 'ALTER TABLE other RENAME TO celery_taskmeta',
+		statement => 'SELECT * FROM syncmaster_repair(false)',
+		listed => qr/celery_taskmeta/,
+		like => qr/^$/,
+		after => [ 'SELECT last_value FROM task_id_sequence', 50 ]);
+}
 
 # What is legitimate goes on working ------------------------------------------------
 

@@ -27,6 +27,7 @@ typedef struct CheckContext
 	Oid owner;		/* of the tables */
 	int revision;	/* that the schema is compared with */
 	bool unsettled; /* the tables may be at another one */
+	bool repairs;	/* fixes run at once, by whoever may migrate */
 	List *findings;
 } CheckContext;
 

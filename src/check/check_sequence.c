@@ -45,22 +45,32 @@
 	"AS bigint INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 NO " \
 	"CYCLE"
 
+/* What reading a table directly tells of the highest value in a column. */
+typedef enum HighestValue
+{
+	HIGHEST_FOUND,
+	HIGHEST_NONE,	/* the table is empty */
+	HIGHEST_UNKNOWN /* there is no index to find it by, or no rows are here */
+} HighestValue;
+
 /*
- * Highest value in an integer column; false if the table is empty or there is
- * no index to find it by.
+ * Highest value in a column, read directly: no statement runs, so that nothing
+ * that somebody put on the table does.
  */
-static bool
+static HighestValue
 highest_value(Oid relid, AttrNumber attnum, int64 *value)
 {
 	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
 	Oid type = get_atttype(relid, attnum);
-	bool found = false;
+	HighestValue result = HIGHEST_UNKNOWN;
 	OrderedScan scan;
 
 	if ((type == INT8OID || type == INT4OID) &&
+		!syncmaster_is_distributed(relid) &&
 		syncmaster_begin_ordered_scan(&scan, rel, attnum, NULL,
 									  BackwardScanDirection, NO_ENTRY_LIMIT))
 	{
+		result = HIGHEST_NONE;
 		if (syncmaster_next_ordered(&scan))
 		{
 			bool isnull;
@@ -70,14 +80,50 @@ highest_value(Oid relid, AttrNumber attnum, int64 *value)
 			{
 				*value = type == INT8OID ? DatumGetInt64(datum)
 										 : DatumGetInt32(datum);
-				found = true;
+				result = HIGHEST_FOUND;
 			}
 		}
 		syncmaster_end_ordered_scan(&scan);
 	}
 	table_close(rel, AccessShareLock);
 
-	return found;
+	return result;
+}
+
+/*
+ * Statement that takes a sequence to the highest id of a table.  A repair, which
+ * runs it at once, needs no query for that, and so no code on the table runs with
+ * the rights of the tables' owner.  Shown to somebody who runs it later, the
+ * statement has to look again.
+ */
+char *
+syncmaster_set_value(const CheckContext *context, const char *sequence,
+					 const char *table, const char *column)
+{
+	char *name = quote_literal_cstr(syncmaster_qualify(context, sequence));
+	Oid relid = get_relname_relid(table, context->namespace);
+	AttrNumber attnum = OidIsValid(relid) ? get_attnum(relid, column)
+										  : InvalidAttrNumber;
+	HighestValue known = HIGHEST_UNKNOWN;
+	int64 highest;
+
+	if (context->repairs && attnum > 0 &&
+		get_rel_relkind(relid) == RELKIND_RELATION)
+		known = highest_value(relid, attnum, &highest);
+	switch (known)
+	{
+		case HIGHEST_FOUND:
+			return psprintf("SELECT pg_catalog.setval(%s, " INT64_FORMAT ")",
+							name, highest);
+		case HIGHEST_NONE:
+			return psprintf("SELECT pg_catalog.setval(%s, 1, false)", name);
+		case HIGHEST_UNKNOWN:
+			break;
+	}
+	return psprintf("SELECT pg_catalog.setval(%s, "
+					"(SELECT pg_catalog.max(%s) FROM ONLY %s))",
+					name, quote_identifier(column),
+					syncmaster_qualify(context, table));
 }
 
 /*
@@ -152,7 +198,7 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 			"was not compared with the highest id, which you may not read");
 		return;
 	}
-	if (!highest_value(table, attnum, &highest))
+	if (highest_value(table, attnum, &highest) != HIGHEST_FOUND)
 		return;
 	has_next = syncmaster_next_value(sequence, &next) && next <= maximum;
 	if (has_next && next > highest)

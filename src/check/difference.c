@@ -76,17 +76,3 @@ syncmaster_free_name(const CheckContext *context, const char *name)
 					quote_identifier(ChooseRelationName(
 						name, NULL, "other", context->namespace, false)));
 }
-
-/*
- * Statement that takes a sequence to the highest id of a table.
- */
-char *
-syncmaster_set_value(const CheckContext *context, const char *sequence,
-					 const char *table, const char *column)
-{
-	return psprintf("SELECT pg_catalog.setval(%s, "
-					"(SELECT pg_catalog.max(%s) FROM ONLY %s))",
-					quote_literal_cstr(syncmaster_qualify(context, sequence)),
-					quote_identifier(column),
-					syncmaster_qualify(context, table));
-}
