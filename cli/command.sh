@@ -120,7 +120,8 @@ check()
 	ask "$(cat <<'SQL'
 SELECT count(*) > 0 OR :'revision' <> :'head' AS found,
        concat_ws(E'\n',
-                 CASE WHEN :'revision' <> :'head'
+                 CASE WHEN :'revision' = 'base' OR :'revision' ~ '^[0-9]{4}$'
+                      AND :'revision' < :'head'
                       THEN format('Target database is not up to date: it is '
                                   'at %s, head is %s.', :'revision', :'head')
                  END,

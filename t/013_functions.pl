@@ -135,7 +135,9 @@ my %out_of_step = (
 	q(UPDATE alembic_version SET version_num = '0099') =>
 	  'at revision 0099.*; the schema is newer than the library: install',
 	q(UPDATE alembic_version SET version_num = 'abc') =>
-	  'at revision abc.*; table alembic_version does not name a revision',
+	  'at revision abc.*; the schema is newer than the library: install',
+	q(UPDATE alembic_version SET version_num = '0000') =>
+	  'at revision 0000.*; table alembic_version does not name a revision',
 	q(UPDATE alembic_version SET version_num = '478240cdad4b') =>
 	  'at revision 478240cdad4b.*; table alembic_version does not name',
 	'DELETE FROM alembic_version' =>

@@ -395,7 +395,7 @@ my @damages = (
 		'error|revision|alembic_version|is of SyncMaster 0.1.x', 'none'
 	],
 	[
-		q{UPDATE alembic_version SET version_num = 'f00ba5'},
+		q{UPDATE alembic_version SET version_num = '0000'},
 		'error|revision|alembic_version|is no revision of SyncMaster', 'none'
 	],
 	[

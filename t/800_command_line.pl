@@ -329,6 +329,12 @@ run_ends(['plan'], 0, qr/^ +before: CREATE INDEX CONCURRENTLY .*date_done\);$/m)
 run_ends([ 'downgrade', 'base' ], 1, '', qr/would drop tables/);
 run_ends([ 'stamp', $head ], 1, '', qr/are not at revision $head/);
 run_ends([ 'stamp', '0012' ], 0, "nothing to do, 0012\n");
+
+# a later release's schema is not behind
+$node->safe_psql($db, q{UPDATE alembic_version SET version_num = '3f1c0ab9d2e4'});
+run_ends(['check'], 4,
+	qr/\Awarning: revision "alembic_version" is newer than the library, .*\n  expected: at most $head\n  actual:   3f1c0ab9d2e4\n\z/);
+run_ends(['upgrade'], 1, '', qr/^HINT:  Install a newer package/m);
 $node->safe_psql($db, 'DELETE FROM alembic_version');
 run_ends([ 'stamp', '0012' ], 0, "stamp base -> 0012\n");
 run_ends([ 'upgrade', '1.13' ], 0, "upgrade 0012 -> $head (head)\n");

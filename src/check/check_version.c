@@ -225,6 +225,24 @@ guess_revision(CheckContext *context, const SchemaRevision *schema,
 }
 
 /*
+ * What a later release made, as far as it shows.
+ */
+static void
+list_unknown(CheckContext *context)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_unknown_objects(context->namespace))
+	{
+		const Finding *object = lfirst(lc);
+
+		syncmaster_add_difference(context, SEVERITY_INFO, object->kind,
+								  object->subject, object->message)
+			->left = "install a newer package of syncmaster";
+	}
+}
+
+/*
  * The row itself, when it does not name a revision that we know.
  */
 static void
@@ -256,7 +274,10 @@ check_row(CheckContext *context, const SchemaRevision *schema)
 				"is newer than the library, which cannot compare it");
 			finding->expected = psprintf("at most %s",
 										 syncmaster_revision_id(REVISION_HEAD));
-			break;
+			finding->actual = schema->id;
+			finding->left = "install a newer package of syncmaster";
+			list_unknown(context);
+			return;
 		case REVISION_BAD_TABLE:
 			finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 												"revision", "alembic_version",

@@ -233,6 +233,7 @@ syncmaster_repair(PG_FUNCTION_ARGS)
 		syncmaster_extend_grants(&migration);
 	}
 
+	syncmaster_warn_of_newer(context.namespace);
 	foreach (lc, context.findings)
 	{
 		Finding *finding = lfirst(lc);

@@ -81,18 +81,14 @@ require_tables_as(int revision)
 }
 
 /*
- * Read the row that is to be replaced.  What is not SyncMaster's goes only if
+ * Prepare for the row that is to be replaced.  What is not SyncMaster's goes only if
  * the caller wants that.
  */
 static void
 prepare_row(MigrationContext *context, bool purge)
 {
 	SchemaRevision *revision = &context->revision;
-	List *problems = NIL;
 
-	syncmaster_read_revision(context->namespace, revision);
-	syncmaster_newer_problem(&problems, context->namespace, revision);
-	syncmaster_raise_error(problems);
 	if (!purge || revision->state == REVISION_BAD_TABLE)
 		syncmaster_raise_error(
 			syncmaster_revision_problems(context->namespace, revision));
@@ -114,6 +110,19 @@ prepare_row(MigrationContext *context, bool purge)
 			syncmaster_relation_owner(revision->version_table));
 		CommandCounterIncrement();
 	}
+}
+
+/*
+ * Could a row that seems to be of a later release be nobody's?  A number is no
+ * accident, and what the library does not know was made by somebody.
+ */
+static bool
+may_be_wrong(const MigrationContext *context)
+{
+	const char *id = context->revision.id;
+
+	return strspn(id, "0123456789") != strlen(id) &&
+		   syncmaster_unknown_objects(context->namespace) == NIL;
 }
 
 /*
@@ -144,6 +153,10 @@ syncmaster_stamp(PG_FUNCTION_ARGS)
 						 "extension.")));
 	syncmaster_parse_target(text, true, REVISION_BASE, &target);
 
+	syncmaster_read_revision(context.namespace, &context.revision);
+	if (context.revision.state == REVISION_NEWER &&
+		!(PG_GETARG_BOOL(1) && may_be_wrong(&context)))
+		syncmaster_refuse_newer(context.namespace);
 	require_tables_as(target.number);
 	prepare_row(&context, PG_GETARG_BOOL(1));
 	current = context.revision.number;

@@ -15,6 +15,7 @@
 #include "credential/credential.h"
 #include "credential/fernet.h"
 #include "rows/rows.h"
+#include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(syncmaster_verify_credentials);
 
@@ -110,9 +111,12 @@ syncmaster_verify_credentials(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
 	CredentialCheck check;
+	ExtensionEntry extension;
 	MemoryContext scratch;
 	MemoryContext old_context;
 
+	syncmaster_get_extension(&extension);
+	syncmaster_warn_of_newer(extension.namespace);
 	scratch = AllocSetContextCreate(CurrentMemoryContext,
 									"syncmaster credential check",
 									ALLOCSET_DEFAULT_SIZES);

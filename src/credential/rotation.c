@@ -30,6 +30,7 @@
 #include "credential/credential.h"
 #include "credential/fernet.h"
 #include "rows/rows.h"
+#include "schema/schema.h"
 
 /* How many connection_ids an error message names. */
 #define MAX_IDS_IN_MESSAGE 100
@@ -238,6 +239,22 @@ check_rotation_is_possible(void)
 				 errhint("Use a transaction at READ COMMITTED.")));
 }
 
+/*
+ * Tables that a later release brought may hold tokens as well.  These would be
+ * left under the old key.
+ */
+static void
+check_revision(bool write)
+{
+	ExtensionEntry extension;
+
+	syncmaster_get_extension(&extension);
+	if (write)
+		syncmaster_refuse_newer(extension.namespace);
+	else
+		syncmaster_warn_of_newer(extension.namespace);
+}
+
 static Rotation *
 make_rotation(bool write)
 {
@@ -289,6 +306,7 @@ syncmaster_rotate_credentials(PG_FUNCTION_ARGS)
 	write = !PG_GETARG_BOOL(0);
 	if (write)
 		check_rotation_is_possible();
+	check_revision(write);
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "syncmaster rotation",
 									ALLOCSET_DEFAULT_SIZES);
 	old_context = MemoryContextSwitchTo(scratch);

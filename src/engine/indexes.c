@@ -322,6 +322,7 @@ syncmaster_create_indexes(PG_FUNCTION_ARGS)
 
 	syncmaster_begin_command(&context, "syncmaster_create_indexes()");
 	syncmaster_lock_version(&context);
+	syncmaster_refuse_newer(context.namespace);
 	before = present_indexes(&context);
 	syncmaster_build_indexes(&context, ERROR);
 	return_difference(result, present_indexes(&context), before);
@@ -341,6 +342,7 @@ syncmaster_drop_indexes(PG_FUNCTION_ARGS)
 
 	syncmaster_begin_command(&context, "syncmaster_drop_indexes()");
 	syncmaster_lock_version(&context);
+	syncmaster_warn_of_newer(context.namespace);
 	before = present_indexes(&context);
 	syncmaster_remove_indexes(&context);
 	return_difference(result, before, present_indexes(&context));

@@ -278,20 +278,20 @@ syncmaster_migrate_to(MigrationContext *context, int to, bool upgrade)
 }
 
 /*
- * Say that a schema from the future is left alone.
+ * Is the schema newer than the library?  Then it is left alone, and scripts
+ * that go up bring the functions only.
  */
-static void
-warn_newer(const MigrationContext *context)
+static bool
+leave_newer(MigrationContext *context, bool upgrade)
 {
+	syncmaster_read_revision(context->namespace, &context->revision);
+	if (context->revision.state != REVISION_NEWER)
+		return false;
+	if (!upgrade)
+		syncmaster_refuse_newer(context->namespace);
 	if (first_time_in_transaction(&bystanding_said_in))
-		ereport(WARNING,
-				(errmsg("schema \"%s\" is at revision %s, but this library "
-						"knows revisions up to %s",
-						context->schema, context->revision.id,
-						syncmaster_revision_id(REVISION_HEAD)),
-				 errdetail("The functions are installed; the schema is left "
-						   "as it is."),
-				 errhint("Install a newer package of syncmaster.")));
+		syncmaster_warn_of_newer(context->namespace);
+	return true;
 }
 
 /*
@@ -374,19 +374,12 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 
 	syncmaster_begin_migration(&context, syncmaster_script_caller());
-	syncmaster_read_checked_revision(&context);
-	if (revision->state == REVISION_NEWER)
-	{
-		if (to < from)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("cannot downgrade schema \"%s\" from revision %s, "
-							"which this library does not know",
-							context.schema, revision->id),
-					 errhint("Install a newer package of syncmaster.")));
-		warn_newer(&context);
+	if (leave_newer(&context, to > from))
 		PG_RETURN_VOID();
-	}
+	syncmaster_raise_error(
+		syncmaster_revision_problems(context.namespace, revision));
+	syncmaster_raise_error(
+		syncmaster_shape_problems(context.namespace, revision));
 
 	if (!is_needed(revision, from, to))
 	{
@@ -443,9 +436,10 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 
 	version = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	syncmaster_begin_migration(&context, syncmaster_script_caller());
-	syncmaster_require_revision(context.namespace, &context.revision);
-	if (context.revision.state == REVISION_NEWER)
+	if (leave_newer(&context, true))
 		PG_RETURN_VOID();
+	syncmaster_raise_error(
+		syncmaster_revision_problems(context.namespace, &context.revision));
 
 	if (first_time_in_transaction(&findings_said_in))
 	{

@@ -31,26 +31,13 @@ PG_FUNCTION_INFO_V1(syncmaster_upgrade);
 PG_FUNCTION_INFO_V1(syncmaster_downgrade);
 
 /*
- * Where is the schema?  One from the future cannot be moved.
- */
-static void
-read_revision(MigrationContext *context)
-{
-	List *problems = NIL;
-
-	syncmaster_require_revision(context->namespace, &context->revision);
-	syncmaster_newer_problem(&problems, context->namespace, &context->revision);
-	syncmaster_raise_error(problems);
-}
-
-/*
  * ALTER EXTENSION UPDATE, which moves the schema as well.
  */
 static void
 update_extension(MigrationContext *context, const char *version)
 {
 	syncmaster_update_extension(version);
-	read_revision(context);
+	syncmaster_require_revision(context->namespace, &context->revision);
 }
 
 /*
@@ -69,7 +56,7 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 	syncmaster_begin_command(&context, "syncmaster_upgrade()");
 	syncmaster_lock_version(&context);
 	syncmaster_get_extension(&extension);
-	read_revision(&context);
+	syncmaster_require_revision(context.namespace, &context.revision);
 	current = context.revision.number;
 	syncmaster_parse_target(text, true, current, &target);
 	version = syncmaster_version_to_install(&extension, &target);
@@ -166,7 +153,7 @@ syncmaster_downgrade(PG_FUNCTION_ARGS)
 	syncmaster_begin_command(&context, "syncmaster_downgrade()");
 	syncmaster_lock_version(&context);
 	syncmaster_get_extension(&extension);
-	read_revision(&context);
+	syncmaster_require_revision(context.namespace, &context.revision);
 	syncmaster_parse_target(text, false, context.revision.number, &target);
 	require_allow_destroy(&context, target.number);
 

@@ -95,6 +95,29 @@ compare_schema(void *argument)
 }
 
 /*
+ * A schema that is newer than the library cannot be compared.
+ */
+static bool
+report_newer(Health *health)
+{
+	List *problems = NIL;
+	const Finding *problem = syncmaster_newer_problem(
+		&problems, health->extension.namespace, &health->revision);
+
+	if (problem == NULL)
+		return false;
+	syncmaster_add_finding(
+		&health->findings, SEVERITY_WARNING, "schema",
+		health->extension.namespace_name,
+		psprintf("was not looked at, as it is at revision %s, which is newer "
+				 "than the library%s%s",
+				 health->revision.id, problem->detail != NULL ? ". " : "",
+				 problem->detail != NULL ? problem->detail : ""),
+		problem->hint);
+	return true;
+}
+
+/*
  * Schema, extension and library out of step, in short.
  */
 void
@@ -105,6 +128,7 @@ syncmaster_check_health_schema(Health *health)
 	List *indexes = NIL;
 	int errors = 0;
 	int warnings = 0;
+	bool newer;
 	ErrorData *error;
 	ListCell *lc;
 
@@ -119,6 +143,7 @@ syncmaster_check_health_schema(Health *health)
 			return;
 	}
 
+	newer = report_newer(health);
 	error = syncmaster_try(compare_schema, &context);
 	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 	{
@@ -145,7 +170,7 @@ syncmaster_check_health_schema(Health *health)
 			report_names(health, difference);
 			continue;
 		}
-		if (difference->severity == SEVERITY_INFO)
+		if (newer || difference->severity == SEVERITY_INFO)
 			continue;
 		if (first == NULL || difference->severity < first->severity)
 			first = difference;

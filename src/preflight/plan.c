@@ -396,13 +396,10 @@ plan_for_argument(FunctionCallInfo fcinfo, MigrationContext *context)
 {
 	const SchemaRevision *revision = &context->revision;
 	char *text = syncmaster_target_argument(fcinfo);
-	List *problems = NIL;
 	RevisionTarget target;
 
 	syncmaster_fill_context(context, GetUserId());
 	syncmaster_read_checked_revision(context);
-	syncmaster_newer_problem(&problems, context->namespace, revision);
-	syncmaster_raise_error(problems);
 	syncmaster_parse_target(text, true, revision->number, &target);
 
 	return syncmaster_make_plan(context, Max(target.number, revision->number));

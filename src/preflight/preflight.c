@@ -102,8 +102,6 @@ check_versions(Preflight *preflight)
 	preflight->findings = list_concat(
 		preflight->findings,
 		syncmaster_revision_problems(namespace, &preflight->context.revision));
-	syncmaster_newer_problem(&preflight->findings, namespace,
-							 &preflight->context.revision);
 	if (!syncmaster_has_errors(preflight) ||
 		preflight->context.revision.state == REVISION_KNOWN)
 		preflight->findings = list_concat(

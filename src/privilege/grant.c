@@ -247,6 +247,7 @@ begin_call(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
 						GetUserNameFromId(call->context.owner, false)),
 				 errhint("Run the command as that role or as a superuser.")));
 	syncmaster_lock_version(&call->context);
+	syncmaster_warn_of_newer(call->context.namespace);
 }
 
 static void

@@ -296,6 +296,7 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 	ListCell *lc;
 
 	syncmaster_fill_context(&list.context, GetUserId());
+	syncmaster_warn_of_newer(list.context.namespace);
 	syncmaster_get_extension(&extension);
 	list.extension_owner = extension.owner;
 	list.roles = syncmaster_service_roles(&list.context);

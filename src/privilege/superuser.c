@@ -254,6 +254,7 @@ open_user_table(OwnedTable *table, LOCKMODE mode, AclMode rights)
 	relid = get_relname_relid(USER_TABLE, extension.namespace);
 	if (OidIsValid(relid))
 		require_rights(relid, GetUserId(), rights);
+	syncmaster_warn_of_newer(extension.namespace);
 	syncmaster_open_owned_table(table, USER_TABLE, mode);
 	require_rights(RelationGetRelid(table->relation), table->acting.user,
 				   rights);

@@ -85,11 +85,14 @@ open_table(const char *schema, Oid namespace, const PurgeTable *table)
 	char relkind;
 
 	if (!OidIsValid(relid))
+	{
+		syncmaster_refuse_newer(namespace);
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"%s.%s\" does not exist", schema, table->name),
 				 errhint("Run SELECT syncmaster_upgrade('head') to create what "
 						 "is missing.")));
+	}
 	syncmaster_lock_relation(relid, RowExclusiveLock);
 
 	/* whoever held the lock may have dropped or renamed the table */
@@ -97,34 +100,42 @@ open_table(const char *schema, Oid namespace, const PurgeTable *table)
 	if (get_relname_relid(table->name, namespace) != relid ||
 		(relkind != RELKIND_RELATION &&
 		 !(table->has_status && relkind == RELKIND_PARTITIONED_TABLE)))
+	{
+		syncmaster_refuse_newer(namespace);
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("relation \"%s.%s\" is not the ordinary table that "
 						"SyncMaster makes",
 						schema, table->name),
 				 errhint("Put that table back, and run the command again.")));
+	}
 
 	for (const PurgeColumn *column = table->columns; column->name != NULL;
 		 column++)
 	{
 		AttrNumber attnum = get_attnum(relid, column->name);
 
-		if (attnum <= 0 || get_atttype(relid, attnum) != column->type)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("table \"%s.%s\" has no column \"%s\" of type %s",
-							schema, table->name, column->name,
-							format_type_be(column->type)),
-					 errhint("Change it back with ALTER TABLE, and run the "
-							 "command again.")));
+		if (attnum > 0 && get_atttype(relid, attnum) == column->type)
+			continue;
+		syncmaster_refuse_newer(namespace);
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("table \"%s.%s\" has no column \"%s\" of type %s",
+						schema, table->name, column->name,
+						format_type_be(column->type)),
+				 errhint("Change it back with ALTER TABLE, and run the "
+						 "command again.")));
 	}
 	if (!has_unique_id(relid))
+	{
+		syncmaster_refuse_newer(namespace);
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s.%s\" has no unique index on column \"id\"",
 						schema, table->name),
 				 errhint("Run SELECT syncmaster_repair(false) to put the "
 						 "primary key back, and run the command again.")));
+	}
 
 	return relid;
 }

@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "retention/retention.h"
+#include "schema/schema.h"
 
 /* Larger batches would be the long transactions that are to be avoided. */
 #define MAX_BATCH_SIZE 1000000
@@ -120,6 +121,18 @@ read_options(FunctionCallInfo fcinfo, PurgeOptions *options,
 }
 
 /*
+ * Rows that are known to be over may go whatever else is in the schema.
+ */
+static void
+warn_of_newer(void)
+{
+	ExtensionEntry extension;
+
+	syncmaster_get_extension(&extension);
+	syncmaster_warn_of_newer(extension.namespace);
+}
+
+/*
  * The row that a procedure with one INOUT parameter returns.
  */
 static Datum
@@ -157,6 +170,7 @@ syncmaster_purge_runs(PG_FUNCTION_ARGS)
 	if (options.keep_last < 0)
 		argument_out_of_range("keep_last", keep_hint);
 	require_own_transactions(fcinfo, options.procedure);
+	warn_of_newer();
 
 	syncmaster_begin_procedure();
 	count = syncmaster_purge_table(&options, &run_table);
@@ -179,6 +193,7 @@ syncmaster_purge_task_results(PG_FUNCTION_ARGS)
 
 	read_options(fcinfo, &options, "syncmaster_purge_task_results()", 1);
 	require_own_transactions(fcinfo, options.procedure);
+	warn_of_newer();
 
 	syncmaster_begin_procedure();
 	count = syncmaster_purge_table(&options, &taskmeta_table);

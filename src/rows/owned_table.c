@@ -28,6 +28,7 @@
 #include "base/base.h"
 #include "base/compat.h"
 #include "rows/rows.h"
+#include "schema/schema.h"
 
 /*
  * The number of a column that has to be there.
@@ -39,17 +40,21 @@ syncmaster_find_column(Relation relation, const char *name, Oid type,
 	AttrNumber number = get_attnum(RelationGetRelid(relation), name);
 	Oid found;
 
+	found = number <= 0 ? InvalidOid
+						: get_atttype(RelationGetRelid(relation), number);
+	if (found == type || found == other_type)
+		return number;
+
+	/* it may be as a later release has it */
+	syncmaster_refuse_newer(RelationGetNamespace(relation));
 	if (number <= 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
 						errmsg("table \"%s\" has no column \"%s\"",
 							   RelationGetRelationName(relation), name)));
-	found = get_atttype(RelationGetRelid(relation), number);
-	if (found != type && found != other_type)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of table \"%s\" has an unexpected type",
-						name, RelationGetRelationName(relation))));
-	return number;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of table \"%s\" has an unexpected type",
+					name, RelationGetRelationName(relation))));
 }
 
 /*
@@ -63,8 +68,11 @@ check_relation_kind(Relation relation)
 	const char *name = RelationGetRelationName(relation);
 
 	if (relation->rd_rel->relkind != RELKIND_RELATION)
+	{
+		syncmaster_refuse_newer(RelationGetNamespace(relation));
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("\"%s\" is not an ordinary table", name)));
+	}
 	if (find_inheritance_children(RelationGetRelid(relation), NoLock) != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

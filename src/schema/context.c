@@ -256,7 +256,6 @@ void
 syncmaster_read_checked_revision(MigrationContext *context)
 {
 	syncmaster_require_revision(context->namespace, &context->revision);
-	if (context->revision.state != REVISION_NEWER)
-		syncmaster_raise_error(
-			syncmaster_shape_problems(context->namespace, &context->revision));
+	syncmaster_raise_error(
+		syncmaster_shape_problems(context->namespace, &context->revision));
 }

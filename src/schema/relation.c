@@ -229,6 +229,23 @@ syncmaster_first_relation(Oid namespace)
 }
 
 /*
+ * Are all tables there that only SyncMaster makes?
+ */
+bool
+syncmaster_has_own_tables(Oid namespace)
+{
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+
+		if (!relation->foreign_made &&
+			!OidIsValid(syncmaster_relation_oid(relation, namespace)))
+			return false;
+	}
+	return true;
+}
+
+/*
  * Are all of Celery's and APScheduler's relations there that the revision
  * says?  Others make them, and may have made only some; a step that needs one
  * would fail.

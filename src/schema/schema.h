@@ -16,7 +16,7 @@
 
 #include "base/base.h"
 
-/* revision.c: SyncMaster's schema revisions, the one that a database is at, and the targets that people name. */
+/* revision.c: SyncMaster's schema revisions, and the versions of the extension that install them. */
 
 /* Revisions are numbered 0001, 0002, … without a gap; 0 is Alembic's "base". */
 #define REVISION_BASE 0
@@ -45,7 +45,7 @@ typedef enum RevisionState
 	REVISION_MANY_ROWS, /* more than one head */
 	REVISION_LEGACY,	/* SyncMaster 0.1.x */
 	REVISION_UNKNOWN,	/* another application's */
-	REVISION_NEWER,		/* numbered past what this library knows */
+	REVISION_NEWER,		/* SyncMaster's, of a release that is not known here */
 	REVISION_KNOWN
 } RevisionState;
 
@@ -70,11 +70,13 @@ extern int syncmaster_revision_number(const char *id);
 extern int syncmaster_version_revision(const char *version);
 extern char *syncmaster_revision_version(int number);
 
+/* version_table.c: The row of alembic_version, which says at which revision a database is. */
+
 extern void syncmaster_read_revision(Oid namespace, SchemaRevision *revision);
 extern List *syncmaster_revision_problems(Oid namespace,
 										  const SchemaRevision *revision);
-extern void syncmaster_newer_problem(List **problems, Oid namespace,
-									 const SchemaRevision *revision);
+extern void syncmaster_refuse_newer(Oid namespace);
+extern void syncmaster_warn_of_newer(Oid namespace);
 extern void syncmaster_require_revision(Oid namespace,
 										SchemaRevision *revision);
 extern char *syncmaster_version_table_ddl(const char *schema);
@@ -135,6 +137,13 @@ extern List *syncmaster_shape_problems(Oid namespace,
 									   const SchemaRevision *revision);
 extern void syncmaster_report_lengths(Oid namespace, int revision);
 extern const RelationInfo *syncmaster_first_relation(Oid namespace);
+extern bool syncmaster_has_own_tables(Oid namespace);
+
+/* newer.c: A schema that is newer than the library. */
+
+extern List *syncmaster_unknown_objects(Oid namespace);
+extern Finding *syncmaster_newer_problem(List **problems, Oid namespace,
+										 const SchemaRevision *revision);
 
 /* context.c: For whom and where a migration runs, and whether it may. */
 
