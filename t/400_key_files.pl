@@ -105,10 +105,22 @@ $node->safe_psql('postgres', "COPY (SELECT '$KEY{one}') TO '$dir/copied.key'");
 refused('copied.key', 'F0000', qr/is accessible to others/, 'a file that COPY wrote')
   if (stat "$dir/copied.key")[2] & 077;
 
-# Not the server's user's, or not a regular file.
-refused('/etc/hostname', 'F0000', qr/key file "\/etc\/hostname" does not belong to the server's user/,
-	"another user's file")
-  if $> != 0 && -r '/etc/hostname' && (stat _)[4] != $>;
+# A file of root's may be readable by its group, as PostgreSQL allows it for
+# ssl_key_file.
+SKIP:
+{
+	my $mount = $ENV{KEY_MOUNT};
+	skip 'only root makes files of root', 37 if !$mount;
+	accepted("$mount/mounted.key", 'a link to a file of root that the group may read, as Kubernetes mounts it');
+	refused("$mount/$_->[0].key", 'F0000', qr/key file "\Q$mount\E\/$_->[0].key" is accessible to others\n.*$_->[1]/,
+		"a file of root with mode $_->[1]")
+	  foreach [ 'writable', '0460' ], [ 'executable', '0450' ], [ 'public', '0444' ];
+	refused("$mount/foreign.key", 'F0000',
+		qr/key file "\Q$mount\E\/foreign.key" does not belong to the server's user or to root/,
+		"another user's file that the group may read");
+}
+
+# Not a regular file.
 refused('base', 'F0000', qr/key file "base" is not a regular file/, 'a directory');
 refused('/dev/null', 'F0000', qr/is not a regular file/, 'a device');
 system('mkfifo', '-m', '600', "$dir/fifo.key") == 0 or die 'mkfifo';
@@ -139,6 +151,23 @@ foreach my $name (sort keys %malformed)
 {
 	write_keys($node, 'bad.key', $KEY{two}, $malformed{$name});
 	refused('bad.key', 'F0000', qr/line 2 of key file "bad.key" is not a key/, $name);
+}
+
+# What editors and shells make of a file is named.
+my $utf16 = join '', map { "$_\0" } split //, "$KEY{one}\r\n";
+foreach my $case (
+	[ "$KEY{one},$KEY{two}", 'has a comma\. Write each key on a line of its own', 'two keys on a line' ],
+	[ "$KEY{one}$KEY{two}", 'is 32 bytes in base64url, 44 characters', 'two keys without a comma' ],
+	[ "$KEY{one} $KEY{two}", 'is 32 bytes in base64url', 'two keys with a blank between' ],
+	[ qq{"$KEY{one}"}, 'is 32 bytes in base64url', 'a key in quotes' ],
+	[ "# SyncMaster's key", 'is a comment\. A key file has only keys', 'a comment' ],
+	[ "\xef\xbb\xbf$KEY{one}", 'begins with a byte order mark\. Save it without one', 'a byte order mark' ],
+	[ "\xff\xfe$utf16", 'is in UTF-16', 'UTF-16 with a byte order mark' ],
+	[ $utf16, 'is in UTF-16', 'UTF-16 without one' ])
+{
+	my ($content, $detail, $name) = @$case;
+	write_keys($node, 'bad.key', $content);
+	refused('bad.key', 'F0000', qr/line 1 of key file "bad.key" is not a key\nDETAIL:  .* $detail/, $name);
 }
 write_keys($node, 'empty.key');
 refused('empty.key', 'F0000', qr/key file "empty.key" has no key/, 'an empty file');

@@ -122,12 +122,15 @@ shown_name(const KeyFile *file)
 /*
  * Open a key file after making sure that nobody but the server's user has
  * access to it.  The checks are made on what was opened, so that the file
- * cannot be changed for another one in between.
+ * cannot be changed for another one in between.  They are those of the server
+ * for ssl_key_file: a file of root's may be readable by its group, because
+ * that is how Kubernetes and the like mount secrets.
  */
 static int
 open_key_file(const KeyFile *key_file)
 {
 	struct stat status;
+	mode_t forbidden;
 	int file;
 
 	/* A named pipe must not make us wait for its writer. */
@@ -148,15 +151,18 @@ open_key_file(const KeyFile *key_file)
 				 errmsg("key file %s is not a regular file",
 						shown_name(key_file)),
 				 errdetail_log("The key file is \"%s\".", key_file->path)));
-	if (status.st_uid != geteuid())
+	if (status.st_uid != geteuid() && status.st_uid != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
-				 errmsg("key file %s does not belong to the server's user",
+				 errmsg("key file %s does not belong to the server's user or "
+						"to root",
 						shown_name(key_file)),
 				 errdetail_log("The key file is \"%s\".", key_file->path),
 				 errhint("Change the owner of the file to the operating "
 						 "system user that the server runs as.")));
-	if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+	forbidden = status.st_uid == geteuid() ? S_IRWXG | S_IRWXO
+										   : S_IWGRP | S_IXGRP | S_IRWXO;
+	if ((status.st_mode & forbidden) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("key file %s is accessible to others",
@@ -166,8 +172,9 @@ open_key_file(const KeyFile *key_file)
 				 errdetail_log("The mode of key file \"%s\" is %04o.",
 							   key_file->path,
 							   (unsigned int) (status.st_mode & 07777)),
-				 errhint("Run chmod 0600 on the file. If others may have read "
-						 "it, generate a new key and rotate.")));
+				 errhint("A file of the server's user must have mode 0600 or "
+						 "less, one of root's 0640 or less. If others may have "
+						 "read the key, generate a new one and rotate.")));
 	return file;
 }
 
@@ -210,6 +217,25 @@ read_key_file(const KeyFile *key_file)
 }
 
 /*
+ * What is wrong with a line that is not a key.
+ */
+static const char *
+describe_line(const char *text, size_t length, int line)
+{
+	if (line == 1 && length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		return "The file begins with a byte order mark. Save it without one.";
+	if (memchr(text, '\0', length) != NULL)
+		return "The line has zero bytes: the file is in UTF-16, or is no text "
+			   "file. Save it as ASCII or UTF-8.";
+	if (*text == '#')
+		return "The line is a comment. A key file has only keys.";
+	if (memchr(text, ',', length) != NULL)
+		return "The line has a comma. Write each key on a line of its own.";
+	return psprintf("A key is 32 bytes in base64url, %d characters.",
+					FERNET_KEY_LENGTH);
+}
+
+/*
  * Add one key, unless the ring has it: a key that is still in the primary
  * file when it gets into the previous one is the same key.
  */
@@ -227,17 +253,19 @@ add_key(KeyRing *ring, const char *text, size_t length, const KeyFile *key_file,
 		ring->keys = repalloc(ring->keys, ring->size * sizeof(FernetKey *));
 	}
 
-	/* The decoder skips zero bytes; but these are of no text file. */
+	/*
+	 * The decoder, as Python's does, skips characters that are not base64 and
+	 * ignores what follows the padding, be it another key.
+	 */
 	status = FERNET_MALFORMED;
-	if (memchr(text, '\0', length) == NULL)
+	if (length == FERNET_KEY_LENGTH)
 		status = fernet_key_create(text, length, &key);
 	if (status == FERNET_MALFORMED)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("line %d of key file %s is not a key", line,
 						shown_name(key_file)),
-				 errdetail("A key is 32 bytes in base64url, %d characters.",
-						   FERNET_KEY_LENGTH),
+				 errdetail_internal("%s", describe_line(text, length, line)),
 				 errdetail_log("The key file is \"%s\".", key_file->path)));
 	if (status != FERNET_OK)
 		elog(ERROR, "OpenSSL failed");
@@ -252,6 +280,12 @@ add_key(KeyRing *ring, const char *text, size_t length, const KeyFile *key_file,
 		}
 	}
 	ring->keys[ring->count++] = key;
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
 }
 
 /*
@@ -276,9 +310,10 @@ add_key_file(KeyRing *ring, const char *path, const char *setting)
 		if (stop == NULL)
 			stop = end;
 		next = stop + 1;
-		while (start < stop &&
-			   (*start == ' ' || *start == '\t' || *start == '\r'))
+		while (start < stop && is_blank(*start))
 			start++;
+		while (start < stop && is_blank(stop[-1]))
+			stop--;
 		if (start == stop)
 			continue;
 		add_key(ring, start, stop - start, &key_file, line);
