@@ -72,6 +72,63 @@ chmod 0600, $node->data_dir . '/one';
 $node->safe_psql('postgres', 'DELETE FROM connection');
 
 # ---------------------------------------------------------------------------
+# Settings
+
+# A session that has not loaded the library knows none of its settings.
+my @lasting = (
+	q{ALTER SYSTEM SET syncmaster.secret_key_file = 'one'},
+	q{SET ROLE app; ALTER DATABASE postgres SET syncmaster.health_started = '12h'});
+$node->safe_psql('postgres', 'ALTER DATABASE postgres OWNER TO app');
+foreach my $sql (@lasting)
+{
+	my ($before, $command) = $sql =~ /^(SET ROLE app; )?(.*)/;
+	my ($out, $err) = query($node, ($before // '') . "SELECT syncmaster_library_version(); $command");
+	is($err, '', "$command: in the documented order");
+}
+is(health(), '', '... health has nothing to say of them');
+$node->safe_psql('postgres', "SELECT syncmaster_library_version(); $_")
+  foreach 'ALTER SYSTEM RESET ALL', 'ALTER DATABASE postgres RESET syncmaster.health_started';
+
+# What was set without it and has no effect is named.
+$node->safe_psql('postgres', $_)
+  foreach q{ALTER DATABASE postgres SET syncmaster.health_retention = '92 days'},
+  q{ALTER ROLE app SET syncmaster.guard = maybe},
+  q{ALTER DATABASE postgres SET syncmaster.health_retension = '92d'},
+  qq{ALTER ROLE app IN DATABASE postgres SET syncmaster.secret_key_file = '$KEY{one}'};
+my $file = $node->data_dir . '/wrong.conf';
+append_to_file($file, "syncmaster.health_waiting = 'a while'\nSyncmaster.Health_Started = '1 day'\n"
+	  . "syncmaster.health_queue_idle = '8d'\n");
+$node->append_conf('postgresql.conf', "include_if_exists 'wrong.conf'");
+$node->reload;
+my $check = 'after SELECT syncmaster_library_version(), the server checks what is set.';
+my $misunderstood = <<"OUT";
+warning|syncmaster.guard is "maybe" for role "app", which is not allowed: the default is in effect|ALTER ROLE app RESET syncmaster.guard; $check
+warning|syncmaster.health_retension is "92d" for database "postgres", and there is no such setting|ALTER DATABASE postgres RESET syncmaster.health_retension; $check
+warning|syncmaster.health_retention is "92 days" for database "postgres", which is not allowed: the default is in effect|ALTER DATABASE postgres RESET syncmaster.health_retention; $check
+warning|syncmaster.secret_key_file has a value for role "app" in database "postgres", which is not allowed: the default is in effect|ALTER ROLE app IN DATABASE postgres RESET syncmaster.secret_key_file; $check
+OUT
+my $in_file = join '', map {
+	my ($name, $value, $line) = @$_;
+	qq{warning|$name is "$value" for file "$file", line #, which is not allowed: the default is in effect|Correct the file; $check\n}
+} [ 'syncmaster.health_waiting', 'a while' ], [ 'syncmaster.health_started', '1 day' ];
+my $settings_of = q{SELECT severity, regexp_replace(detail, 'line \d+', 'line #'), hint FROM syncmaster_%s
+	WHERE subject = 'setting' AND detail NOT LIKE '%%restoring%%'};
+foreach my $report (q{preflight('head')}, 'health()')
+{
+	my $sql = sprintf $settings_of, $report;
+	is($node->safe_psql('postgres', $sql) . "\n", $misunderstood . $in_file,
+		"$report: values that have no effect");
+	is($node->safe_psql('postgres', "SET ROLE app; $sql") . "\n", $misunderstood,
+		'... those in files to whoever may see them');
+}
+$node->safe_psql('postgres', $_)
+  foreach map({ /\|(ALTER [^;]*);/g } split /\n/, $misunderstood),
+  'ALTER DATABASE postgres OWNER TO CURRENT_USER';
+unlink $file or die $!;
+$node->reload;
+is(health(), '', 'without them all is well');
+
+# ---------------------------------------------------------------------------
 # Locked tables
 
 sub locked

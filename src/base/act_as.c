@@ -61,6 +61,16 @@ syncmaster_set_locally_int(const char *name, int value)
 }
 
 /*
+ * Would the server take a value for a setting that it knows?
+ */
+bool
+syncmaster_is_setting_value(const char *name, const char *value)
+{
+	return set_config_option(name, value, PGC_SUSET, PGC_S_DATABASE,
+							 GUC_ACTION_SET, false, DEBUG5, false) != 0;
+}
+
+/*
  * Undo the settings, and whatever else the statements in between set: a
  * function that a table's owner planted may have changed settings of the
  * session.

@@ -46,7 +46,7 @@ syncmaster_health(PG_FUNCTION_ARGS)
 	syncmaster_get_extension(&health.extension);
 	health.now = GetCurrentTimestamp();
 	syncmaster_check_health_schema(&health);
-	syncmaster_report_lasting_settings(&health.findings);
+	syncmaster_report_settings(&health.findings);
 	if (syncmaster_first_relation(health.extension.namespace) != NULL)
 	{
 		syncmaster_check_runs(&health);

@@ -448,7 +448,7 @@ syncmaster_preflight(PG_FUNCTION_ARGS)
 	check_rights(&preflight, &target);
 	check_activity(&preflight);
 	check_namesakes(&preflight);
-	syncmaster_report_lasting_settings(&preflight.findings);
+	syncmaster_report_settings(&preflight.findings);
 	check_names(&preflight);
 	if (preflight.plan != NULL)
 		check_plan(&preflight);

@@ -277,7 +277,7 @@ extern MigrationStep *syncmaster_find_step(List *steps, int from, int to);
 
 /* setting.c: Settings of this extension that last longer than a session. */
 
-extern void syncmaster_report_lasting_settings(List **findings);
+extern void syncmaster_report_settings(List **findings);
 
 /* trusted.c: What of the application's tables a role cannot trust. */
 
