@@ -9,6 +9,7 @@ use lib "$FindBin::RealBin/../test/perl";
 
 use Credentials;
 use IPC::Run;
+use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -21,6 +22,7 @@ $node->safe_psql('postgres', use_keys('one.key') . q{
 		SELECT id, syncmaster_encrypt(jsonb_build_object('n', id)) FROM connection});
 my $good = q{SELECT count(*) FROM auth_data
 	WHERE (syncmaster_decrypt(value)->>'n')::bigint = connection_id};
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 my $rotate = 'SELECT * FROM syncmaster_rotate_credentials()';
 my $content = 'SELECT connection_id, value FROM auth_data ORDER BY connection_id';
 
@@ -42,7 +44,13 @@ my $rows = $node->safe_psql('postgres', $content);
 my $to_one = use_keys('one.key', 'two.key') . $rotate;
 foreach my $planted (
 	[ 'CREATE RULE planted AS ON UPDATE TO auth_data DO INSTEAD NOTHING',
-		'DROP RULE planted ON auth_data', qr/27000: table "auth_data" does not hold/, 'a rule' ],
+		'DROP RULE planted ON auth_data', qr/40001: credentials in table "auth_data" changed while they were being replaced\n.*Of 600 tokens, 0 were still there/, 'a rule' ],
+	[ q{CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN NEW.value = OLD.value; RETURN NEW; END $$;
+		CREATE TRIGGER planted BEFORE UPDATE ON auth_data FOR EACH ROW
+			WHEN (NEW.connection_id = 3) EXECUTE FUNCTION planted()},
+		'DROP FUNCTION app.planted() CASCADE',
+		qr/27000: table "auth_data" does not hold/, 'a trigger' ],
 	[ 'CREATE POLICY planted ON auth_data USING (connection_id <> 3);
 	   ALTER TABLE auth_data ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
 		'ALTER TABLE auth_data DISABLE ROW LEVEL SECURITY; DROP POLICY planted ON auth_data',
@@ -76,7 +84,46 @@ $node->safe_psql('postgres', 'DROP OPERATOR app.= (regclass, oid); DROP TABLE ap
 
 $node->safe_psql('postgres', use_keys('one.key', 'two.key') . q{
 	UPDATE auth_data SET value = syncmaster_encrypt('{"n": 5}') WHERE connection_id = 5;
+	SELECT syncmaster_rotate_credentials()});
+
+# A service on another node changes a token after it was read.  The lock of the
+# table on the coordinator does not reach the shard; a child stands in for that.
+$node->safe_psql('postgres', q{
+	SET ROLE app;
+	CREATE TABLE auth_data_102008 (PRIMARY KEY (connection_id)) INHERITS (auth_data);
+	WITH moved AS (DELETE FROM ONLY auth_data RETURNING *) INSERT INTO auth_data_102008 TABLE moved});
+{
+	my $service = begin_session($node, 'postgres', 'app', q{
+		BEGIN; UPDATE auth_data_102008 SET value = 'of the service' WHERE connection_id = 7;});
+	my $rotation = begin_session($node, 'postgres', $superuser,
+		"\\set VERBOSITY verbose\n" . use_keys('two.key', 'one.key'), application => 'rotation');
+	in_session($rotation, "$rotate;", nowait => 1);
+	ok( $node->poll_query_until('postgres', q{
+			SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE application_name = 'rotation'}),
+		'a rotation waits for a row of another node');
+	in_session($service, 'COMMIT;');
+	end_session($service);
+	wait_for_session($rotation);
+	my $err = end_session($rotation);
+	like($err, qr/40001: credentials in table "auth_data" changed.*Of 600 tokens, 599 were still there/s,
+		'by SQL: a token that a service has changed meanwhile');
+	is($node->safe_psql('postgres', 'SELECT value FROM auth_data WHERE connection_id = 7'),
+		'of the service', 'by SQL: is not overwritten');
+}
+
+# More tokens than one statement replaces.
+add_connections($node, 601, 2100);
+is($node->safe_psql('postgres', use_keys('one.key') . q{
+	DELETE FROM auth_data WHERE connection_id = 7;
+	INSERT INTO auth_data_102008 (connection_id, value)
+		SELECT id, syncmaster_encrypt(jsonb_build_object('n', id)) FROM connection WHERE id = 7 OR id > 600;} .
+	use_keys('two.key', 'one.key') . $rotate . ';' . use_keys('two.key') . $good),
+	"2100|0|0|{}\n2100", 'by SQL: several batches');
+$node->safe_psql('postgres', use_keys('one.key', 'two.key') . q{
 	SELECT syncmaster_rotate_credentials();
+	INSERT INTO auth_data SELECT * FROM auth_data_102008 WHERE connection_id <= 600;
+	DROP TABLE auth_data_102008;
+	DELETE FROM connection WHERE id > 600;
 	SET allow_system_table_mods = on;
 	DROP TABLE pg_catalog.pg_dist_partition});
 
@@ -166,7 +213,7 @@ foreach my $keys ([ 'two.key', 'one.key' ], [ 'one.key', 'two.key' ])
 }
 is($node->safe_psql('postgres', use_keys('one.key') . $good), '600', 'all tokens are good');
 is($node->safe_psql('postgres', 'SELECT count(*), min(rows), max(rows) FROM seen'),
-	'1200|1|1', 'it was called for each row, which is a statement of its own');
+	'1200|600|600', 'it was called for each row, and saw all of the statement');
 $node->safe_psql('postgres', 'DROP FUNCTION look CASCADE');
 
 ### Progress, and a way out of a long run

@@ -185,8 +185,6 @@ extern void syncmaster_end_scan(DirectScan *scan);
 
 /* sql.c: The one door to SQL. */
 
-typedef struct SqlStatement SqlStatement;
-
 /* What is called for each row; false from it means that it needs no more. */
 typedef bool (*RowReceiver)(void *state, TupleTableSlot *slot);
 
@@ -197,9 +195,6 @@ extern int64 syncmaster_each_row(const char *sql, int nargs, Oid *types,
 								 void *state);
 extern int64 syncmaster_query_int8(const char *sql, int nargs, Oid *types,
 								   const Datum *values, bool *isnull);
-extern SqlStatement *syncmaster_prepare(const char *sql, int nargs, Oid *types);
-extern int64 syncmaster_run_prepared(const SqlStatement *statement,
-									 const Datum *values);
 
 extern void syncmaster_execute_as(const char *sql, Oid role);
 extern void syncmaster_execute_params(const char *sql, Oid role, int nargs,

@@ -33,14 +33,13 @@
 #include "base/base.h"
 #include "base/compat.h"
 
-/* A statement that has been planned, to be run once or more often. */
-struct SqlStatement
+/* A statement, and the types of its parameters. */
+typedef struct SqlStatement
 {
 	const char *sql;
 	int nargs;
 	Oid *types;
-	List *plans; /* of PlannedStmt; more than one if there are rules */
-};
+} SqlStatement;
 
 /* What hands the rows of a query on, one by one. */
 typedef struct RowDest
@@ -137,10 +136,11 @@ plan_or_wrap(Query *query, const char *sql)
 }
 
 /*
- * Plan a statement that has been parsed, after asking whether it may run.
+ * Plan a statement that has been parsed, after asking whether it may run.  Rules
+ * can make several of it.
  */
 static List *
-plan(SqlStatement *statement, RawStmt *raw)
+plan(const SqlStatement *statement, RawStmt *raw)
 {
 	List *plans = NIL;
 	List *queries;
@@ -226,7 +226,7 @@ run(const char *sql, int nargs, Oid *types, const Datum *values,
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "syncmaster SQL",
 												  ALLOCSET_DEFAULT_SIZES);
-	SqlStatement statement = {sql, nargs, types, NIL};
+	SqlStatement statement = {sql, nargs, types};
 	RowDest dest = {0};
 	ErrorContextCallback callback;
 	int64 result = 0;
@@ -396,29 +396,6 @@ void
 syncmaster_execute_as(const char *sql, Oid role)
 {
 	syncmaster_execute_params(sql, role, 0, NULL, NULL);
-}
-
-/*
- * Plan a statement that the current user will run many times, in the current
- * memory context.  The caller holds locks that keep the plan valid.
- */
-SqlStatement *
-syncmaster_prepare(const char *sql, int nargs, Oid *types)
-{
-	SqlStatement *statement = palloc0(sizeof(SqlStatement));
-
-	statement->sql = sql;
-	statement->nargs = nargs;
-	statement->types = types;
-	statement->plans = plan(statement,
-							linitial_node(RawStmt, pg_parse_query(sql)));
-	return statement;
-}
-
-int64
-syncmaster_run_prepared(const SqlStatement *statement, const Datum *values)
-{
-	return run_plans(statement, statement->plans, values, NULL);
 }
 
 /*

@@ -7,11 +7,13 @@
  * for each row what an UPDATE does (row triggers, constraints, generated
  * columns, indexes), but without an UPDATE's plan, rules, policies and
  * statement triggers.  A trigger on each row that has a transition table needs a
- * plan: there, each row gets an UPDATE.  Where a table is as SyncMaster made it,
- * nothing is left of that but the row and its entries in the indexes.  That makes
- * up for much of the time that cryptography takes.
+ * plan: there, and where Citus has the rows, UPDATE replaces them in batches.
+ * Where a table is as SyncMaster made it, nothing is left of that but the row and
+ * its entries in the indexes.  That makes up for much of the time that
+ * cryptography takes.
  *
- * The caller has the table locked against other writers, and is its owner.
+ * The caller has the table locked against other writers of this server, and is
+ * its owner.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,6 +27,9 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -32,6 +37,9 @@
 #include "base/compat.h"
 #include "credential/credential.h"
 #include "rows/rows.h"
+
+/* Tokens that one statement replaces at most. */
+#define MAX_BATCH 1000
 
 /* What the executor needs for an update that it has not planned. */
 typedef struct Updater
@@ -248,42 +256,111 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 	end_update(&updater);
 }
 
-/* A RowReader that updates what it reads. */
-typedef struct SqlUpdater
+/* Tokens that are read, to be replaced by one statement. */
+typedef struct Batch
 {
 	RowRewriter rewriter;
 	void *state;
-	SqlStatement *update;
-} SqlUpdater;
+	const OwnedTable *table;
+	char *command;
+	MemoryContext context; /* of what the arrays point to */
+	int count;
+	Datum ids[MAX_BATCH];
+	Datum old_values[MAX_BATCH];
+	Datum new_values[MAX_BATCH];
+} Batch;
 
+/*
+ * Replace the tokens of a batch.
+ *
+ * Where Citus has the rows, the table's lock does not keep those out who work on
+ * another node.  A token that one of them has changed since it was read is not
+ * the one that is looked for, and must not be overwritten.
+ */
 static void
-update_row_by_sql(void *argument, const int64 *id, struct varlena *value)
+update_batch(Batch *batch)
 {
-	SqlUpdater *updater = (SqlUpdater *) argument;
-	text *replacement = updater->rewriter(updater->state, id, value);
-	Datum arguments[2];
+	Oid types[] = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum values[3];
+	int64 updated;
+
+	if (batch->count == 0)
+		return;
+	values[0] = PointerGetDatum(
+		construct_array(batch->ids, batch->count, INT8OID, sizeof(int64),
+						FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[1] = PointerGetDatum(construct_array(batch->old_values, batch->count,
+												TEXTOID, -1, false,
+												TYPALIGN_INT));
+	values[2] = PointerGetDatum(construct_array(batch->new_values, batch->count,
+												TEXTOID, -1, false,
+												TYPALIGN_INT));
+	updated = syncmaster_run(batch->command, lengthof(types), types, values);
+
+	/* Elsewhere, what a rule makes of it shows when the result is compared. */
+	if (batch->table->distributed && updated != batch->count)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("credentials in table \"%s\" changed while they were "
+						"being replaced",
+						RelationGetRelationName(batch->table->relation)),
+				 errdetail("Of %d tokens, " INT64_FORMAT
+						   " were still there. Nothing was changed.",
+						   batch->count, updated),
+				 errhint("Run the command again. If it fails again, stop the "
+						 "services meanwhile.")));
+	batch->count = 0;
+	MemoryContextReset(batch->context);
+}
+
+/*
+ * RowReader that collects what is to be replaced.
+ */
+static void
+add_to_batch(void *argument, const int64 *id, struct varlena *value)
+{
+	Batch *batch = (Batch *) argument;
+	text *replacement = batch->rewriter(batch->state, id, value);
+	MemoryContext old_context;
 
 	/* without an id, no statement can name the row */
 	if (replacement == NULL || id == NULL)
 		return;
-	arguments[0] = Int64GetDatum(*id);
-	arguments[1] = PointerGetDatum(replacement);
-	/* What a rule makes of it shows when the result is compared. */
-	(void) syncmaster_run_prepared(updater->update, arguments);
+	old_context = MemoryContextSwitchTo(batch->context);
+	batch->ids[batch->count] = Int64GetDatum(*id);
+	batch->old_values[batch->count] = datumCopy(PointerGetDatum(value), false,
+												-1);
+	batch->new_values[batch->count] = datumCopy(PointerGetDatum(replacement),
+												false, -1);
+	batch->count++;
+	if (batch->count == MAX_BATCH)
+		update_batch(batch);
+	MemoryContextSwitchTo(old_context);
 }
 
 static void
 update_by_sql(OwnedTable *table, RowRewriter rewriter, void *state)
 {
-	Oid types[] = {INT8OID, TEXTOID};
-	SqlUpdater updater = {rewriter, state, NULL};
-	char *command = psprintf("UPDATE %s SET %s = $2 WHERE %s "
-							 "OPERATOR(pg_catalog.=) $1",
-							 table->quoted_name, table->value_name,
-							 table->id_name);
+	Batch *batch = palloc(sizeof(Batch));
 
-	updater.update = syncmaster_prepare(command, 2, types);
-	syncmaster_scan_table(table, update_row_by_sql, &updater);
+	batch->rewriter = rewriter;
+	batch->state = state;
+	batch->table = table;
+	batch->count = 0;
+	batch->context = AllocSetContextCreate(CurrentMemoryContext,
+										   "syncmaster tokens",
+										   ALLOCSET_DEFAULT_SIZES);
+	batch->command =
+		psprintf("UPDATE %s t SET %s = n.new_value "
+				 "FROM unnest($1, $2, $3) n (id, old_value, new_value) "
+				 "WHERE t.%s OPERATOR(pg_catalog.=) n.id "
+				 "AND t.%s COLLATE \"C\" OPERATOR(pg_catalog.=) n.old_value",
+				 table->quoted_name, table->value_name, table->id_name,
+				 table->value_name);
+	syncmaster_scan_table(table, add_to_batch, batch);
+	update_batch(batch);
+	MemoryContextDelete(batch->context);
+	pfree(batch);
 }
 
 /*

@@ -60,10 +60,10 @@ syncmaster_find_column(Relation relation, const char *name, Oid type,
 /*
  * A table of the application is an ordinary one, and its rows are all its
  * own: a view in its place would run what its owner likes, and rows of
- * children would be missed.
+ * children would be missed, except by SQL.
  */
 static void
-check_relation_kind(Relation relation)
+check_relation_kind(Relation relation, bool distributed)
 {
 	const char *name = RelationGetRelationName(relation);
 
@@ -73,7 +73,8 @@ check_relation_kind(Relation relation)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("\"%s\" is not an ordinary table", name)));
 	}
-	if (find_inheritance_children(RelationGetRelid(relation), NoLock) != NIL)
+	if (!distributed &&
+		find_inheritance_children(RelationGetRelid(relation), NoLock) != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("table \"%s\" has inheritance children", name),
@@ -106,12 +107,12 @@ syncmaster_open_owned_table(OwnedTable *table, const char *name, LOCKMODE mode)
 						errhint("syncmaster_full_version() says what is in "
 								"this database.")));
 	table->relation = relation_open(relid, NoLock);
-	check_relation_kind(table->relation);
+	table->distributed = syncmaster_is_distributed(relid);
+	check_relation_kind(table->relation, table->distributed);
 	table->quoted_name = quote_qualified_identifier(extension.namespace_name,
 													name);
 
 	syncmaster_begin_acting(&table->acting, table->relation->rd_rel->relowner);
-	table->distributed = syncmaster_is_distributed(relid);
 }
 
 void
