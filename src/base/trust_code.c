@@ -19,6 +19,7 @@
 #include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_cast.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_language.h"
@@ -75,6 +76,8 @@ static const Oid plain_types[] = {BOOLOID,	   INT2OID,		 INT4OID,
 								  NUMERICOID,  DATEOID,		 TIMEOID,
 								  TIMETZOID,   TIMESTAMPOID, TIMESTAMPTZOID,
 								  INTERVALOID, UUIDOID};
+
+static void ask_aggregate(TrustQuestion *question, Oid oid);
 
 static const char *
 message(const TrustQuestion *question)
@@ -290,6 +293,36 @@ ask(TrustQuestion *question, Oid oid, FunctionUse use)
 				: psprintf("ALTER FUNCTION %s OWNER TO %s", signature,
 						   quote_identifier(
 							   GetUserNameFromId(question->role, false))));
+	if (function->prokind == PROKIND_AGGREGATE && !is_builtin(function))
+		ask_aggregate(question, oid);
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * The functions that an aggregate calls.  They need not belong to its owner.
+ */
+static void
+ask_aggregate(TrustQuestion *question, Oid oid)
+{
+	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(oid));
+	Form_pg_aggregate aggregate;
+
+	if (!HeapTupleIsValid(tuple))
+		return; /* dropped meanwhile */
+	aggregate = (Form_pg_aggregate) GETSTRUCT(tuple);
+	{
+		const Oid functions[] = {
+			aggregate->aggtransfn,	   aggregate->aggfinalfn,
+			aggregate->aggcombinefn,   aggregate->aggserialfn,
+			aggregate->aggdeserialfn,  aggregate->aggmtransfn,
+			aggregate->aggminvtransfn, aggregate->aggmfinalfn};
+
+		for (int i = 0; i < (int) lengthof(functions); i++)
+		{
+			if (OidIsValid(functions[i]))
+				ask(question, functions[i], USE_CALL);
+		}
+	}
 	ReleaseSysCache(tuple);
 }
 

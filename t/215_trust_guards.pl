@@ -1,0 +1,329 @@
+# The rule of trust, guard by guard: each case leaves one thing of another role's,
+# which one place in the library has to ask about.  t/214_trust.pl carries out what
+# is refused; here it is only listed beforehand, which the same question answers.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use OpenSession;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('guards');
+$node->init;
+$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->start;
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION syncmaster;
+	CREATE ROLE app;
+	CREATE ROLE mallory;
+	GRANT CREATE ON SCHEMA public TO app, mallory;
+	SET ROLE mallory;
+	CREATE FUNCTION evil(int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
+	CREATE FUNCTION evil(text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
+	CREATE FUNCTION evil(int, int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
+	CREATE FUNCTION evil_number(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 0; END';
+	CREATE FUNCTION evil_distance(int, int) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 0; END';
+	CREATE FUNCTION evil_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+	CREATE DOMAIN evil_domain AS int CHECK (evil(value))});
+
+my $list = q{SELECT detail FROM syncmaster_preflight('head') WHERE severity <> 'info'};
+
+# What is listed once a superuser, "SU" in the statements, has run them; nothing of
+# it stays.
+sub listed
+{
+	my ($sql) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres',
+		'SET client_min_messages = warning; BEGIN; '
+		  . ($sql =~ s/\bSU\b/"$superuser"/gr) . "; RESET ROLE; RESET search_path; $list; ROLLBACK",
+		on_error_stop => 1);
+	diag($err) if $rc != 0;
+	return $rc == 0 ? $out : "$err$out";
+}
+
+is(listed('SELECT'), '', 'nothing is listed at first');
+
+# In a rule that a former owner made, or in another place of his table.
+sub rule { return "CREATE RULE r AS ON DELETE TO celery_taskmeta $_[0]"; }
+
+sub former_owner
+{
+	my ($name, $plant, $pattern, $then) = @_;
+	like(
+		listed("ALTER TABLE celery_taskmeta OWNER TO mallory; SET LOCAL ROLE mallory; $plant; "
+			  . 'RESET ROLE; ALTER TABLE celery_taskmeta OWNER TO SU; ' . ($then // '')),
+		$pattern, $name);
+	return;
+}
+
+my $of_mallory = 'of role "mallory", who lacks the rights';
+
+# Functions ----------------------------------------------------------------------
+
+my $aggregate = 'CREATE AGGREGATE a(int) (sfunc = evil_number, stype = int)';
+former_owner('an aggregate', "$aggregate; " . rule('DO ALSO SELECT a(1)'),
+	qr/It calls function public\.a\(integer\) $of_mallory/);
+former_owner('an aggregate that was handed over: its function',
+	"$aggregate; " . rule('DO ALSO SELECT a(1)'),
+	qr/It calls function public\.evil_number\(integer,integer\) $of_mallory/,
+	'ALTER AGGREGATE a(int) OWNER TO SU');
+
+foreach my $case (
+	[ 'a function that is not IMMUTABLE, in SQL', q{
+		CREATE FUNCTION f(text) RETURNS bool LANGUAGE sql STABLE AS 'SELECT true'}, q{f('x')} ],
+	[ 'a function in C that belongs to no extension', q{
+		CREATE FUNCTION f(text) RETURNS text[] LANGUAGE c IMMUTABLE AS '$libdir/pg_trgm', 'show_trgm'},
+		q{f('x')} ],
+	[ 'a function that was added to pg_catalog', q{
+		CREATE FUNCTION pg_catalog.f(text) RETURNS bool LANGUAGE plpgsql STABLE AS 'BEGIN RETURN true; END'},
+		q{f('x')} ])
+{
+	my ($name, $create, $call) = @$case;
+	former_owner("$name: a superuser's, with a text",
+		"RESET ROLE; $create; SET LOCAL ROLE mallory; " . rule("DO ALSO SELECT $call"),
+		qr/It calls function \S*f\(pg_catalog\.text\) of role "\Q$superuser\E", whose arguments may contain code/);
+}
+former_owner('a function of PostgreSQL that reads a table', rule(
+		q{DO ALSO SELECT table_to_xml('public.run', true, true, '')}),
+	qr/It calls function pg_catalog\.table_to_xml\S+ which does more than to compute a value/);
+
+# Operators ----------------------------------------------------------------------
+
+my $operator = 'CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq)';
+my $calls_operator = qr/It calls operator public\.===\(\S*integer,\S*integer\) $of_mallory/;
+former_owner('an operator, whose function is PostgreSQL\'s',
+	"$operator; " . rule('WHERE old.id === 1 DO ALSO SELECT 1'), $calls_operator);
+former_owner('an operator of ANY',
+	"$operator; " . rule(q{WHERE old.id === ANY ('{1}') DO ALSO SELECT 1}), $calls_operator);
+foreach my $expression ('old.id IS DISTINCT FROM 1', 'NULLIF(old.id, 1) > 0')
+{
+	former_owner("the operator of $expression",
+		'CREATE OPERATOR public.= (leftarg = int, rightarg = int, function = int4eq);
+			SET LOCAL search_path = public, pg_catalog; '
+		  . rule("WHERE $expression DO ALSO SELECT 1"),
+		qr/It calls operator public\.=\(\S*integer,\S*integer\) $of_mallory/);
+}
+foreach my $other ('commutator', 'negator')
+{
+	former_owner("the $other of an operator that was handed over", "
+			CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq, $other = !==);
+			CREATE OPERATOR !== (leftarg = int, rightarg = int, function = evil, $other = ===); "
+		  . rule('WHERE old.id === 1 DO ALSO SELECT 1'),
+		qr/It calls function public\.evil\(integer,integer\) $of_mallory/,
+		'ALTER OPERATOR ===(int, int) OWNER TO SU');
+}
+
+# An operator class, which only a superuser can make, with what belongs to mallory.
+my $operators = join ' ', map {
+	my ($name, $function, $commutator) = @$_;
+	"CREATE OPERATOR $name (leftarg = int, rightarg = int, function = $function, commutator = $commutator);"
+  } [ '<<<', 'int4lt', '>>>' ], [ '<<=', 'int4le', '>>=' ], [ '===', 'int4eq', '===' ],
+  [ '>>=', 'int4ge', '<<=' ], [ '>>>', 'int4gt', '<<<' ];
+my $class = 'CREATE OPERATOR CLASS evil_ops FOR TYPE int USING btree AS
+	OPERATOR 1 <<<, OPERATOR 2 <<=, OPERATOR 3 ===, OPERATOR 4 >>=, OPERATOR 5 >>>,
+	FUNCTION 1 btint4cmp(int, int)';
+former_owner('an operator that compares rows',
+	$operators, qr/It calls operator public\.<<<\(\S*integer,\S*integer\) $of_mallory/,
+	"$class; " . rule('WHERE (old.id, 1) <<< (2, 2) DO ALSO SELECT 1'));
+
+my $with_operator = "$operators $class" =~ s/int4lt/evil/r;
+my $with_function = "$operators $class" =~ s/btint4cmp/evil_number/r;
+foreach my $case (
+	[ 'operator', $with_operator, 'evil' ],
+	[ 'function', $with_function, 'evil_number' ])
+{
+	my ($kind, $create, $function) = @$case;
+	my $calls = qr/It calls function public\.$function\(integer,integer\) $of_mallory/;
+
+	former_owner("the $kind of an operator class of an index", 'SELECT', $calls,
+		"$create; CREATE INDEX i ON celery_taskmeta (id evil_ops)");
+	former_owner("the $kind of an operator class of a partition key", 'SELECT', $calls,
+		"$create; CREATE TABLE parts (a int) PARTITION BY RANGE (a evil_ops); "
+		  . rule('DO ALSO SELECT FROM parts'));
+}
+
+# Types --------------------------------------------------------------------------
+
+former_owner('a type', q{CREATE TYPE en AS ENUM ('a'); ALTER TABLE celery_taskmeta ADD x en},
+	qr/It uses type public\.en $of_mallory/);
+foreach my $cast ('en AS json', 'json AS en')
+{
+	my ($from, $to) = split / AS /, $cast;
+	former_owner("a cast of $cast", "
+			CREATE TYPE en AS ENUM ('a');
+			CREATE FUNCTION f($from) RETURNS $to LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+			CREATE CAST ($cast) WITH FUNCTION f($from);
+			ALTER TABLE celery_taskmeta ADD x en",
+		qr/It calls function public\.f\(\S+\.$from\) $of_mallory/,
+		'ALTER TYPE en OWNER TO SU');
+}
+
+# Those that were handed over, with something left behind.
+my $calls_evil = qr/It calls function public\.evil\(integer\) $of_mallory/;
+my $uses_domain = qr/It uses type public\.evil_domain $of_mallory/;
+foreach my $case (
+	[ 'the default of a domain', 'CREATE DOMAIN d AS bool DEFAULT evil(1)', 'd', $calls_evil ],
+	[ 'the CHECK of a domain', 'CREATE DOMAIN d AS int CHECK (evil(value))', 'd', $calls_evil ],
+	[ 'the CHECK of the elements of an array', 'CREATE DOMAIN d AS int CHECK (evil(value))',
+		'd[]', $calls_evil ],
+	[ 'the type under a domain', 'CREATE DOMAIN d AS evil_domain', 'd', $uses_domain ],
+	[ 'a column of a composite type', 'CREATE TYPE d AS (a evil_domain)', 'd', $uses_domain ],
+	[ 'the subtype of a range', 'CREATE TYPE d AS RANGE (subtype = evil_domain)', 'd', $uses_domain ],
+	[ 'the function of a range',
+		'CREATE TYPE d AS RANGE (subtype = int, subtype_diff = evil_distance)', 'd',
+		qr/It calls function public\.evil_distance\(integer,integer\) $of_mallory/ ])
+{
+	my ($name, $create, $type, $pattern) = @$case;
+	former_owner($name, "$create; ALTER TABLE celery_taskmeta ADD x $type", $pattern,
+		'ALTER TYPE d OWNER TO SU');
+}
+
+foreach my $query (
+	q{SELECT 1 FROM json_to_record('{"a": 1}') AS x(a evil_domain)},
+	q{SELECT 1 FROM xmltable('/r' PASSING xml '<r/>' COLUMNS a evil_domain)})
+{
+	former_owner("a type in $query", rule("DO ALSO $query"), $uses_domain);
+}
+former_owner('the type that a function returns', 'SELECT', $uses_domain, q{
+	CREATE FUNCTION f() RETURNS evil_domain LANGUAGE sql IMMUTABLE AS 'SELECT 1'; }
+	  . rule('DO ALSO SELECT f()'));
+
+# Relations ----------------------------------------------------------------------
+
+former_owner('the WITH CHECK of a policy',
+	'ALTER TABLE celery_taskmeta ENABLE ROW LEVEL SECURITY;
+		CREATE POLICY p ON celery_taskmeta USING (true) WITH CHECK (evil(status))',
+	qr/policy "p" of table "celery_taskmeta" may run/);
+former_owner('an expression of statistics',
+	'CREATE STATISTICS s ON (evil(id)), task_id FROM celery_taskmeta',
+	qr/statistics object "s" of table "celery_taskmeta" may run/)
+  if $node->pg_version >= 14;
+former_owner('the owner of a table that is read',
+	'CREATE TABLE side (a int); ' . rule('DO ALSO SELECT FROM side'),
+	qr/It belongs to role "mallory", who lacks the rights/);
+former_owner('a foreign table', 'SELECT', qr/It is a foreign table/, '
+	CREATE FOREIGN DATA WRAPPER w;
+	CREATE SERVER s FOREIGN DATA WRAPPER w;
+	CREATE FOREIGN TABLE far (a int) SERVER s; ' . rule('DO ALSO SELECT FROM far'));
+former_owner('the key of a partitioned table',
+	'CREATE FUNCTION f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN 1; END$$;
+		CREATE TABLE parts (a int) PARTITION BY RANGE (f(a)); '
+	  . rule('DO ALSO SELECT FROM parts'),
+	qr/It calls function public\.f\(integer\) $of_mallory/,
+	'ALTER TABLE parts OWNER TO SU');
+former_owner('the table that a partition belongs to',
+	'CREATE TABLE parts (a int) PARTITION BY LIST (a);
+		CREATE TABLE part PARTITION OF parts DEFAULT; ' . rule('DO ALSO SELECT FROM part'),
+	qr/table "parts" is not trusted/, 'ALTER TABLE part OWNER TO SU');
+
+# A trigger that somebody with the right to create one made.  The rule is the
+# superuser's own.
+sub trigger
+{
+	my ($name, $tables, $trigger, $do) = @_;
+	former_owner($name, 'SELECT', qr/trigger "t" of table "side" may run another role's code/, "
+		$tables; SET LOCAL ROLE mallory;
+		CREATE TRIGGER t AFTER $trigger ON side FOR EACH ROW EXECUTE FUNCTION evil_trigger();
+		RESET ROLE; " . rule("DO ALSO ($do)"));
+	return;
+}
+
+my $side = 'CREATE TABLE side (a int PRIMARY KEY, b int); GRANT TRIGGER ON side TO mallory';
+trigger('a trigger on INSERT', $side, 'INSERT', 'INSERT INTO side VALUES (1)');
+trigger('a trigger on UPDATE, where INSERT may update', $side, 'UPDATE',
+	'INSERT INTO side VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 1');
+trigger('a trigger on DELETE of a table that was read before', $side, 'DELETE',
+	'SELECT FROM side; DELETE FROM side');
+my $parted = 'CREATE TABLE side (a int) PARTITION BY LIST (a);
+	CREATE TABLE part PARTITION OF side DEFAULT; GRANT TRIGGER ON side, part TO mallory';
+trigger("a trigger on $_ of a partitioned table that is updated", $parted, $_,
+	'UPDATE side SET a = 2')
+  foreach qw(INSERT DELETE);
+unlike(listed("$side; SET LOCAL ROLE mallory;
+		CREATE TRIGGER t AFTER UPDATE ON side FOR EACH ROW EXECUTE FUNCTION evil_trigger();
+		RESET ROLE; " . rule('DO ALSO INSERT INTO side VALUES (1)')),
+	qr/trigger "t"/, 'a trigger on what is not done is not asked about');
+
+# The tables' owner made a function that takes code as an argument of a trigger;
+# others may create triggers that call the function.
+sub with_argument
+{
+	my ($name, $sql, $pattern) = @_;
+	like(
+		listed('ALTER TABLE celery_taskmeta OWNER TO app; SET LOCAL ROLE app;
+			CREATE FUNCTION run() RETURNS trigger LANGUAGE plpgsql
+				AS $$BEGIN EXECUTE tg_argv[0]; RETURN NULL; END$$; RESET ROLE; ' . $sql),
+		$pattern, $name);
+	return;
+}
+my $trigger = q{CREATE TRIGGER t AFTER DELETE ON %s EXECUTE FUNCTION run('code')};
+my $takes_code = qr/trigger "t" of table "celery_taskmeta" may.*function public\.run\(\) of role "app", whose arguments may contain code/;
+foreach my $grantee ('mallory', 'PUBLIC')
+{
+	with_argument("an argument of a trigger, where $grantee may create one",
+		"GRANT TRIGGER ON celery_taskmeta TO $grantee; SET LOCAL ROLE mallory; "
+		  . sprintf($trigger, 'celery_taskmeta'),
+		$takes_code);
+}
+with_argument('an argument of a trigger, where nobody else may create one',
+	'SET LOCAL ROLE app; ' . sprintf($trigger, 'celery_taskmeta'), qr/\A\z/);
+with_argument('an argument of a trigger, where a member may create one',
+	'GRANT app TO mallory; GRANT TRIGGER ON celery_taskmeta TO mallory; SET LOCAL ROLE mallory; '
+	  . sprintf($trigger, 'celery_taskmeta'), qr/\A\z/);
+
+# Up to 17, triggers of a table that refers run as whoever deletes or updates.
+SKIP:
+{
+	skip '18 runs them as the owner of the table', 5 if $node->pg_version >= 18;
+
+	# Each has one trigger, on the event of the action.
+	foreach my $case (
+		[ 'ON DELETE CASCADE', 'DELETE', 'celery_taskmeta' ],
+		[ 'ON DELETE SET DEFAULT', 'UPDATE', 'celery_taskmeta' ],
+		[ 'ON UPDATE CASCADE', 'UPDATE', '"user"' ])
+	{
+		my ($action, $event, $table) = @$case;
+		like(
+			listed("GRANT REFERENCES ON $table TO mallory; SET LOCAL ROLE mallory;
+				CREATE TABLE atk (a int DEFAULT 1 REFERENCES $table $action);
+				CREATE TRIGGER t AFTER $event ON atk EXECUTE FUNCTION evil_trigger()"),
+			qr/trigger "t" of table "atk" may run another role's code/, "a trigger of a table that refers with $action");
+	}
+	with_argument('an argument of a trigger of another role\'s table, which refers',
+		'GRANT REFERENCES ON celery_taskmeta TO mallory; SET LOCAL ROLE mallory;
+			CREATE TABLE atk (a int REFERENCES celery_taskmeta ON DELETE CASCADE); '
+		  . sprintf($trigger, 'atk'),
+		qr/trigger "t" of table "atk" may.*function public\.run\(\) of role "app", whose arguments may/);
+
+	# A trigger that is created meanwhile: the table is locked before the question.
+	$node->safe_psql('postgres', q{
+		INSERT INTO celery_taskmeta (id, task_id, date_done) VALUES (1, 1, '2001-01-01');
+		GRANT REFERENCES ON celery_taskmeta TO mallory;
+		SET ROLE mallory;
+		CREATE TABLE atk (a int REFERENCES celery_taskmeta ON DELETE CASCADE);
+		INSERT INTO atk VALUES (1)});
+	my $creator = begin_session($node, 'postgres', $superuser, q{
+		BEGIN; SET LOCAL ROLE mallory;
+		CREATE TRIGGER t AFTER DELETE ON atk EXECUTE FUNCTION evil_trigger();});
+	my $purge = begin_session($node, 'postgres', $superuser,
+		"CALL syncmaster_purge_task_results('30 days');",
+		nowait => 1, application => 'purge');
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE application_name = 'purge' AND wait_event_type = 'Lock'})
+	  or die 'the purge does not wait';
+	in_session($creator, 'COMMIT;');
+	wait_for_session($purge);
+	like(end_session($purge), qr/trigger "t" of table "atk" may run another role's code/,
+		'a trigger that is created while a purge waits');
+	end_session($creator);
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM atk'), '1', '... does not run');
+}
+
+$node->stop;
+done_testing();
