@@ -246,7 +246,7 @@ class Comparison:
         return self.failures == 0 and count > 0
 
 
-def every_codepoint(fit, step=512):
+def every_codepoint(fit, step=128):
     """Code points between two letters, many to an input."""
     for start in range(1, 0x110000, step):
         codes = [c for c in range(start, min(start + step, 0x110000)) if not 0xD800 <= c <= 0xDFFF]
