@@ -41,7 +41,8 @@ $(shell mkdir -p $(sort $(dir $(OBJS) $(SCRIPTS_built))))
 endif
 
 bin/syncmaster-db: cli/assemble $(call files,cli/*) \
-		doc/command-line.md src/schema/revision.c $(EXTENSION).control
+		doc/command-line.md $(call files,src/schema/revision_[0-9]*.c) \
+		$(EXTENSION).control
 	'$(here)cli/assemble' >$@.new && chmod +x $@.new && mv $@.new $@
 
 $(OBJS): $(EXTENSION).control

@@ -15,6 +15,7 @@
 
 #include "base/compat.h"
 #include "credential/credential.h"
+#include "schema/schema.h"
 #include "settings.h"
 
 PG_MODULE_MAGIC;
@@ -92,6 +93,8 @@ void _PG_init(void);
 void
 _PG_init(void)
 {
+	syncmaster_load_revisions();
+
 	DefineCustomIntVariable(
 		"syncmaster.lock_timeout",
 		"Longest wait for each lock that a migration takes.",

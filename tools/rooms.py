@@ -59,6 +59,8 @@ class Source:
         self.words = set(WORD.findall(code))
         self.macros = [macro for macro in DEFINE.findall(code)
                        if not macro.endswith("_H")]
+        self.macro_words = set(WORD.findall(" ".join(re.findall(
+            r"^#[ \t]*define[ \t]+\w+((?:.*\\\n)*.*)$", code, re.M))))
         self.undefined = set(re.findall(r"^#[ \t]*undef[ \t]+(\w+)", code,
                                         re.M))
         # What stands at the outermost level, without bodies.
@@ -267,6 +269,9 @@ class Rooms:
         homes, uses = self.users()
         used = {word for to in uses.values() for words in to.values()
                 for word in words}
+        for source in self.sources.values():
+            if source.name.endswith(".h"):
+                used |= source.macro_words
         for name, home in sorted(homes.items()):
             if name not in used and home not in WITHOUT_SERVER:
                 self.fault(home, f"exports {name}, which no other file uses")

@@ -378,11 +378,9 @@ check_column(CheckContext *context, const RelationInfo *relation, Relation rel,
  */
 static void
 report_missing_column(CheckContext *context, const RelationInfo *relation,
-					  const ColumnInfo *column,
+					  const ColumnInfo *column, bool required,
 					  const FormData_pg_attribute *other)
 {
-	bool required = column - relation->columns <
-					syncmaster_columns_required(relation);
 	Finding *finding = add_column_finding(
 		context, required ? SEVERITY_ERROR : SEVERITY_INFO, relation,
 		column->name,
@@ -435,10 +433,9 @@ report_extra_column(CheckContext *context, const RelationInfo *relation,
 }
 
 static const ColumnInfo *
-find_column(const RelationInfo *relation, const char *name)
+find_column(const ColumnInfo *columns, const char *name)
 {
-	for (const ColumnInfo *column = relation->columns; column->name != NULL;
-		 column++)
+	for (const ColumnInfo *column = columns; column->name != NULL; column++)
 	{
 		if (strcmp(column->name, name) == 0)
 			return column;
@@ -463,15 +460,14 @@ may_be(const ColumnInfo *column, const FormData_pg_attribute *att)
  * has been renamed.  Returns that, else NULL.
  */
 static Form_pg_attribute
-find_renamed(const RelationInfo *relation, TupleDesc desc)
+find_renamed(const ColumnInfo *columns, TupleDesc desc)
 {
 	const ColumnInfo *missing = NULL;
 	Form_pg_attribute extra = NULL;
 	int nmissing = 0;
 	int nextra = 0;
 
-	for (const ColumnInfo *column = relation->columns; column->name != NULL;
-		 column++)
+	for (const ColumnInfo *column = columns; column->name != NULL; column++)
 	{
 		bool found = false;
 
@@ -493,7 +489,7 @@ find_renamed(const RelationInfo *relation, TupleDesc desc)
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
 		if (!att->attisdropped &&
-			find_column(relation, NameStr(att->attname)) == NULL)
+			find_column(columns, NameStr(att->attname)) == NULL)
 		{
 			extra = att;
 			nextra++;
@@ -509,12 +505,13 @@ syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 {
 	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
 	TupleDesc desc = RelationGetDescr(rel);
-	Form_pg_attribute renamed = find_renamed(relation, desc);
+	const ColumnInfo *columns = syncmaster_columns_at(relation,
+													  context->revision);
+	Form_pg_attribute renamed = find_renamed(columns, desc);
 	const ColumnInfo *last = NULL;
 	bool in_order = true;
 
-	for (const ColumnInfo *column = relation->columns; column->name != NULL;
-		 column++)
+	for (const ColumnInfo *column = columns; column->name != NULL; column++)
 	{
 		AttrNumber attnum = get_attnum(relid, column->name);
 
@@ -522,7 +519,10 @@ syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 			check_column(context, relation, rel, column,
 						 TupleDescAttr(desc, attnum - 1));
 		else
-			report_missing_column(context, relation, column, renamed);
+			report_missing_column(
+				context, relation, column,
+				syncmaster_is_required(relation, (int) (column - columns)),
+				renamed);
 	}
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -531,7 +531,7 @@ syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 
 		if (att->attisdropped)
 			continue;
-		column = find_column(relation, NameStr(att->attname));
+		column = find_column(columns, NameStr(att->attname));
 		if (column == NULL && att != renamed)
 			report_extra_column(context, relation, att);
 		else if (column != NULL)

@@ -296,7 +296,8 @@ syncmaster_check_constraints(CheckContext *context,
 
 	for (int i = 0; i < syncmaster_nconstraints; i++)
 	{
-		if (strcmp(syncmaster_constraints[i].table, relation->name) == 0)
+		if (strcmp(syncmaster_constraints[i].table, relation->name) == 0 &&
+			syncmaster_constraints[i].revision <= context->revision)
 			check_constraint(context, &syncmaster_constraints[i], actual);
 	}
 	foreach (lc, actual)

@@ -81,10 +81,10 @@ analyze_expression(Relation rel, Form_pg_attribute att, const char *text,
  * Have the columns that the generated expression reads the expected types?
  */
 static bool
-inputs_are_right(const RelationInfo *relation, Relation rel)
+inputs_are_right(const RelationInfo *relation, Relation rel, int revision)
 {
-	for (const ColumnInfo *column = relation->columns; column->name != NULL;
-		 column++)
+	for (const ColumnInfo *column = syncmaster_columns_at(relation, revision);
+		 column->name != NULL; column++)
 	{
 		AttrNumber attnum = get_attnum(RelationGetRelid(rel), column->name);
 
@@ -121,7 +121,7 @@ syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
 	AttrNumber attnum = get_attnum(relid, "search_vector");
 	bool result = false;
 
-	if (attnum > 0 && inputs_are_right(relation, rel))
+	if (attnum > 0 && inputs_are_right(relation, rel, revision))
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
 											  attnum - 1);
@@ -235,7 +235,7 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 	Finding *finding;
 	char *lost;
 
-	if (!inputs_are_right(relation, rel) ||
+	if (!inputs_are_right(relation, rel, context->revision) ||
 		(right_type && generated_is(relation, rel, att, context->revision)))
 		return true;
 	finding = syncmaster_add_difference(

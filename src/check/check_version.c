@@ -21,20 +21,32 @@
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
-/* Revisions at which the schema changes its shape. */
-#define REVISION_LAST_TABLE 8 /* last of SyncMaster's own tables */
-#define REVISION_TRGM 10
-#define REVISION_OLD_SEARCH 11
-#define REVISION_NEW_SEARCH 12
-
 /* What the tables show, whatever alembic_version says. */
 typedef struct Shape
 {
-	int last_table;	   /* revision of the last of SyncMaster's own tables */
-	int old_vectors;   /* tables whose search_vector is the one up to 0011 */
-	int new_vectors;   /* … from 0012 on */
-	bool later_tables; /* those of Celery or APScheduler are there */
+	int own_table; /* revision of the last of SyncMaster's own tables; 0: none */
+	int latest;	   /* latest revision of which there is something */
+	List *
+		vectors; /* for each search_vector that is known, since when it is so */
 } Shape;
+
+/*
+ * Since which revision is the table's search_vector as it is?  0 if it is that of
+ * no revision.
+ */
+static int
+vector_revision(const RelationInfo *relation, Oid relid)
+{
+	for (int i = syncmaster_nsearch_vectors - 1; i >= 0; i--)
+	{
+		const SearchVector *vector = &syncmaster_search_vectors[i];
+
+		if (strcmp(vector->table, relation->name) == 0 &&
+			syncmaster_search_vector_is(relation, relid, vector->revision))
+			return vector->revision;
+	}
+	return 0;
+}
 
 static void
 read_shape(const CheckContext *context, Shape *shape)
@@ -44,44 +56,72 @@ read_shape(const CheckContext *context, Shape *shape)
 	{
 		const RelationInfo *relation = &syncmaster_relations[i];
 		Oid relid = syncmaster_relation_oid(relation, context->namespace);
+		int vector;
 
 		if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
 			continue;
-		if (relation->foreign_made)
-		{
-			shape->later_tables = true;
+		shape->latest = Max(shape->latest, relation->revision);
+		if (!relation->foreign_made)
+			shape->own_table = relation->revision;
+		vector = vector_revision(relation, relid);
+		if (vector == 0)
 			continue;
-		}
-		shape->last_table = relation->revision;
-		if (syncmaster_generated_expression(relation->name, REVISION_HEAD) ==
-			NULL)
-			continue;
-		if (syncmaster_search_vector_is(relation, relid, REVISION_OLD_SEARCH))
-			shape->old_vectors++;
-		if (syncmaster_search_vector_is(relation, relid, REVISION_NEW_SEARCH))
-			shape->new_vectors++;
+		shape->latest = Max(shape->latest, vector);
+		shape->vectors = lappend_int(shape->vectors, vector);
 	}
 }
 
 /*
- * A revision that tables of this shape could be at: the given one unless they
- * contradict it.
+ * Revision of the first of SyncMaster's own tables that comes after that
+ * revision, or past the last one if none does.
  */
 static int
-apparent_revision(const Shape *shape, int revision)
+next_own_table(int revision)
 {
-	/* up to there each revision adds one of SyncMaster's own tables */
-	if ((shape->last_table < Min(revision, REVISION_LAST_TABLE) &&
-		 shape->new_vectors == 0 && !shape->later_tables) ||
-		(revision < REVISION_LAST_TABLE && shape->last_table > revision))
-		return shape->last_table;
-	if (revision >= REVISION_NEW_SEARCH && shape->new_vectors == 0 &&
-		shape->old_vectors > 0)
-		return REVISION_OLD_SEARCH;
-	if (revision <= REVISION_OLD_SEARCH && shape->old_vectors == 0 &&
-		shape->new_vectors > 0)
-		return REVISION_NEW_SEARCH;
-	return revision;
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		if (!syncmaster_relations[i].foreign_made &&
+			syncmaster_relations[i].revision > revision)
+			return syncmaster_relations[i].revision;
+	}
+	return REVISION_HEAD + 1;
+}
+
+/*
+ * Does the revision change the search vectors of tables of earlier ones?
+ */
+static bool
+replaces_vectors(int revision)
+{
+	const SearchVector *vector =
+		syncmaster_revision_info(revision)->search_vectors;
+
+	for (; vector != NULL && vector->table != NULL; vector++)
+	{
+		for (int i = 0; i < syncmaster_nrelations; i++)
+		{
+			if (strcmp(syncmaster_relations[i].name, vector->table) == 0 &&
+				syncmaster_relations[i].revision < revision)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * How many of the search vectors are as they are since that revision or later?
+ */
+static int
+count_vectors(const Shape *shape, int revision)
+{
+	int count = 0;
+	ListCell *lc;
+
+	foreach (lc, shape->vectors)
+	{
+		count += lfirst_int(lc) >= revision;
+	}
+	return count;
 }
 
 static bool
@@ -91,26 +131,100 @@ has_relation(const CheckContext *context, const char *name)
 }
 
 /*
- * The likely revision of tables about which alembic_version says nothing.
+ * Is there what the revision adds: its extension, one of its tables and
+ * sequences, or else all of its columns and indexes?
+ */
+static bool
+is_seen(const CheckContext *context, int revision)
+{
+	const RevisionInfo *info = syncmaster_revision_info(revision);
+	const RelationInfo *relation = info->relations;
+	const ColumnChange *change = info->columns;
+	const ExpectedIndex *index = info->indexes;
+	ExtensionEntry extension;
+
+	if (info->extension != NULL)
+		return syncmaster_find_extension(info->extension, &extension);
+	for (; relation != NULL && relation->name != NULL; relation++)
+	{
+		if (has_relation(context, relation->name))
+			return true;
+	}
+	if (info->relations != NULL || (change == NULL && index == NULL))
+		return false;
+	for (; change != NULL && change->table != NULL; change++)
+	{
+		Oid relid = get_relname_relid(change->table, context->namespace);
+		AttrNumber attnum = get_attnum(relid, change->column.name);
+
+		if (attnum <= 0 || get_atttype(relid, attnum) != change->column.type)
+			return false;
+	}
+	for (; index != NULL && index->name != NULL; index++)
+	{
+		if (!has_relation(context, index->name))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The likely revision of tables of this shape, if alembic_version says nothing
+ * about it.
  */
 static int
 likely_revision(const CheckContext *context, const Shape *shape)
 {
-	ExtensionEntry trgm;
+	int first = shape->own_table;
+	int last = next_own_table(first) - 1;
+	int known = list_length(shape->vectors);
 
-	if (shape->last_table < REVISION_LAST_TABLE)
-		return shape->last_table;
-	if (shape->new_vectors > shape->old_vectors)
-		return has_relation(context, "ix_celery_taskmeta_date_done") &&
-					   has_relation(context, "ix_celery_tasksetmeta_date_done")
-				   ? REVISION_HEAD
-				   : REVISION_NEW_SEARCH;
-	if (has_relation(context, "apscheduler_jobs"))
-		return REVISION_OLD_SEARCH;
-	if (syncmaster_find_extension("pg_trgm", &trgm))
-		return REVISION_TRGM;
-	return has_relation(context, "celery_taskmeta") ? REVISION_TRGM - 1
-													: REVISION_LAST_TABLE;
+	for (int i = first + 1; i <= last; i++)
+	{
+		if (!replaces_vectors(i))
+			continue;
+		if (2 * count_vectors(shape, i) > known)
+			first = i;
+		else
+			last = i - 1;
+	}
+	for (int i = last; i > first; i--)
+	{
+		if (is_seen(context, i))
+			return i;
+	}
+	return first;
+}
+
+/*
+ * A revision that tables of this shape could be at: the given one unless they
+ * contradict it.
+ */
+static int
+apparent_revision(const CheckContext *context, const Shape *shape, int revision)
+{
+	int due = 0;
+	int known = list_length(shape->vectors);
+
+	/* the last of SyncMaster's own tables that should be there */
+	for (int i = next_own_table(0); i <= revision; i = next_own_table(i))
+		due = i;
+	if (shape->own_table < due && shape->latest < due)
+		return likely_revision(context, shape);
+	if (shape->own_table > revision)
+		return shape->own_table;
+
+	/* all search vectors together are older, or newer */
+	for (int i = REVISION_BASE + 1; i <= REVISION_HEAD && known > 0; i++)
+	{
+		if (!replaces_vectors(i))
+			continue;
+		if (i <= revision && count_vectors(shape, i) == 0)
+			return i - 1;
+		if (i > revision && count_vectors(shape, i) == known)
+			return i;
+	}
+	return revision;
 }
 
 /*
@@ -124,7 +238,7 @@ syncmaster_check_apparent_revision(CheckContext *context)
 	Finding *finding;
 
 	read_shape(context, &shape);
-	apparent = apparent_revision(&shape, context->revision);
+	apparent = apparent_revision(context, &shape, context->revision);
 	if (apparent == context->revision)
 		return;
 	context->unsettled = true;
@@ -325,6 +439,22 @@ syncmaster_check_versions(CheckContext *context)
 }
 
 /*
+ * Does this revision, or an earlier one, create the extension?
+ */
+static bool
+needs_extension(int revision, const char *name)
+{
+	for (int i = REVISION_BASE + 1; i <= revision; i++)
+	{
+		const char *extension = syncmaster_revision_info(i)->extension;
+
+		if (extension != NULL && strcmp(extension, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * SyncMaster's search for users uses an operator of pg_trgm without a schema.
  */
 void
@@ -335,7 +465,7 @@ syncmaster_check_trgm(CheckContext *context)
 
 	if (!syncmaster_find_extension("pg_trgm", &trgm))
 	{
-		if (context->revision < 10)
+		if (!needs_extension(context->revision, "pg_trgm"))
 			return;
 		finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 											"extension", "pg_trgm",

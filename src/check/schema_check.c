@@ -88,7 +88,7 @@ report_missing_relation(CheckContext *context, const RelationInfo *relation)
 	finding->fix = syncmaster_make_relation(context, relation);
 	if (relation->kind == RELKIND_SEQUENCE)
 	{
-		const char *table = syncmaster_sequence_table(relation->name);
+		const char *table = relation->ids_of;
 
 		if (OidIsValid(get_relname_relid(table, context->namespace)))
 			finding->fix = psprintf(
@@ -176,8 +176,7 @@ check_relation(CheckContext *context, const RelationInfo *relation)
 	}
 	if (relation->kind == RELKIND_SEQUENCE)
 	{
-		Oid table = get_relname_relid(syncmaster_sequence_table(relation->name),
-									  context->namespace);
+		Oid table = get_relname_relid(relation->ids_of, context->namespace);
 
 		syncmaster_check_relation(context, relation->name, relid);
 		syncmaster_check_sequence(context, relation->name, table, "id", false);

@@ -36,7 +36,7 @@
  * declares to be so.
  */
 static void
-report_growth(Health *health, const GrowingTable *growing,
+report_growth(Health *health, const RelationInfo *growing,
 			  const AppTable *table, int keep_last, Timestamp oldest)
 {
 	double rows = syncmaster_estimate_rows(table->rel);
@@ -76,7 +76,7 @@ report_growth(Health *health, const GrowingTable *growing,
  * A result without a time is one that was begun and not finished.
  */
 static void
-report_rows_without_time(Health *health, const GrowingTable *growing,
+report_rows_without_time(Health *health, const RelationInfo *growing,
 						 const AppTable *table)
 {
 	IdList ids;
@@ -107,17 +107,19 @@ syncmaster_check_growth(Health *health)
 						   ? syncmaster_ago(health, syncmaster_health_retention)
 						   : DT_NOEND;
 
-	for (int i = 0; i < NGROWING_TABLES; i++)
+	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
-		const GrowingTable *growing = &syncmaster_growing_tables[i];
+		const RelationInfo *growing = &syncmaster_relations[i];
 		bool is_run = strcmp(growing->name, "run") == 0;
 		int keep_last = is_run && limited ? syncmaster_health_keep_last : 0;
 		AppTable table;
 		Timestamp oldest;
 
-		if (!syncmaster_may_look(health, "growth", growing->name,
-								 syncmaster_open_growing(
-									 i, &table, health->extension.namespace)))
+		if (growing->time_column == NULL ||
+			!syncmaster_may_look(
+				health, "growth", growing->name,
+				syncmaster_open_growing(growing, &table,
+										health->extension.namespace)))
 			continue;
 		switch (syncmaster_oldest_row(&table, keep_last, NO_ENTRY_LIMIT, before,
 									  &oldest))
@@ -207,8 +209,7 @@ syncmaster_check_sequences(Health *health)
 		const RelationInfo *relation = &syncmaster_relations[i];
 
 		if (relation->kind == RELKIND_SEQUENCE)
-			check_sequence(health, relation->name,
-						   syncmaster_sequence_table(relation->name));
+			check_sequence(health, relation->name, relation->ids_of);
 		else if (relation->columns[0].filled_by == DEFAULT_SERIAL)
 			check_sequence(health,
 						   psprintf("%s_%s_seq", relation->name,

@@ -182,31 +182,33 @@ put_tables(ReturnSetInfo *result, Oid namespace, int revision)
 static void
 put_growth(ReturnSetInfo *result, Oid namespace)
 {
-	for (int i = 0; i < NGROWING_TABLES; i++)
+	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
-		const char *name = syncmaster_growing_tables[i].name;
+		const RelationInfo *growing = &syncmaster_relations[i];
 		AppTable table;
 		Timestamp oldest;
 		Datum relid;
 
-		if (syncmaster_open_growing(i, &table, namespace) != APP_TABLE_OPEN)
+		if (growing->time_column == NULL ||
+			syncmaster_open_growing(growing, &table, namespace) !=
+				APP_TABLE_OPEN)
 			continue;
 		relid = ObjectIdGetDatum(RelationGetRelid(table.rel));
 		if (syncmaster_oldest_row(&table, syncmaster_health_keep_last,
 								  MAX_FIRST_ENTRIES, DT_NOEND,
 								  &oldest) == OLDEST_ROW_FOUND)
 			put_metric(result, "syncmaster_table_oldest_row_timestamp_seconds",
-					   unix_seconds(oldest), "table", name, NULL);
+					   unix_seconds(oldest), "table", growing->name, NULL);
 		if (!RecoveryInProgress())
 		{
 			put_metric(result, "syncmaster_table_rows_inserted_total",
 					   (double) DatumGetInt64(DirectFunctionCall1(
 						   pg_stat_get_tuples_inserted, relid)),
-					   "table", name, NULL);
+					   "table", growing->name, NULL);
 			put_metric(result, "syncmaster_table_rows_deleted_total",
 					   (double) DatumGetInt64(DirectFunctionCall1(
 						   pg_stat_get_tuples_deleted, relid)),
-					   "table", name, NULL);
+					   "table", growing->name, NULL);
 		}
 		syncmaster_close_app_table(&table);
 	}

@@ -21,102 +21,13 @@
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
-#define MAX_COLUMNS 5
-
-/* What services need on a relation. */
-typedef struct Need
-{
-	int services;
-	const char *relation;
-	AclMode privileges;
-	const char *updated[MAX_COLUMNS]; /* columns that they may update */
-} Need;
-
 /*
- * What the services of SyncMaster 0.3.5 were seen to do; those of 0.2.0 do no
- * more.  The tests run them with these rights and with each of them missing.
- *
- * Who inserts into a table with a serial id needs its sequence as well, and
- * everybody needs USAGE on the schema.  Cascades and checks of foreign keys
- * run as the tables' owner.  UPDATE is for single columns where the service
- * may not delete: elsewhere it could write the row anew anyway.
- *
- * The server's image makes superusers of SyncMaster when it starts, with the
- * server's own role; it could insert them anyway.
- *
- * apscheduler_jobs.job_state is unpickled by the scheduler and "result" of
- * Celery's tables by the worker, which runs code: nobody else may write them.
+ * What the services need is what those of SyncMaster 0.3.5 were seen to do; those
+ * of 0.2.0 do no more.  The tests run them with these rights and with each of them
+ * missing.  What they need of the application is in the revisions' files.
  */
-static const Need needs[] = {
-	{SERVICE_SERVER,
-	 "user",
-	 ACL_SELECT | ACL_INSERT,
-	 {"is_superuser", "updated_at"}},
-	{SERVICE_SERVER,
-	 "group",
-	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
-	 {NULL}},
-	{SERVICE_SERVER,
-	 "user_group",
-	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
-	 {NULL}},
-	{SERVICE_SERVER,
-	 "queue",
-	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
-	 {NULL}},
-	{SERVICE_SERVER,
-	 "connection",
-	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
-	 {NULL}},
-	{SERVICE_SERVER,
-	 "auth_data",
-	 ACL_SELECT | ACL_INSERT,
-	 {"value", "updated_at"}},
-	{SERVICE_SERVER,
-	 "transfer",
-	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
-	 {NULL}},
-	{SERVICE_SERVER, "run", ACL_SELECT | ACL_INSERT, {"status", "updated_at"}},
-
-	{SERVICE_SCHEDULER, "transfer", ACL_SELECT, {NULL}},
-	{SERVICE_SCHEDULER, "queue", ACL_SELECT, {NULL}},
-	{SERVICE_SCHEDULER, "connection", ACL_SELECT, {NULL}},
-	{SERVICE_SCHEDULER, "auth_data", ACL_SELECT, {NULL}},
-	{SERVICE_SCHEDULER,
-	 "run",
-	 ACL_SELECT | ACL_INSERT,
-	 {"status", "updated_at"}},
-	{SERVICE_SCHEDULER,
-	 "apscheduler_jobs",
-	 ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE,
-	 {NULL}},
-
-	{SERVICE_WORKER, "group", ACL_SELECT, {NULL}},
-	{SERVICE_WORKER, "connection", ACL_SELECT, {NULL}},
-	{SERVICE_WORKER, "auth_data", ACL_SELECT, {NULL}},
-	{SERVICE_WORKER, "transfer", ACL_SELECT, {NULL}},
-	{SERVICE_WORKER,
-	 "run",
-	 ACL_SELECT,
-	 {"status", "started_at", "ended_at", "log_url", "updated_at"}},
-	{SERVICE_WORKER, "task_id_sequence", ACL_USAGE, {NULL}},
-	{SERVICE_WORKER,
-	 "celery_taskmeta",
-	 ACL_SELECT | ACL_INSERT | ACL_UPDATE,
-	 {NULL}},
-
-	{SERVICE_MONITOR, METRICS_VIEW, ACL_SELECT, {NULL}},
-};
-
-/* A column whose content a service unpickles, which runs what is in it. */
-static const struct
-{
-	const char *table;
-	const char *column;
-	int services;
-} pickles[] = {{"apscheduler_jobs", "job_state", SERVICE_SCHEDULER},
-			   {"celery_taskmeta", "result", SERVICE_WORKER},
-			   {"celery_tasksetmeta", "result", SERVICE_WORKER}};
+static const ServiceNeed view_need = {
+	METRICS_VIEW, SERVICE_MONITOR, ACL_SELECT, {NULL}};
 
 /* in PostgreSQL's order; a privilege that this major lacks is 0 */
 static const struct
@@ -205,30 +116,60 @@ syncmaster_held(const Securable *object, Oid role)
 }
 
 /*
+ * Enter a need of services, if it is one on this relation, or on its column.
+ */
+static void
+enter_need(Securable *object, const ServiceNeed *need, const char *relation,
+		   const char *column)
+{
+	AclMode privileges = column == NULL ? need->privileges : 0;
+
+	if (strcmp(need->relation, relation) != 0)
+		return;
+	for (int i = 0; column != NULL && i < MAX_UPDATED_COLUMNS; i++)
+	{
+		if (need->updated[i] != NULL && strcmp(need->updated[i], column) == 0)
+			privileges = ACL_UPDATE;
+	}
+	for (int service = 0; service < NUM_SERVICES; service++)
+	{
+		if (need->services & (1 << service))
+			object->needed[service] |= privileges;
+	}
+}
+
+/*
  * Enter what services need on a relation, or on one of its columns.
  */
 static void
 enter_needs(Securable *object, const char *relation, const char *column)
 {
-	for (int i = 0; i < (int) lengthof(needs); i++)
+	enter_need(object, &view_need, relation, column);
+	for (int i = REVISION_BASE + 1; i <= REVISION_HEAD; i++)
 	{
-		const Need *need = &needs[i];
-		AclMode privileges = column == NULL ? need->privileges : 0;
+		const ServiceNeed *need = syncmaster_revision_info(i)->needs;
 
-		if (strcmp(need->relation, relation) != 0)
-			continue;
-		for (int j = 0; column != NULL && j < MAX_COLUMNS; j++)
-		{
-			if (need->updated[j] != NULL &&
-				strcmp(need->updated[j], column) == 0)
-				privileges = ACL_UPDATE;
-		}
-		for (int service = 0; service < NUM_SERVICES; service++)
-		{
-			if (need->services & (1 << service))
-				object->needed[service] |= privileges;
-		}
+		for (; need != NULL && need->relation != NULL; need++)
+			enter_need(object, need, relation, column);
 	}
+}
+
+/*
+ * Services that unpickle, and so run, what is in a table, or in one of its
+ * columns.
+ */
+static int
+unpickled_by(const char *table, const char *column)
+{
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+
+		if (relation->pickle != NULL && strcmp(relation->name, table) == 0 &&
+			(column == NULL || strcmp(relation->pickle, column) == 0))
+			return relation->unpickled_by;
+	}
+	return 0;
 }
 
 static Acl *
@@ -277,11 +218,7 @@ make_relation(const char *type, const char *keyword, Oid relid)
 							form->relowner);
 	object->acl = copy_acl(RELOID, tuple, Anum_pg_class_relacl);
 	ReleaseSysCache(tuple);
-	for (int i = 0; i < (int) lengthof(pickles); i++)
-	{
-		if (strcmp(pickles[i].table, name) == 0)
-			object->unpickled_by = pickles[i].services;
-	}
+	object->unpickled_by = unpickled_by(name, NULL);
 	object->is_table = strcmp(type, "table") == 0;
 	enter_needs(object, name, NULL);
 
@@ -312,12 +249,7 @@ add_columns(List **objects, const Securable *table, Oid relid)
 									psprintf("%s.%s", table->name, column),
 									table->target, table->owner);
 			object->column = quote_identifier(column);
-			for (int i = 0; i < (int) lengthof(pickles); i++)
-			{
-				if (strcmp(pickles[i].table, table->name) == 0 &&
-					strcmp(pickles[i].column, column) == 0)
-					object->unpickled_by = pickles[i].services;
-			}
+			object->unpickled_by = unpickled_by(table->name, column);
 			object->is_table = table->is_table;
 			object->acl = copy_acl(ATTNUM, tuple, Anum_pg_attribute_attacl);
 			enter_needs(object, table->name, column);

@@ -48,14 +48,6 @@ extern const char *syncmaster_lacking_execute(const char *function, Oid role);
 #define SERVICE_TABLE "service"
 #define SERVICE_NAME HISTORY_SCHEMA "." SERVICE_TABLE
 
-/* Sets of services are sums of these. */
-#define SERVICE_SERVER 0x01
-#define SERVICE_SCHEDULER 0x02
-#define SERVICE_WORKER 0x04
-#define SERVICE_MONITOR 0x08
-
-#define NUM_SERVICES 4
-
 /* services that unpickle what they find */
 #define UNPICKLING_SERVICES (SERVICE_SCHEDULER | SERVICE_WORKER)
 

@@ -75,12 +75,25 @@ has_unique_id(Oid relid)
 }
 
 /*
+ * Do the statements use this column of the table?
+ */
+static bool
+is_used(const Purge *purge, const char *column)
+{
+	return strcmp(column, "id") == 0 ||
+		   strcmp(column, purge->table->time_column) == 0 ||
+		   (purge->has_status && (strcmp(column, "transfer_id") == 0 ||
+								  strcmp(column, "status") == 0));
+}
+
+/*
  * Lock the table of this batch against changes of its definition, and look at
  * it again: between batches anybody may have changed it.
  */
 static Oid
-open_table(const char *schema, Oid namespace, const PurgeTable *table)
+open_table(const char *schema, Oid namespace, Purge *purge)
 {
+	const RelationInfo *table = purge->table;
 	Oid relid = get_relname_relid(table->name, namespace);
 	char relkind;
 
@@ -99,7 +112,7 @@ open_table(const char *schema, Oid namespace, const PurgeTable *table)
 	relkind = get_rel_relkind(relid);
 	if (get_relname_relid(table->name, namespace) != relid ||
 		(relkind != RELKIND_RELATION &&
-		 !(table->has_status && relkind == RELKIND_PARTITIONED_TABLE)))
+		 !(purge->has_status && relkind == RELKIND_PARTITIONED_TABLE)))
 	{
 		syncmaster_refuse_newer(namespace);
 		ereport(ERROR,
@@ -110,11 +123,16 @@ open_table(const char *schema, Oid namespace, const PurgeTable *table)
 				 errhint("Put that table back, and run the command again.")));
 	}
 
-	for (const PurgeColumn *column = table->columns; column->name != NULL;
-		 column++)
+	for (const ColumnInfo *column = syncmaster_columns_at(table, REVISION_HEAD);
+		 column->name != NULL; column++)
 	{
-		AttrNumber attnum = get_attnum(relid, column->name);
+		AttrNumber attnum;
 
+		if (!is_used(purge, column->name))
+			continue;
+		if (strcmp(column->name, table->time_column) == 0)
+			purge->time_type = column->type;
+		attnum = get_attnum(relid, column->name);
 		if (attnum > 0 && get_atttype(relid, attnum) == column->type)
 			continue;
 		syncmaster_refuse_newer(namespace);
@@ -151,7 +169,7 @@ begin_batch(Purge *purge)
 
 	syncmaster_begin_command(&purge->context, purge->options->procedure);
 	purge->relid = open_table(purge->context.schema, purge->context.namespace,
-							  purge->table);
+							  purge);
 	owner = syncmaster_relation_owner(purge->relid);
 	purge->distributed = syncmaster_is_distributed(purge->relid);
 	purge->from = quote_qualified_identifier(purge->context.schema,
@@ -212,7 +230,8 @@ find_ends(Purge *purge)
 static bool
 begin_purge(Purge *purge)
 {
-	Oid types[1] = {purge->table->time_type};
+	const char *time_column = quote_identifier(purge->table->time_column);
+	Oid types[1] = {purge->time_type};
 	Datum values[1];
 	int64 bound;
 	bool isnull;
@@ -220,22 +239,22 @@ begin_purge(Purge *purge)
 	purge->along = syncmaster_find_along(purge->relid);
 	if (purge->options->dry_run)
 		purge->holders = syncmaster_describe_holders(purge->relid);
-	if (purge->table->has_status)
+	if (purge->has_status)
 		purge->condition = psprintf("r.created_at < $3 AND r.status IN (%s)",
 									syncmaster_list_statuses(NACTIVE_STATUSES));
 	else
 	{
 		values[0] = Int64GetDatum(purge->cutoff);
 		bound = syncmaster_query_int8(
-			psprintf("SELECT max(r.id)::int8 FROM %s r WHERE r.date_done < $1 "
-					 "AND EXISTS (SELECT FROM %s n WHERE n.date_done IS NULL)",
-					 purge->from, purge->from),
+			psprintf("SELECT max(r.id)::int8 FROM %s r WHERE r.%s < $1 "
+					 "AND EXISTS (SELECT FROM %s n WHERE n.%s IS NULL)",
+					 purge->from, time_column, purge->from, time_column),
 			1, types, values, &isnull);
 		purge->no_time = isnull ? "false"
-								: psprintf("r.date_done IS NULL AND r.id < "
+								: psprintf("r.%s IS NULL AND r.id < "
 										   "'" INT64_FORMAT "'",
-										   bound);
-		purge->condition = psprintf("(r.date_done < $3 OR (%s))",
+										   time_column, bound);
+		purge->condition = psprintf("(r.%s < $3 OR (%s))", time_column,
 									purge->no_time);
 	}
 	return find_ends(purge);
@@ -391,7 +410,7 @@ purge_batch(Purge *purge, Batch *batch)
 
 	delete.types[0] = INT8OID;
 	delete.types[1] = INT8OID;
-	delete.types[2] = purge->table->time_type;
+	delete.types[2] = purge->time_type;
 	delete.values[0] = Int64GetDatum(batch->from);
 	delete.values[1] = Int64GetDatum(batch->through);
 	/* Of either type, the time is counted in microseconds of UTC. */
@@ -442,7 +461,7 @@ add_error_context(void *arg)
  * Purge one table; the number of rows.
  */
 int64
-syncmaster_purge_table(const PurgeOptions *options, const PurgeTable *table)
+syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)
 {
 	Purge purge = {0};
 	MemoryContext procedure_context = CurrentMemoryContext;
@@ -456,6 +475,7 @@ syncmaster_purge_table(const PurgeOptions *options, const PurgeTable *table)
 
 	purge.options = options;
 	purge.table = table;
+	purge.has_status = strcmp(table->name, "run") == 0;
 	purge.told_at = GetCurrentTimestamp();
 	purge.cutoff = DatumGetTimestampTz(DirectFunctionCall2(
 		timestamptz_mi_interval,

@@ -11,6 +11,7 @@
 #include "access/relation.h"
 #include "catalog/pg_index.h"
 #include "pgstat.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -193,13 +194,13 @@ find_unknown_statuses(const Purge *purge)
 int64
 syncmaster_count_left(Purge *purge, char **statuses)
 {
-	Oid types[1] = {purge->table->time_type};
+	Oid types[1] = {purge->time_type};
 	Datum values[1];
 	bool isnull;
 
 	*statuses = NULL;
 	values[0] = Int64GetDatum(purge->cutoff);
-	if (purge->table->has_status)
+	if (purge->has_status)
 	{
 		*statuses = find_unknown_statuses(purge);
 		return *statuses == NULL
@@ -210,14 +211,14 @@ syncmaster_count_left(Purge *purge, char **statuses)
 								  purge->from, *statuses),
 						 1, types, values, &isnull);
 	}
-	return syncmaster_query_int8(psprintf("SELECT count(*) FROM %s r "
-										  "WHERE r.date_done IS NULL%s",
-										  purge->from,
-										  purge->options->dry_run
-											  ? psprintf(" AND NOT (%s)",
-														 purge->no_time)
-											  : ""),
-								 0, NULL, NULL, &isnull);
+	return syncmaster_query_int8(
+		psprintf("SELECT count(*) FROM %s r "
+				 "WHERE r.%s IS NULL%s",
+				 purge->from, quote_identifier(purge->table->time_column),
+				 purge->options->dry_run
+					 ? psprintf(" AND NOT (%s)", purge->no_time)
+					 : ""),
+		0, NULL, NULL, &isnull);
 }
 
 void
@@ -240,11 +241,11 @@ syncmaster_tell_left(Purge *purge, int64 left, const char *statuses)
 	else
 		ereport(NOTICE,
 				(errmsg_plural("%lld row of table \"%s\" stays, because it has "
-							   "no date_done and is not certainly old",
+							   "no %s and is not certainly old",
 							   "%lld rows of table \"%s\" stay, because they "
-							   "have no date_done and are not certainly old",
+							   "have no %s and are not certainly old",
 							   (unsigned long) left, (long long) left,
-							   purge->table->name)));
+							   purge->table->name, purge->table->time_column)));
 }
 
 void

@@ -9,7 +9,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "nodes/parsenodes.h"
@@ -21,26 +20,6 @@
 
 /* Larger batches would be the long transactions that are to be avoided. */
 #define MAX_BATCH_SIZE 1000000
-
-static const PurgeTable run_table = {"run",
-									 true,
-									 TIMESTAMPTZOID,
-									 {{"id", INT8OID},
-									  {"transfer_id", INT8OID},
-									  {"status", VARCHAROID},
-									  {"created_at", TIMESTAMPTZOID}}};
-
-/* As Celery's own cleanup does, these do not look at the task's state. */
-static const PurgeTable taskmeta_table = {"celery_taskmeta",
-										  false,
-										  TIMESTAMPOID,
-										  {{"id", INT4OID},
-										   {"date_done", TIMESTAMPOID}}};
-static const PurgeTable tasksetmeta_table = {"celery_tasksetmeta",
-											 false,
-											 TIMESTAMPOID,
-											 {{"id", INT4OID},
-											  {"date_done", TIMESTAMPOID}}};
 
 PG_FUNCTION_INFO_V1(syncmaster_purge_runs);
 PG_FUNCTION_INFO_V1(syncmaster_purge_task_results);
@@ -133,6 +112,27 @@ warn_of_newer(void)
 }
 
 /*
+ * Purge the tables that this procedure is for; returns how many rows went.
+ */
+static int64
+purge_tables(const PurgeOptions *options, const char *procedure)
+{
+	int64 count = 0;
+
+	syncmaster_begin_procedure();
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *table = &syncmaster_relations[i];
+
+		if (table->purge != NULL && strcmp(table->purge, procedure) == 0)
+			count += syncmaster_purge_table(options, table);
+	}
+	syncmaster_end_procedure();
+
+	return count;
+}
+
+/*
  * The row that a procedure with one INOUT parameter returns.
  */
 static Datum
@@ -162,7 +162,6 @@ syncmaster_purge_runs(PG_FUNCTION_ARGS)
 	const char *keep_hint = "Name how many runs of each transfer to keep "
 							"whatever their age; 0 keeps none.";
 	PurgeOptions options = {0};
-	int64 count;
 
 	read_options(fcinfo, &options, "syncmaster_purge_runs()", 2);
 	require_argument(fcinfo, 1, "keep_last", keep_hint);
@@ -172,11 +171,8 @@ syncmaster_purge_runs(PG_FUNCTION_ARGS)
 	require_own_transactions(fcinfo, options.procedure);
 	warn_of_newer();
 
-	syncmaster_begin_procedure();
-	count = syncmaster_purge_table(&options, &run_table);
-	syncmaster_end_procedure();
-
-	return return_count(fcinfo, count);
+	return return_count(fcinfo,
+						purge_tables(&options, "syncmaster_purge_runs"));
 }
 
 /*
@@ -184,21 +180,17 @@ syncmaster_purge_runs(PG_FUNCTION_ARGS)
  *								 dry_run boolean, INOUT deleted bigint)
  *
  * Deletes results of Celery's tasks, and of groups of tasks, that are so old.
+ * As Celery's own cleanup does, it does not look at the task's state.
  */
 Datum
 syncmaster_purge_task_results(PG_FUNCTION_ARGS)
 {
 	PurgeOptions options = {0};
-	int64 count;
 
 	read_options(fcinfo, &options, "syncmaster_purge_task_results()", 1);
 	require_own_transactions(fcinfo, options.procedure);
 	warn_of_newer();
 
-	syncmaster_begin_procedure();
-	count = syncmaster_purge_table(&options, &taskmeta_table);
-	count += syncmaster_purge_table(&options, &tasksetmeta_table);
-	syncmaster_end_procedure();
-
-	return return_count(fcinfo, count);
+	return return_count(fcinfo, purge_tables(&options,
+											 "syncmaster_purge_task_results"));
 }

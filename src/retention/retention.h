@@ -111,20 +111,6 @@ extern char *syncmaster_describe_holders(Oid relid);
 
 /* purge.c: Deleting old rows of a table in committed batches. */
 
-typedef struct PurgeColumn
-{
-	const char *name;
-	Oid type;
-} PurgeColumn;
-
-typedef struct PurgeTable
-{
-	const char *name;
-	bool has_status;		/* table run, whose rows may be active */
-	Oid time_type;			/* of the time that decides, which is UTC */
-	PurgeColumn columns[5]; /* what the statements use; NULL ends the list */
-} PurgeTable;
-
 /* What the caller wants. */
 typedef struct PurgeOptions
 {
@@ -139,7 +125,9 @@ typedef struct PurgeOptions
 typedef struct Purge
 {
 	const PurgeOptions *options;
-	const PurgeTable *table;
+	const RelationInfo *table;
+	bool has_status; /* table "run", whose rows may be active */
+	Oid time_type;	 /* of the time that decides, which is UTC */
 	TimestampTz cutoff;
 	HTAB *limits; /* of the transfers met so far */
 
@@ -165,7 +153,7 @@ typedef struct Purge
 } Purge;
 
 extern int64 syncmaster_purge_table(const PurgeOptions *options,
-									const PurgeTable *table);
+									const RelationInfo *table);
 
 /* purge_report.c: What a purge tells. */
 

@@ -31,11 +31,13 @@ expected_type(const char *table, const char *column)
 {
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
-		const ColumnInfo *info = syncmaster_relations[i].columns;
+		const RelationInfo *relation = &syncmaster_relations[i];
 
-		if (info == NULL || strcmp(syncmaster_relations[i].name, table) != 0)
+		if (relation->columns == NULL || strcmp(relation->name, table) != 0)
 			continue;
-		for (; info->name != NULL; info++)
+		for (const ColumnInfo *info =
+				 syncmaster_columns_at(relation, REVISION_HEAD);
+			 info->name != NULL; info++)
 		{
 			if (strcmp(info->name, column) == 0)
 				return info->type;

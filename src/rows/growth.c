@@ -17,13 +17,7 @@
 
 #include "base/base.h"
 #include "rows/rows.h"
-
-/* The two of Celery's have UTC, without a time zone. */
-const GrowingTable syncmaster_growing_tables[NGROWING_TABLES] = {
-	{"run", "created_at", "syncmaster_purge_runs"},
-	{"celery_taskmeta", "date_done", "syncmaster_purge_task_results"},
-	{"celery_tasksetmeta", "date_done", "syncmaster_purge_task_results"},
-};
+#include "schema/schema.h"
 
 /* Columns of a table as opened by syncmaster_open_growing(). */
 #define ID 0
@@ -32,13 +26,14 @@ const GrowingTable syncmaster_growing_tables[NGROWING_TABLES] = {
 #define TRANSFER_ID 3
 
 /*
- * Open one of them.
+ * Open a table that has a time column: "run", or one of Celery's, whose time is
+ * UTC, without a time zone.
  */
 AppTableState
-syncmaster_open_growing(int i, AppTable *table, Oid namespace)
+syncmaster_open_growing(const RelationInfo *growing, AppTable *table,
+						Oid namespace)
 {
-	const GrowingTable *growing = &syncmaster_growing_tables[i];
-	bool is_run = i == 0;
+	bool is_run = strcmp(growing->name, "run") == 0;
 	const char *const columns[] = {"id", growing->time_column,
 								   is_run ? "status" : NULL, "transfer_id",
 								   NULL};

@@ -20,6 +20,7 @@
 #include "utils/relcache.h"
 
 #include "base/base.h"
+#include "schema/schema.h"
 
 /* app_table.c: A table of the application, opened by those who only look. */
 
@@ -150,15 +151,6 @@ extern void syncmaster_scan_table(OwnedTable *table, RowReader reader,
 
 /* growth.c: The tables that grow with every run. */
 
-#define NGROWING_TABLES 3
-
-typedef struct GrowingTable
-{
-	const char *name;
-	const char *time_column; /* tells a row's age */
-	const char *purge;		 /* the procedure that deletes old rows */
-} GrowingTable;
-
 /* What became of the search for the oldest row. */
 typedef enum OldestRow
 {
@@ -168,10 +160,8 @@ typedef enum OldestRow
 	OLDEST_ROW_LOCKED	/* an index that may help is locked */
 } OldestRow;
 
-extern const GrowingTable syncmaster_growing_tables[NGROWING_TABLES];
-
-extern AppTableState syncmaster_open_growing(int i, AppTable *table,
-											 Oid namespace);
+extern AppTableState syncmaster_open_growing(const RelationInfo *growing,
+											 AppTable *table, Oid namespace);
 extern OldestRow syncmaster_oldest_row(const AppTable *table, int keep_last,
 									   int64 max_entries, Timestamp before,
 									   Timestamp *oldest);

@@ -82,8 +82,9 @@ syncmaster_unknown_objects(Oid namespace)
 		relations = lappend(relations, (char *) relation->name);
 		if (relation->columns == NULL)
 			continue;
-		for (const ColumnInfo *column = relation->columns; column->name != NULL;
-			 column++)
+		for (const ColumnInfo *column =
+				 syncmaster_columns_at(relation, REVISION_HEAD);
+			 column->name != NULL; column++)
 			columns = lappend(columns,
 							  psprintf("%s.%s", relation->name, column->name));
 	}

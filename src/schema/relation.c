@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * relation.c
- *	  The application's tables and free-standing sequences, and whether those
- *	  in a database have the shape that a migration relies on.
+ *	  Whether the application's tables and sequences in a database have the
+ *	  shape that a migration relies on.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,175 +22,15 @@
 /* What problems of shape are listed under. */
 #define SUBJECT "schema"
 
-#define TIMESTAMPS \
-	{"created_at", TIMESTAMPTZOID, 0, true, DEFAULT_NOW}, \
-	{ \
-		"updated_at", TIMESTAMPTZOID, 0, true, DEFAULT_NOW \
-	}
-#define SEARCH_VECTOR \
-	{ \
-		"search_vector", TSVECTOROID, 0, true, DEFAULT_GENERATED \
-	}
-#define SERIAL_ID \
-	{ \
-		"id", INT8OID, 0, true, DEFAULT_SERIAL \
-	}
-#define END_OF_COLUMNS \
-	{ \
-		NULL, InvalidOid, 0, false, DEFAULT_NONE \
-	}
-#define SEARCH_VECTOR \
-	{ \
-		"search_vector", TSVECTOROID, 0, true, DEFAULT_GENERATED \
-	}
-#define SERIAL_ID \
-	{ \
-		"id", INT8OID, 0, true, DEFAULT_SERIAL \
-	}
-#define END_OF_COLUMNS \
-	{ \
-		NULL, InvalidOid, 0, false, DEFAULT_NONE \
-	}
-
-static const ColumnInfo user_columns[] = {
-	SERIAL_ID,
-	{"username", VARCHAROID, 256, true, DEFAULT_NONE},
-	{"email", VARCHAROID, 256, false, DEFAULT_NONE},
-	{"first_name", VARCHAROID, 256, false, DEFAULT_NONE},
-	{"last_name", VARCHAROID, 256, false, DEFAULT_NONE},
-	{"middle_name", VARCHAROID, 256, false, DEFAULT_NONE},
-	{"is_superuser", BOOLOID, 0, true, DEFAULT_NONE},
-	{"is_active", BOOLOID, 0, true, DEFAULT_NONE},
-	TIMESTAMPS,
-	END_OF_COLUMNS};
-
-static const ColumnInfo group_columns[] = {
-	SERIAL_ID,
-	{"name", VARCHAROID, 128, true, DEFAULT_NONE},
-	{"description", VARCHAROID, 512, true, DEFAULT_NONE},
-	{"owner_id", INT8OID, 0, true, DEFAULT_NONE},
-	TIMESTAMPS,
-	SEARCH_VECTOR,
-	END_OF_COLUMNS};
-
-static const ColumnInfo queue_columns[] = {
-	SERIAL_ID,
-	{"name", VARCHAROID, 128, true, DEFAULT_NONE},
-	{"slug", VARCHAROID, 256, true, DEFAULT_NONE},
-	{"group_id", INT8OID, 0, true, DEFAULT_NONE},
-	{"description", VARCHAROID, 512, true, DEFAULT_NONE},
-	TIMESTAMPS,
-	SEARCH_VECTOR,
-	END_OF_COLUMNS};
-
-static const ColumnInfo connection_columns[] = {
-	SERIAL_ID,
-	{"group_id", INT8OID, 0, true, DEFAULT_NONE},
-	{"type", VARCHAROID, 32, true, DEFAULT_NONE},
-	{"name", VARCHAROID, 128, true, DEFAULT_NONE},
-	{"description", VARCHAROID, 512, true, DEFAULT_NONE},
-	{"data", JSONOID, 0, true, DEFAULT_NONE},
-	TIMESTAMPS,
-	SEARCH_VECTOR,
-	END_OF_COLUMNS};
-
-static const ColumnInfo user_group_columns[] = {
-	{"user_id", INT8OID, 0, true, DEFAULT_NONE},
-	{"group_id", INT8OID, 0, true, DEFAULT_NONE},
-	{"role", VARCHAROID, 255, true, DEFAULT_NONE},
-	END_OF_COLUMNS};
-
-static const ColumnInfo auth_data_columns[] = {
-	{"connection_id", INT8OID, 0, true, DEFAULT_NONE},
-	{"value", VARCHAROID, 0, true, DEFAULT_NONE},
-	TIMESTAMPS,
-	END_OF_COLUMNS};
-
-static const ColumnInfo transfer_columns[] = {
-	SERIAL_ID,
-	{"group_id", INT8OID, 0, true, DEFAULT_NONE},
-	{"name", VARCHAROID, 128, true, DEFAULT_NONE},
-	{"description", VARCHAROID, 512, true, DEFAULT_NONE},
-	{"source_connection_id", INT8OID, 0, true, DEFAULT_NONE},
-	{"target_connection_id", INT8OID, 0, true, DEFAULT_NONE},
-	{"strategy_params", JSONOID, 0, true, DEFAULT_NONE},
-	{"source_params", JSONOID, 0, true, DEFAULT_NONE},
-	{"target_params", JSONOID, 0, true, DEFAULT_NONE},
-	{"transformations", JSONOID, 0, true, DEFAULT_NONE},
-	{"resources", JSONOID, 0, true, DEFAULT_NONE},
-	{"is_scheduled", BOOLOID, 0, true, DEFAULT_NONE},
-	{"schedule", VARCHAROID, 32, true, DEFAULT_NONE},
-	{"queue_id", INT8OID, 0, true, DEFAULT_NONE},
-	TIMESTAMPS,
-	SEARCH_VECTOR,
-	END_OF_COLUMNS};
-
-static const ColumnInfo run_columns[] = {
-	SERIAL_ID,
-	{"transfer_id", INT8OID, 0, true, DEFAULT_NONE},
-	{"started_at", TIMESTAMPTZOID, 0, false, DEFAULT_NONE},
-	{"ended_at", TIMESTAMPTZOID, 0, false, DEFAULT_NONE},
-	{"status", VARCHAROID, 255, true, DEFAULT_NONE},
-	{"type", VARCHAROID, 64, true, DEFAULT_NONE},
-	{"log_url", VARCHAROID, 512, false, DEFAULT_NONE},
-	{"transfer_dump", JSONOID, 0, true, DEFAULT_NONE},
-	TIMESTAMPS,
-	END_OF_COLUMNS};
-
-/* Celery without extended results makes the first six columns only. */
-static const ColumnInfo taskmeta_columns[] = {
-	{"id", INT4OID, 0, true, DEFAULT_NONE},
-	{"task_id", VARCHAROID, 155, false, DEFAULT_NONE},
-	{"status", VARCHAROID, 50, false, DEFAULT_NONE},
-	{"result", BYTEAOID, 0, false, DEFAULT_NONE},
-	{"date_done", TIMESTAMPOID, 0, false, DEFAULT_NONE},
-	{"traceback", TEXTOID, 0, false, DEFAULT_NONE},
-	{"name", VARCHAROID, 155, false, DEFAULT_NONE},
-	{"args", BYTEAOID, 0, false, DEFAULT_NONE},
-	{"kwargs", BYTEAOID, 0, false, DEFAULT_NONE},
-	{"worker", VARCHAROID, 155, false, DEFAULT_NONE},
-	{"retries", INT4OID, 0, false, DEFAULT_NONE},
-	{"queue", VARCHAROID, 155, false, DEFAULT_NONE},
-	END_OF_COLUMNS};
-
-static const ColumnInfo tasksetmeta_columns[] = {
-	{"id", INT4OID, 0, true, DEFAULT_NONE},
-	{"taskset_id", VARCHAROID, 155, false, DEFAULT_NONE},
-	{"result", BYTEAOID, 0, false, DEFAULT_NONE},
-	{"date_done", TIMESTAMPOID, 0, false, DEFAULT_NONE},
-	END_OF_COLUMNS};
-
-static const ColumnInfo apscheduler_columns[] = {
-	{"id", VARCHAROID, 191, true, DEFAULT_NONE},
-	{"next_run_time", FLOAT8OID, 0, false, DEFAULT_NONE},
-	{"job_state", BYTEAOID, 0, true, DEFAULT_NONE},
-	END_OF_COLUMNS};
-
 static const ColumnInfo version_columns[] = {{"version_num", VARCHAROID, 32,
 											  true, DEFAULT_NONE},
 											 END_OF_COLUMNS};
 
 /* Alembic's own table, which is there from the first revision on. */
-const RelationInfo syncmaster_version_relation = {
-	"alembic_version", RELKIND_RELATION, 1, false, version_columns, 0};
-
-/* In the order of their making, parents first. */
-const RelationInfo syncmaster_relations[] = {
-	{"user", RELKIND_RELATION, 1, false, user_columns, 0},
-	{"group", RELKIND_RELATION, 2, false, group_columns, 0},
-	{"queue", RELKIND_RELATION, 3, false, queue_columns, 0},
-	{"connection", RELKIND_RELATION, 4, false, connection_columns, 0},
-	{"user_group", RELKIND_RELATION, 5, false, user_group_columns, 0},
-	{"auth_data", RELKIND_RELATION, 6, false, auth_data_columns, 0},
-	{"transfer", RELKIND_RELATION, 7, false, transfer_columns, 0},
-	{"run", RELKIND_RELATION, 8, false, run_columns, 0},
-	{"task_id_sequence", RELKIND_SEQUENCE, 9, true, NULL, 0},
-	{"celery_taskmeta", RELKIND_RELATION, 9, true, taskmeta_columns, 6},
-	{"taskset_id_sequence", RELKIND_SEQUENCE, 9, true, NULL, 0},
-	{"celery_tasksetmeta", RELKIND_RELATION, 9, true, tasksetmeta_columns, 0},
-	{"apscheduler_jobs", RELKIND_RELATION, 11, true, apscheduler_columns, 0},
-};
-const int syncmaster_nrelations = lengthof(syncmaster_relations);
+const RelationInfo syncmaster_version_relation = {.name = VERSION_TABLE,
+												  .revision = 1,
+												  .kind = RELKIND_RELATION,
+												  .columns = version_columns};
 
 Oid
 syncmaster_relation_oid(const RelationInfo *relation, Oid namespace)
@@ -198,16 +38,62 @@ syncmaster_relation_oid(const RelationInfo *relation, Oid namespace)
 	return get_relname_relid(relation->name, namespace);
 }
 
-int
-syncmaster_columns_required(const RelationInfo *relation)
+/*
+ * Must the column of that number, from 0 on, be there?
+ */
+bool
+syncmaster_is_required(const RelationInfo *relation, int column)
 {
+	return relation->required == 0 || column < relation->required;
+}
+
+/*
+ * Put a column that a revision adds or changes in its place in the list, which
+ * has room for it.
+ */
+static void
+change_column(ColumnInfo *columns, const ColumnInfo *change)
+{
+	int i = 0;
+
+	while (columns[i].name != NULL &&
+		   strcmp(columns[i].name, change->name) != 0)
+		i++;
+	if (columns[i].name == NULL)
+		memset(&columns[i + 1], 0, sizeof(ColumnInfo));
+	columns[i] = *change;
+}
+
+/*
+ * The columns of a table at a revision, in their order.
+ */
+const ColumnInfo *
+syncmaster_columns_at(const RelationInfo *relation, int revision)
+{
+	ColumnInfo *columns = NULL;
 	int count = 0;
 
-	if (relation->columns == NULL || relation->required > 0)
-		return relation->required;
-	while (relation->columns[count].name != NULL)
-		count++;
-	return count;
+	for (int i = relation->revision + 1; i <= revision; i++)
+	{
+		const ColumnChange *change = syncmaster_revision_info(i)->columns;
+
+		for (; change != NULL && change->table != NULL; change++)
+		{
+			if (strcmp(change->table, relation->name) != 0)
+				continue;
+			if (columns == NULL)
+			{
+				while (relation->columns[count].name != NULL)
+					count++;
+				columns = palloc((count + 1) * sizeof(ColumnInfo));
+				memcpy(columns, relation->columns,
+					   (count + 1) * sizeof(ColumnInfo));
+			}
+			columns = repalloc(columns, (++count + 1) * sizeof(ColumnInfo));
+			change_column(columns, &change->column);
+		}
+	}
+	return columns != NULL ? columns : relation->columns;
 }
 
 /*
@@ -266,19 +152,19 @@ syncmaster_is_complete(Oid namespace, int revision)
 
 static void
 check_columns(List **problems, const RelationInfo *relation, Oid relid,
-			  const char *schema)
+			  const char *schema, int revision)
 {
-	int required = syncmaster_columns_required(relation);
+	const ColumnInfo *columns = syncmaster_columns_at(relation, revision);
 
-	for (int i = 0; relation->columns[i].name != NULL; i++)
+	for (int i = 0; columns[i].name != NULL; i++)
 	{
-		const ColumnInfo *column = &relation->columns[i];
+		const ColumnInfo *column = &columns[i];
 		HeapTuple tuple = SearchSysCacheAttName(relid, column->name);
 		Oid type;
 
 		if (!HeapTupleIsValid(tuple))
 		{
-			if (i < required)
+			if (syncmaster_is_required(relation, i))
 				syncmaster_add_error(
 					problems, ERRCODE_UNDEFINED_COLUMN, SUBJECT,
 					finding_message("column \"%s\" of table \"%s.%s\" is "
@@ -349,7 +235,7 @@ check_relation(List **problems, const RelationInfo *relation, Oid namespace,
 			"Rename it, or put back what the application made, and run the "
 			"command again.");
 	else if (relation->columns != NULL)
-		check_columns(problems, relation, relid, schema);
+		check_columns(problems, relation, relid, schema, revision);
 }
 
 /*
@@ -446,8 +332,9 @@ syncmaster_report_lengths(Oid namespace, int revision)
 		if (relation->columns == NULL || relation->revision > revision ||
 			!OidIsValid(relid))
 			continue;
-		for (const ColumnInfo *column = relation->columns; column->name != NULL;
-			 column++)
+		for (const ColumnInfo *column =
+				 syncmaster_columns_at(relation, revision);
+			 column->name != NULL; column++)
 		{
 			if (column->type == VARCHAROID)
 				report_length(relation, relid, column);

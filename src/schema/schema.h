@@ -11,16 +11,15 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
 
-/* revision.c: SyncMaster's schema revisions, and the versions of the extension that install them. */
-
 /* Revisions are numbered 0001, 0002, … without a gap; 0 is Alembic's "base". */
 #define REVISION_BASE 0
-#define REVISION_HEAD 13
+#define REVISION_HEAD syncmaster_nrevisions
 
 /* The table in which Alembic keeps the revision. */
 #define VERSION_TABLE "alembic_version"
@@ -28,13 +27,184 @@
 /* The base script installs the revisions up to this one in one piece. */
 #define REVISION_BASE_SCRIPT 11
 
+/* revision_NNNN.c: What a revision adds.  revision_list.c: All revisions. */
+
+/* SyncMaster's services.  Sets of them are sums of these. */
+#define SERVICE_SERVER 0x01
+#define SERVICE_SCHEDULER 0x02
+#define SERVICE_WORKER 0x04
+#define SERVICE_MONITOR 0x08
+
+#define NUM_SERVICES 4
+
+/*
+ * How a column is filled when an INSERT does not name it.
+ */
+typedef enum ColumnDefault
+{
+	DEFAULT_NONE,
+	DEFAULT_SERIAL, /* nextval() of the sequence that the column owns */
+	DEFAULT_NOW,	/* now() */
+	DEFAULT_GENERATED
+} ColumnDefault;
+
+typedef struct ColumnInfo
+{
+	const char *name; /* NULL ends a list */
+	Oid type;
+	int length; /* of character varying; 0 for none */
+	bool not_null;
+	ColumnDefault filled_by;
+} ColumnInfo;
+
+/* The columns that several tables have. */
+#define SERIAL_ID \
+	{ \
+		"id", INT8OID, 0, true, DEFAULT_SERIAL \
+	}
+#define TIMESTAMPS \
+	{"created_at", TIMESTAMPTZOID, 0, true, DEFAULT_NOW}, \
+	{ \
+		"updated_at", TIMESTAMPTZOID, 0, true, DEFAULT_NOW \
+	}
+#define SEARCH_VECTOR \
+	{ \
+		"search_vector", TSVECTOROID, 0, true, DEFAULT_GENERATED \
+	}
+#define END_OF_COLUMNS \
+	{ \
+		NULL, InvalidOid, 0, false, DEFAULT_NONE \
+	}
+
+/* A table or a free-standing sequence. */
+typedef struct RelationInfo
+{
+	const char *name;  /* NULL ends a list, as in all lists of a revision */
+	int revision;	   /* that adds it; revision_list.c fills it in */
+	char kind;		   /* relkind */
+	bool foreign_made; /* Celery or APScheduler makes it when missing */
+	const ColumnInfo *columns; /* in their order; NULL for a sequence */
+	int required;		/* leading columns that must be there; 0 for all */
+	const char *ids_of; /* table whose column "id" a sequence is for */
+
+	/* for tables that grow with each run */
+	const char *time_column; /* tells how old a row is */
+	const char *purge;		 /* procedure that deletes old rows */
+
+	/* a column whose content services unpickle, which runs what is in it */
+	const char *pickle;
+	int unpickled_by;
+} RelationInfo;
+
+/*
+ * A column that a revision adds to a table of an earlier one, or changes: one
+ * with the name of a column that is there takes its place.
+ */
+typedef struct ColumnChange
+{
+	const char *table;
+	ColumnInfo column;
+} ColumnChange;
+
+typedef struct ExpectedConstraint
+{
+	const char *table;
+	int revision; /* that adds it; revision_list.c fills it in */
+	const char *name;
+	char type;			 /* contype */
+	const char *columns; /* as in the definition */
+	const char *parent;	 /* table that a foreign key refers to, or NULL */
+	bool by_name;		 /* the application recognizes violations by name */
+} ExpectedConstraint;
+
+#define PRIMARY_KEY(on_table, on_columns, known_by_name) \
+	{ \
+		.table = #on_table, .name = "pk__" #on_table, \
+		.type = CONSTRAINT_PRIMARY, .columns = on_columns, \
+		.by_name = known_by_name \
+	}
+#define FOREIGN_KEY(on_table, column, to_table, known_by_name) \
+	{ \
+		.table = #on_table, \
+		.name = "fk__" #on_table "__" #column "__" #to_table, \
+		.type = CONSTRAINT_FOREIGN, .columns = #column, .parent = #to_table, \
+		.by_name = known_by_name \
+	}
+#define UNIQUE_KEY(on_table, with_name, on_columns) \
+	{ \
+		.table = #on_table, .name = with_name, .type = CONSTRAINT_UNIQUE, \
+		.columns = on_columns, .by_name = true \
+	}
+
+typedef struct ExpectedIndex
+{
+	const char *table;
+	int revision; /* that adds it; revision_list.c fills it in */
+	const char *name;
+	bool unique;		/* then the application knows it by name */
+	const char *method; /* from USING on, as pg_get_indexdef() writes it */
+} ExpectedIndex;
+
+#define MAX_VECTOR_INPUTS 4
+
+/* What the column search_vector of a table is computed of. */
+typedef struct SearchVector
+{
+	const char *table;
+	int revision; /* from which on; revision_list.c fills it in */
+	const char *inputs[MAX_VECTOR_INPUTS]; /* columns */
+	const char *expression;
+} SearchVector;
+
+#define MAX_UPDATED_COLUMNS 5
+
+/*
+ * What services need on a table or sequence, beyond what earlier revisions say.
+ *
+ * Who inserts into a table with a serial id needs its sequence as well, and
+ * everybody needs USAGE on the schema: that need not be said.  Cascades and
+ * checks of foreign keys run as the tables' owner.  UPDATE is for single columns
+ * where the service may not delete: elsewhere it could write the row anew anyway.
+ */
+typedef struct ServiceNeed
+{
+	const char *relation;
+	int services;
+	AclMode privileges;
+	const char *updated[MAX_UPDATED_COLUMNS]; /* columns that they may update */
+} ServiceNeed;
+
 typedef struct RevisionInfo
 {
 	const char *id;			 /* as in alembic_version */
+	const char *version;	 /* of the extension, whose script adds it; NULL for
+						   * those before the base script's */
 	const char *releases;	 /* of SyncMaster that stop at this revision */
 	const char *description; /* what it adds */
 	bool repeatable;		 /* its objects may be missing later on */
+	const char *extension;	 /* that it creates */
+	const RelationInfo *relations;
+	const ColumnChange *columns; /* of tables of earlier revisions */
+	const ExpectedConstraint *constraints;
+	const ExpectedIndex *indexes;
+	const SearchVector *search_vectors;
+	const ServiceNeed *needs;
 } RevisionInfo;
+
+extern const int syncmaster_nrevisions;
+extern const RelationInfo *syncmaster_relations;
+extern int syncmaster_nrelations;
+extern const ExpectedConstraint *syncmaster_constraints;
+extern int syncmaster_nconstraints;
+extern const ExpectedIndex *syncmaster_indexes;
+extern int syncmaster_nindexes;
+extern const SearchVector *syncmaster_search_vectors;
+extern int syncmaster_nsearch_vectors;
+
+extern void syncmaster_load_revisions(void);
+extern const RevisionInfo *syncmaster_revision_info(int number);
+
+/* revision.c: SyncMaster's schema revisions, and the versions of the extension that install them. */
 
 /* What alembic_version says. */
 typedef enum RevisionState
@@ -64,7 +234,6 @@ typedef struct RevisionTarget
 	char *version; /* when the target names an extension version, else NULL */
 } RevisionTarget;
 
-extern const RevisionInfo *syncmaster_revision_info(int number);
 extern char *syncmaster_revision_id(int number);
 extern int syncmaster_revision_number(const char *id);
 extern int syncmaster_version_revision(const char *version);
@@ -93,44 +262,14 @@ extern void syncmaster_parse_target(const char *target, bool upgrade,
 extern char *syncmaster_version_to_install(const ExtensionEntry *extension,
 										   const RevisionTarget *target);
 
-/* relation.c: The application's tables and free-standing sequences. */
-
-/*
- * How a column is filled when an INSERT does not name it.
- */
-typedef enum ColumnDefault
-{
-	DEFAULT_NONE,
-	DEFAULT_SERIAL, /* nextval() of the sequence that the column owns */
-	DEFAULT_NOW,	/* now() */
-	DEFAULT_GENERATED
-} ColumnDefault;
-
-typedef struct ColumnInfo
-{
-	const char *name; /* NULL ends a list */
-	Oid type;
-	int length; /* of character varying; 0 for none */
-	bool not_null;
-	ColumnDefault filled_by;
-} ColumnInfo;
-
-typedef struct RelationInfo
-{
-	const char *name;
-	char kind;				   /* relkind */
-	int revision;			   /* that adds it */
-	bool foreign_made;		   /* Celery or APScheduler makes it when missing */
-	const ColumnInfo *columns; /* in their order; NULL for a sequence */
-	int required; /* leading columns that must be there; 0 for all */
-} RelationInfo;
+/* relation.c: Do relations of a database have the shape that a migration relies on? */
 
 extern const RelationInfo syncmaster_version_relation;
-extern const RelationInfo syncmaster_relations[];
-extern const int syncmaster_nrelations;
 
 extern Oid syncmaster_relation_oid(const RelationInfo *relation, Oid namespace);
-extern int syncmaster_columns_required(const RelationInfo *relation);
+extern bool syncmaster_is_required(const RelationInfo *relation, int column);
+extern const ColumnInfo *syncmaster_columns_at(const RelationInfo *relation,
+											   int revision);
 
 extern bool syncmaster_is_complete(Oid namespace, int revision);
 extern List *syncmaster_shape_problems(Oid namespace,
@@ -170,36 +309,11 @@ extern bool syncmaster_lock_version(const MigrationContext *context);
 extern void syncmaster_read_checked_revision(MigrationContext *context);
 extern void syncmaster_warn_owner(const MigrationContext *context);
 
-/* expected.c: What belongs to the application's tables at each revision, beside their columns. */
-
-typedef struct ExpectedConstraint
-{
-	const char *table;
-	const char *name;
-	char type;			 /* contype */
-	const char *columns; /* as in the definition */
-	const char *parent;	 /* table that a foreign key refers to, or NULL */
-	bool by_name;		 /* the application recognizes violations by name */
-} ExpectedConstraint;
-
-typedef struct ExpectedIndex
-{
-	const char *table;
-	const char *name;
-	int revision;		/* that adds it */
-	bool unique;		/* then the application knows it by name */
-	const char *method; /* from USING on, as pg_get_indexdef() writes it */
-} ExpectedIndex;
-
-extern const ExpectedConstraint syncmaster_constraints[];
-extern const int syncmaster_nconstraints;
-extern const ExpectedIndex syncmaster_indexes[];
-extern const int syncmaster_nindexes;
+/* expected.c: Definitions of what belongs to the application's tables at each revision. */
 
 extern const char *syncmaster_generated_expression(const char *table,
 												   int revision);
 extern bool syncmaster_generated_input(const char *table, const char *column);
-extern const char *syncmaster_sequence_table(const char *sequence);
 
 extern char *syncmaster_constraint_definition(const ExpectedConstraint *con,
 											  const char *schema);

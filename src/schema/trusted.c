@@ -26,9 +26,6 @@ static const struct
 	{"alembic_version", EVENT_ANY},		   /* stamps */
 	{"user", EVENT_INSERT | EVENT_UPDATE}, /* SyncMaster's superusers */
 	{"auth_data", EVENT_UPDATE},		   /* rotation */
-	{"run", EVENT_DELETE},				   /* purges */
-	{"celery_taskmeta", EVENT_DELETE},
-	{"celery_tasksetmeta", EVENT_DELETE},
 };
 
 /*
@@ -43,6 +40,13 @@ syncmaster_distrusted_in(Oid relid, const char *table, Oid role)
 	{
 		if (strcmp(written[i].table, table) == 0)
 			events = written[i].events;
+	}
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+
+		if (relation->purge != NULL && strcmp(relation->name, table) == 0)
+			events |= EVENT_DELETE;
 	}
 	return syncmaster_distrusted(relid, role, events);
 }
