@@ -200,6 +200,16 @@ foreach my $case (
 		qr/was made by SyncMaster 0.1.x/
 	],
 	[
+		"UPDATE alembic_version SET version_num = '0012'",
+		qr/^error\|schema\|the search vectors of "group", "queue", "connection", "transfer" are those of revision 0011, although schema "public" is at revision 0012\|.*"syncmaster-db stamp 0011"/m,
+		qr/the search vectors of .* are those of revision 0011/
+	],
+	[
+		"UPDATE alembic_version SET version_num = '0013'",
+		qr/^error\|schema\|the search vectors of .* are those of revision 0011, although schema "public" is at revision 0013\|/m,
+		qr/the search vectors of .* are those of revision 0011/
+	],
+	[
 		"INSERT INTO alembic_version VALUES ('0012')",
 		qr/^error\|alembic_version\|table "public.alembic_version" has more than one row\|/m,
 		qr/has more than one row/
@@ -347,6 +357,73 @@ is( $node->safe_psql(
 			(SELECT count(*) FROM pg_statistic_ext)"),
 	'0|0',
 	'the index and the statistics are gone, as foretold');
+
+# A revision that the tables are not at.  CREATE EXTENSION and its updates refuse
+# it, and say what to do, which is done here; metrics and version do not agree.
+$db = new_database(q{UPDATE alembic_version SET version_num = '0013'});
+like($node->safe_psql($db, 'SELECT syncmaster_full_version()'),
+	qr/; the tables are not at that revision: syncmaster_check\(\) says/,
+	'a stamp that is not true: the version says so');
+is( $node->safe_psql($db, q{
+		SELECT value FROM syncmaster_metrics WHERE name = 'syncmaster_schema_in_step'}),
+	0, '... and the metric');
+foreach my $sql (
+	q{ALTER EXTENSION syncmaster UPDATE},
+	q{SELECT syncmaster_downgrade('0012')},
+	q{SELECT syncmaster_upgrade_sql('head')},
+	q{DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster})
+{
+	(undef, undef, my $refusal) = run_sql($node, $db, undef, $sql);
+	like($refusal, qr/ERROR:  the search vectors of .* are those of revision 0011, although schema "public" is at revision 0013\nHINT:  .*"syncmaster-db stamp 0011"/,
+		"... refused: $sql");
+}
+$node->safe_psql($db, q{SELECT syncmaster_stamp('0011'); SELECT syncmaster_upgrade('head')});
+is(preflight($db), "info|target|schema \"public\" is at revision 0013 already, and nothing is missing|Nothing is to be done.\n",
+	'... and the way out leads to head');
+
+# One of the tables alone; and the other way round, which does no harm.
+$node->safe_psql($db, q{ALTER TABLE queue RENAME COLUMN search_vector TO new_vector;
+	ALTER TABLE queue ADD COLUMN search_vector tsvector
+		GENERATED ALWAYS AS (to_tsvector('english'::regconfig, name)) STORED NOT NULL});
+my $refusal = upgrade($db);
+like($refusal, qr/ERROR:  the search vectors of "queue" are those of revision 0011/,
+	'one table of an older revision');
+like($refusal, qr/HINT:  "syncmaster-db check" lists SQL/, '... and what to do');
+$node->safe_psql($db, q{ALTER TABLE queue DROP COLUMN search_vector;
+	ALTER TABLE queue RENAME COLUMN new_vector TO search_vector;
+	UPDATE alembic_version SET version_num = '0011'});
+like(preflight($db), qr/^warning\|schema\|the search vectors of .* are those of revision 0012, although schema "public" is at revision 0011\|An upgrade makes them again/m,
+	'tables of a later revision: a warning');
+like(upgrade($db), qr/\A[^\n]*WARNING:  the search vectors of .* are those of revision 0012, .*\nHINT: .*"syncmaster-db stamp 0012" before\.\n\z/,
+	'... of the upgrade as well, which goes through');
+
+# What is different, and does not stop the upgrade, is said as stamp would say it.
+$node->safe_psql($db, 'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer');
+like(preflight($db), qr/^warning\|schema\|constraint "run\.fk__run__transfer_id__transfer" is not as at revision 0013: it is missing\|SELECT \* FROM syncmaster_check\(\)/m,
+	'a missing constraint');
+my $locker = begin_session($node, $db, 'app', 'BEGIN; LOCK TABLE queue;');
+like(preflight($db), qr/^warning\|schema\|the tables were not compared with revision 0013, because table "queue" is locked\|Ask again later\.$/m,
+	'... and while a table is locked, that nothing was compared');
+end_session($locker);
+
+# An upgrade looks at the tables before it says that it is done: here, with an
+# event trigger that changes one when the last step runs.
+$db = new_database(q{
+	CREATE FUNCTION rename() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN
+		IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'public.transfer'::regclass
+				AND attname = 'schedule')
+		THEN ALTER TABLE public.transfer RENAME COLUMN schedule TO renamed; END IF;
+	END$$;
+	CREATE EVENT TRIGGER rename ON ddl_command_end WHEN TAG IN ('CREATE INDEX')
+		EXECUTE FUNCTION rename()});
+$node->safe_psql($db, q{ALTER EVENT TRIGGER rename DISABLE; SELECT syncmaster_upgrade('0012');
+	ALTER EVENT TRIGGER rename ENABLE});
+foreach my $sql (q{SELECT syncmaster_upgrade('head')}, 'ALTER EXTENSION syncmaster UPDATE')
+{
+	(undef, undef, my $error) = run_sql($node, $db, undef, $sql);
+	like($error, qr/ERROR:  column "schedule" of table "public.transfer" is missing/,
+		"the tables are looked at again: $sql");
+}
 
 # The same index with other storage, built before by somebody, is welcome.
 $db = new_database('CREATE INDEX ix_celery_taskmeta_date_done

@@ -20,7 +20,7 @@ import subprocess
 import sys
 
 # From the ground up.
-ORDER = ("base schema rows credential privilege vectors engine preflight check "
+ORDER = ("base schema rows credential privilege vectors engine check preflight "
          "retention health search").split()
 TOP = "settings.h"
 COMPAT = "base/compat.h"

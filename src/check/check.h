@@ -41,12 +41,15 @@ typedef struct CheckContext
 extern void syncmaster_begin_check(CheckContext *context);
 extern void syncmaster_check_schema(CheckContext *context);
 extern void syncmaster_check_tables_at(CheckContext *context, int revision);
+extern bool syncmaster_try_check_tables(CheckContext *context, int revision,
+										const char **locked);
 
 extern Finding *syncmaster_add_difference(CheckContext *context,
 										  Severity severity,
 										  const char *object_type,
 										  const char *object_name,
 										  const char *message);
+extern bool syncmaster_contradicts(const Finding *finding);
 extern char *syncmaster_qualify(const CheckContext *context, const char *name);
 extern char *syncmaster_column_name(const char *table, const char *column);
 
@@ -58,12 +61,6 @@ extern char *syncmaster_set_value(const CheckContext *context,
 								  const char *sequence, const char *table,
 								  const char *column);
 
-/* expression.c: Expressions that the catalogue holds for columns. */
-
-extern Node *syncmaster_stored_expression(Relation rel, AttrNumber attnum);
-extern char *syncmaster_expression_text(Relation rel, Node *expression);
-extern bool syncmaster_is_call_of(Node *expression, const char *function);
-
 /* One part of the comparison each. */
 extern void syncmaster_check_columns(CheckContext *context,
 									 const RelationInfo *relation, Oid relid);
@@ -71,8 +68,6 @@ extern bool syncmaster_check_generated(CheckContext *context,
 									   const RelationInfo *relation,
 									   Relation rel, const ColumnInfo *column,
 									   Form_pg_attribute att);
-extern bool syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
-										int revision);
 extern void syncmaster_check_constraints(CheckContext *context,
 										 const RelationInfo *relation,
 										 Oid relid);

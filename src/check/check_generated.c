@@ -1,24 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * check_generated.c
- *	  The generated columns, search_vector of four tables.
- *
- * Expressions are compared as trees, not as text: what the server makes of
- * the expected text for this very table, with only pg_catalog searched, must
- * equal what the catalogue holds.  So it does not matter how a major writes
- * an expression, and a function of the same name elsewhere does not pass.
- *
+ *	  The generated columns, search_vector of four tables. *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "catalog/heap.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
-#include "parser/parse_node.h"
-#include "parser/parse_relation.h"
-#include "tcop/tcopprot.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -48,91 +37,6 @@
 	"    UNION ALL SELECT 'its comment' FROM pg_description " \
 	"    WHERE classoid = 'pg_class'::regclass AND objoid = $1 " \
 	"    AND objsubid = $2) d(what)"
-
-/*
- * The tree that ALTER TABLE would store for that text.  The columns in it are
- * known to be of types of pg_catalog, so that nobody's casts come into play.
- */
-static Node *
-analyze_expression(Relation rel, Form_pg_attribute att, const char *text,
-				   char generated)
-{
-	int save_nestlevel = syncmaster_enter_safe_settings();
-	RawStmt *raw = linitial_node(RawStmt,
-								 pg_parse_query(psprintf("SELECT %s", text)));
-	SelectStmt *select = castNode(SelectStmt, raw->stmt);
-	ResTarget *target = linitial_node(ResTarget, select->targetList);
-	ParseState *pstate = make_parsestate(NULL);
-	Node *result;
-
-	addNSItemToQuery(pstate,
-					 addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
-												   NULL, false, true),
-					 true, true, true);
-	result = cookDefault(pstate, target->val, att->atttypid, att->atttypmod,
-						 NameStr(att->attname), generated);
-	free_parsestate(pstate);
-	syncmaster_leave_settings(save_nestlevel);
-
-	return result;
-}
-
-/*
- * Have the columns that the generated expression reads the expected types?
- */
-static bool
-inputs_are_right(const RelationInfo *relation, Relation rel, int revision)
-{
-	for (const ColumnInfo *column = syncmaster_columns_at(relation, revision);
-		 column->name != NULL; column++)
-	{
-		AttrNumber attnum = get_attnum(RelationGetRelid(rel), column->name);
-
-		if (syncmaster_generated_input(relation->name, column->name) &&
-			(attnum <= 0 ||
-			 get_atttype(RelationGetRelid(rel), attnum) != column->type))
-			return false;
-	}
-	return true;
-}
-
-static bool
-generated_is(const RelationInfo *relation, Relation rel, Form_pg_attribute att,
-			 int revision)
-{
-	Node *stored = syncmaster_stored_expression(rel, att->attnum);
-
-	return att->attgenerated == ATTRIBUTE_GENERATED_STORED && stored != NULL &&
-		   equal(stored, analyze_expression(rel, att,
-											syncmaster_generated_expression(
-												relation->name, revision),
-											ATTRIBUTE_GENERATED_STORED));
-}
-
-/*
- * Is the table's search_vector the one of that revision?  False too where it
- * cannot be told.
- */
-bool
-syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
-							int revision)
-{
-	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
-	AttrNumber attnum = get_attnum(relid, "search_vector");
-	bool result = false;
-
-	if (attnum > 0 && inputs_are_right(relation, rel, revision))
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
-											  attnum - 1);
-
-		result = att->atttypid == TSVECTOROID &&
-				 generated_is(relation, rel, att, revision);
-	}
-	table_close(rel, AccessShareLock);
-
-	return result;
-}
 
 /*
  * Definition of the index of that name, if it is one of SyncMaster's or of the
@@ -235,8 +139,9 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 	Finding *finding;
 	char *lost;
 
-	if (!inputs_are_right(relation, rel, context->revision) ||
-		(right_type && generated_is(relation, rel, att, context->revision)))
+	if (!syncmaster_inputs_are_right(relation, rel, context->revision) ||
+		(right_type &&
+		 syncmaster_generated_is(relation, rel, att, context->revision)))
 		return true;
 	finding = syncmaster_add_difference(
 		context, SEVERITY_ERROR, "column",
@@ -247,10 +152,11 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 			? "is not stored"
 			: "has another expression");
 	finding->expected =
-		right_type ? syncmaster_expression_text(
-						 rel, analyze_expression(rel, att, text,
-												 ATTRIBUTE_GENERATED_STORED))
-				   : syncmaster_column_type(column);
+		right_type
+			? syncmaster_expression_text(rel, syncmaster_analyze_expression(
+												  rel, att, text,
+												  ATTRIBUTE_GENERATED_STORED))
+			: syncmaster_column_type(column);
 	if (!right_type)
 		finding->actual = format_type_with_typemod(att->atttypid,
 												   att->atttypmod);

@@ -9,223 +9,15 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 #include "base/base.h"
 #include "check/check.h"
 #include "privilege/privilege.h"
 #include "schema/schema.h"
-
-/* What the tables show, whatever alembic_version says. */
-typedef struct Shape
-{
-	int own_table; /* revision of the last of SyncMaster's own tables; 0: none */
-	int latest;	   /* latest revision of which there is something */
-	List *
-		vectors; /* for each search_vector that is known, since when it is so */
-} Shape;
-
-/*
- * Since which revision is the table's search_vector as it is?  0 if it is that of
- * no revision.
- */
-static int
-vector_revision(const RelationInfo *relation, Oid relid)
-{
-	for (int i = syncmaster_nsearch_vectors - 1; i >= 0; i--)
-	{
-		const SearchVector *vector = &syncmaster_search_vectors[i];
-
-		if (strcmp(vector->table, relation->name) == 0 &&
-			syncmaster_search_vector_is(relation, relid, vector->revision))
-			return vector->revision;
-	}
-	return 0;
-}
-
-static void
-read_shape(const CheckContext *context, Shape *shape)
-{
-	memset(shape, 0, sizeof(*shape));
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		const RelationInfo *relation = &syncmaster_relations[i];
-		Oid relid = syncmaster_relation_oid(relation, context->namespace);
-		int vector;
-
-		if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
-			continue;
-		shape->latest = Max(shape->latest, relation->revision);
-		if (!relation->foreign_made)
-			shape->own_table = relation->revision;
-		vector = vector_revision(relation, relid);
-		if (vector == 0)
-			continue;
-		shape->latest = Max(shape->latest, vector);
-		shape->vectors = lappend_int(shape->vectors, vector);
-	}
-}
-
-/*
- * Revision of the first of SyncMaster's own tables that comes after that
- * revision, or past the last one if none does.
- */
-static int
-next_own_table(int revision)
-{
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		if (!syncmaster_relations[i].foreign_made &&
-			syncmaster_relations[i].revision > revision)
-			return syncmaster_relations[i].revision;
-	}
-	return REVISION_HEAD + 1;
-}
-
-/*
- * Does the revision change the search vectors of tables of earlier ones?
- */
-static bool
-replaces_vectors(int revision)
-{
-	const SearchVector *vector =
-		syncmaster_revision_info(revision)->search_vectors;
-
-	for (; vector != NULL && vector->table != NULL; vector++)
-	{
-		for (int i = 0; i < syncmaster_nrelations; i++)
-		{
-			if (strcmp(syncmaster_relations[i].name, vector->table) == 0 &&
-				syncmaster_relations[i].revision < revision)
-				return true;
-		}
-	}
-	return false;
-}
-
-/*
- * How many of the search vectors are as they are since that revision or later?
- */
-static int
-count_vectors(const Shape *shape, int revision)
-{
-	int count = 0;
-	ListCell *lc;
-
-	foreach (lc, shape->vectors)
-	{
-		count += lfirst_int(lc) >= revision;
-	}
-	return count;
-}
-
-static bool
-has_relation(const CheckContext *context, const char *name)
-{
-	return OidIsValid(get_relname_relid(name, context->namespace));
-}
-
-/*
- * Is there what the revision adds: its extension, one of its tables and
- * sequences, or else all of its columns and indexes?
- */
-static bool
-is_seen(const CheckContext *context, int revision)
-{
-	const RevisionInfo *info = syncmaster_revision_info(revision);
-	const RelationInfo *relation = info->relations;
-	const ColumnChange *change = info->columns;
-	const ExpectedIndex *index = info->indexes;
-	ExtensionEntry extension;
-
-	if (info->extension != NULL)
-		return syncmaster_find_extension(info->extension, &extension);
-	for (; relation != NULL && relation->name != NULL; relation++)
-	{
-		if (has_relation(context, relation->name))
-			return true;
-	}
-	if (info->relations != NULL || (change == NULL && index == NULL))
-		return false;
-	for (; change != NULL && change->table != NULL; change++)
-	{
-		Oid relid = get_relname_relid(change->table, context->namespace);
-		AttrNumber attnum = get_attnum(relid, change->column.name);
-
-		if (attnum <= 0 || get_atttype(relid, attnum) != change->column.type)
-			return false;
-	}
-	for (; index != NULL && index->name != NULL; index++)
-	{
-		if (!has_relation(context, index->name))
-			return false;
-	}
-	return true;
-}
-
-/*
- * The likely revision of tables of this shape, if alembic_version says nothing
- * about it.
- */
-static int
-likely_revision(const CheckContext *context, const Shape *shape)
-{
-	int first = shape->own_table;
-	int last = next_own_table(first) - 1;
-	int known = list_length(shape->vectors);
-
-	for (int i = first + 1; i <= last; i++)
-	{
-		if (!replaces_vectors(i))
-			continue;
-		if (2 * count_vectors(shape, i) > known)
-			first = i;
-		else
-			last = i - 1;
-	}
-	for (int i = last; i > first; i--)
-	{
-		if (is_seen(context, i))
-			return i;
-	}
-	return first;
-}
-
-/*
- * A revision that tables of this shape could be at: the given one unless they
- * contradict it.
- */
-static int
-apparent_revision(const CheckContext *context, const Shape *shape, int revision)
-{
-	int due = 0;
-	int known = list_length(shape->vectors);
-
-	/* the last of SyncMaster's own tables that should be there */
-	for (int i = next_own_table(0); i <= revision; i = next_own_table(i))
-		due = i;
-	if (shape->own_table < due && shape->latest < due)
-		return likely_revision(context, shape);
-	if (shape->own_table > revision)
-		return shape->own_table;
-
-	/* all search vectors together are older, or newer */
-	for (int i = REVISION_BASE + 1; i <= REVISION_HEAD && known > 0; i++)
-	{
-		if (!replaces_vectors(i))
-			continue;
-		if (i <= revision && count_vectors(shape, i) == 0)
-			return i - 1;
-		if (i > revision && count_vectors(shape, i) == known)
-			return i;
-	}
-	return revision;
-}
 
 /*
  * Do the tables contradict the revision that they are compared with?
@@ -233,12 +25,10 @@ apparent_revision(const CheckContext *context, const Shape *shape, int revision)
 void
 syncmaster_check_apparent_revision(CheckContext *context)
 {
-	Shape shape;
-	int apparent;
+	int apparent = syncmaster_apparent_revision(context->namespace,
+												context->revision);
 	Finding *finding;
 
-	read_shape(context, &shape);
-	apparent = apparent_revision(context, &shape, context->revision);
 	if (apparent == context->revision)
 		return;
 	context->unsettled = true;
@@ -317,12 +107,10 @@ guess_revision(CheckContext *context, const SchemaRevision *schema,
 			   Finding *finding)
 {
 	const char *table = syncmaster_qualify(context, "alembic_version");
-	Shape shape;
 	const char *id;
 
 	context->unsettled = true;
-	read_shape(context, &shape);
-	context->revision = likely_revision(context, &shape);
+	context->revision = syncmaster_likely_revision(context->namespace);
 	finding->expected = syncmaster_revision_id(context->revision);
 	id = quote_literal_cstr(finding->expected);
 	if (schema->state == REVISION_MANY_ROWS)

@@ -76,3 +76,18 @@ syncmaster_free_name(const CheckContext *context, const char *name)
 					quote_identifier(ChooseRelationName(
 						name, NULL, "other", context->namespace, false)));
 }
+
+/*
+ * Does a difference say that the tables are at another revision, or cannot be
+ * used at this one?  Revision 0013 is nothing but two indexes.
+ */
+bool
+syncmaster_contradicts(const Finding *finding)
+{
+	if (finding->of_rows)
+		return false;
+	return finding->severity == SEVERITY_ERROR ||
+		   (finding->severity == SEVERITY_WARNING &&
+			strcmp(finding->kind, "index") == 0 &&
+			strcmp(finding->message, "is missing") == 0);
+}

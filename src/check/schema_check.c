@@ -17,6 +17,8 @@
 #include "catalog/pg_constraint.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -25,6 +27,9 @@
 #include "schema/schema.h"
 
 #define CHECK_NATTS 7
+
+/* Milliseconds that a comparison may wait for a lock if it is not to wait. */
+#define BRIEF_WAIT 100
 
 PG_FUNCTION_INFO_V1(syncmaster_check);
 
@@ -259,6 +264,61 @@ syncmaster_check_tables_at(CheckContext *context, int revision)
 {
 	context->revision = revision;
 	compare(context, syncmaster_check_apparent_revision);
+}
+
+/* What try_compare() is to do. */
+typedef struct Comparison
+{
+	CheckContext *context;
+	int revision;
+} Comparison;
+
+/*
+ * SubtransactionBody: the comparison, which asks for locks on sequences and on
+ * whatever else belongs to the tables.
+ */
+static void
+compare_briefly(void *argument)
+{
+	Comparison *comparison = argument;
+	int level = syncmaster_enter_settings();
+
+	if (LockTimeout == 0 || LockTimeout > BRIEF_WAIT)
+		syncmaster_set_locally_int("lock_timeout", BRIEF_WAIT);
+	syncmaster_begin_check(comparison->context);
+	syncmaster_check_tables_at(comparison->context, comparison->revision);
+	syncmaster_leave_settings(level);
+}
+
+/*
+ * Compare the tables with a revision, but do not wait for those that others
+ * have locked; false if one is, which is left in *locked.
+ */
+bool
+syncmaster_try_check_tables(CheckContext *context, int revision,
+							const char **locked)
+{
+	Comparison comparison = {context, revision};
+	ErrorData *error;
+
+	syncmaster_begin_check(context);
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		Oid relid = syncmaster_relation_oid(&syncmaster_relations[i],
+											context->namespace);
+
+		*locked = psprintf("table \"%s\"", syncmaster_relations[i].name);
+		if (OidIsValid(relid) &&
+			!ConditionalLockRelationOid(relid, AccessShareLock))
+			return false;
+	}
+	*locked = "something that belongs to the tables";
+	error = syncmaster_try(compare_briefly, &comparison);
+	if (error == NULL)
+		return true;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	return false;
 }
 
 static void

@@ -29,21 +29,6 @@
 PG_FUNCTION_INFO_V1(syncmaster_stamp);
 
 /*
- * Does a difference say that the tables are at another revision, or cannot be
- * used at this one?  Revision 0013 is nothing but two indexes.
- */
-static bool
-contradicts(const Finding *finding)
-{
-	if (finding->of_rows)
-		return false;
-	return finding->severity == SEVERITY_ERROR ||
-		   (finding->severity == SEVERITY_WARNING &&
-			strcmp(finding->kind, "index") == 0 &&
-			strcmp(finding->message, "is missing") == 0);
-}
-
-/*
  * Refuse to write a revision that the tables are not at.
  */
 static void
@@ -62,7 +47,8 @@ require_tables_as(int revision)
 	{
 		const Finding *finding = lfirst(lc);
 
-		if (!contradicts(finding) || found++ >= MAX_DIFFERENCES_NAMED)
+		if (!syncmaster_contradicts(finding) ||
+			found++ >= MAX_DIFFERENCES_NAMED)
 			continue;
 		appendStringInfo(&names, "%s%s \"%s\" %s", names.len > 0 ? ", " : "",
 						 finding->kind, finding->subject, finding->message);

@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(syncmaster_finish_script);
  */
 static FullTransactionId bystanding_said_in = {0};
 static FullTransactionId findings_said_in = {0};
+static FullTransactionId shape_said_in = {0};
 
 /* Transaction and time in which CREATE EXTENSION last ran our base script. */
 static FullTransactionId created_in = {0};
@@ -136,6 +137,19 @@ stands_by(void)
 }
 
 /*
+ * Refuse tables that are not at their revision, and warn of what does no harm.
+ */
+static void
+require_shape(const MigrationContext *context)
+{
+	List *warnings = syncmaster_require_shape(context->namespace,
+											  &context->revision);
+
+	if (warnings != NIL && first_time_in_transaction(&shape_said_in))
+		syncmaster_report_findings(warnings, WARNING);
+}
+
+/*
  * Lock Alembic's table, and make it if need be.  Others may have migrated before
  * the lock was had, so the revision that the context has is read again then.
  */
@@ -143,7 +157,7 @@ static void
 prepare_version_table(MigrationContext *context)
 {
 	if (syncmaster_lock_version(context))
-		syncmaster_read_checked_revision(context);
+		(void) syncmaster_read_checked_revision(context);
 	if (OidIsValid(context->revision.version_table))
 		return;
 	syncmaster_run_statements(context,
@@ -271,8 +285,7 @@ migrate_steps(MigrationContext *context, int to, bool upgrade)
 void
 syncmaster_migrate_to(MigrationContext *context, int to, bool upgrade)
 {
-	syncmaster_raise_error(
-		syncmaster_shape_problems(context->namespace, &context->revision));
+	require_shape(context);
 	prepare_version_table(context);
 	migrate_steps(context, to, upgrade);
 }
@@ -378,8 +391,7 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	syncmaster_raise_error(
 		syncmaster_revision_problems(context.namespace, revision));
-	syncmaster_raise_error(
-		syncmaster_shape_problems(context.namespace, revision));
+	require_shape(&context);
 
 	if (!is_needed(revision, from, to))
 	{
@@ -440,6 +452,7 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	syncmaster_raise_error(
 		syncmaster_revision_problems(context.namespace, &context.revision));
+	require_shape(&context);
 
 	if (first_time_in_transaction(&findings_said_in))
 	{

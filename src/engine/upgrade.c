@@ -74,6 +74,7 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 		syncmaster_build_indexes(&context, WARNING);
 	syncmaster_extend_grants(&context);
 	syncmaster_complete_members();
+	(void) syncmaster_require_shape(context.namespace, &context.revision);
 	PG_RETURN_TEXT_P(cstring_to_text(syncmaster_revision_id(current)));
 }
 
@@ -166,6 +167,7 @@ syncmaster_downgrade(PG_FUNCTION_ARGS)
 		update_extension(&context, target.version);
 	if (context.revision.number != target.number)
 		syncmaster_migrate_to(&context, target.number, false);
+	(void) syncmaster_require_shape(context.namespace, &context.revision);
 
 	PG_RETURN_TEXT_P(
 		cstring_to_text(syncmaster_revision_id(context.revision.number)));

@@ -399,7 +399,7 @@ plan_for_argument(FunctionCallInfo fcinfo, MigrationContext *context)
 	RevisionTarget target;
 
 	syncmaster_fill_context(context, GetUserId());
-	syncmaster_read_checked_revision(context);
+	(void) syncmaster_read_checked_revision(context);
 	syncmaster_parse_target(text, true, revision->number, &target);
 
 	return syncmaster_make_plan(context, Max(target.number, revision->number));

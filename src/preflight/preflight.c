@@ -24,6 +24,7 @@
 
 #include "base/base.h"
 #include "base/compat.h"
+#include "check/check.h"
 #include "engine/engine.h"
 #include "preflight/preflight.h"
 #include "privilege/privilege.h"
@@ -69,6 +70,65 @@ check_server(Preflight *preflight)
 }
 
 /*
+ * Does an upgrade make what is missing, as others may not have made it?
+ */
+static bool
+is_made_again(const Finding *finding)
+{
+	if (strcmp(finding->message, "is missing") != 0)
+		return false;
+	if (strcmp(finding->kind, "extension") == 0)
+		return true;
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		if (syncmaster_relations[i].foreign_made &&
+			strcmp(syncmaster_relations[i].name, finding->subject) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Are the tables at the revision that alembic_version names?  The upgrade does
+ * not trip over what is found here, but does not repair it either.
+ */
+static void
+compare_tables(Preflight *preflight)
+{
+	const SchemaRevision *revision = &preflight->context.revision;
+	CheckContext context;
+	const char *locked;
+	ListCell *lc;
+
+	if (revision->state != REVISION_KNOWN)
+		return;
+	if (!syncmaster_try_check_tables(&context, revision->number, &locked))
+	{
+		syncmaster_report(preflight, SEVERITY_WARNING, "schema",
+						  psprintf("the tables were not compared with revision "
+								   "%s, because %s is locked",
+								   revision->id, locked),
+						  "Ask again later.");
+		return;
+	}
+	foreach (lc, context.findings)
+	{
+		const Finding *finding = lfirst(lc);
+
+		if (finding->severity == SEVERITY_ERROR &&
+			syncmaster_contradicts(finding) && !context.unsettled &&
+			!is_made_again(finding))
+			syncmaster_report(
+				preflight, SEVERITY_WARNING, "schema",
+				psprintf("%s \"%s\" is not as at revision %s: it %s",
+						 finding->kind, finding->subject, revision->id,
+						 finding->message),
+				"SELECT * FROM syncmaster_check() lists all differences, with "
+				"SQL that repairs them.");
+	}
+}
+
+/*
  * Do library, scripts and schema fit each other?
  */
 static void
@@ -107,6 +167,13 @@ check_versions(Preflight *preflight)
 		preflight->findings = list_concat(
 			preflight->findings,
 			syncmaster_shape_problems(namespace, &preflight->context.revision));
+	if (preflight->context.revision.state == REVISION_KNOWN)
+		preflight->findings = list_concat(
+			preflight->findings,
+			syncmaster_vector_problems(namespace, &preflight->context.revision,
+									   false));
+	if (!syncmaster_has_errors(preflight))
+		compare_tables(preflight);
 }
 
 /*

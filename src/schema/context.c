@@ -250,12 +250,26 @@ syncmaster_lock_version(const MigrationContext *context)
 }
 
 /*
+ * Refuse tables that are not at their revision; what does no harm is returned as
+ * a list of findings.
+ */
+List *
+syncmaster_require_shape(Oid namespace, const SchemaRevision *revision)
+{
+	List *problems;
+
+	syncmaster_raise_error(syncmaster_shape_problems(namespace, revision));
+	problems = syncmaster_vector_problems(namespace, revision, true);
+	syncmaster_raise_error(problems);
+	return problems;
+}
+
+/*
  * Where is the schema, and does it look like it?
  */
-void
+List *
 syncmaster_read_checked_revision(MigrationContext *context)
 {
 	syncmaster_require_revision(context->namespace, &context->revision);
-	syncmaster_raise_error(
-		syncmaster_shape_problems(context->namespace, &context->revision));
+	return syncmaster_require_shape(context->namespace, &context->revision);
 }

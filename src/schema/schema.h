@@ -10,9 +10,11 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_attribute.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
+#include "utils/relcache.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
@@ -306,7 +308,9 @@ extern void syncmaster_require_writable(const char *command);
 extern void syncmaster_begin_command(MigrationContext *context,
 									 const char *command);
 extern bool syncmaster_lock_version(const MigrationContext *context);
-extern void syncmaster_read_checked_revision(MigrationContext *context);
+extern List *syncmaster_require_shape(Oid namespace,
+									  const SchemaRevision *revision);
+extern List *syncmaster_read_checked_revision(MigrationContext *context);
 extern void syncmaster_warn_owner(const MigrationContext *context);
 
 /* expected.c: Definitions of what belongs to the application's tables at each revision. */
@@ -325,6 +329,31 @@ extern char *syncmaster_column_definition(const RelationInfo *relation,
 										  int revision);
 extern char *syncmaster_table_definition(const RelationInfo *relation,
 										 const char *schema, int revision);
+
+/* expression.c: Expressions that the catalogue holds for columns. */
+
+extern Node *syncmaster_stored_expression(Relation rel, AttrNumber attnum);
+extern char *syncmaster_expression_text(Relation rel, Node *expression);
+extern bool syncmaster_is_call_of(Node *expression, const char *function);
+
+/* search_vector.c: The generated columns: of which revision are they? */
+
+extern Node *syncmaster_analyze_expression(Relation rel, Form_pg_attribute att,
+										   const char *text, char generated);
+extern bool syncmaster_inputs_are_right(const RelationInfo *relation,
+										Relation rel, int revision);
+extern bool syncmaster_generated_is(const RelationInfo *relation, Relation rel,
+									Form_pg_attribute att, int revision);
+extern bool syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
+										int revision);
+
+/* apparent.c: The revision that the tables seem to be at, whatever alembic_version says. */
+
+extern int syncmaster_apparent_revision(Oid namespace, int revision);
+extern int syncmaster_likely_revision(Oid namespace);
+extern List *syncmaster_vector_problems(Oid namespace,
+										const SchemaRevision *revision,
+										bool wait);
 
 /* history.c: The record of migrations. */
 

@@ -69,6 +69,19 @@ describe_schema(StringInfo line, const SchemaRevision *revision)
 }
 
 /*
+ * Do the tables look as at their revision?  Yes, where they are locked and
+ * nothing shows that they do not.
+ */
+static bool
+fits_tables(Oid namespace, const SchemaRevision *revision)
+{
+	List *problems = syncmaster_vector_problems(namespace, revision, false);
+
+	return syncmaster_shape_problems(namespace, revision) == NIL &&
+		   problems == NIL;
+}
+
+/*
  * What is out of step, and what to do about it; nothing if all agree.
  */
 static void
@@ -110,6 +123,10 @@ describe_disagreement(StringInfo line, const ExtensionEntry *extension,
 				appendStringInfoString(line, "; the schema is ahead of the "
 											 "extension: run ALTER EXTENSION "
 											 "syncmaster UPDATE");
+			if (!fits_tables(extension->namespace, revision))
+				appendStringInfoString(line, "; the tables are not at that "
+											 "revision: syncmaster_check() "
+											 "says what is different");
 			break;
 		case REVISION_NEWER:
 			appendStringInfoString(line, "; the schema is newer than the "

@@ -15,7 +15,7 @@
 #include "utils/ruleutils.h"
 
 #include "base/base.h"
-#include "check/check.h"
+#include "schema/schema.h"
 
 /*
  * What the catalogue holds as a column's default or generated expression.

@@ -1,0 +1,374 @@
+/*-------------------------------------------------------------------------
+ *
+ * apparent.c
+ *	  The revision that the tables seem to be at, whatever alembic_version says.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "lib/stringinfo.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+
+#include "base/base.h"
+#include "schema/schema.h"
+
+/* What the tables show, whatever alembic_version says. */
+typedef struct Shape
+{
+	int own_table; /* revision of the last of SyncMaster's own tables; 0: none */
+	int latest;	   /* latest revision of which there is something */
+	List *
+		vectors; /* for each search_vector that is known, since when it is so */
+} Shape;
+
+/*
+ * Since which revision is the table's search_vector as it is?  0 if it is that of
+ * no revision.
+ */
+static int
+vector_revision(const RelationInfo *relation, Oid relid)
+{
+	for (int i = syncmaster_nsearch_vectors - 1; i >= 0; i--)
+	{
+		const SearchVector *vector = &syncmaster_search_vectors[i];
+
+		if (strcmp(vector->table, relation->name) == 0 &&
+			syncmaster_search_vector_is(relation, relid, vector->revision))
+			return vector->revision;
+	}
+	return 0;
+}
+
+static void
+read_shape(Oid namespace, Shape *shape)
+{
+	memset(shape, 0, sizeof(*shape));
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, namespace);
+		int vector;
+
+		if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+			continue;
+		shape->latest = Max(shape->latest, relation->revision);
+		if (!relation->foreign_made)
+			shape->own_table = relation->revision;
+		vector = vector_revision(relation, relid);
+		if (vector == 0)
+			continue;
+		shape->latest = Max(shape->latest, vector);
+		shape->vectors = lappend_int(shape->vectors, vector);
+	}
+}
+
+/*
+ * Revision of the first of SyncMaster's own tables that comes after that
+ * revision, or past the last one if none does.
+ */
+static int
+next_own_table(int revision)
+{
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		if (!syncmaster_relations[i].foreign_made &&
+			syncmaster_relations[i].revision > revision)
+			return syncmaster_relations[i].revision;
+	}
+	return REVISION_HEAD + 1;
+}
+
+/*
+ * Does the revision change the search vectors of tables of earlier ones?
+ */
+static bool
+replaces_vectors(int revision)
+{
+	const SearchVector *vector =
+		syncmaster_revision_info(revision)->search_vectors;
+
+	for (; vector != NULL && vector->table != NULL; vector++)
+	{
+		for (int i = 0; i < syncmaster_nrelations; i++)
+		{
+			if (strcmp(syncmaster_relations[i].name, vector->table) == 0 &&
+				syncmaster_relations[i].revision < revision)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * How many of the search vectors are as they are since that revision or later?
+ */
+static int
+count_vectors(const Shape *shape, int revision)
+{
+	int count = 0;
+	ListCell *lc;
+
+	foreach (lc, shape->vectors)
+	{
+		count += lfirst_int(lc) >= revision;
+	}
+	return count;
+}
+
+static bool
+has_relation(const char *name, Oid namespace)
+{
+	return OidIsValid(get_relname_relid(name, namespace));
+}
+
+/*
+ * Is there what the revision adds: its extension, one of its tables and
+ * sequences, or else all of its columns and indexes?
+ */
+static bool
+is_seen(Oid namespace, int revision)
+{
+	const RevisionInfo *info = syncmaster_revision_info(revision);
+	const RelationInfo *relation = info->relations;
+	const ColumnChange *change = info->columns;
+	const ExpectedIndex *index = info->indexes;
+	ExtensionEntry extension;
+
+	if (info->extension != NULL)
+		return syncmaster_find_extension(info->extension, &extension);
+	for (; relation != NULL && relation->name != NULL; relation++)
+	{
+		if (has_relation(relation->name, namespace))
+			return true;
+	}
+	if (info->relations != NULL || (change == NULL && index == NULL))
+		return false;
+	for (; change != NULL && change->table != NULL; change++)
+	{
+		Oid relid = get_relname_relid(change->table, namespace);
+		AttrNumber attnum = get_attnum(relid, change->column.name);
+
+		if (attnum <= 0 || get_atttype(relid, attnum) != change->column.type)
+			return false;
+	}
+	for (; index != NULL && index->name != NULL; index++)
+	{
+		if (!has_relation(index->name, namespace))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The likely revision of tables of this shape, if alembic_version says nothing
+ * about it.
+ */
+static int
+likely_revision(Oid namespace, const Shape *shape)
+{
+	int first = shape->own_table;
+	int last = next_own_table(first) - 1;
+	int known = list_length(shape->vectors);
+
+	for (int i = first + 1; i <= last; i++)
+	{
+		if (!replaces_vectors(i))
+			continue;
+		if (2 * count_vectors(shape, i) > known)
+			first = i;
+		else
+			last = i - 1;
+	}
+	for (int i = last; i > first; i--)
+	{
+		if (is_seen(namespace, i))
+			return i;
+	}
+	return first;
+}
+
+/*
+ * A revision that tables of this shape could be at: the given one unless they
+ * contradict it.
+ */
+static int
+apparent_revision(Oid namespace, const Shape *shape, int revision)
+{
+	int due = 0;
+	int known = list_length(shape->vectors);
+
+	/* the last of SyncMaster's own tables that should be there */
+	for (int i = next_own_table(0); i <= revision; i = next_own_table(i))
+		due = i;
+	if (shape->own_table < due && shape->latest < due)
+		return likely_revision(namespace, shape);
+	if (shape->own_table > revision)
+		return shape->own_table;
+
+	/* all search vectors together are older, or newer */
+	for (int i = REVISION_BASE + 1; i <= REVISION_HEAD && known > 0; i++)
+	{
+		if (!replaces_vectors(i))
+			continue;
+		if (i <= revision && count_vectors(shape, i) == 0)
+			return i - 1;
+		if (i > revision && count_vectors(shape, i) == known)
+			return i;
+	}
+	return revision;
+}
+
+/*
+ * Which revision do the tables seem to be at, if alembic_version does not say
+ * it?
+ */
+int
+syncmaster_likely_revision(Oid namespace)
+{
+	Shape shape;
+
+	read_shape(namespace, &shape);
+	return likely_revision(namespace, &shape);
+}
+
+/*
+ * A revision that the tables could be at: the given one unless they contradict
+ * it.
+ */
+int
+syncmaster_apparent_revision(Oid namespace, int revision)
+{
+	Shape shape;
+
+	read_shape(namespace, &shape);
+	return apparent_revision(namespace, &shape, revision);
+}
+
+/*
+ * The same of a table that others may have locked; 0 too if nobody is to wait
+ * for them.  The lock is given back: whoever migrates takes locks in an order of
+ * his own.
+ */
+static int
+locked_vector_revision(const RelationInfo *relation, Oid namespace, bool wait)
+{
+	Oid relid = syncmaster_relation_oid(relation, namespace);
+	int result = 0;
+
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+		return 0;
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+	{
+		if (!wait)
+			return 0;
+		syncmaster_lock_relation(relid, AccessShareLock);
+	}
+	if (syncmaster_relation_oid(relation, namespace) == relid)
+		result = vector_revision(relation, relid);
+	UnlockRelationOid(relid, AccessShareLock);
+	return result;
+}
+
+/*
+ * Since when is a table's search_vector as it is at that revision?  0 if it has
+ * none.
+ */
+static int
+expected_vector_revision(const RelationInfo *relation, int revision)
+{
+	int result = 0;
+
+	for (int i = 0; i < syncmaster_nsearch_vectors; i++)
+	{
+		const SearchVector *vector = &syncmaster_search_vectors[i];
+
+		if (strcmp(vector->table, relation->name) == 0 &&
+			vector->revision <= revision)
+			result = Max(result, vector->revision);
+	}
+	return result;
+}
+
+/* Tables whose search vectors are those of another revision. */
+typedef struct OtherVectors
+{
+	StringInfoData names;
+	int count;
+	int revision;
+} OtherVectors;
+
+static void
+add_other(OtherVectors *others, const RelationInfo *relation, int revision)
+{
+	if (others->count == 0)
+		initStringInfo(&others->names);
+	appendStringInfo(&others->names, "%s\"%s\"",
+					 others->count++ > 0 ? ", " : "", relation->name);
+	others->revision = Max(others->revision, revision);
+}
+
+static Finding *
+report_vectors(List **problems, const OtherVectors *others, Oid namespace,
+			   const SchemaRevision *revision, const char *hint)
+{
+	return syncmaster_add_error(
+		problems, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "schema",
+		finding_message("the search vectors of %s are those of revision %s, "
+						"although schema \"%s\" is at revision %s",
+						others->names.data,
+						syncmaster_revision_id(others->revision),
+						get_namespace_name(namespace), revision->id),
+		hint);
+}
+
+/*
+ * Are the search vectors those of the revision that alembic_version names?  A
+ * step that was stamped and not run leaves older ones.  Later ones do no harm.
+ */
+List *
+syncmaster_vector_problems(Oid namespace, const SchemaRevision *revision,
+						   bool wait)
+{
+	OtherVectors older = {0};
+	OtherVectors newer = {0};
+	List *problems = NIL;
+	int due = 0;
+
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		int expected = expected_vector_revision(relation, revision->number);
+		int found;
+
+		if (expected == 0)
+			continue;
+		due++;
+		found = locked_vector_revision(relation, namespace, wait);
+		if (found > expected)
+			add_other(&newer, relation, found);
+		else if (found > 0 && found < expected)
+			add_other(&older, relation, expected - 1);
+	}
+	if (older.count > 0)
+		report_vectors(
+			&problems, &older, namespace, revision,
+			older.count == due
+				? psprintf("If the migration was not run, write the revision "
+						   "that the tables are at with \"syncmaster-db stamp "
+						   "%s\", and run the command again.",
+						   syncmaster_revision_id(older.revision))
+				: "\"syncmaster-db check\" lists SQL that makes them anew. "
+				  "Run the command again after it.");
+	if (newer.count > 0)
+		report_vectors(
+			&problems, &newer, namespace, revision,
+			psprintf("An upgrade makes them again, which rewrites the tables. "
+					 "If it is the revision that is wrong, write the right one "
+					 "with \"syncmaster-db stamp %s\" before.",
+					 syncmaster_revision_id(newer.revision)))
+			->severity = SEVERITY_WARNING;
+	return problems;
+}
