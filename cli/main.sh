@@ -21,6 +21,8 @@ indicate=
 more=
 keep_last=0
 batch_size=10000
+older_than=
+new_status=
 help=
 
 # Take $1, an option, with its value $2.  An empty one, as of an unset variable,
@@ -41,6 +43,8 @@ take_value()
 		--schema) schema=$2 ;;
 		--keep-last) keep_last=$2 given="$given $1" ;;
 		--batch-size) batch_size=$2 given="$given $1" ;;
+		--older-than) older_than=$2 given="$given $1" ;;
+		--status) new_status=$2 given="$given $1" ;;
 	esac
 }
 
@@ -51,14 +55,14 @@ while [ "$count" -gt 0 ]; do
 	count=$((count - 1))
 	case $argument in
 		--env-file | --config | --schema | --keep-last | --batch-size | \
-			-r | --rev-range)
+			--older-than | --status | -r | --rev-range)
 			[ "$count" -gt 0 ] || wrong_usage "$argument needs a value"
 			take_value "$argument" "$1"
 			shift
 			count=$((count - 1))
 			;;
 		--env-file=* | --config=* | --schema=* | --keep-last=* | \
-			--batch-size=* | --rev-range=*)
+			--batch-size=* | --older-than=* | --status=* | --rev-range=*)
 			take_value "${argument%%=*}" "${argument#*=}"
 			;;
 		-r?*) take_value -r "${argument#-r}" ;;
@@ -181,6 +185,15 @@ case $command in
 		expect 1 1 '--batch-size --dry-run' "$@"
 		prepare
 		purge_results "$1"
+		;;
+	end-runs)
+		expect 0 10000 '--older-than --status --dry-run' "$@"
+		[ $# -eq 0 ] || [ -z "$older_than" ] ||
+			wrong_usage "end-runs: ids and --older-than exclude each other"
+		[ $# -gt 0 ] || [ -n "$older_than" ] ||
+			wrong_usage "end-runs: an id or --older-than is missing"
+		prepare
+		end_runs "$@"
 		;;
 	verify-credentials)
 		expect 0 0 '' "$@"

@@ -144,6 +144,20 @@ purge_results()
 		-v age="$1" -v batch_size="$batch_size"
 }
 
+# Their ids are arguments; without any, --older-than says which runs.
+end_runs()
+{
+	ids=$(IFS=,; printf '%s' "$*")
+	call_and_print "syncmaster_end_runs(nullif(:'ids', '{}')::pg_catalog._int8,
+		nullif(:'age', '')::pg_catalog.interval, nullif(:'status', ''),
+		:'dry_run'::pg_catalog.bool)" \
+		"concat_ws(' ', r.id || ':', r.status,
+			'since ' || date_trunc('second', r.since), r.action)" \
+		"r.action NOT IN ('ended', 'to be ended')" \
+		-v ids="{$ids}" -v age="$older_than" -v status="$new_status" \
+		-v dry_run="${dry_run:-false}"
+}
+
 # The fingerprint of the key that the services use, as far as that is at hand;
 # nothing of the key goes to the server.
 services_fingerprint()

@@ -47,7 +47,8 @@ END {
 	print ")\n"
 	print "case $words[CURRENT-1] in"
 	print "\t--config | --env-file) _files; return ;;"
-	print "\t--schema | --keep-last | --batch-size | -r) return ;;"
+	print "\t--schema | --keep-last | --batch-size | --older-than | -r) return ;;"
+	print "\t--status) compadd FAILED STOPPED; return ;;"
 	print "esac"
 	printf "options=(%s)\n", substr(global, 2)
 	print "local word command="

@@ -262,6 +262,22 @@ COMMENT ON PROCEDURE @extschema@.syncmaster_purge_task_results(
         pg_catalog.int8) IS
     'delete old results of Celery''s tasks in committed batches';
 
+CREATE FUNCTION @extschema@.syncmaster_end_runs(
+        run_ids pg_catalog._int8 DEFAULT NULL,
+        older_than pg_catalog."interval" DEFAULT NULL,
+        new_status pg_catalog.text DEFAULT NULL,
+        dry_run pg_catalog.bool DEFAULT false,
+        OUT id pg_catalog.int8, OUT transfer_id pg_catalog.int8,
+        OUT status pg_catalog.text, OUT since pg_catalog.timestamptz,
+        OUT action pg_catalog.text)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME', 'syncmaster_end_runs'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_end_runs(
+        pg_catalog._int8, pg_catalog."interval", pg_catalog.text,
+        pg_catalog.bool) IS
+    'end active runs that no service is at work on any more';
+
 -- Health and metrics ---------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_health(

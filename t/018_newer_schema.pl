@@ -48,6 +48,7 @@ my %refuses = (
 my %warns = (
 	syncmaster_add_superusers => q{SELECT syncmaster_add_superusers('user_2')},
 	syncmaster_drop_indexes => 'SELECT syncmaster_drop_indexes()',
+	syncmaster_end_runs => q{SELECT syncmaster_end_runs('{1}')},
 	syncmaster_grant => q{SELECT syncmaster_grant('reader', 'worker')},
 	syncmaster_privileges => 'SELECT syncmaster_privileges()',
 	syncmaster_purge_runs => q{CALL syncmaster_purge_runs('1 day', 0, 10, false, NULL)},

@@ -117,7 +117,8 @@ query('template_trust', q{
 		is_scheduled, queue_id, schedule)
 	VALUES (1, 't', 1, 2, '', '{}', '{}', '{}', '[]', '{}', false, 1, '');
 	INSERT INTO run (transfer_id, type, status, transfer_dump, created_at)
-	SELECT 1, 'MANUAL', 'FINISHED', '{}', now() - interval '90 days' FROM generate_series(1, 5);
+	SELECT 1, 'MANUAL', CASE i WHEN 1 THEN 'STARTED' ELSE 'FINISHED' END, '{}', now() - interval '90 days'
+	FROM generate_series(1, 5) i;
 	INSERT INTO auth_data (connection_id, value) VALUES (1, 'x')});
 
 my $PURGE = "CALL syncmaster_purge_task_results('30 days')";
@@ -267,6 +268,11 @@ planted('TRIGGER on run',
 	grant => 'GRANT TRIGGER ON run TO mallory',
 	plant => 'CREATE TRIGGER t AFTER DELETE ON run EXECUTE FUNCTION evil_t()',
 	statement => "CALL syncmaster_purge_runs('30 days')",
+	like => $another);
+planted('TRIGGER on run, for an update',
+	grant => 'GRANT TRIGGER ON run TO mallory',
+	plant => 'CREATE TRIGGER t AFTER UPDATE ON run EXECUTE FUNCTION evil_t()',
+	statement => "SELECT * FROM syncmaster_end_runs(older_than => '1 day')",
 	like => $another);
 planted('TRIGGER on user',
 	grant => 'GRANT TRIGGER ON "user" TO mallory',

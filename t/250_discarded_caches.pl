@@ -66,6 +66,8 @@ my %examples = (
 		SELECT * FROM syncmaster_repair(false)),
 	syncmaster_create_indexes => 'SELECT syncmaster_create_indexes()',
 	syncmaster_drop_indexes => 'SELECT syncmaster_drop_indexes()',
+	syncmaster_end_runs => q(SELECT * FROM syncmaster_end_runs('{1, 2, 3}', dry_run => true);
+		SELECT * FROM syncmaster_end_runs(older_than => '0')),
 	syncmaster_health => 'SELECT * FROM syncmaster_health()',
 	syncmaster_read_metrics => 'SELECT * FROM syncmaster_read_metrics()',
 	syncmaster_tsquery => q(SELECT syncmaster_tsquery('a word.of/two')),

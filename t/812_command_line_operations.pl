@@ -61,7 +61,7 @@ ends(['-V'], 0, qr/^syncmaster-db 1\.\d+$/);
 
 # Without the extension ---------------------------------------------------------------
 
-foreach my $command (['health'], [ 'purge-runs', '1 day' ], [ 'purge-results', '1 day' ], ['verify-credentials'],
+foreach my $command (['health'], [ 'purge-runs', '1 day' ], [ 'purge-results', '1 day' ], [ 'end-runs', '1' ], ['verify-credentials'],
 	[ 'grant', 'sm_server', 'server' ], [ 'revoke', 'sm_server', 'server' ], ['privileges'])
 {
 	ends($command, 1, '', qr/run "syncmaster-db upgrade" first/);
@@ -111,6 +111,25 @@ ends([ 'purge-runs', "x'); DROP TABLE run; --" ], 1, '', qr/invalid input syntax
 ends([ 'purge-runs', '1 day', '--keep-last', 'x' ], 1, '', qr/invalid input syntax for type integer/);
 ends([ 'purge-results', '1 day', '--keep-last', '3' ], 2, '', qr/has no option --keep-last/);
 ends([ 'purge-runs', '1 day' ], 1, '', qr/permission denied/, { PGUSER => 'nobody' });
+
+# Runs that a crash left active ------------------------------------------------------------
+
+$node->safe_psql('postgres', qq{
+	INSERT INTO run (id, transfer_id, status, created_at, type, transfer_dump)
+	SELECT 1000 + g, $transfer, CASE WHEN g < 4 THEN 'CREATED' ELSE 'FINISHED' END, now() - g * interval '1 day', 'MANUAL', '{}'
+	FROM generate_series(1, 4) g});
+ends([ 'end-runs', '--older-than', '60 hours', '--dry-run' ], 0, qr/\A\d+: STARTED since \d.* to be ended\n1003: CREATED since [-\d]+ [:\d]+\S* to be ended\n\z/);
+ends([ '--older-than=60 hours', 'end-runs' ], 0, qr/^1003: CREATED since .* ended$/m);
+ends([ 'end-runs', '1002', '1001', '--status', 'STOPPED' ], 0, qr/\A1001: CREATED since .* ended\n1002: .* ended\n\z/);
+ends([ 'end-runs', '1001', '1004', '77' ], 4, qr/\A77: not found\n1001: STOPPED since .* not active\n1004: FINISHED since .* not active\n\z/);
+is($node->safe_psql('postgres', 'SELECT string_agg(status, \',\' ORDER BY id) FROM run'), 'FAILED,STOPPED,STOPPED,FAILED,FINISHED', 'as the table has it');
+ends(['end-runs'], 2, '', qr/an id or --older-than is missing/);
+ends([ 'end-runs', '1', '--older-than', '1 day' ], 2, '', qr/exclude each other/);
+ends([ 'end-runs', 'x}' ], 1, '', qr/malformed array literal|invalid input syntax/);
+ends([ 'end-runs', '1', '--status', 'CREATED' ], 1, '', qr/is no status to end a run with/);
+ends([ 'end-runs', '--older-than', '' ], 2, '', qr/needs a value/);
+ends([ 'end-runs', '1', '--keep-last', '1' ], 2, '', qr/has no option --keep-last/);
+ends([ 'end-runs', '1' ], 1, '', qr/permission denied/, { PGUSER => 'nobody' });
 
 # Roles -----------------------------------------------------------------------------------
 

@@ -75,25 +75,30 @@ has_unique_id(Oid relid)
 }
 
 /*
- * Do the statements use this column of the table?
+ * What a column of a table should be.
  */
-static bool
-is_used(const Purge *purge, const char *column)
+static const ColumnInfo *
+find_column(const RelationInfo *table, const char *name)
 {
-	return strcmp(column, "id") == 0 ||
-		   strcmp(column, purge->table->time_column) == 0 ||
-		   (purge->has_status && (strcmp(column, "transfer_id") == 0 ||
-								  strcmp(column, "status") == 0));
+	const ColumnInfo *column = syncmaster_columns_at(table, REVISION_HEAD);
+
+	while (column->name != NULL && strcmp(column->name, name) != 0)
+		column++;
+	Assert(column->name != NULL);
+	return column;
 }
 
 /*
- * Lock the table of this batch against changes of its definition, and look at
- * it again: between batches anybody may have changed it.
+ * Lock a table against changes of its definition, and look at it again: between
+ * batches anybody may have changed it.  "columns" are those that statements
+ * use, and end with NULL.
  */
-static Oid
-open_table(const char *schema, Oid namespace, Purge *purge)
+Oid
+syncmaster_open_for_change(const char *schema, Oid namespace,
+						   const RelationInfo *table,
+						   const char *const *columns)
 {
-	const RelationInfo *table = purge->table;
+	bool is_run = strcmp(table->name, "run") == 0;
 	Oid relid = get_relname_relid(table->name, namespace);
 	char relkind;
 
@@ -112,7 +117,7 @@ open_table(const char *schema, Oid namespace, Purge *purge)
 	relkind = get_rel_relkind(relid);
 	if (get_relname_relid(table->name, namespace) != relid ||
 		(relkind != RELKIND_RELATION &&
-		 !(purge->has_status && relkind == RELKIND_PARTITIONED_TABLE)))
+		 !(is_run && relkind == RELKIND_PARTITIONED_TABLE)))
 	{
 		syncmaster_refuse_newer(namespace);
 		ereport(ERROR,
@@ -123,16 +128,11 @@ open_table(const char *schema, Oid namespace, Purge *purge)
 				 errhint("Put that table back, and run the command again.")));
 	}
 
-	for (const ColumnInfo *column = syncmaster_columns_at(table, REVISION_HEAD);
-		 column->name != NULL; column++)
+	for (; *columns != NULL; columns++)
 	{
-		AttrNumber attnum;
+		const ColumnInfo *column = find_column(table, *columns);
+		AttrNumber attnum = get_attnum(relid, column->name);
 
-		if (!is_used(purge, column->name))
-			continue;
-		if (strcmp(column->name, table->time_column) == 0)
-			purge->time_type = column->type;
-		attnum = get_attnum(relid, column->name);
 		if (attnum > 0 && get_atttype(relid, attnum) == column->type)
 			continue;
 		syncmaster_refuse_newer(namespace);
@@ -165,11 +165,15 @@ open_table(const char *schema, Oid namespace, Purge *purge)
 static void
 begin_batch(Purge *purge)
 {
+	const char *const columns[] = {"id", purge->table->time_column,
+								   purge->has_status ? "status" : NULL,
+								   "transfer_id", NULL};
 	Oid owner;
 
 	syncmaster_begin_command(&purge->context, purge->options->procedure);
-	purge->relid = open_table(purge->context.schema, purge->context.namespace,
-							  purge);
+	purge->relid = syncmaster_open_for_change(purge->context.schema,
+											  purge->context.namespace,
+											  purge->table, columns);
 	owner = syncmaster_relation_owner(purge->relid);
 	purge->distributed = syncmaster_is_distributed(purge->relid);
 	purge->from = quote_qualified_identifier(purge->context.schema,
@@ -476,6 +480,7 @@ syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)
 	purge.options = options;
 	purge.table = table;
 	purge.has_status = strcmp(table->name, "run") == 0;
+	purge.time_type = find_column(table, table->time_column)->type;
 	purge.told_at = GetCurrentTimestamp();
 	purge.cutoff = DatumGetTimestampTz(DirectFunctionCall2(
 		timestamptz_mi_interval,

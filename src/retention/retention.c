@@ -67,6 +67,20 @@ require_own_transactions(FunctionCallInfo fcinfo, const char *procedure)
 }
 
 /*
+ * An age is not negative.
+ */
+void
+syncmaster_check_age(const Interval *older_than, const char *hint)
+{
+	Interval zero = {0};
+
+	if (DatumGetBool(DirectFunctionCall2(interval_lt,
+										 IntervalPGetDatum(older_than),
+										 IntervalPGetDatum(&zero))))
+		argument_out_of_range("older_than", hint);
+}
+
+/*
  * Read the options that both procedures have; first_optional is the number of
  * batch_size, which is followed by dry_run.
  */
@@ -78,15 +92,11 @@ read_options(FunctionCallInfo fcinfo, PurgeOptions *options,
 						   "interval '90 days'.";
 	const char *size_hint = "Name a number of rows from 1 to "
 							"1000000; the default is 10000.";
-	Interval zero = {0};
 
 	options->procedure = procedure;
 	require_argument(fcinfo, 0, "older_than", age_hint);
 	options->older_than = *PG_GETARG_INTERVAL_P(0);
-	if (DatumGetBool(DirectFunctionCall2(
-			interval_lt, IntervalPGetDatum(&options->older_than),
-			IntervalPGetDatum(&zero))))
-		argument_out_of_range("older_than", age_hint);
+	syncmaster_check_age(&options->older_than, age_hint);
 
 	require_argument(fcinfo, first_optional, "batch_size", size_hint);
 	options->batch_size = PG_GETARG_INT32(first_optional);

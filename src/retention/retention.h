@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * retention.h
- *	  Deleting old rows.
+ *	  Deleting old rows, and ending runs that a crash left active.
  *
  *-------------------------------------------------------------------------
  */
@@ -152,6 +152,9 @@ typedef struct Purge
 	ActingScope acting;
 } Purge;
 
+extern Oid syncmaster_open_for_change(const char *schema, Oid namespace,
+									  const RelationInfo *table,
+									  const char *const *columns);
 extern int64 syncmaster_purge_table(const PurgeOptions *options,
 									const RelationInfo *table);
 
@@ -162,5 +165,9 @@ extern void syncmaster_tell_result(Purge *purge);
 extern int64 syncmaster_count_left(Purge *purge, char **statuses);
 extern void syncmaster_tell_left(Purge *purge, int64 left,
 								 const char *statuses);
+
+/* retention.c: The procedures that delete old rows. */
+
+extern void syncmaster_check_age(const Interval *older_than, const char *hint);
 
 #endif /* SYNCMASTER_RETENTION_H */

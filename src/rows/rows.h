@@ -56,6 +56,7 @@ extern const char *const syncmaster_run_statuses[NRUN_STATUSES];
 extern int syncmaster_find_active_status(Datum status);
 extern bool syncmaster_is_final_status(Datum status);
 extern char *syncmaster_list_statuses(int first);
+extern char *syncmaster_list_active_statuses(void);
 
 /* active_run.c: Runs that a service is at work on, or will be. */
 

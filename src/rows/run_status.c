@@ -62,17 +62,35 @@ syncmaster_is_final_status(Datum status)
 }
 
 /*
+ * The statuses from a number on and before another one, as a list for SQL.
+ */
+static char *
+list_statuses(int first, int end)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = first; i < end; i++)
+		appendStringInfo(&list, "%s%s", i > first ? ", " : "",
+						 quote_literal_cstr(syncmaster_run_statuses[i]));
+	return list.data;
+}
+
+/*
  * The statuses from a number on, as a list for SQL: 0 gives all that are known,
  * NACTIVE_STATUSES those of runs that are over.
  */
 char *
 syncmaster_list_statuses(int first)
 {
-	StringInfoData list;
+	return list_statuses(first, NRUN_STATUSES);
+}
 
-	initStringInfo(&list);
-	for (int i = first; i < NRUN_STATUSES; i++)
-		appendStringInfo(&list, "%s%s", i > first ? ", " : "",
-						 quote_literal_cstr(syncmaster_run_statuses[i]));
-	return list.data;
+/*
+ * Those of active runs.
+ */
+char *
+syncmaster_list_active_statuses(void)
+{
+	return list_statuses(0, NACTIVE_STATUSES);
 }

@@ -22,6 +22,7 @@ const MemberInfo syncmaster_members[] = {
 	{"syncmaster_downgrade", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	{"syncmaster_drop_indexes", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	{"syncmaster_encrypt", MEMBER_FUNCTION, FOR_SUPERUSERS},
+	{"syncmaster_end_runs", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	{"syncmaster_finish_script", MEMBER_FUNCTION, FOR_SUPERUSERS},
 	{"syncmaster_full_version", MEMBER_FUNCTION, FOR_EVERYBODY},
 	{"syncmaster_generate_key", MEMBER_FUNCTION, FOR_ADMINISTRATORS},

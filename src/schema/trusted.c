@@ -26,6 +26,7 @@ static const struct
 	{"alembic_version", EVENT_ANY},		   /* stamps */
 	{"user", EVENT_INSERT | EVENT_UPDATE}, /* SyncMaster's superusers */
 	{"auth_data", EVENT_UPDATE},		   /* rotation */
+	{"run", EVENT_UPDATE},				   /* ends of runs */
 };
 
 /*
