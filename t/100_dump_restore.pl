@@ -20,6 +20,8 @@ $node->safe_psql('source', 'CREATE EXTENSION syncmaster');
 $node->safe_psql('source', "SELECT syncmaster_set_owner('app')");
 fill_tables($node, 'source');
 customize($node, 'source');
+grant_services($node, 'source');
+grant_decrypt($node, 'source');
 
 # What refers to the extension itself.
 $node->safe_psql('source', <<'SQL');
@@ -175,6 +177,34 @@ foreach my $format ([], ['-Fc'])
 	all_is_there($dbname, $name, without => [qr/TRIGGER dba_disabled/]);
 }
 
+# Rows alone, into tables that the extension made, in the documents' way.
+{
+	my $name = '--data-only into new tables';
+	my $dbname = new_database();
+	my $dump = dump_database($node, 'source', '-Fc');
+	my $rows = sub {
+		return sample_state($node, $_[0],
+			without => [ qr/^(?!rows|sequence)/, qr/\bdba\b/ ]);
+	};
+	my $list = "$dump.list";
+	my ($truncate, $left_out) =
+	  slurp_file("$FindBin::RealBin/../doc/operations.md") =~
+	  /psql -d syncmaster -c '(TRUNCATE[^']*)'\n\s*pg_restore -l dump \| grep -v '([^']*)'/;
+	my (undef, $entries) = run_command_on($node, 'pg_restore', '-l', $dump);
+
+	append_to_file($list,
+		join '', grep { !/$left_out|TABLE DATA dba/ } $entries =~ /.*\n/g);
+	$node->safe_psql($dbname, 'CREATE EXTENSION syncmaster; ALTER TABLE transfer ADD dba_note text');
+	$node->safe_psql($dbname, $truncate);
+	my ($rc, $stderr) =
+	  restore($node, $dump, $dbname, '-L', $list, '-a', '--disable-triggers', '-1');
+	is("$rc $stderr", '0 ', "$name: exit code 0, quietly");
+	is($rows->($dbname), $rows->('source') =~ s/^rows of syncmaster_history.service.*\n//mr,
+		"$name: all rows are there");
+	is($node->safe_psql($dbname, 'SELECT syncmaster_full_version()'),
+		$full_version, "$name: versions agree");
+}
+
 # The sections of one dump, as a parallel restore by hand would do it.
 {
 	my $dbname = new_database();
@@ -190,7 +220,8 @@ foreach my $format ([], ['-Fc'])
 }
 
 # One schema: extensions and the history do not come along, and errors are to be
-# expected, but of no table.  CREATE EXTENSION makes good what is missing.
+# expected, but of no table.  CREATE EXTENSION makes good what is missing, but
+# for the services and rights on its own functions.
 my @not_in_public = (qr/\bdba\b/, qr/syncmaster_history/);
 foreach my $case (
 	[ 'pg_dump -n public', [ '-n', 'public' ], [] ],
@@ -206,13 +237,16 @@ foreach my $case (
 	is(join('', grep { !/schema "public" already exists/ } @errors),
 		'', "$name: nothing is missing");
 	is_same_state($node, $dbname, $want, $name,
-		without => [ @not_in_public, qr/^extension/ ]);
+		without => [ @not_in_public, qr/^extension/, qr/^grant on member/ ]);
 
 	my ($rc, undef, $messages) =
 	  run_sql($node, $dbname, undef, 'CREATE EXTENSION syncmaster');
 	is("$rc $messages", '0 ', "$name: CREATE EXTENSION afterwards is quiet");
+	grant_services($node, $dbname);
+	grant_decrypt($node, $dbname);
+	$node->safe_psql($dbname, 'GRANT EXECUTE ON FUNCTION syncmaster_upgrade(text) TO writer');
 	is_same_state($node, $dbname, $want, "$name, then CREATE EXTENSION",
-		without => \@not_in_public);
+		without => [qr/\bdba\b/, qr/syncmaster_history\.migration|schema syncmaster_history/]);
 	is($node->safe_psql($dbname, 'SELECT syncmaster_full_version()'),
 		$full_version, "$name: versions agree");
 	nothing_is_member($node, $dbname, $name);

@@ -52,6 +52,7 @@ sub all_is_there
 
 make_source('source', 'public');
 customize($node, 'source', 'app');
+grant_services($node, 'source');
 my $want = sample_state($node, 'source');
 
 is( $node->safe_psql('source', q{
@@ -105,7 +106,7 @@ SQL
 		'--no-privileges: readers lack rights on the history');
 	$node->safe_psql($dbname, <<'SQL');
 GRANT USAGE ON SCHEMA syncmaster_history TO PUBLIC;
-GRANT SELECT ON syncmaster_history.migration TO PUBLIC;
+GRANT SELECT ON ALL TABLES IN SCHEMA syncmaster_history TO PUBLIC;
 SQL
 	($rc, undef, $stderr) = run_command_on($node, @pg_dump);
 	is("$rc $stderr", '0 ', '--no-privileges: with these rights they can dump');
@@ -165,7 +166,36 @@ foreach my $case (
 		'SET syncmaster.restoring = on; CREATE EXTENSION pg_trgm; CREATE EXTENSION syncmaster');
 	is($rc, 0, "$name: created") or diag $stderr;
 	restored_quietly($node, $dump, $dbname, $name, @by_app, '--no-comments', '-j2');
+	is($node->safe_psql($dbname, "SELECT syncmaster_upgrade('head')"),
+		'0013', "$name: syncmaster_upgrade() gives the monitor its right");
 	all_is_there($dbname, $name, 'source', $want, 'public', without => [qr/^comment/]);
+}
+
+# Rights that a superuser granted on the extension's functions: the owner has to
+# leave them out, in the recipe's way.
+{
+	grant_decrypt($node, 'source');
+	my $want = sample_state($node, 'source');
+	my $dump = dump_database($node, 'source', @by_app, '-Fc');
+
+	foreach my $there (0, 1)
+	{
+		my $name = 'rights on functions' . ($there ? ', extensions there already' : '');
+		my $dbname = 'restored' . ++$databases;
+
+		create_database($node, $dbname, 'app');
+		my ($rc, $stderr) = restore($node, $dump, $dbname, @by_app, '-1');
+		like($stderr, qr/permission denied for function syncmaster_decrypt/,
+			"$name: the owner cannot restore them");
+		is( (run_sql($node, $dbname, $there ? undef : 'app',
+				'SET syncmaster.restoring = on; CREATE EXTENSION pg_trgm; CREATE EXTENSION syncmaster'))[0],
+			0, "$name: extensions are created");
+		restored_quietly($node, $dump, $dbname, $name, @by_app, '--no-comments', '-1', '-L',
+			list_without_extension($node, $dump));
+		$node->safe_psql($dbname, "SELECT syncmaster_upgrade('head')");
+		grant_decrypt($node, $dbname);
+		all_is_there($dbname, $name, 'source', $want, 'public', without => [qr/^comment/]);
+	}
 }
 
 # A schema of its own, whose name needs quotes.

@@ -9,19 +9,25 @@ use warnings;
 
 use Exporter qw(import);
 use File::Spec;
+use FindBin;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(
   new_server create_roles create_database run_command_on run_sql
-  fill_tables customize sample_state is_same_state
-  nothing_is_member ids_go_on dump_database restore restored_quietly);
+  fill_tables customize grant_services grant_decrypt sample_state is_same_state
+  nothing_is_member ids_go_on dump_database list_without_extension restore
+  restored_quietly);
 
 # The one thing that a restore says.
 our $restore_info = qr/^(?:psql:\S+:|pg_restore:\ )?\s*
 	INFO:\s+a\ restore\ is\ under\ way:\ the\ tables\ are\ left\ to\ it\n
 	(?:pg_restore:\ )?HINT:\s+If\ none\ is,\ .*\n/mx;
+
+# The recipe of the documents.
+my ($extension_entries) = slurp_file("$FindBin::RealBin/../doc/operations.md") =~
+  /grep -vE '(EXTENSION[^']*)'/ or die 'no recipe';
 
 # Tables with a serial id.
 my @serial_tables = qw(user group queue connection transfer run);
@@ -39,12 +45,13 @@ sub new_server
 }
 
 # "app" owns the tables and runs the application, "reader" may read, "writer"
-# may write, "stranger" may do nothing.
+# may write, "stranger" may do nothing, "worker", "monitor" and "auditor" are for
+# grant_services().
 sub create_roles
 {
 	my ($node) = @_;
 	$node->safe_psql('postgres',
-		join ' ', map { "CREATE ROLE $_ LOGIN;" } qw(app reader writer stranger));
+		join ' ', map { "CREATE ROLE $_ LOGIN;" } qw(app reader writer stranger worker monitor auditor));
 	return;
 }
 
@@ -188,6 +195,25 @@ SQL
 	return;
 }
 
+# Give a service and the monitor their rights.  The view that the monitor reads is a
+# member of the extension; a dump has the rights on it as well.
+sub grant_services
+{
+	my ($node, $dbname) = @_;
+	$node->safe_psql($dbname, q{
+		SELECT syncmaster_grant('worker', 'worker');
+		SELECT syncmaster_grant('monitor', 'monitor')});
+	return;
+}
+
+# What only a superuser can grant, and so can restore.
+sub grant_decrypt
+{
+	my ($node, $dbname) = @_;
+	$node->safe_psql($dbname, 'GRANT EXECUTE ON FUNCTION syncmaster_decrypt(text) TO auditor');
+	return;
+}
+
 # Everything about a database that a restore has to bring back, one line per
 # fact, each beginning with the kind of the fact.  Members of extensions are
 # left out.
@@ -227,6 +253,16 @@ SELECT format('grant on %s: %s to %s by %s%s', name, privilege_type,
 FROM app_class, aclexplode(coalesce(relacl,
 	acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)))
 WHERE relkind IN ('r', 'v', 'S') ORDER BY 1;
+SELECT format('grant on member %s: %s to %s', p.oid::regprocedure, privilege_type,
+	grantee::regrole)
+FROM pg_proc p, aclexplode(proacl)
+WHERE proname ~ '^syncmaster_' AND grantee IN (SELECT oid FROM pg_roles WHERE rolname IN ('worker', 'writer', 'auditor'))
+ORDER BY 1;
+SELECT format('grant on member %s: %s to %s', c.oid::regclass, privilege_type,
+	grantee::regrole)
+FROM pg_class c, aclexplode(relacl)
+WHERE relname = 'syncmaster_metrics'
+	AND grantee IN (SELECT oid FROM pg_roles WHERE rolname = 'monitor') ORDER BY 1;
 SELECT format('grant on column %s.%s: %s to %s', name, attname, privilege_type,
 	grantee::regrole)
 FROM app_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(attacl)
@@ -352,6 +388,19 @@ sub dump_database
 	  run_command_on($node, 'pg_dump', '-f', $path, @options, $dbname);
 	is("$rc $stderr", '0 ', "pg_dump @options: exit code 0, quietly");
 	return $path;
+}
+
+# A list of a dump's entries without those that are about the extension itself, as
+# doc/operations.md says.
+sub list_without_extension
+{
+	my ($node, $dump) = @_;
+	my $list = "$dump.list";
+	my (undef, $entries) = run_command_on($node, 'pg_restore', '-l', $dump);
+
+	unlink $list;
+	append_to_file($list, join '', grep { !/$extension_entries/ } $entries =~ /.*\n/g);
+	return $list;
 }
 
 # Restore a dump into a database, one in SQL by psql, another by pg_restore.
