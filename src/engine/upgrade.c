@@ -135,9 +135,9 @@ require_allow_destroy(const MigrationContext *context, int to)
 					syncmaster_revision_id(to)),
 			 tables.len > 0 ? errdetail("Lost would be: %s.", tables.data)
 							: errdetail("Lost would be the extension pg_trgm."),
-			 errhint("To drop them, SET syncmaster.allow_destroy = on and run "
-					 "the command again. A dump made before is the only way "
-					 "back.")));
+			 errhint("To drop them, run the command again in a transaction "
+					 "that begins with SET LOCAL syncmaster.allow_destroy = "
+					 "on. A dump made before is the only way back.")));
 }
 
 /*
