@@ -23,6 +23,9 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
+/* A caller that does not look at the answer is not compiled. */
+#define MUST_BE_ASKED __attribute__((warn_unused_result))
+
 /* act_as.c: Acting as another role, out of reach of what that role planted. */
 
 /* What comes back when it ends. */
@@ -141,7 +144,7 @@ typedef struct OrderedScan
 extern bool syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
 										  AttrNumber attnum, const Datum *equal,
 										  ScanDirection direction,
-										  int64 max_entries);
+										  int64 max_entries) MUST_BE_ASKED;
 extern bool syncmaster_next_ordered(OrderedScan *scan);
 extern void syncmaster_end_ordered_scan(OrderedScan *scan);
 
@@ -178,8 +181,10 @@ typedef struct DirectScan
 } DirectScan;
 
 extern Snapshot syncmaster_scan_snapshot(void);
-extern bool syncmaster_may_scan(Relation rel);
-extern void syncmaster_begin_scan(DirectScan *scan, Relation rel);
+extern bool syncmaster_has_rows_here(Relation rel);
+extern bool syncmaster_begin_scan(DirectScan *scan, Relation rel) MUST_BE_ASKED;
+extern bool syncmaster_begin_scan_at(DirectScan *scan, Relation rel,
+									 Snapshot snapshot) MUST_BE_ASKED;
 extern bool syncmaster_next_row(DirectScan *scan);
 extern void syncmaster_end_scan(DirectScan *scan);
 
@@ -197,6 +202,9 @@ extern int64 syncmaster_query_int8(const char *sql, int nargs, Oid *types,
 								   const Datum *values, bool *isnull);
 
 extern void syncmaster_execute_as(const char *sql, Oid role);
+extern int64 syncmaster_query_int8_as(const char *sql, Oid role, int nargs,
+									  Oid *types, const Datum *values,
+									  bool *isnull);
 extern void syncmaster_execute_params(const char *sql, Oid role, int nargs,
 									  Oid *types, const Datum *values);
 
@@ -288,6 +296,7 @@ extern bool syncmaster_ask(PGFunction function, Oid object, Datum *answer);
 
 extern bool syncmaster_is_citus_worker(void);
 extern bool syncmaster_is_distributed(Oid relid);
+extern void syncmaster_refuse_distributed(Oid relid);
 
 /* ids.c: Lists of ids of rows. */
 

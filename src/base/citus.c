@@ -7,10 +7,16 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
@@ -26,7 +32,8 @@ syncmaster_is_citus_worker(void)
 	Oid relid = get_relname_relid("pg_dist_local_group", PG_CATALOG_NAMESPACE);
 	AttrNumber attnum;
 	Relation rel;
-	DirectScan scan;
+	SysScanDesc scan;
+	HeapTuple tuple;
 	bool result = false;
 
 	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
@@ -36,31 +43,69 @@ syncmaster_is_citus_worker(void)
 		return false;
 
 	rel = syncmaster_open_relation(relid, AccessShareLock);
-	syncmaster_begin_scan(&scan, rel);
-	if (syncmaster_next_row(&scan))
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
 	{
 		bool isnull;
-		Datum group = slot_getattr(scan.slot, attnum, &isnull);
+		Datum group = heap_getattr(tuple, attnum, RelationGetDescr(rel),
+								   &isnull);
 
 		result = !isnull && DatumGetInt32(group) != 0;
 	}
-	syncmaster_end_scan(&scan);
+	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 
 	return result;
 }
 
 /*
- * Has Citus taken the rows elsewhere?  What is left then is an empty shell
- * under the table's name.
+ * Has Citus put the rows into other tables?  What has the name is a shell then,
+ * which may still have rows that nobody updates.
  */
 bool
 syncmaster_is_distributed(Oid relid)
 {
-	return OidIsValid(
-			   get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)) &&
-		   syncmaster_query_oid("SELECT FROM pg_catalog.pg_dist_partition "
-								"WHERE logicalrelid::pg_catalog.oid "
-								"OPERATOR(pg_catalog.=) $1",
-								relid) != NIL;
+	Oid catalog = get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE);
+	AttrNumber attnum;
+	Relation rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool result;
+
+	if (!OidIsValid(catalog) || get_rel_relkind(catalog) != RELKIND_RELATION)
+		return false;
+	attnum = get_attnum(catalog, "logicalrelid");
+	if (attnum <= 0 || get_atttype(catalog, attnum) != REGCLASSOID)
+		return false;
+
+	rel = syncmaster_open_relation(catalog, AccessShareLock);
+	ScanKeyInit(&key, attnum, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	result = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	return result;
+}
+
+/*
+ * Refuse a table that cannot be distributed, and say how that is undone.
+ */
+void
+syncmaster_refuse_distributed(Oid relid)
+{
+	char *name;
+
+	if (!syncmaster_is_distributed(relid))
+		return;
+	name = quote_qualified_identifier(
+		get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("table \"%s\" is distributed by Citus",
+						   get_rel_name(relid)),
+					errhint("Make it an ordinary table again, on the "
+							"coordinator: SELECT undistribute_table(%s).",
+							quote_literal_cstr(name))));
 }

@@ -101,7 +101,7 @@ open_index(Relation rel, AttrNumber attnum, bool *locked)
 /*
  * Begin to read a table that the caller has opened, in the order of a column;
  * with "equal", only rows in which it has that value.  False if no index helps,
- * or none that is not locked.
+ * or none that is not locked, or the rows are elsewhere.
  */
 bool
 syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
@@ -111,6 +111,9 @@ syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
 	int nkeys = equal != NULL ? 1 : 0;
 	ScanKeyData key;
 
+	scan->locked = false;
+	if (!syncmaster_has_rows_here(rel))
+		return false;
 	scan->index = open_index(rel, attnum, &scan->locked);
 	if (scan->index == NULL)
 		return false;

@@ -33,28 +33,45 @@ syncmaster_scan_snapshot(void)
 }
 
 /*
- * Is this, which the caller has opened, a table with rows here?  A rule may have
- * turned it into a view just before it was locked, and a standby has no files of
- * one that is not logged.
+ * Are the rows of this, which the caller has opened, in it?  A rule may have
+ * turned a table into a view just before it was locked, a standby has no files of
+ * one that is not logged, and Citus may have put the rows into other tables, on
+ * other servers.
  */
 bool
-syncmaster_may_scan(Relation rel)
+syncmaster_has_rows_here(Relation rel)
 {
-	return rel->rd_rel->relkind == RELKIND_RELATION &&
+	char kind = rel->rd_rel->relkind;
+
+	return (kind == RELKIND_RELATION || kind == RELKIND_SEQUENCE) &&
 		   (rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT ||
-			!RecoveryInProgress());
+			!RecoveryInProgress()) &&
+		   !syncmaster_is_distributed(RelationGetRelid(rel));
 }
 
 /*
- * Begin to read a table that the caller has opened.
+ * Begin to read a table that the caller has opened; false if its rows are
+ * elsewhere, or it can have none.
  */
-void
-syncmaster_begin_scan(DirectScan *scan, Relation rel)
+bool
+syncmaster_begin_scan_at(DirectScan *scan, Relation rel, Snapshot snapshot)
 {
+	if (!syncmaster_has_rows_here(rel))
+		return false;
 	scan->rel = rel;
-	scan->snapshot = RegisterSnapshot(syncmaster_scan_snapshot());
+	scan->snapshot = RegisterSnapshot(snapshot);
 	scan->slot = table_slot_create(rel, NULL);
 	scan->scan = begin_table_scan(rel, scan->snapshot);
+	return true;
+}
+
+/*
+ * The same with the newest rows.
+ */
+bool
+syncmaster_begin_scan(DirectScan *scan, Relation rel)
+{
+	return syncmaster_begin_scan_at(scan, rel, syncmaster_scan_snapshot());
 }
 
 /*

@@ -54,6 +54,34 @@ typedef enum HighestValue
 } HighestValue;
 
 /*
+ * Ids below this are the coordinator's: on each node, Citus lets a sequence of
+ * bigint count in a range of its own.
+ */
+#define CITUS_COORDINATOR_IDS "281474976710656"
+
+/*
+ * The same of a table whose rows Citus has, as its owner.
+ */
+static HighestValue
+highest_distributed(Relation rel, AttrNumber attnum, int64 *value)
+{
+	const char *column = quote_identifier(
+		get_attname(RelationGetRelid(rel), attnum, false));
+	bool isnull;
+
+	*value = syncmaster_query_int8_as(
+		psprintf(
+			"SELECT max(%s)::int8 FROM %s WHERE %s < " CITUS_COORDINATOR_IDS,
+			column,
+			quote_qualified_identifier(get_namespace_name(
+										   RelationGetNamespace(rel)),
+									   RelationGetRelationName(rel)),
+			column),
+		rel->rd_rel->relowner, 0, NULL, NULL, &isnull);
+	return isnull ? HIGHEST_NONE : HIGHEST_FOUND;
+}
+
+/*
  * Highest value in a column, read directly: no statement runs, so that nothing
  * that somebody put on the table does.
  */
@@ -65,10 +93,13 @@ highest_value(Oid relid, AttrNumber attnum, int64 *value)
 	HighestValue result = HIGHEST_UNKNOWN;
 	OrderedScan scan;
 
-	if ((type == INT8OID || type == INT4OID) &&
-		!syncmaster_is_distributed(relid) &&
-		syncmaster_begin_ordered_scan(&scan, rel, attnum, NULL,
-									  BackwardScanDirection, NO_ENTRY_LIMIT))
+	if (type != INT8OID && type != INT4OID)
+		result = HIGHEST_UNKNOWN;
+	else if (syncmaster_is_distributed(relid))
+		result = highest_distributed(rel, attnum, value);
+	else if (syncmaster_begin_ordered_scan(&scan, rel, attnum, NULL,
+										   BackwardScanDirection,
+										   NO_ENTRY_LIMIT))
 	{
 		result = HIGHEST_NONE;
 		if (syncmaster_next_ordered(&scan))
@@ -135,13 +166,19 @@ syncmaster_next_value(Oid sequence, int64 *next)
 {
 	Relation rel = syncmaster_open_relation(sequence, AccessShareLock);
 	DirectScan scan;
-	bool result = true;
+	bool result = false;
 
 	*next = 0;
-	syncmaster_begin_scan(&scan, rel);
+	if (!syncmaster_begin_scan(&scan, rel))
+	{
+		relation_close(rel, AccessShareLock);
+		return false;
+	}
 	if (syncmaster_next_row(&scan))
 	{
 		bool isnull;
+
+		result = true;
 
 		*next = DatumGetInt64(
 			slot_getattr(scan.slot, SEQ_COL_LASTVAL, &isnull));

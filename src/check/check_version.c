@@ -185,6 +185,15 @@ check_row(CheckContext *context, const SchemaRevision *schema)
 												"revision", "alembic_version",
 												"is not Alembic's table");
 			break;
+		case REVISION_DISTRIBUTED:
+			finding = syncmaster_add_difference(context, SEVERITY_ERROR,
+												"revision", "alembic_version",
+												"is distributed by Citus");
+			finding->fix = psprintf("SELECT undistribute_table(%s)",
+									quote_literal_cstr(syncmaster_qualify(
+										context, "alembic_version")));
+			finding->left = "it copies rows between servers";
+			return;
 		case REVISION_MANY_ROWS:
 			finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 												"revision", "alembic_version",

@@ -75,7 +75,8 @@ prepare_row(MigrationContext *context, bool purge)
 {
 	SchemaRevision *revision = &context->revision;
 
-	if (!purge || revision->state == REVISION_BAD_TABLE)
+	if (!purge || revision->state == REVISION_BAD_TABLE ||
+		revision->state == REVISION_DISTRIBUTED)
 		syncmaster_raise_error(
 			syncmaster_revision_problems(context->namespace, revision));
 

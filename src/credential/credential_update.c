@@ -144,7 +144,7 @@ has_computed_index(ResultRelInfo *target)
 }
 
 static void
-begin_update(Updater *updater, OwnedTable *table)
+begin_update(Updater *updater, OwnedTable *table, TupleTableSlot *old_row)
 {
 	EState *estate = CreateExecutorState();
 
@@ -157,8 +157,7 @@ begin_update(Updater *updater, OwnedTable *table)
 
 	estate->es_snapshot = GetActiveSnapshot();
 	estate->es_output_cid = GetCurrentCommandId(true);
-	updater->old_row = table_slot_create(table->relation,
-										 &estate->es_tupleTable);
+	updater->old_row = old_row;
 	updater->new_row = ExecInitExtraTupleSlot(estate,
 											  RelationGetDescr(table->relation),
 											  &TTSOpsVirtual);
@@ -221,17 +220,21 @@ replace_value(Updater *updater, AttrNumber column, text *value)
 				   new_row);
 }
 
-static void
+/*
+ * False if the rows are elsewhere.
+ */
+static bool
 update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 				bool *alone)
 {
 	Updater updater;
-	TableScanDesc scan;
+	DirectScan scan;
 
-	begin_update(&updater, table);
+	if (!syncmaster_begin_scan_at(&scan, table->relation, GetActiveSnapshot()))
+		return false;
+	begin_update(&updater, table, scan.slot);
 	*alone = updater.plain;
-	scan = begin_table_scan(table->relation, GetActiveSnapshot());
-	while (table_scan_getnextslot(scan, ForwardScanDirection, updater.old_row))
+	while (syncmaster_next_row(&scan))
 	{
 		MemoryContext old_context = MemoryContextSwitchTo(
 			GetPerTupleMemoryContext(updater.estate));
@@ -243,7 +246,6 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 								   &value_isnull);
 		text *replacement;
 
-		CHECK_FOR_INTERRUPTS();
 		replacement = rewriter(state, id_isnull ? NULL : &number,
 							   value_isnull ? NULL
 											: PG_DETOAST_DATUM_PACKED(value));
@@ -252,8 +254,9 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 			replace_value(&updater, table->value_column, replacement);
 		ResetPerTupleExprContext(updater.estate);
 	}
-	table_endscan(scan);
 	end_update(&updater);
+	syncmaster_end_scan(&scan);
+	return true;
 }
 
 /* Tokens that are read, to be replaced by one statement. */
@@ -397,8 +400,7 @@ syncmaster_update_credentials(OwnedTable *table, RowRewriter rewriter,
 	*alone = false;
 	syncmaster_require_trust(RelationGetRelid(table->relation), GetUserId(),
 							 EVENT_UPDATE);
-	if (table->distributed || has_transition_table(table->relation))
+	if (has_transition_table(table->relation) ||
+		!update_directly(table, rewriter, state, alone))
 		update_by_sql(table, rewriter, state);
-	else
-		update_directly(table, rewriter, state, alone);
 }

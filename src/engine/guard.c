@@ -47,6 +47,27 @@ describe_sessions(List *sessions)
 }
 
 /*
+ * Other sessions, without those that Citus keeps open between its nodes as long
+ * as these run.  One that has a transaction is somebody's who works on another
+ * node.
+ */
+static List *
+sessions_at_work(Oid namespace)
+{
+	List *sessions = NIL;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_other_sessions(namespace))
+	{
+		OtherSession *session = lfirst(lc);
+
+		if (!session->between_nodes)
+			sessions = lappend(sessions, session);
+	}
+	return sessions;
+}
+
+/*
  * Refuse a command, before its first change, if the guard says so.  A client's
  * command is checked once: a session that connects in the middle of it will
  * wait for its locks.
@@ -66,15 +87,20 @@ syncmaster_enforce_guard(const MigrationContext *context)
 		FullTransactionIdEquals(passed_in, GetTopFullTransactionId()))
 		return;
 
-	sessions = syncmaster_other_sessions(context->namespace);
+	sessions = sessions_at_work(context->namespace);
 	switch (syncmaster_active_runs(context->namespace, true, &runs))
 	{
 		case RUNS_LOCKED:
 			runs = "not known, as the table is locked";
 			break;
 		case RUNS_UNREADABLE:
-		case RUNS_NONE:
+			runs = psprintf("not known, as the table cannot be read%s%s",
+							runs != NULL ? ": " : "", runs != NULL ? runs : "");
+			break;
 		case RUNS_EXPENSIVE:
+			runs = "not known, as an index of the table is locked";
+			break;
+		case RUNS_NONE:
 			runs = NULL;
 			break;
 		case RUNS_ACTIVE:

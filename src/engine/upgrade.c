@@ -79,6 +79,23 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 }
 
 /*
+ * The same by SQL, which finds the rows wherever Citus has put them.
+ */
+static int
+count_distributed_rows(Relation rel)
+{
+	bool isnull;
+
+	return (int) syncmaster_query_int8_as(
+		psprintf("SELECT count(*) FROM (SELECT 1 FROM %s LIMIT %d) r",
+				 quote_qualified_identifier(get_namespace_name(
+												RelationGetNamespace(rel)),
+											RelationGetRelationName(rel)),
+				 MAX_ROWS_COUNTED),
+		rel->rd_rel->relowner, 0, NULL, NULL, &isnull);
+}
+
+/*
  * Rows in a table, as far as they are worth counting.  Read directly: the
  * caller may lack SELECT, and the owner's policies must not run.
  */
@@ -91,10 +108,14 @@ count_rows(Oid relid)
 
 	syncmaster_lock_relation(relid, AccessShareLock);
 	rel = table_open(relid, NoLock);
-	syncmaster_begin_scan(&scan, rel);
-	while (count < MAX_ROWS_COUNTED && syncmaster_next_row(&scan))
-		count++;
-	syncmaster_end_scan(&scan);
+	if (syncmaster_begin_scan(&scan, rel))
+	{
+		while (count < MAX_ROWS_COUNTED && syncmaster_next_row(&scan))
+			count++;
+		syncmaster_end_scan(&scan);
+	}
+	else
+		count = count_distributed_rows(rel);
 	table_close(rel, NoLock);
 
 	return count;

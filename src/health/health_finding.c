@@ -64,11 +64,19 @@ syncmaster_may_look(Health *health, const char *check_name, const char *table,
 				psprintf("was not looked at: table \"%s\" is locked", table),
 				"Ask again later.");
 			break;
+		case APP_TABLE_DISTRIBUTED:
+			syncmaster_add_finding(
+				&health->findings, SEVERITY_INFO, check_name, table,
+				psprintf("was not looked at: table \"%s\" is distributed by "
+						 "Citus",
+						 table),
+				"Ask the rows themselves, by SQL on the coordinator.");
+			break;
 		case APP_TABLE_UNREADABLE:
 			syncmaster_add_finding(
 				&health->findings, SEVERITY_WARNING, check_name, table,
 				psprintf("was not looked at: table \"%s\" is not as it "
-						 "should be, or is distributed",
+						 "should be",
 						 table),
 				"SELECT * FROM syncmaster_check() says what differs.");
 			break;

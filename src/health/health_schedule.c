@@ -96,7 +96,9 @@ read_transfers(Health *health, TransferList *list)
 			syncmaster_open_app_table(&table, health->extension.namespace,
 									  "transfer", columns)))
 		return false;
-	syncmaster_begin_scan(&scan, table.rel);
+	if (!syncmaster_begin_scan(&scan, table.rel))
+		elog(ERROR, "rows of table \"%s\" are elsewhere",
+			 RelationGetRelationName(table.rel));
 	while (syncmaster_next_row(&scan))
 	{
 		bool nulls[4];
@@ -200,7 +202,9 @@ read_jobs(Health *health, TransferList *list, JobReport *report)
 			syncmaster_open_app_table(&table, health->extension.namespace,
 									  "apscheduler_jobs", columns)))
 		return false;
-	syncmaster_begin_scan(&scan, table.rel);
+	if (!syncmaster_begin_scan(&scan, table.rel))
+		elog(ERROR, "rows of table \"%s\" are elsewhere",
+			 RelationGetRelationName(table.rel));
 	while (syncmaster_next_row(&scan))
 	{
 		bool nulls[2];

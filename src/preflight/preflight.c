@@ -271,6 +271,14 @@ check_activity(Preflight *preflight)
 	{
 		OtherSession *session = lfirst(lc);
 
+		if (session->between_nodes)
+		{
+			syncmaster_report(preflight, SEVERITY_INFO, "session",
+							  psprintf("%s is Citus's, between its nodes",
+									   session->description),
+							  "It is no service, and need not end.");
+			continue;
+		}
 		syncmaster_report(
 			preflight,
 			guarded											? SEVERITY_ERROR
@@ -299,7 +307,18 @@ check_activity(Preflight *preflight)
 	switch (syncmaster_active_runs(namespace, false, &runs))
 	{
 		case RUNS_NONE:
+			break;
 		case RUNS_UNREADABLE:
+			/* a table of another make is reported with the schema */
+			if (runs != NULL)
+				syncmaster_report(
+					preflight, guarded ? SEVERITY_ERROR : SEVERITY_WARNING,
+					"run",
+					psprintf("active runs were not counted, because table "
+							 "\"run\" cannot be read: %s",
+							 runs),
+					"Citus has the table: look whether all nodes are up, and "
+					"whether the owner of the table can log in there.");
 			break;
 		case RUNS_ACTIVE:
 			syncmaster_report(preflight,

@@ -52,15 +52,16 @@ read_by_index(const AppTable *runs, int status, int64 max_entries,
 }
 
 /*
- * All of them in one pass.
+ * All of them in one pass; false if the rows are elsewhere.
  */
-static void
+static bool
 read_by_scan(const AppTable *runs, RunReader reader, void *state)
 {
 	bool enough[NACTIVE_STATUSES] = {false};
 	DirectScan scan;
 
-	syncmaster_begin_scan(&scan, runs->rel);
+	if (!syncmaster_begin_scan(&scan, runs->rel))
+		return false;
 	while (syncmaster_next_row(&scan))
 	{
 		bool isnull;
@@ -72,6 +73,7 @@ read_by_scan(const AppTable *runs, RunReader reader, void *state)
 			enough[i] = !reader(state, i, runs, scan.slot);
 	}
 	syncmaster_end_scan(&scan);
+	return true;
 }
 
 /*
@@ -95,7 +97,8 @@ syncmaster_read_active_runs(const AppTable *runs, int64 max_entries,
 		/* if i > 0, the index was there a moment ago */
 		if (i > 0 || RelationGetNumberOfBlocks(runs->rel) > max_blocks)
 			return result;
-		read_by_scan(runs, reader, state);
+		if (!read_by_scan(runs, reader, state))
+			return RUN_READ_NO_INDEX;
 		for (i = 0; i < NACTIVE_STATUSES; i++)
 			complete[i] = true;
 	}

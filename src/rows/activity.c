@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
@@ -33,7 +34,10 @@
 	"       EXISTS (SELECT 1 FROM unnest($1) t WHERE has_table_privilege(" \
 	"           a.usesysid, t, 'INSERT, UPDATE, DELETE, TRUNCATE')), " \
 	"       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start) " \
-	"                * 1000, 0)::int8 " \
+	"                * 1000, 0)::int8, " \
+	"       a.application_name ~ '^citus_[a-z_]+ gpid=' " \
+	"           AND coalesce(a.state = 'idle', false) " \
+	"           AND to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL " \
 	"FROM pg_stat_activity a " \
 	"WHERE a.datid = (SELECT oid FROM pg_database " \
 	"                 WHERE datname = current_database()) " \
@@ -82,6 +86,7 @@ syncmaster_other_sessions(Oid namespace)
 		session->description = row[0];
 		session->in_transaction = row[1] != NULL && row[1][0] == 't';
 		session->may_write = row[2] != NULL && row[2][0] == 't';
+		session->between_nodes = row[4] != NULL && row[4][0] == 't';
 		session->age = row[3] == NULL ? 0 : strtoll(row[3], NULL, 10);
 		sessions = lappend(sessions, session);
 	}
@@ -99,6 +104,67 @@ count_run(void *state, int status, const AppTable *runs, TupleTableSlot *slot)
 	return ++counts[status] < MAX_RUNS_COUNTED;
 }
 
+static ActiveRuns
+describe_runs(const int *counts, char **description)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < NACTIVE_STATUSES; i++)
+	{
+		if (counts[i] > 0)
+			appendStringInfo(&text, "%s%s%d %s", text.len > 0 ? ", " : "",
+							 counts[i] == MAX_RUNS_COUNTED ? "at least " : "",
+							 counts[i], syncmaster_run_statuses[i]);
+	}
+	*description = text.data;
+	return text.len > 0 ? RUNS_ACTIVE : RUNS_NONE;
+}
+
+typedef struct DistributedCount
+{
+	Oid relid;
+	int counts[NACTIVE_STATUSES];
+} DistributedCount;
+
+/* SubtransactionBody: count by SQL, as the owner. */
+static void
+ask_distributed(void *argument)
+{
+	DistributedCount *count = argument;
+	const char *name = quote_qualified_identifier(
+		get_namespace_name(get_rel_namespace(count->relid)),
+		get_rel_name(count->relid));
+
+	for (int i = 0; i < NACTIVE_STATUSES; i++)
+	{
+		bool isnull;
+
+		count->counts[i] = (int) syncmaster_query_int8_as(
+			psprintf("SELECT count(*) FROM (SELECT 1 FROM %s WHERE "
+					 "status::text OPERATOR(pg_catalog.=) %s LIMIT %d) r",
+					 name, quote_literal_cstr(syncmaster_run_statuses[i]),
+					 MAX_RUNS_COUNTED),
+			syncmaster_relation_owner(count->relid), 0, NULL, NULL, &isnull);
+	}
+}
+
+/*
+ * The same of a table whose rows Citus has.  The other nodes may be out of
+ * reach.
+ */
+static ActiveRuns
+count_distributed(Oid namespace, char **description)
+{
+	DistributedCount count = {get_relname_relid("run", namespace), {0}};
+	ErrorData *error = syncmaster_look(ask_distributed, &count);
+
+	if (error == NULL)
+		return describe_runs(count.counts, description);
+	*description = error->message;
+	return RUNS_UNREADABLE;
+}
+
 /*
  * How many runs of which status are active?  The table is read directly: the
  * caller may lack SELECT, and the owner's policies must not run.  No more than
@@ -108,7 +174,6 @@ ActiveRuns
 syncmaster_active_runs(Oid namespace, bool at_any_cost, char **description)
 {
 	int counts[NACTIVE_STATUSES] = {0};
-	StringInfoData text;
 	AppTable runs;
 	bool complete[NACTIVE_STATUSES];
 	RunReadResult result;
@@ -122,6 +187,8 @@ syncmaster_active_runs(Oid namespace, bool at_any_cost, char **description)
 			return RUNS_NONE;
 		case APP_TABLE_LOCKED:
 			return RUNS_LOCKED;
+		case APP_TABLE_DISTRIBUTED:
+			return count_distributed(namespace, description);
 		case APP_TABLE_UNREADABLE:
 			return RUNS_UNREADABLE;
 	}
@@ -132,15 +199,5 @@ syncmaster_active_runs(Oid namespace, bool at_any_cost, char **description)
 	syncmaster_close_app_table(&runs);
 	if (result != RUN_READ_DONE)
 		return RUNS_EXPENSIVE;
-
-	initStringInfo(&text);
-	for (int i = 0; i < NACTIVE_STATUSES; i++)
-	{
-		if (counts[i] > 0)
-			appendStringInfo(&text, "%s%s%d %s", text.len > 0 ? ", " : "",
-							 counts[i] == MAX_RUNS_COUNTED ? "at least " : "",
-							 counts[i], syncmaster_run_statuses[i]);
-	}
-	*description = text.data;
-	return text.len > 0 ? RUNS_ACTIVE : RUNS_NONE;
+	return describe_runs(counts, description);
 }

@@ -74,6 +74,7 @@ syncmaster_open_app_table(AppTable *table, Oid namespace, const char *name,
 						  const char *const *columns)
 {
 	Oid relid = get_relname_relid(name, namespace);
+	AppTableState result = APP_TABLE_UNREADABLE;
 
 	if (!OidIsValid(relid))
 		return APP_TABLE_MISSING;
@@ -89,11 +90,16 @@ syncmaster_open_app_table(AppTable *table, Oid namespace, const char *name,
 		return APP_TABLE_MISSING;
 	}
 	table->rel = table_open(relid, NoLock);
-	if (syncmaster_may_scan(table->rel) && find_columns(table, name, columns) &&
-		!syncmaster_is_distributed(relid))
-		return APP_TABLE_OPEN;
+	if (table->rel->rd_rel->relkind == RELKIND_RELATION &&
+		find_columns(table, name, columns))
+	{
+		if (syncmaster_has_rows_here(table->rel))
+			return APP_TABLE_OPEN;
+		if (syncmaster_is_distributed(relid))
+			result = APP_TABLE_DISTRIBUTED;
+	}
 	syncmaster_close_app_table(table);
-	return APP_TABLE_UNREADABLE;
+	return result;
 }
 
 /*

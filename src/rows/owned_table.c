@@ -26,7 +26,6 @@
 #include "utils/snapmgr.h"
 
 #include "base/base.h"
-#include "base/compat.h"
 #include "rows/rows.h"
 #include "schema/schema.h"
 
@@ -196,34 +195,36 @@ scan_by_sql(const OwnedTable *table, RowReader reader, void *state)
 }
 
 /*
- * Read an ordinary table, past policies and with no code of its owner.
+ * Read an ordinary table, past policies and with no code of its owner; false if
+ * its rows are elsewhere.
  */
-static void
+static bool
 scan_directly(const OwnedTable *table, RowReader reader, void *state)
 {
-	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
-													  "syncmaster row",
-													  ALLOCSET_DEFAULT_SIZES);
-	TupleTableSlot *slot = table_slot_create(table->relation, NULL);
-	TableScanDesc scan = begin_table_scan(table->relation, GetActiveSnapshot());
+	MemoryContext row_context;
+	DirectScan scan;
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	if (!syncmaster_begin_scan_at(&scan, table->relation, GetActiveSnapshot()))
+		return false;
+	row_context = AllocSetContextCreate(CurrentMemoryContext, "syncmaster row",
+										ALLOCSET_DEFAULT_SIZES);
+	while (syncmaster_next_row(&scan))
 	{
 		MemoryContext old_context = MemoryContextSwitchTo(row_context);
 		bool id_isnull;
 		bool value_isnull = true;
-		Datum id = slot_getattr(slot, table->id_column, &id_isnull);
+		Datum id = slot_getattr(scan.slot, table->id_column, &id_isnull);
 		Datum value = (Datum) 0;
 
 		if (table->value_name != NULL)
-			value = slot_getattr(slot, table->value_column, &value_isnull);
+			value = slot_getattr(scan.slot, table->value_column, &value_isnull);
 		read_row(reader, state, id, id_isnull, value, value_isnull);
 		MemoryContextSwitchTo(old_context);
 		MemoryContextReset(row_context);
 	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+	syncmaster_end_scan(&scan);
 	MemoryContextDelete(row_context);
+	return true;
 }
 
 /*
@@ -233,8 +234,6 @@ scan_directly(const OwnedTable *table, RowReader reader, void *state)
 void
 syncmaster_scan_table(OwnedTable *table, RowReader reader, void *state)
 {
-	if (table->distributed)
+	if (!scan_directly(table, reader, state))
 		scan_by_sql(table, reader, state);
-	else
-		scan_directly(table, reader, state);
 }

@@ -30,8 +30,9 @@ typedef enum AppTableState
 {
 	APP_TABLE_OPEN,
 	APP_TABLE_MISSING,
-	APP_TABLE_LOCKED,	 /* whoever reads it would have to wait */
-	APP_TABLE_UNREADABLE /* it is not the table that it should be */
+	APP_TABLE_LOCKED,	   /* whoever reads it would have to wait */
+	APP_TABLE_DISTRIBUTED, /* Citus has its rows */
+	APP_TABLE_UNREADABLE   /* it is not the table that it should be */
 } AppTableState;
 
 typedef struct AppTable
@@ -104,6 +105,7 @@ typedef struct OtherSession
 	int64 age;			 /* of its transaction, in ms; 0 if there is none */
 	bool in_transaction; /* as far as the caller may see */
 	bool may_write;		 /* some table of the application */
+	bool between_nodes;	 /* kept open by Citus, and idle */
 } OtherSession;
 
 typedef enum ActiveRuns
@@ -112,7 +114,8 @@ typedef enum ActiveRuns
 	RUNS_ACTIVE,	/* described */
 	RUNS_LOCKED,	/* the table is locked */
 	RUNS_EXPENSIVE, /* it would have to be read from end to end */
-	RUNS_UNREADABLE /* it is not the table that it should be */
+	RUNS_UNREADABLE /* it is not the table that it should be, or, as described,
+					 * Citus could not be asked for its rows */
 } ActiveRuns;
 
 extern List *syncmaster_other_sessions(Oid namespace);

@@ -258,16 +258,15 @@ syncmaster_history(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
 	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
 	Relation rel = NULL;
+	DirectScan scan;
 
 	if (OidIsValid(namespace))
 		rel = syncmaster_open_named(HISTORY_TABLE, namespace, AccessShareLock);
 	if (rel == NULL)
 		return (Datum) 0;
-	if (is_history_table(rel))
+	syncmaster_refuse_distributed(RelationGetRelid(rel));
+	if (is_history_table(rel) && syncmaster_begin_scan(&scan, rel))
 	{
-		DirectScan scan;
-
-		syncmaster_begin_scan(&scan, rel);
 		while (syncmaster_next_row(&scan))
 		{
 			slot_getallattrs(scan.slot);

@@ -211,13 +211,14 @@ extern const RevisionInfo *syncmaster_revision_info(int number);
 /* What alembic_version says. */
 typedef enum RevisionState
 {
-	REVISION_NO_TABLE,	/* there is no alembic_version */
-	REVISION_BAD_TABLE, /* something of that name, but not Alembic's table */
-	REVISION_NO_ROW,	/* Alembic went down to base */
-	REVISION_MANY_ROWS, /* more than one head */
-	REVISION_LEGACY,	/* SyncMaster 0.1.x */
-	REVISION_UNKNOWN,	/* another application's */
-	REVISION_NEWER,		/* SyncMaster's, of a release that is not known here */
+	REVISION_NO_TABLE,	  /* there is no alembic_version */
+	REVISION_BAD_TABLE,	  /* something of that name, but not Alembic's table */
+	REVISION_DISTRIBUTED, /* Citus has its rows */
+	REVISION_NO_ROW,	  /* Alembic went down to base */
+	REVISION_MANY_ROWS,	  /* more than one head */
+	REVISION_LEGACY,	  /* SyncMaster 0.1.x */
+	REVISION_UNKNOWN,	  /* another application's */
+	REVISION_NEWER, /* SyncMaster's, of a release that is not known here */
 	REVISION_KNOWN
 } RevisionState;
 

@@ -33,7 +33,8 @@ syncmaster_schema_version(PG_FUNCTION_ARGS)
 
 	syncmaster_get_extension(&extension);
 	syncmaster_read_revision(extension.namespace, &revision);
-	if (revision.state == REVISION_MANY_ROWS)
+	if (revision.state == REVISION_MANY_ROWS ||
+		revision.state == REVISION_DISTRIBUTED)
 		syncmaster_raise_error(
 			syncmaster_revision_problems(extension.namespace, &revision));
 	if (revision.id == NULL)
@@ -55,6 +56,9 @@ describe_schema(StringInfo line, const SchemaRevision *revision)
 			break;
 		case REVISION_BAD_TABLE:
 			appendStringInfoString(line, "unreadable alembic_version");
+			break;
+		case REVISION_DISTRIBUTED:
+			appendStringInfoString(line, "distributed alembic_version");
 			break;
 		case REVISION_MANY_ROWS:
 			appendStringInfoString(line, "more than one revision");
@@ -131,6 +135,10 @@ describe_disagreement(StringInfo line, const ExtensionEntry *extension,
 		case REVISION_NEWER:
 			appendStringInfoString(line, "; the schema is newer than the "
 										 "library: install a newer package");
+			break;
+		case REVISION_DISTRIBUTED:
+			appendStringInfoString(line, "; make it an ordinary table again, "
+										 "with undistribute_table()");
 			break;
 		case REVISION_BAD_TABLE:
 		case REVISION_MANY_ROWS:

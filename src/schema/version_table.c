@@ -31,7 +31,7 @@ is_version_table(Relation rel)
 	TupleDesc desc = RelationGetDescr(rel);
 	Form_pg_attribute att;
 
-	if (!syncmaster_may_scan(rel) || desc->natts < 1)
+	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts < 1)
 		return false;
 	att = TupleDescAttr(desc, 0);
 	return !att->attisdropped && att->atttypid == VARCHAROID &&
@@ -103,7 +103,14 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 
 	if (rel == NULL)
 		return;
-	syncmaster_begin_scan(&scan, rel);
+	if (!syncmaster_begin_scan(&scan, rel))
+	{
+		revision->state = syncmaster_is_distributed(RelationGetRelid(rel))
+							  ? REVISION_DISTRIBUTED
+							  : REVISION_BAD_TABLE;
+		relation_close(rel, AccessShareLock);
+		return;
+	}
 	while (syncmaster_next_row(&scan))
 	{
 		bool isnull;
@@ -145,6 +152,17 @@ syncmaster_revision_problems(Oid namespace, const SchemaRevision *revision)
 			finding->detail = pstrdup("Alembic's table is an ordinary table "
 									  "whose first column is \"version_num\" "
 									  "of type character varying.");
+			break;
+		case REVISION_DISTRIBUTED:
+			syncmaster_add_error(
+				&problems, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				VERSION_TABLE,
+				finding_message("table \"%s.%s\" is distributed by Citus",
+								schema, VERSION_TABLE),
+				psprintf("Make it an ordinary table again, on the coordinator: "
+						 "SELECT undistribute_table(%s).",
+						 quote_literal_cstr(quote_qualified_identifier(
+							 schema, VERSION_TABLE))));
 			break;
 		case REVISION_MANY_ROWS:
 			syncmaster_add_error(

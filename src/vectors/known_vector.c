@@ -483,7 +483,9 @@ copy_rows(Relation rel, Oid new_relid, const KnownVectors *known)
 	DirectScan scan;
 
 	TransferPredicateLocksToHeapRelation(rel);
-	syncmaster_begin_scan(&scan, rel);
+	if (!syncmaster_begin_scan(&scan, rel))
+		elog(ERROR, "rows of table \"%s\" are elsewhere",
+			 RelationGetRelationName(rel));
 	while (syncmaster_next_row(&scan))
 	{
 		ResetExprContext(econtext);

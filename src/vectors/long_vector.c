@@ -153,7 +153,10 @@ is_too_long(Trial *trial, TupleTableSlot *row)
 	return error != NULL;
 }
 
-static void
+/*
+ * False if the rows are elsewhere.
+ */
+static bool
 search_rows(Search *search)
 {
 	AttrNumber id = get_attnum(RelationGetRelid(search->rel), "id");
@@ -165,11 +168,12 @@ search_rows(Search *search)
 	pull_varattnos((Node *) expr, 1, &search->inputs);
 	if (id <= 0 || get_atttype(RelationGetRelid(search->rel), id) != INT8OID ||
 		!inputs_are_known_types(search))
-		return;
+		return true;
+	if (!syncmaster_begin_scan(&scan, search->rel))
+		return false;
 	estate = CreateExecutorState();
 	trial.expr = ExecPrepareExpr(expr, estate);
 	trial.econtext = GetPerTupleExprContext(estate);
-	syncmaster_begin_scan(&scan, search->rel);
 	while (search->found.count < MAX_ROWS && syncmaster_next_row(&scan))
 	{
 		bool isnull;
@@ -184,6 +188,7 @@ search_rows(Search *search)
 	}
 	syncmaster_end_scan(&scan);
 	FreeExecutorState(estate);
+	return true;
 }
 
 /*
@@ -245,6 +250,7 @@ syncmaster_long_vector_problems(List **findings,
 	VectorColumn column;
 	Search search = {0};
 	ActingScope scope;
+	bool searched;
 
 	if (!syncmaster_find_vector_column(statement, &column))
 		return;
@@ -266,14 +272,19 @@ syncmaster_long_vector_problems(List **findings,
 		UnlockRelationOid(statement->relid, AccessShareLock);
 		return;
 	}
-	if (syncmaster_may_scan(search.rel))
-	{
-		syncmaster_init_ids(&search.found);
-		syncmaster_begin_acting(&scope, search.rel->rd_rel->relowner);
-		search_rows(&search);
-		syncmaster_end_acting(&scope);
-		if (search.found.count > 0)
-			add_problem(findings, context, &search);
-	}
+	syncmaster_init_ids(&search.found);
+	syncmaster_begin_acting(&scope, search.rel->rd_rel->relowner);
+	searched = search_rows(&search);
+	syncmaster_end_acting(&scope);
+	if (!searched && syncmaster_is_distributed(statement->relid))
+		syncmaster_add_finding(
+			findings, SEVERITY_WARNING, NULL, "search_vector",
+			psprintf("rows with more text than a search vector can hold were "
+					 "not looked for, because table \"%s\" is distributed by "
+					 "Citus",
+					 statement->table),
+			"If there are such rows, the upgrade fails and changes nothing.");
+	if (search.found.count > 0)
+		add_problem(findings, context, &search);
 	relation_close(search.rel, AccessShareLock);
 }

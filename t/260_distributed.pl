@@ -1,0 +1,179 @@
+# Tables whose rows Citus has put elsewhere: whoever reads a table directly asks
+# first.  Citus itself is not needed for that.  A row in its catalogue says that a
+# table is a shell, in which stale rows are left, and a child stands in for the
+# shards: SQL finds its rows, and who reads the shell does not.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use OpenSession;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SampleDatabase;
+use Test::More;
+
+my $node = new_server('distributed');
+create_roles($node);
+create_database($node, 'source', 'app');
+$node->safe_psql('source', <<'SQL');
+ALTER SCHEMA public OWNER TO app;
+SET ROLE app;
+CREATE EXTENSION syncmaster VERSION '1.11';
+SQL
+fill_tables($node, 'source');
+$node->safe_psql('source', <<'SQL');
+UPDATE run SET status = 'FINISHED';
+SET allow_system_table_mods = on;
+CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
+GRANT SELECT ON pg_catalog.pg_dist_partition TO PUBLIC;
+SQL
+
+sub new_database
+{
+	my ($db) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE source OWNER app");
+	return $db;
+}
+
+# Let run be a shell with one row that is stale.
+sub distribute_run
+{
+	my ($db) = @_;
+	$node->safe_psql($db, <<'SQL');
+SET allow_system_table_mods = on;
+INSERT INTO pg_catalog.pg_dist_partition VALUES ('run');
+SET ROLE app;
+CREATE TABLE run_102008 (PRIMARY KEY (id)) INHERITS (run);
+INSERT INTO run_102008 SELECT * FROM ONLY run WHERE id > (SELECT min(id) FROM run);
+DELETE FROM ONLY run WHERE id > (SELECT min(id) FROM ONLY run);
+SQL
+	return;
+}
+
+sub errors_of
+{
+	my ($db, $sql) = @_;
+	my ($rc, $out, $err) = $node->psql($db, "\\set VERBOSITY verbose\n$sql");
+	return $err;
+}
+
+# What a downgrade would lose --------------------------------------------------
+
+my $db = new_database('shards');
+distribute_run($db);
+my $rows = $node->safe_psql($db, 'SELECT count(*) FROM run');
+cmp_ok($rows, '>', 1, 'there are rows in the shard');
+like(errors_of($db, "SELECT syncmaster_downgrade('base')"), qr/\brun \($rows rows\)/,
+	'a downgrade counts the rows of the shards');
+
+# Active runs ------------------------------------------------------------------
+
+$node->safe_psql($db, q{UPDATE run_102008 SET status = 'STARTED'
+	WHERE id = (SELECT max(id) FROM run_102008)});
+my $preflight = q{SELECT severity, subject, detail, hint FROM syncmaster_preflight('head')};
+like($node->safe_psql($db, $preflight), qr/^warning\|run\|runs are active: 1 STARTED\|/m,
+	'preflight counts active runs of the shards');
+my $guarded = 'SET syncmaster.guard = sessions';
+like(errors_of($db, "$guarded; SELECT syncmaster_upgrade('head')"), qr/55006: .*Runs: 1 STARTED\./s,
+	'so does the guard');
+
+# Where they cannot be counted, nobody takes that for none.
+$node->safe_psql($db, 'SET ROLE app;
+	ALTER TABLE run ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY');
+like($node->safe_psql($db, $preflight),
+	qr/^warning\|run\|active runs were not counted, because table "run" cannot be read: query would be affected by row-level security/m,
+	'preflight says why active runs were not counted');
+like($node->safe_psql($db, "$guarded; $preflight"), qr/^error\|run\|active runs were not counted/m,
+	'which is an error where the guard would refuse');
+like(errors_of($db, "$guarded; SELECT syncmaster_upgrade('head')"),
+	qr/55006: .*Runs: not known, as the table cannot be read: query would be/s,
+	'and it does');
+$node->safe_psql($db, q{SET ROLE app;
+	ALTER TABLE run DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+	UPDATE run_102008 SET status = 'FINISHED'});
+
+# Connections that Citus keeps open between its nodes --------------------------
+
+my $internal = begin_session($node, $db, 'app', 'SELECT 1;',
+	application => 'citus_internal gpid=10000000001');
+like($node->safe_psql($db, $preflight),
+	qr/^info\|session\|.*"citus_internal gpid=10000000001".* is Citus's, between its nodes\|/m,
+	'preflight tells connections of Citus from services');
+in_session($internal, 'BEGIN; SELECT count(*) FROM run;');
+like(errors_of($db, "$guarded; SELECT syncmaster_upgrade('head')"),
+	qr/55006: .*Sessions: .*citus_internal/s, 'the guard heeds one that is in a transaction');
+in_session($internal, 'COMMIT;');
+is($node->safe_psql($db, "$guarded; BEGIN; SELECT syncmaster_upgrade('head'); ROLLBACK"),
+	'0013', 'and passes by one that is idle');
+$node->safe_psql($db, 'SET allow_system_table_mods = on;
+	ALTER TABLE pg_catalog.pg_dist_partition RENAME TO pg_dist_other');
+like(errors_of($db, "$guarded; SELECT syncmaster_upgrade('head')"),
+	qr/55006: .*Sessions: .*citus_internal/s, 'the name alone is nothing without Citus');
+$node->safe_psql($db, 'SET allow_system_table_mods = on;
+	ALTER TABLE pg_catalog.pg_dist_other RENAME TO pg_dist_partition');
+end_session($internal);
+
+# Sequences --------------------------------------------------------------------
+
+my $behind = q{SELECT problem, expected, fix IS NOT NULL FROM syncmaster_check()
+	WHERE object_name = 'run_id_seq' AND severity = 'error'};
+is($node->safe_psql($db, $behind), '', 'a sequence past the ids of the shards is right');
+my $highest = $node->safe_psql($db, 'SELECT max(id) FROM run');
+$node->safe_psql($db, q{SELECT setval('run_id_seq', (SELECT max(id) FROM ONLY run))});
+is($node->safe_psql($db, $behind), "is behind the highest id of its table|> $highest|t",
+	'one that is past the stale rows only is behind');
+
+# On a worker, sequences count elsewhere.
+$node->safe_psql($db, 'UPDATE run_102008 SET id = 281474976710657 WHERE id = '
+	  . '(SELECT max(id) FROM run_102008)');
+$highest = $node->safe_psql($db, 'SELECT max(id) FROM run WHERE id < 281474976710656');
+is($node->safe_psql($db, $behind), "is behind the highest id of its table|> $highest|t",
+	'ids of workers do not count');
+$node->safe_psql($db, 'SELECT * FROM syncmaster_repair(false)');
+is($node->safe_psql($db, q{SELECT last_value FROM run_id_seq}), $highest,
+	'a repair sets the sequence to the highest of the others');
+
+# Health, and texts for search vectors -----------------------------------------
+
+is( $node->safe_psql($db, q{SELECT DISTINCT severity, detail FROM syncmaster_health()
+		WHERE detail LIKE '%distributed%'}),
+	'info|was not looked at: table "run" is distributed by Citus',
+	'health says of a table that it is distributed, and does not warn');
+$node->safe_psql($db, q{SET allow_system_table_mods = on;
+	INSERT INTO pg_catalog.pg_dist_partition VALUES ('transfer')});
+like($node->safe_psql($db, $preflight),
+	qr/^warning\|search_vector\|rows with more text than a search vector can hold were not looked for, because table "transfer" is distributed by Citus\|/m,
+	'preflight says that it did not look for long texts');
+
+# Tables that must not be distributed ------------------------------------------
+
+$db = new_database('reference');
+$node->safe_psql($db, q{SET allow_system_table_mods = on;
+	INSERT INTO pg_catalog.pg_dist_partition
+		VALUES ('alembic_version'), ('syncmaster_history.migration')});
+my $way_out = qr/55000: table "public.alembic_version" is distributed by Citus\nHINT:  .*SELECT undistribute_table\('public.alembic_version'\)/;
+foreach my $call (
+	'syncmaster_schema_version()', q{syncmaster_upgrade('head')},
+	q{syncmaster_downgrade('base')}, q{syncmaster_stamp('0011', true)})
+{
+	like(errors_of($db, "SELECT $call"), $way_out, "alembic_version is distributed: $call");
+}
+like($node->safe_psql($db, $preflight),
+	qr/^error\|alembic_version\|table "public.alembic_version" is distributed by Citus\|.*undistribute_table/m,
+	'alembic_version is distributed: preflight');
+is( $node->safe_psql($db, q{SELECT severity, problem, fix FROM syncmaster_check()
+		WHERE object_type = 'revision'}),
+	q{error|is distributed by Citus|SELECT undistribute_table('public.alembic_version')},
+	'alembic_version is distributed: check');
+like($node->safe_psql($db, 'SELECT syncmaster_full_version()'),
+	qr/distributed alembic_version.*; make it an ordinary table again, with undistribute_table\(\)/,
+	'alembic_version is distributed: full version');
+like(errors_of($db, 'SELECT * FROM syncmaster_history()'),
+	qr/55000: table "migration" is distributed by Citus\nHINT:  .*undistribute_table\('syncmaster_history.migration'\)/,
+	'the history is distributed');
+
+$node->stop;
+done_testing();
