@@ -93,6 +93,20 @@ foreach my $case (
 	nothing_is_member($node, $dbname, $name);
 }
 
+# A session in which the extension was made, dropped, and then a dump was read.
+{
+	my $dbname = new_database();
+	my ($rc, undef, $stderr) = run_commands($dbname, 'CREATE EXTENSION syncmaster',
+		'DROP EXTENSION syncmaster', 'DROP SCHEMA public, syncmaster_history CASCADE',
+		'CREATE SCHEMA public', @like_a_dump, 'CREATE EXTENSION syncmaster');
+	is($node->safe_psql($dbname, $tables), 0, 'a dump after DROP EXTENSION: no table is made');
+	like($stderr, qr/\Q$info\E\z/, 'a dump after DROP EXTENSION: what is said');
+	($rc, undef, $stderr) = run_commands($dbname, @like_a_dump, 'CREATE EXTENSION syncmaster',
+		'DROP EXTENSION syncmaster', 'RESET xmloption', 'CREATE EXTENSION syncmaster')
+	  if $node->safe_psql($dbname, 'DROP EXTENSION syncmaster') eq '';
+	is($node->safe_psql($dbname, $tables), 12, 'CREATE EXTENSION after a dump: tables are made');
+}
+
 # The settings may come from elsewhere than the session.
 {
 	my $dbname = new_database();

@@ -299,6 +299,14 @@ foreach my $case (
 	[ 'not readable', 'REVOKE SELECT ON transfer FROM app', 'connection queue group' ],
 	[ 'row security', 'ALTER TABLE connection ENABLE ROW LEVEL SECURITY', 'transfer queue group' ],
 	[ 'has a child', 'SET ROLE app; CREATE TABLE child () INHERITS (queue)', 'connection transfer group' ],
+	(
+		# rows are written as a heap's: an access method of another name may differ
+		$node->pg_version >= 15
+		? [ 'another access method', q{
+			CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;
+			ALTER TABLE transfer SET ACCESS METHOD heap2}, 'connection queue group' ]
+		: ()
+	),
 	[ 'no processes', 'SET max_parallel_maintenance_workers = 0', 'connection transfer queue group' ],
 	[ 'too small', 'SET min_parallel_table_scan_size = 1000000', '' ],
 	[ 'little memory', 'SET maintenance_work_mem = 1024', 'connection transfer queue group' ],

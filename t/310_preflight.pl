@@ -488,6 +488,13 @@ like(preflight($db, role => 'stranger'), qr/${long}Their ids are shown to/m,
 	'nor one whom policies keep from the rows');
 like(upgrade($db, role => 'app'), qr/ERROR:  table "connection" has rows with more text than a search vector can hold\nDETAIL:  These have id 7\.\nHINT:  Shorten/,
 	'and the upgrade fails with the same words');
+# Another error than that a vector is too long says nothing about its length.
+($rc, undef, $err) = run_sql($node, $db, undef, q{
+	UPDATE connection SET data = ('{"host": "\u0000' || repeat('a', 100000) || '"}')::json WHERE id = 8;
+	SELECT * FROM syncmaster_preflight()});
+like($err, qr/ERROR:  unsupported Unicode escape sequence/,
+	'text that cannot be read is not taken for long');
+$node->safe_psql($db, q{UPDATE connection SET data = '{}' WHERE id = 8});
 my $holder = begin_session($node, $db, 'app', 'BEGIN; LOCK TABLE connection IN ACCESS EXCLUSIVE MODE;');
 like(preflight($db), qr/^warning\|search_vector\|rows with more text than a search vector can hold were not looked for, because table "connection" is locked\|Ask again later\.$/m,
 	'a locked table is not waited for');
@@ -618,6 +625,19 @@ foreach my $case (
 	$out = preflight($db, role => $role);
 	like($out, $row, "active runs: $name");
 	unlike($out, qr/STARTED/, "active runs: $name: no number") if $row eq $hidden;
+}
+
+# Of several locks on one table, a later one is the strongest.
+{
+	my $early = new_database(q{
+		TRUNCATE run, transfer, auth_data CASCADE;
+		SET syncmaster.allow_destroy = on;
+		SELECT syncmaster_downgrade('0004')});
+	my $reader = begin_session($node, $early, 'app', 'BEGIN; SELECT count(*) FROM connection;');
+	like(preflight($early),
+		qr/^warning\|lock\|table "connection", which needs AccessExclusiveLock, is locked by/m,
+		'the strongest lock that is needed');
+	end_session($reader);
 }
 
 # A read-only session, and a standby.

@@ -173,6 +173,11 @@ write_keys($node, 'empty.key');
 refused('empty.key', 'F0000', qr/key file "empty.key" has no key/, 'an empty file');
 write_keys($node, 'blank.key', '', ' ', "\t");
 refused('blank.key', 'F0000', qr/key file "blank.key" has no key/, 'a blank file');
+# 16384 bytes, with the newline at their end, and one more
+write_keys($node, 'edge.key', $KEY{one}, ' ' x 16338);
+accepted('edge.key', 'the largest file');
+write_keys($node, 'beyond.key', $KEY{one}, ' ' x 16339);
+refused('beyond.key', 'F0000', qr/key file "beyond.key" is too large/, 'a byte more');
 write_keys($node, 'large.key', ($KEY{one}) x 400);
 refused('large.key', 'F0000', qr/key file "large.key" is too large/, 'a large file');
 truncate(write_keys($node, 'huge.key', $KEY{one}), 1 << 33) or die $!;
@@ -217,6 +222,37 @@ is( $node->safe_psql('postgres', q{
 	SET ROLE app;
 	SELECT syncmaster_decrypt(syncmaster_encrypt('[3]'))}),
 	'[3]', 'a role that was granted the functions');
+
+# A key without its padding is not taken for a path because it has a plus or a slash,
+# nor is a path taken for a key.
+foreach my $value ('A' x 21 . '+' . 'B' x 21, 'A' x 21 . '/' . 'B' x 20 . '+=')
+{
+	($out, $err) = query($node, "LOAD 'syncmaster'; SET syncmaster.secret_key_file = '$value'");
+	like($err, qr/22023: a secret key is no value for a setting that names a file/, "$value is a key");
+	unlike($err, qr/\Q$value\E/, '... which is not repeated');
+}
+($out, $err) = query($node, "LOAD 'syncmaster'; SET syncmaster.secret_key_file = '/etc/keys/" . 'a' x 33 . q{'});
+is($err, '', 'a path of as many characters is none');
+
+# The file of previous keys is another one later in the same command.
+write_keys($node, 'two.key', $KEY{two});
+(undef, $err) = query($node, use_keys('one.key', 'two.key') . qq{
+	DO \$\$
+	DECLARE token text;
+	DECLARE content jsonb;
+	BEGIN
+		PERFORM set_config('syncmaster.secret_key_file', 'two.key', false);
+		token := syncmaster_encrypt('[4]');
+		PERFORM set_config('syncmaster.secret_key_file', 'one.key', false);
+		FOR i IN 1 .. 2 LOOP
+			content := syncmaster_decrypt(token);
+			RAISE NOTICE 'pass % reads %', i, content;
+			PERFORM set_config('syncmaster.previous_secret_key_file', '', false);
+		END LOOP;
+	END \$\$});
+like($err, qr/pass 1 reads \[4\].*22000: token cannot be read with any key/s,
+	'another file of previous keys within a command');
+unlike($err, qr/pass 2/, '... whose keys are not kept');
 
 # A key in place of a file, in the configuration file.
 $node->append_conf('postgresql.conf', "syncmaster.secret_key_file = '$KEY{three}'");

@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use Credentials;
+use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -30,9 +31,9 @@ is($node->safe_psql('postgres', q{SELECT relowner::regrole FROM pg_class WHERE r
 # Returns what rotation said.
 sub with_planted
 {
-	my ($planted, $after) = @_;
+	my ($planted, $after, $settings) = @_;
 	$node->safe_psql('postgres', "SET ROLE app; $planted");
-	my ($out, $err) = query($node, $rotate);
+	my ($out, $err) = query($node, ($settings // '') . $rotate);
 	my $result = $err =~ /ERROR:  (.*)/ ? $1 : $out;
 	$result .= ' ' . $node->safe_psql('postgres', $after) if $after;
 	return $result;
@@ -129,6 +130,9 @@ my %saboteurs = (
 	'changed' => [ 'BEFORE', q{NEW.value := 'x'; RETURN NEW;} ],
 	'kept old' => [ 'BEFORE', 'NEW.value := OLD.value; RETURN NEW;' ],
 	'moved to another row' => [ 'BEFORE', 'NEW.connection_id := 6 - NEW.connection_id; RETURN NEW;' ],
+	'exchanged afterwards' => [ 'AFTER', q{IF NEW.connection_id = 5 AND pg_trigger_depth() = 1 THEN
+		UPDATE app.auth_data a SET value = b.value FROM app.auth_data b
+		WHERE (a.connection_id, b.connection_id) IN ((1, 2), (2, 1)); END IF; RETURN NULL;} ],
 	'changed afterwards' => [ 'AFTER', q{IF NEW.value <> 'x' THEN UPDATE app.auth_data SET value = 'x' WHERE connection_id = NEW.connection_id; END IF; RETURN NULL;} ],
 	'deleted afterwards' => [ 'AFTER', 'DELETE FROM app.auth_data WHERE connection_id = NEW.connection_id; RETURN NULL;' ],
 	'added afterwards' => [ 'AFTER', q{INSERT INTO app.auth_data SELECT id, 'x' FROM app.connection WHERE id = 6 ON CONFLICT DO NOTHING; RETURN NULL;} ]);
@@ -145,6 +149,68 @@ foreach my $name (sort keys %saboteurs)
 		"$name: noticed");
 	unchanged($name);
 	$node->safe_psql('postgres', 'DROP FUNCTION sabotage CASCADE');
+}
+
+# The same by what an index calls, for rows that have been written.
+my %indexes = (
+	'an index expression' => 'CREATE INDEX sabotage ON auth_data (app.look(value))',
+	'an index predicate' => 'CREATE INDEX sabotage ON auth_data (created_at) WHERE app.look(value)');
+foreach my $name (sort keys %indexes)
+{
+	$node->safe_psql('postgres', qq{
+		SET ROLE app;
+		CREATE FUNCTION sabotage() RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN
+			PERFORM pg_catalog.set_config('app.sabotage', 'done', true);
+			UPDATE app.auth_data SET value = 'x' WHERE connection_id = 1
+				AND (SELECT count(*) FROM app.auth_data WHERE connection_id IN (1, 3)
+					AND xmin::text = txid_current()::text) = 2;
+			IF NOT FOUND THEN PERFORM pg_catalog.set_config('app.sabotage', 'on', true); END IF;
+		END \$\$;
+		CREATE FUNCTION look(text) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS \$\$ BEGIN
+			IF pg_catalog.current_setting('app.sabotage', true) = 'on' THEN
+				PERFORM app.sabotage();
+			END IF;
+			RETURN true;
+		END \$\$;
+		$indexes{$name}});
+	my ($out, $err) = query($node, "SET app.sabotage = 'on'; $rotate");
+	like($err, qr/27000: table "auth_data" does not hold the credentials that were written/,
+		"$name: noticed");
+	unchanged($name);
+	$node->safe_psql('postgres', 'DROP FUNCTION sabotage, look CASCADE');
+}
+
+# What the owner's code waits for, it does not wait for longer than we do.
+{
+	my $holder = begin_session($node, 'postgres', 'app', 'BEGIN; LOCK TABLE app."group";');
+	my $result = with_planted(q{
+		CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN PERFORM 1 FROM app."group"; RETURN NEW; END $$;
+		CREATE TRIGGER wait BEFORE UPDATE ON auth_data FOR EACH ROW EXECUTE FUNCTION wait()},
+		undef, q{SET syncmaster.lock_timeout = '100ms'; SET statement_timeout = '60s';});
+	is($result, '55P03: canceling statement due to lock timeout', 'a trigger that waits for a lock');
+	end_session($holder);
+	unchanged('a trigger that waits for a lock');
+	$node->safe_psql('postgres', 'DROP FUNCTION wait CASCADE');
+}
+
+# Rows of this transaction have still to be checked when a deferred key is.  That
+# would be at the commit, and not as the owner.
+{
+	$node->safe_psql('postgres', q{
+		ALTER TABLE auth_data ADD CONSTRAINT later FOREIGN KEY (connection_id)
+			REFERENCES connection DEFERRABLE INITIALLY DEFERRED,
+			DROP CONSTRAINT fk__auth_data__connection_id__connection});
+	my ($out, $err) = query($node, use_keys('one.key') . qq{
+		BEGIN; INSERT INTO auth_data (connection_id, value) VALUES (999, syncmaster_encrypt('{}'));
+		$rotate; COMMIT});
+	like($err, qr/42501: cannot fire deferred trigger within security-restricted operation/,
+		'a row without its connection is not rotated unseen');
+	unchanged('a row without its connection');
+	$node->safe_psql('postgres', q{
+		ALTER TABLE auth_data DROP CONSTRAINT later,
+			ADD CONSTRAINT fk__auth_data__connection_id__connection FOREIGN KEY (connection_id)
+			REFERENCES connection ON DELETE CASCADE});
 }
 
 # A deferred trigger would run at commit, with the superuser's rights.

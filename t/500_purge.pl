@@ -113,7 +113,10 @@ query('middle', q{
 		VALUES (1, 'CREATED', 'MANUAL', '{}');
 	UPDATE run SET status = 'STARTED' WHERE id = 700;
 	UPDATE run SET log_url = 'x' WHERE id = 1005;});
-pass('the services read and write meanwhile');
+is( query('middle', q{
+		SELECT count(*) FROM run WHERE status = 'CREATED'
+			OR id = 700 AND status = 'STARTED' OR id = 1005 AND log_url = 'x'}),
+	'3', 'the services read and write meanwhile');
 query('middle',
 	"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE $purging");
 IPC::Run::finish($purge->{run});
@@ -128,6 +131,19 @@ is(query('middle', 'SELECT count(*) FROM run WHERE id <= 1010'),
 query('middle', 'DROP TRIGGER wait ON run');
 is(query('middle', "CALL syncmaster_purge_runs(interval '90 days')"),
 	'449', 'the next call goes on');
+
+# The time of the transaction that calls decides, to the microsecond.
+is( query('middle', q{
+		DO $$ DECLARE n bigint; BEGIN
+			INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+				SELECT 1, 'FINISHED', 'MANUAL', '{}',
+					now() - interval '90 days' - i * interval '1 microsecond'
+				FROM generate_series(-1, 1) i;
+			CALL syncmaster_purge_runs(interval '90 days', deleted => n);
+		END $$;
+		SELECT count(*) FROM run WHERE status = 'FINISHED' AND created_at < now() - interval '80 days';
+		DELETE FROM run WHERE status = 'FINISHED' AND created_at < now() - interval '80 days'}),
+	'2', 'a run exactly as old as that stays');
 is( query('middle', q{
 		SELECT string_agg(status, ' ' ORDER BY id) FROM run
 		WHERE id <= 1000 OR id > 1010}),

@@ -445,6 +445,38 @@ is( $node->safe_psql(
 	4,
 	'functions in the schema do not matter');
 
+# What another role granted is no service's: it may be taken away again.
+$node->safe_psql('source', q{
+	CREATE ROLE lender; CREATE ROLE newcomer;
+	GRANT USAGE ON SCHEMA public TO lender;
+	GRANT SELECT ON run TO lender WITH GRANT OPTION;
+	SET ROLE lender;
+	GRANT SELECT ON run TO newcomer;
+	RESET ROLE;
+	SELECT syncmaster_grant('newcomer', 'worker');
+	REVOKE ALL ON run FROM lender CASCADE});
+is($node->safe_psql('source', q{SELECT has_table_privilege('newcomer', 'run', 'SELECT')}),
+	't', 'a service has its rights from the owner, too');
+
+# A schema stays open to a role that may use something else in it.
+foreach my $case (
+	[ 'nothing', '', '', 0 ],
+	[ 'a function', 'CREATE FUNCTION public.own() RETURNS int LANGUAGE sql AS $$SELECT 1$$;
+		GRANT EXECUTE ON FUNCTION public.own() TO newcomer', 'DROP FUNCTION public.own()', 1 ],
+	[ 'a type', q{CREATE TYPE public.own AS ENUM ('a'); GRANT USAGE ON TYPE public.own TO newcomer},
+		'DROP TYPE public.own', 1 ],
+	[ 'a table', 'CREATE TABLE public.own (); GRANT SELECT ON public.own TO newcomer',
+		'DROP TABLE public.own', 1 ])
+{
+	my ($what, $make, $drop, $stays) = @$case;
+	$node->safe_psql('source', "SELECT syncmaster_grant('newcomer', 'worker'); $make;
+		SELECT syncmaster_revoke('newcomer', 'worker')");
+	is( $node->safe_psql('source', q{SELECT count(*) FROM pg_namespace, aclexplode(nspacl)
+			WHERE nspname = 'public' AND grantee = 'newcomer'::regrole}),
+		$stays, "with $what left in the schema");
+	$node->safe_psql('source', "$drop; REVOKE USAGE ON SCHEMA public FROM newcomer");
+}
+
 $node->stop;
 
 done_testing();

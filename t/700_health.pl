@@ -224,9 +224,10 @@ $node->safe_psql('postgres', q{
 
 sub beside
 {
-	my ($sql) = @_;
+	my ($sql, $lock_timeout) = @_;
 	my $session = begin_session($node, 'postgres', $superuser, "BEGIN; $sql;");
-	my $found = health("SET lock_timeout = '1ms'");
+	my $found = health("SET statement_timeout = '60s'; SET lock_timeout = "
+		  . ($lock_timeout // q{'1ms'}));
 
 	end_session($session);
 	return join "\n", grep { /not looked at/ } split /\n/, $found;
@@ -239,9 +240,12 @@ is( beside('REINDEX TABLE run'),
 	join("\n", map { qq{warning, $_: was not looked at: an index of table "run" is locked} }
 		qw(queues growth)),
 	'the indexes of run are locked');
-is( beside('ALTER SEQUENCE run_id_seq RENAME TO other_seq'),
-	'warning, schema: was not looked at: something that belongs to a table is locked',
-	'a sequence is locked');
+foreach my $lock_timeout (q{'1ms'}, 0, q{'10min'})
+{
+	is( beside('ALTER SEQUENCE run_id_seq RENAME TO other_seq', $lock_timeout),
+		'warning, schema: was not looked at: something that belongs to a table is locked',
+		"a sequence is locked, lock_timeout = $lock_timeout");
+}
 
 # ---------------------------------------------------------------------------
 # A standby, and a read-only transaction

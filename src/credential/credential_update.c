@@ -74,8 +74,7 @@ set_up_range_table(EState *estate, OwnedTable *table)
 /*
  * Is a trigger none that this update would have to fire?  The server skips
  * checks of foreign keys whose columns do not change, after it has read the
- * old row once more for each of them.  One that is deferrable may have to be
- * checked all the same.
+ * old row once more for each of them; for other rows see is_own_row().
  */
 static bool
 is_idle_trigger(const Trigger *trigger)
@@ -83,8 +82,7 @@ is_idle_trigger(const Trigger *trigger)
 	return trigger->tgenabled == TRIGGER_DISABLED ||
 		   !TRIGGER_FOR_ROW(trigger->tgtype) ||
 		   !TRIGGER_FOR_UPDATE(trigger->tgtype) ||
-		   (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_FK &&
-			!trigger->tgdeferrable);
+		   RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_FK;
 }
 
 /*

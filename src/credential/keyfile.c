@@ -67,7 +67,7 @@ check_key_file(char **newval, void **extra, GucSource source)
 		return true;
 
 	/* With slashes it may be a path, unless it is padded as no path is. */
-	if (value[length] != '=' && strcspn(value, "+/") < length)
+	if (value[length] != '=' && strcspn(value, "/") < length)
 		return true;
 
 	GUC_check_errmsg("a secret key is no value for a setting that names a "

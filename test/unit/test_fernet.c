@@ -371,6 +371,43 @@ test_no_ciphertext(void)
 	fernet_key_free(key);
 }
 
+/*
+ * Of a token that is well signed and badly padded, no plaintext is left.
+ */
+static void
+test_bad_padding(void)
+{
+	unsigned char key_bytes[FERNET_KEY_BYTES] = "the signing key.the crypto key.";
+	char text[FERNET_ENCODED_SIZE(FERNET_KEY_BYTES) + 1] = "";
+	unsigned char data[FERNET_SEALED_SIZE(16)] = {0x80};
+	unsigned char result[FERNET_SEALED_SIZE(16)];
+	size_t signed_bytes = sizeof(data) - 32;
+	size_t length;
+	size_t left = 0;
+	FernetStatus status;
+	FernetKey *key;
+
+	fernet_encode(key_bytes, FERNET_KEY_BYTES, text);
+	if (fernet_key_create(text, strlen(text), &key) != FERNET_OK)
+		abort();
+
+	/* one ciphertext in 256 has a padding by chance */
+	do
+	{
+		data[signed_bytes - 1]++;
+		memset(result, 0, sizeof(result));
+		if (HMAC(EVP_sha256(), key_bytes, 16, data, signed_bytes,
+				 data + signed_bytes, NULL) == NULL)
+			abort();
+		status = fernet_decrypt(key, data, sizeof(data), result, &length);
+	} while (status == FERNET_OK);
+	for (size_t i = 0; i < sizeof(result); i++)
+		left += result[i] != 0;
+	ok(status == FERNET_MALFORMED && length == 0 && left == 0,
+	   "no plaintext is left of a token with bad padding", "");
+	fernet_key_free(key);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -383,6 +420,7 @@ main(int argc, char **argv)
 	test_key_text();
 	test_lengths();
 	test_no_ciphertext();
+	test_bad_padding();
 	printf("1..%d\n", tests);
 	return failures != 0;
 }
