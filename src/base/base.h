@@ -224,6 +224,7 @@ typedef void (*SubtransactionBody)(void *argument);
 
 extern ErrorData *syncmaster_try(SubtransactionBody body, void *argument);
 extern ErrorData *syncmaster_look(SubtransactionBody body, void *argument);
+extern char *syncmaster_ask_elsewhere(SubtransactionBody body, void *argument);
 
 /* trust_code.c: The rule of trust for functions, types and expressions. */
 

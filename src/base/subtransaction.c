@@ -70,3 +70,17 @@ syncmaster_look(SubtransactionBody body, void *argument)
 {
 	return run(body, argument, false);
 }
+
+/*
+ * The same with what other servers have to answer, which may be out of reach: NULL,
+ * or what their error says.  Who cancels the command is heeded.
+ */
+char *
+syncmaster_ask_elsewhere(SubtransactionBody body, void *argument)
+{
+	ErrorData *error = syncmaster_look(body, argument);
+
+	if (error != NULL && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	return error != NULL ? error->message : NULL;
+}

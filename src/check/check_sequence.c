@@ -59,17 +59,24 @@ typedef enum HighestValue
  */
 #define CITUS_COORDINATOR_IDS "281474976710656"
 
-/*
- * The same of a table whose rows Citus has, as its owner.
- */
-static HighestValue
-highest_distributed(Relation rel, AttrNumber attnum, int64 *value)
+typedef struct HighestQuestion
 {
-	const char *column = quote_identifier(
-		get_attname(RelationGetRelid(rel), attnum, false));
+	Relation rel;
+	AttrNumber attnum;
+	int64 value;
 	bool isnull;
+} HighestQuestion;
 
-	*value = syncmaster_query_int8_as(
+/* SubtransactionBody: ask by SQL, as the owner. */
+static void
+ask_highest(void *argument)
+{
+	HighestQuestion *question = argument;
+	Relation rel = question->rel;
+	const char *column = quote_identifier(
+		get_attname(RelationGetRelid(rel), question->attnum, false));
+
+	question->value = syncmaster_query_int8_as(
 		psprintf(
 			"SELECT max(%s)::int8 FROM %s WHERE %s < " CITUS_COORDINATOR_IDS,
 			column,
@@ -77,8 +84,24 @@ highest_distributed(Relation rel, AttrNumber attnum, int64 *value)
 										   RelationGetNamespace(rel)),
 									   RelationGetRelationName(rel)),
 			column),
-		rel->rd_rel->relowner, 0, NULL, NULL, &isnull);
-	return isnull ? HIGHEST_NONE : HIGHEST_FOUND;
+		rel->rd_rel->relowner, 0, NULL, NULL, &question->isnull);
+}
+
+/*
+ * The same of a table whose rows Citus has.  *reason says why they could not be
+ * asked for.
+ */
+static HighestValue
+highest_distributed(Relation rel, AttrNumber attnum, int64 *value,
+					char **reason)
+{
+	HighestQuestion question = {rel, attnum, 0, true};
+
+	*reason = syncmaster_ask_elsewhere(ask_highest, &question);
+	if (*reason != NULL)
+		return HIGHEST_UNKNOWN;
+	*value = question.value;
+	return question.isnull ? HIGHEST_NONE : HIGHEST_FOUND;
 }
 
 /*
@@ -86,7 +109,7 @@ highest_distributed(Relation rel, AttrNumber attnum, int64 *value)
  * that somebody put on the table does.
  */
 static HighestValue
-highest_value(Oid relid, AttrNumber attnum, int64 *value)
+highest_value(Oid relid, AttrNumber attnum, int64 *value, char **reason)
 {
 	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
 	Oid type = get_atttype(relid, attnum);
@@ -96,7 +119,7 @@ highest_value(Oid relid, AttrNumber attnum, int64 *value)
 	if (type != INT8OID && type != INT4OID)
 		result = HIGHEST_UNKNOWN;
 	else if (syncmaster_is_distributed(relid))
-		result = highest_distributed(rel, attnum, value);
+		result = highest_distributed(rel, attnum, value, reason);
 	else if (syncmaster_begin_ordered_scan(&scan, rel, attnum, NULL,
 										   BackwardScanDirection,
 										   NO_ENTRY_LIMIT))
@@ -136,11 +159,12 @@ syncmaster_set_value(const CheckContext *context, const char *sequence,
 	AttrNumber attnum = OidIsValid(relid) ? get_attnum(relid, column)
 										  : InvalidAttrNumber;
 	HighestValue known = HIGHEST_UNKNOWN;
+	char *reason = NULL;
 	int64 highest;
 
 	if (context->repairs && attnum > 0 &&
 		get_rel_relkind(relid) == RELKIND_RELATION)
-		known = highest_value(relid, attnum, &highest);
+		known = highest_value(relid, attnum, &highest, &reason);
 	switch (known)
 	{
 		case HIGHEST_FOUND:
@@ -217,6 +241,8 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 	AttrNumber attnum = get_attnum(table, column);
 	Oid type = attnum > 0 ? get_atttype(table, attnum) : InvalidOid;
 	Finding *finding;
+	HighestValue known;
+	char *reason = NULL;
 	int64 highest;
 	int64 next;
 	bool has_next;
@@ -235,7 +261,16 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 			"was not compared with the highest id, which you may not read");
 		return;
 	}
-	if (highest_value(table, attnum, &highest) != HIGHEST_FOUND)
+	known = highest_value(table, attnum, &highest, &reason);
+	if (reason != NULL)
+	{
+		finding = syncmaster_add_difference(
+			context, SEVERITY_INFO, "sequence", name,
+			"was not compared with the highest id, which Citus could not tell");
+		finding->actual = reason;
+		finding->of_rows = true;
+	}
+	if (known != HIGHEST_FOUND)
 		return;
 	has_next = syncmaster_next_value(sequence, &next) && next <= maximum;
 	if (has_next && next > highest)

@@ -157,11 +157,10 @@ static ActiveRuns
 count_distributed(Oid namespace, char **description)
 {
 	DistributedCount count = {get_relname_relid("run", namespace), {0}};
-	ErrorData *error = syncmaster_look(ask_distributed, &count);
 
-	if (error == NULL)
+	*description = syncmaster_ask_elsewhere(ask_distributed, &count);
+	if (*description == NULL)
 		return describe_runs(count.counts, description);
-	*description = error->message;
 	return RUNS_UNREADABLE;
 }
 
