@@ -181,7 +181,8 @@ typedef struct RevisionInfo
 	const char *id;			 /* as in alembic_version */
 	const char *version;	 /* of the extension, whose script adds it; NULL for
 						   * those before the base script's */
-	const char *releases;	 /* of SyncMaster that stop at this revision */
+	const char *releases;	 /* of SyncMaster that stop at this revision;
+						   * NULL if none does */
 	const char *description; /* what it adds */
 	bool repeatable;		 /* its objects may be missing later on */
 	const char *extension;	 /* that it creates */

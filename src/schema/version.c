@@ -218,7 +218,9 @@ syncmaster_versions(PG_FUNCTION_ARGS)
 			const RevisionInfo *info = syncmaster_revision_info(number);
 
 			values[1] = CStringGetTextDatum(info->id);
-			values[2] = CStringGetTextDatum(info->releases);
+			nulls[2] = info->releases == NULL;
+			if (!nulls[2])
+				values[2] = CStringGetTextDatum(info->releases);
 			values[3] = CStringGetTextDatum(info->description);
 		}
 		values[4] = BoolGetDatum(row[1] != NULL && row[1][0] == 't');

@@ -182,12 +182,12 @@ sub read_catalogs
 }
 
 # What SyncMaster's migrations make, in the same form.  "base" is what a downgrade
-# to base leaves.
+# to base leaves.  A name with a slash is the path of a file elsewhere.
 sub facts
 {
 	my ($name) = @_;
 	my $base = $name eq 'base';
-	my $path = File::Spec->catfile($facts_dir,
+	my $path = $name =~ m,/, ? $name : File::Spec->catfile($facts_dir,
 		($base ? 'rev-0001' : $name) . '.json');
 
 	return { %{ $facts{$name} } } if $facts{$name};
