@@ -14,6 +14,8 @@ PAGES = $(call files,*.md */README.md doc/*.md doc/*/*.md monitoring/*.yml)
 
 REGRESS = $(patsubst sql/%.sql,%,$(call files,sql/*.sql))
 REGRESS_OPTS = --inputdir=$(here) --outputdir=$(or $(TEST_OUTPUT),.)
+# where tests find test/; 15 and later say so themselves
+export PG_ABS_SRCDIR ?= $(abspath $(here))
 ISOLATION = $(patsubst specs/%.spec,%,$(call files,specs/*.spec))
 ISOLATION_OPTS = --inputdir=$(here) --outputdir=$(or $(TEST_OUTPUT),.)
 TAP_TESTS = 1

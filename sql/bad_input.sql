@@ -1,11 +1,7 @@
 -- Databases that cannot be migrated: one clear error each, and no trace left.
 -- Each lives in a schema of its own.
--- a clean start
-SET client_min_messages = warning;
-DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
-DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
-CREATE SCHEMA public;
-GRANT USAGE ON SCHEMA public TO PUBLIC;
+\set clean_start `echo "${PG_ABS_SRCDIR:-.}/test/clean_start.sql"`
+\i :clean_start
 SET client_min_messages = warning;
 SET syncmaster.create_indexes = off;
 -- 18 shows the whole call of the script as context

@@ -1,10 +1,6 @@
 -- Credentials, as far as no key file is needed; t/400 to t/430 have the rest.
--- a clean start
-SET client_min_messages = warning;
-DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
-DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
-CREATE SCHEMA public;
-GRANT USAGE ON SCHEMA public TO PUBLIC;
+\set clean_start `echo "${PG_ABS_SRCDIR:-.}/test/clean_start.sql"`
+\i :clean_start
 \set SHOW_CONTEXT never
 CREATE EXTENSION syncmaster;
 

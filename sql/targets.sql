@@ -1,10 +1,6 @@
 -- Upgrade and downgrade: Alembic's targets, and versions of the extension.
--- a clean start
-SET client_min_messages = warning;
-DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
-DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
-CREATE SCHEMA public;
-GRANT USAGE ON SCHEMA public TO PUBLIC;
+\set clean_start `echo "${PG_ABS_SRCDIR:-.}/test/clean_start.sql"`
+\i :clean_start
 RESET client_min_messages;
 SET syncmaster.create_indexes = off;
 \set SHOW_CONTEXT never

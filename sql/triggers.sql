@@ -1,11 +1,7 @@
 -- Triggers on the tables that a migration writes as their owners: the owner of
 -- the database, who may migrate, must not gain the rights of the tables' owner.
--- a clean start
-SET client_min_messages = warning;
-DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
-DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
-CREATE SCHEMA public;
-GRANT USAGE ON SCHEMA public TO PUBLIC;
+\set clean_start `echo "${PG_ABS_SRCDIR:-.}/test/clean_start.sql"`
+\i :clean_start
 SET syncmaster.create_indexes = off;
 -- 18 shows the whole call of the script as context
 \set SHOW_CONTEXT never

@@ -1,10 +1,6 @@
 -- The search query that SyncMaster's server builds.
--- a clean start
-SET client_min_messages = warning;
-DROP EXTENSION IF EXISTS syncmaster, pg_trgm CASCADE;
-DROP SCHEMA IF EXISTS public, elsewhere, syncmaster_history CASCADE;
-CREATE SCHEMA public;
-GRANT USAGE ON SCHEMA public TO PUBLIC;
+\set clean_start `echo "${PG_ABS_SRCDIR:-.}/test/clean_start.sql"`
+\i :clean_start
 CREATE EXTENSION syncmaster;
 RESET client_min_messages;
 -- exact words, prefixes, and the parts of words as prefixes
