@@ -130,6 +130,10 @@ foreach my $file (@written, 'src/schema/revision_list.c', 'syncmaster.control',
 }
 like($output, qr/^Revision 0012, .*^tables group columns search_vector generated +\|/ms,
 	'what changed is printed');
+like(
+	slurp_file("$past/src/schema/revision_0012.c"),
+	qr/"transfer",\s+\.inputs = \{"name", "source_params", "target_params"\}/,
+	'what an expression reads is said');
 like($output, qr{^  t/010_versions\.pl: \d}m, 'and places for a person');
 
 $node->safe_psql('postgres', 'CREATE DATABASE past TEMPLATE template0');
@@ -239,6 +243,8 @@ my %apparent = (
 	'DELETE FROM alembic_version; DROP INDEX ix__run__created_at' => '0014',
 	'DELETE FROM alembic_version; ALTER TABLE transfer DROP COLUMN retries' =>
 	  '0014',
+	'DELETE FROM alembic_version; '
+	  . 'ALTER TABLE transfer ALTER COLUMN retries TYPE bigint' => '0014',
 	'DELETE FROM alembic_version; DROP TABLE label CASCADE' => '0013');
 foreach my $sql (sort keys %apparent)
 {
@@ -248,12 +254,73 @@ foreach my $sql (sort keys %apparent)
 		$apparent{$sql}, "apparent revision: $sql");
 }
 
-walk('future', $future, 15, 14, 13);
+is( found('future', q{BEGIN; UPDATE alembic_version SET version_num = '0099'}),
+	'revision|alembic_version|is newer than the library, which cannot compare it',
+	'columns of later revisions are known');
+like(
+	$node->safe_psql('future', q{
+		BEGIN; ALTER TABLE transfer DROP COLUMN retries;
+		SELECT detail FROM syncmaster_preflight('head')}),
+	qr/^column "retries" of table "public.transfer" is missing$/m,
+	'a migration needs columns of later revisions');
 
-# A release without a new revision ------------------------------------------------
+# The statement that makes a table which is lost.
+sub lost_table
+{
+	return $node->safe_psql('future', q{
+		BEGIN; DROP TABLE transfer CASCADE;
+		SELECT fix FROM syncmaster_check() WHERE object_name = 'transfer'});
+}
 
-my ($nothing, $errors);
-IPC::Run::run([ "$future/tools/follow.py", $venv ], '>', \$nothing, '2>', \$errors);
-like($nothing, qr/ends at 0015: nothing is new/, 'nothing is new');
+like(lost_table(),
+	qr/retries integer.*CONSTRAINT fk__transfer__label_id__label.*ix__transfer__label_id/,
+	'a lost table with what later revisions add');
+walk('future', $future, 15, 14);
+my $fix = lost_table();
+like($fix, qr/CREATE TABLE/, 'a lost table at an earlier revision');
+unlike($fix, qr/retries|label/, 'and nothing of later ones');
+walk('future', $future, 14, 13);
+
+# What drafts cannot say ----------------------------------------------------------
+
+append_to_file("$versions/2027-03-01_0016_more.py", <<'PYTHON');
+"""Add what cannot be said"""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.execute('ALTER TABLE "user" ADD COLUMN address inet, '
+               "ADD COLUMN visits integer DEFAULT 7, ADD CHECK (visits > 0)")
+    op.drop_column("transfer", "retries")
+    op.execute("CREATE SEQUENCE visit_sequence")
+
+
+def downgrade():
+    pass
+PYTHON
+my ($run_migration) = glob "$versions/*_0008_*.py";
+my $released = slurp_file($run_migration);
+$released =~ s/length=512/length=513/ or die 'found no length';
+unlink $run_migration;
+append_to_file($run_migration, $released);
+
+my $errors;
+IPC::Run::run([ "$future/tools/follow.py", $venv ], '>', \$output, '2>', \$errors);
+is($?, 0, 'the tool succeeds once more') or diag($output, $errors);
+like($output,
+	qr/changed revision 0015 or an earlier one.*^tables run columns log_url type/ms,
+	'a released revision that was changed is reported');
+like($output, qr/^Not in src\S+0016\.c: $_/m, "told: $_")
+  foreach 'column user\.address: type inet', 'column user\.visits: default 7',
+  'constraint user_visits_check: CHECK', 'gone: tables transfer columns retries',
+  'sequence visit_sequence: \.ids_of';
+IPC::Run::run([ "$future/tools/follow.py", $venv ], '>', \$output, '2>', \$errors);
+like($output, qr/ends at 0016: nothing is new/, 'nothing is new');
 
 done_testing();
