@@ -344,6 +344,8 @@ syncmaster_check(PG_FUNCTION_ARGS)
 
 	syncmaster_begin_check(&context);
 	syncmaster_check_schema(&context);
+	context.findings = list_concat(context.findings,
+								   syncmaster_other_places(context.namespace));
 	syncmaster_put_findings(result, context.findings, CHECK_NATTS, put_columns);
 
 	return (Datum) 0;

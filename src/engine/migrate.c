@@ -279,6 +279,19 @@ migrate_steps(MigrationContext *context, int to, bool upgrade)
 }
 
 /*
+ * Refuse to make a second set of tables, unless it is meant.
+ */
+static void
+require_place(const MigrationContext *context, bool meant)
+{
+	List *problems = NIL;
+
+	syncmaster_place_problems(&problems, context, meant);
+	syncmaster_raise_error(problems);
+	syncmaster_report_findings(problems, WARNING);
+}
+
+/*
  * Take the schema to a revision for a function that is called directly, which
  * has read and locked the revision, and knows that it can be moved.
  */
@@ -286,6 +299,8 @@ void
 syncmaster_migrate_to(MigrationContext *context, int to, bool upgrade)
 {
 	require_shape(context);
+	if (upgrade && context->revision.number == REVISION_BASE)
+		require_place(context, true);
 	prepare_version_table(context);
 	migrate_steps(context, to, upgrade);
 }
@@ -305,33 +320,6 @@ leave_newer(MigrationContext *context, bool upgrade)
 	if (first_time_in_transaction(&bystanding_said_in))
 		syncmaster_warn_of_newer(context->namespace);
 	return true;
-}
-
-/*
- * A second set of tables in another schema is allowed, but rarely meant.
- */
-static void
-warn_other_schema(const MigrationContext *context)
-{
-	List *rows = syncmaster_query_oid(
-		"SELECT n.nspname FROM pg_class v "
-		"JOIN pg_class t USING (relnamespace) "
-		"JOIN pg_namespace n ON n.oid = v.relnamespace "
-		"WHERE v.relname = 'alembic_version' AND t.relname = 'auth_data' "
-		"AND v.relnamespace <> $1 ORDER BY 1",
-		context->namespace);
-	char *other;
-
-	if (rows == NIL)
-		return;
-	other = ((char **) linitial(rows))[0];
-	ereport(WARNING,
-			(errmsg("SyncMaster's tables are also in schema \"%s\"; a second "
-					"set is made in schema \"%s\"",
-					other, context->schema),
-			 errhint("To take those over, DROP EXTENSION syncmaster and CREATE "
-					 "EXTENSION syncmaster SCHEMA %s.",
-					 quote_identifier(other))));
 }
 
 static int
@@ -401,7 +389,7 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	}
 	if (revision->number == REVISION_BASE)
 	{
-		warn_other_schema(&context);
+		require_place(&context, from != REVISION_BASE);
 		if (from == REVISION_BASE)
 			syncmaster_require_known_owner(&context);
 		syncmaster_warn_owner(&context);

@@ -13,8 +13,10 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -152,8 +154,10 @@ require_allow_destroy(const MigrationContext *context, int to)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("a downgrade to %s would drop tables",
-					syncmaster_revision_id(to)),
+			 errmsg("a downgrade to %s would drop tables of schema \"%s\" in "
+					"database \"%s\"",
+					syncmaster_revision_id(to), context->schema,
+					get_database_name(MyDatabaseId)),
 			 tables.len > 0 ? errdetail("Lost would be: %s.", tables.data)
 							: errdetail("Lost would be the extension pg_trgm."),
 			 errhint("To drop them, run the command again in a transaction "

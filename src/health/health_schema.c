@@ -95,6 +95,24 @@ compare_schema(void *argument)
 }
 
 /*
+ * Tables that services may use in place of those that are looked at here.
+ */
+static void
+report_places(Health *health)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_other_places(health->extension.namespace))
+	{
+		const Finding *place = lfirst(lc);
+
+		syncmaster_add_finding(&health->findings, place->severity, "schema",
+							   place->subject, place->message,
+							   psprintf("If these are meant: %s;", place->fix));
+	}
+}
+
+/*
  * A schema that is newer than the library cannot be compared.
  */
 static bool
@@ -199,4 +217,5 @@ syncmaster_check_health_schema(Health *health)
 					 SYNCMASTER_VERSION),
 			"SELECT syncmaster_full_version() says what to do.");
 	report_indexes(health, indexes);
+	report_places(health);
 }

@@ -125,8 +125,9 @@ put_schema(ReturnSetInfo *result, const ExtensionEntry *extension,
 
 	/* what another application wrote there may be anything */
 	known = revision->state == REVISION_KNOWN ||
-			revision->state == REVISION_NEWER ||
-			revision->state == REVISION_LEGACY;
+			revision->state == REVISION_LEGACY ||
+			(revision->state == REVISION_NEWER &&
+			 strspn(revision->id, "0123456789") == strlen(revision->id));
 	put_metric(result, "syncmaster_schema_info", 1, "schema",
 			   extension->namespace_name, "revision",
 			   known				  ? revision->id

@@ -174,6 +174,9 @@ check_versions(Preflight *preflight)
 									   false));
 	if (!syncmaster_has_errors(preflight))
 		compare_tables(preflight);
+	if (preflight->context.revision.number == REVISION_BASE)
+		syncmaster_place_problems(&preflight->findings, &preflight->context,
+								  true);
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -112,17 +113,27 @@ syncmaster_may_migrate(Oid caller, Oid owner)
 }
 
 static void
-rights_problem(List **problems, Oid caller, Oid owner)
+rights_problem(List **problems, const MigrationContext *context, Oid owner)
 {
-	if (!syncmaster_may_migrate(caller, owner))
-		syncmaster_add_error(
-			problems, ERRCODE_INSUFFICIENT_PRIVILEGE, "rights",
-			finding_message("role \"%s\" may not migrate the tables of role "
-							"\"%s\"",
-							GetUserNameFromId(caller, false),
-							GetUserNameFromId(owner, false)),
-			"Run the command as a superuser, as the owner of the database or "
-			"as the owner of the tables.");
+	Finding *finding;
+	char *places;
+
+	if (syncmaster_may_migrate(context->caller, owner))
+		return;
+	finding = syncmaster_add_error(
+		problems, ERRCODE_INSUFFICIENT_PRIVILEGE, "rights",
+		finding_message("role \"%s\" may not migrate the tables of role "
+						"\"%s\"",
+						GetUserNameFromId(context->caller, false),
+						GetUserNameFromId(owner, false)),
+		"Run the command as a superuser, as the owner of the database or "
+		"as the owner of the tables.");
+	places = syncmaster_describe_places(context->namespace);
+	if (places != NULL)
+		finding->detail = psprintf(
+			"The extension is in schema \"%s\" of database \"%s\", and does "
+			"not reach the tables of SyncMaster in %s, which may be meant.",
+			context->schema, get_database_name(MyDatabaseId), places);
 }
 
 /*
@@ -136,18 +147,18 @@ syncmaster_caller_problems(const MigrationContext *context)
 	List *problems = NIL;
 	Oid version_table = get_relname_relid(VERSION_TABLE, context->namespace);
 
-	rights_problem(&problems, context->caller, context->owner);
+	rights_problem(&problems, context, context->owner);
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		Oid relid = syncmaster_relation_oid(&syncmaster_relations[i],
 											context->namespace);
 
 		if (OidIsValid(relid))
-			rights_problem(&problems, context->caller,
+			rights_problem(&problems, context,
 						   syncmaster_relation_owner(relid));
 	}
 	if (OidIsValid(version_table))
-		rights_problem(&problems, context->caller,
+		rights_problem(&problems, context,
 					   syncmaster_relation_owner(version_table));
 
 	return problems;

@@ -407,6 +407,14 @@ typedef struct Namesake
 extern List *syncmaster_namesakes(void);
 extern void syncmaster_warn_of_namesakes(void);
 
+/* place.c: Tables of SyncMaster in other schemas than the extension's. */
+
+extern List *syncmaster_other_places(Oid namespace);
+extern char *syncmaster_describe_places(Oid namespace);
+extern void syncmaster_place_problems(List **problems,
+									  const MigrationContext *context,
+									  bool meant);
+
 /* script.c: The migration steps in the installed extension scripts. */
 
 /* One call of syncmaster_migrate() in a script. */

@@ -170,6 +170,7 @@ syncmaster_full_version(PG_FUNCTION_ARGS)
 	ExtensionEntry extension;
 	SchemaRevision revision;
 	StringInfoData line;
+	char *places;
 
 	syncmaster_get_extension(&extension);
 	syncmaster_read_revision(extension.namespace, &revision);
@@ -182,6 +183,11 @@ syncmaster_full_version(PG_FUNCTION_ARGS)
 	appendStringInfo(&line, ", PostgreSQL %s",
 					 GetConfigOption("server_version", false, false));
 	describe_disagreement(&line, &extension, &revision);
+	places = syncmaster_describe_places(extension.namespace);
+	if (places != NULL)
+		appendStringInfo(&line,
+						 "; there are tables of SyncMaster in %s as well",
+						 places);
 
 	PG_RETURN_TEXT_P(cstring_to_text(line.data));
 }
