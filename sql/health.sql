@@ -320,7 +320,7 @@ SELECT name, value FROM syncmaster_metrics
 WHERE name ~ 'next_job|active_runs_oldest' ORDER BY name COLLATE "C";
 ROLLBACK;
 
--- what another application calls its revision is no label
+-- a revision of a later release, which need not be a number
 BEGIN;
 UPDATE alembic_version SET version_num = repeat('f', 32);
 SELECT labels ->> 'revision' AS revision FROM syncmaster_metrics
