@@ -10,6 +10,7 @@ use Time::HiRes qw(usleep);
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
+use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SchemaState;

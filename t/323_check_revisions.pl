@@ -8,6 +8,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
+use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SampleDatabase;
@@ -359,28 +360,18 @@ is( $stdout,
 
 # Somebody holds a lock.
 $node->safe_psql('broken', 'DROP INDEX ix__run__type');
-my $in = '';
-my $out = '';
-my $holder = IPC::Run::start(
-	[
-		'psql', '-XAtq', '-h', $node->host, '-p', $node->port, '-d', 'broken'
-	],
-	'<', \$in, '>', \$out, '2>&1');
-$in .= "BEGIN; LOCK TABLE run; SELECT 'locked';\n";
-$holder->pump until $out =~ /locked/;
+my $holder = begin_session($node, 'broken', undef, 'BEGIN; LOCK TABLE run;');
 ($rc, $stdout, $stderr) = run_sql($node, 'broken', undef,
 	q{SET syncmaster.lock_timeout = '100ms'; SELECT * FROM syncmaster_check()});
 like($stderr,
 	qr/could not lock table "run" within 100 ms\nDETAIL:  It is locked by process \d+/,
 	'the check waits no longer than it may, and says for whom');
-$in .= "ROLLBACK; BEGIN; LOCK TABLE run IN ROW EXCLUSIVE MODE; SELECT 'again';\n";
-$holder->pump until $out =~ /again/;
+in_session($holder, 'ROLLBACK; BEGIN; LOCK TABLE run IN ROW EXCLUSIVE MODE;');
 ($rc, $stdout, $stderr) = run_sql($node, 'broken', undef,
 	q{SET syncmaster.lock_timeout = '100ms';
 	SELECT * FROM syncmaster_repair(false)});
 like($stderr, qr/could not lock table "run" within 100 ms/, 'so does the repair');
-$in .= "ROLLBACK;\n\\q\n";
-$holder->finish;
+end_session($holder);
 is( $node->safe_psql('broken',
 		'SELECT action, object_name FROM syncmaster_repair(false) '
 		  . q{WHERE action = 'done'}),

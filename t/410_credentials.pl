@@ -7,8 +7,8 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use Credentials;
-use IPC::Run;
 use MIME::Base64 qw(encode_base64url decode_base64url);
+use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -385,28 +385,20 @@ is(sql('BEGIN READ ONLY; SELECT re_encrypted FROM syncmaster_rotate_credentials(
 
 # A writer in between: the rotation waits, then gives up and says for whom.
 {
-	my ($in, $out, $errors) = ('', '', '');
-	my $timer = IPC::Run::timer(60);
-	my $other = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres'), '-f', '-' ],
-		'<', \$in, '>', \$out, '2>', \$errors, $timer);
-	$in .= "BEGIN; UPDATE auth_data SET updated_at = now() WHERE connection_id = 1;\n\\echo locked\n";
-	$other->pump until $out =~ /locked/;
+	my $other = begin_session($node, 'postgres', undef,
+		'BEGIN; UPDATE auth_data SET updated_at = now() WHERE connection_id = 1;');
 	fails("SET syncmaster.lock_timeout = 100; SELECT syncmaster_rotate_credentials()", '55P03',
 		qr/could not lock table "auth_data" within 100 ms/, 'a writer', $to_two);
 	is(sql("SELECT credentials FROM syncmaster_verify_credentials() WHERE status = 'previous key'", $to_two),
 		'51', 'verification does not wait');
-	$in .= "COMMIT;\n";
 
 	# Who has only locked a row is waited for no longer.
-	$out = '';
-	$in .= "SET application_name = 'row locker';\nBEGIN; SELECT connection_id FROM auth_data WHERE connection_id = 2 FOR UPDATE;\n\\echo locked\n";
-	$other->pump until $out =~ /locked/;
+	in_session($other, q{COMMIT; SET application_name = 'row locker';
+		BEGIN; SELECT connection_id FROM auth_data WHERE connection_id = 2 FOR UPDATE;});
 	fails("SET syncmaster.lock_timeout = 100; SELECT syncmaster_rotate_credentials()", '55P03',
 		qr/could not lock table "auth_data" within 100 ms\nDETAIL:  It is locked by process \d+ \(.*application "row locker"/,
 		'a row that is locked', $to_two);
-	$in .= "COMMIT;\n\\q\n";
-	$other->finish;
+	end_session($other);
 }
 
 done_testing();

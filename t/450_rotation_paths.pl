@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use Credentials;
-use IPC::Run;
+use OpenSession;
 use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -224,11 +224,7 @@ $node->safe_psql('postgres', q{
 	CREATE TRIGGER slow BEFORE UPDATE ON auth_data FOR EACH ROW EXECUTE FUNCTION slow();
 	ANALYZE auth_data});
 $rows = $node->safe_psql('postgres', $content);
-my ($in, $out, $err) = (use_keys('two.key', 'one.key') . "$rotate;\n", '', '');
-my $session = IPC::Run::start(
-	[ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres'), '-f', '-' ],
-	'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timer(180));
-$session->pump_nb;
+my $session = start_psql($node, 'postgres', use_keys('two.key', 'one.key') . "$rotate;");
 ok( $node->poll_query_until('postgres', q{
 		SELECT count(*) > 0 FROM pg_stat_activity
 		WHERE query ~ '^syncmaster_rotate_credentials\(\): (256|512) of about 600 tokens$'
@@ -237,7 +233,7 @@ ok( $node->poll_query_until('postgres', q{
 $node->safe_psql('postgres', q{
 	SELECT pg_cancel_backend(pid) FROM pg_stat_activity
 	WHERE query ~ '^syncmaster_rotate_credentials.*tokens$' AND state = 'active'});
-$session->finish;
+my (undef, undef, $err) = finish_psql($session);
 like($err, qr/canceling statement due to user request/, 'it can be cancelled');
 is($node->safe_psql('postgres', $content), $rows, 'and nothing was changed');
 

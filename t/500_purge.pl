@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use IPC::Run;
+use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SampleDatabase;
@@ -52,20 +53,11 @@ sub prepare
 	return;
 }
 
-# Start psql on a script, and leave it running.
-sub start_psql
+# Start a session in a database, and leave it running.
+sub start
 {
 	my ($db, $sql) = @_;
-	my %session = (out => '', err => '');
-	my $file = PostgreSQL::Test::Utils::tempdir() . '/script.sql';
-	append_to_file($file, $sql);
-	$session{run} = IPC::Run::start(
-		[
-			'psql', '-XAtq', '-v', 'VERBOSITY=verbose',
-			'-d', $node->connstr($db), '-f', $file
-		],
-		'>', \$session{out}, '2>', \$session{err});
-	return \%session;
+	return start_psql($node, $db, "\\set VERBOSITY verbose\n$sql;");
 }
 
 my $purging = q{query LIKE 'CALL syncmaster_purge%'
@@ -84,7 +76,7 @@ query('middle', q{
 	CREATE TRIGGER wait BEFORE DELETE ON run FOR EACH ROW
 		WHEN (OLD.id = 555) EXECUTE FUNCTION wait();
 });
-my $purge = start_psql('middle',
+my $purge = start('middle',
 	"CALL syncmaster_purge_runs(interval '90 days', batch_size => 50);");
 ok($node->poll_query_until('middle',
 		"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE $purging"),
@@ -119,7 +111,7 @@ is( query('middle', q{
 	'3', 'the services read and write meanwhile');
 query('middle',
 	"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE $purging");
-IPC::Run::finish($purge->{run});
+finish_psql($purge);
 like($purge->{err}, qr/ERROR:  57014: canceling statement due to user request/,
 	'it can be cancelled');
 like($purge->{err},
@@ -154,7 +146,7 @@ is( query('middle', q{
 # Rows and tables that others hold
 
 prepare('held');
-my $holder = start_psql('held', q{
+my $holder = start('held', q{
 	BEGIN;
 	UPDATE run SET status = 'STARTED' WHERE id = 500;
 	SELECT id FROM run WHERE id = 501 FOR UPDATE;
@@ -171,11 +163,11 @@ like($err,
 	'and says so');
 query('held', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});
-eval { IPC::Run::finish($holder->{run}) };
+finish_psql($holder);
 is(query('held', "CALL syncmaster_purge_runs(interval '90 days')"),
 	'2', 'the next call takes them when they are free');
 
-$holder = start_psql('held', q{
+$holder = start('held', q{
 	BEGIN;
 	SET application_name = 'reindexer';
 	LOCK TABLE run IN SHARE MODE;
@@ -192,7 +184,7 @@ like($err, qr/could not lock table "run" within 200 ms/,
 like($err, qr/application "reindexer"/, 'and names who holds it');
 query('held', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});
-eval { IPC::Run::finish($holder->{run}) };
+finish_psql($holder);
 
 # ---------------------------------------------------------------------------
 # Changes between the moment when a batch is read and that when it is deleted:
@@ -223,21 +215,21 @@ sub pause_purges
 sub purge_while
 {
 	my ($db, $sql) = @_;
-	my $lock = start_psql($db, q{
+	my $lock = start($db, q{
 		SELECT pg_advisory_lock(1);
 		SELECT pg_sleep(600);});
 	$node->poll_query_until($db,
 		"SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory'")
 	  or die 'the lock is not held';
-	my $session = start_psql($db, "CALL syncmaster_purge_runs('90 days', 1)");
+	my $session = start($db, "CALL syncmaster_purge_runs('90 days', 1)");
 	ok($node->poll_query_until($db,
 			"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE $purging"),
 		"$db: a purge has read its batch");
 	$sql->();
 	query($db, q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		WHERE wait_event = 'PgSleep' AND query LIKE '%pg_sleep(600)%'});
-	eval { IPC::Run::finish($lock->{run}) };
-	IPC::Run::finish($session->{run});
+	finish_psql($lock);
+	finish_psql($session);
 	return $session;
 }
 
@@ -271,7 +263,7 @@ is(query('between', "CALL syncmaster_purge_runs(interval '90 days', 1)"),
 pause_purges('locked');
 $holder = undef;
 $purge = purge_while('locked', sub {
-	$holder = start_psql('locked', q{
+	$holder = start('locked', q{
 		BEGIN;
 		UPDATE run SET status = 'STARTED' WHERE id = 500;
 		SELECT id FROM run WHERE id = 501 FOR KEY SHARE;
@@ -288,7 +280,7 @@ like($purge->{err}, qr/deleted 997 rows .*had locked or changed, or that a trigg
 	'and the purge says so');
 query('locked', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});
-eval { IPC::Run::finish($holder->{run}) };
+finish_psql($holder);
 
 # The second attempt may wait as long as syncmaster.lock_timeout says, not only
 # as long as the first: it waits here for somebody who waits for longer
@@ -308,7 +300,7 @@ query('patient', q{
 	END $$;
 	CREATE TRIGGER wait BEFORE DELETE ON run FOR EACH STATEMENT
 		EXECUTE FUNCTION wait();});
-$holder = start_psql('patient', q{
+$holder = start('patient', q{
 	BEGIN;
 	SELECT pg_advisory_lock(1);
 	SELECT id FROM run WHERE id = 1 FOR UPDATE;
@@ -316,15 +308,15 @@ $holder = start_psql('patient', q{
 $node->poll_query_until('patient',
 	"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
   or die 'the run is not held';
-$purge = start_psql('patient', "CALL syncmaster_purge_runs(interval '90 days')");
+$purge = start('patient', "CALL syncmaster_purge_runs(interval '90 days')");
 ok($node->poll_query_until('patient',
 		"SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE $purging"),
 	'the second attempt waits');
 query('patient', 'SELECT pg_sleep(0.3)');
 query('patient', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()});
-eval { IPC::Run::finish($holder->{run}) };
-IPC::Run::finish($purge->{run});
+finish_psql($holder);
+finish_psql($purge);
 like($purge->{err}, qr/deleted (999|1000) rows/, 'as long as it may');
 is(query('patient', 'SELECT last_value FROM attempts'), '2', 'there is no third');
 
@@ -333,7 +325,7 @@ prepare('waiting');
 query('waiting', q{
 	CREATE TABLE label (run_id bigint PRIMARY KEY REFERENCES run ON DELETE CASCADE);
 	INSERT INTO label SELECT id FROM run;});
-$holder = start_psql('waiting', q{
+$holder = start('waiting', q{
 	BEGIN;
 	SELECT run_id FROM label WHERE run_id IN (7, 500) FOR UPDATE;
 	SELECT pg_sleep(600);});
@@ -354,8 +346,8 @@ query('waiting', q{
 	INSERT INTO label SELECT id FROM run ON CONFLICT DO NOTHING;});
 query('waiting', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});
-eval { IPC::Run::finish($holder->{run}) };
-$holder = start_psql('waiting', q{
+finish_psql($holder);
+$holder = start('waiting', q{
 	BEGIN;
 	LOCK TABLE label IN SHARE MODE;
 	SELECT pg_sleep(600);});
@@ -369,7 +361,7 @@ like($err, qr/ERROR:  canceling statement due to lock timeout/,
 	'a purge gives up where all labels are locked');
 query('waiting', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});
-eval { IPC::Run::finish($holder->{run}) };
+finish_psql($holder);
 
 # What the table has for rows that go
 prepare('children');
@@ -449,7 +441,7 @@ query('busy', q{
 		FROM generate_series(1, 4000) i;
 });
 my @services = map {
-	start_psql('busy', qq{
+	start('busy', qq{
 		DO \$\$
 		BEGIN
 			FOR i IN 1 .. 400 LOOP
@@ -468,7 +460,7 @@ ok($node->poll_query_until('busy', 'SELECT count(*) > 20 FROM restarted'),
 ($rc, $out, $err) = $node->psql('busy',
 	"CALL syncmaster_purge_runs(interval '90 days', 1, 40)");
 is($rc, 0, 'a purge meanwhile succeeds') or diag $err;
-IPC::Run::finish($_->{run}) foreach @services;
+finish_psql($_) foreach @services;
 is($_->{err}, '', 'a service meets no error') foreach @services;
 is( query('busy', q{
 		SELECT count(*) FROM restarted s
@@ -486,10 +478,10 @@ query('busy', q{
 		SELECT 1 + i % 10, 'FAILED', 'MANUAL', '{}', now() - interval '1 year'
 		FROM generate_series(1, 4000) i});
 my @purges = map {
-	start_psql('busy',
+	start('busy',
 		"CALL syncmaster_purge_runs(interval '90 days', 3, 25);")
 } 1 .. 2;
-IPC::Run::finish($_->{run}) foreach @purges;
+finish_psql($_) foreach @purges;
 unlike($_->{err}, qr/ERROR/, 'purges do not hinder each other') foreach @purges;
 query('busy', "CALL syncmaster_purge_runs(interval '90 days', 3)");
 is( query('busy', q{
@@ -599,7 +591,7 @@ query('distributed', q{
 	CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
 	INSERT INTO pg_catalog.pg_dist_partition VALUES ('run');
 	GRANT SELECT ON pg_catalog.pg_dist_partition TO app;});
-$holder = start_psql('distributed', q{
+$holder = start('distributed', q{
 	BEGIN;
 	SELECT id FROM run WHERE id IN (5, 9) FOR UPDATE;
 	SELECT pg_sleep(600);});
@@ -620,7 +612,7 @@ unlike($log, qr/FOR UPDATE|ARRAY\(SELECT r\.created_at|SELECT unnest/,
 	'nothing is asked for that Citus does not know');
 query('distributed', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});
-eval { IPC::Run::finish($holder->{run}) };
+finish_psql($holder);
 
 # ---------------------------------------------------------------------------
 # Not here

@@ -7,7 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
-use IPC::Run;
+use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SampleDatabase;
@@ -28,11 +28,7 @@ $node->poll_query_until('postgres', q{
 my $call = q{CALL syncmaster_purge_task_results(interval '90 days', 50)};
 my $purging = q{query LIKE 'CALL syncmaster_purge%'
 	OR query LIKE 'syncmaster_purge_task_results()%'};
-my $err = '';
-my $purge = IPC::Run::start(
-	[ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('standby'),
-		'-c', $call ],
-	'>', \my $out, '2>', \$err);
+my $purge = start_psql($node, 'standby', "\\set VERBOSITY verbose\n$call;");
 ok($node->poll_query_until('standby',
 		"SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE $purging"),
 	'a purge waits for a standby');
@@ -43,7 +39,7 @@ ok($node->poll_query_until('standby', "SELECT count(*) = 0
 	'it ends when it is cancelled');
 $node->safe_psql('standby', "SELECT pg_terminate_backend(pid)
 	FROM pg_stat_activity WHERE $purging AND pid <> pg_backend_pid()");
-eval { IPC::Run::finish($purge) };
+my (undef, undef, $err) = finish_psql($purge);
 like($err,
 	qr/ERROR:  57014: no synchronous standby has confirmed the last batch, which is committed here/,
 	'with an error');

@@ -1,5 +1,5 @@
-# What tests of failures share: rows for every table, the state of a database in
-# words that can be compared, and psql in the background.
+# What tests of failures share: rows for every table, and the state of a database in
+# words that can be compared.
 
 package SchemaState;
 
@@ -7,11 +7,10 @@ use strict;
 use warnings;
 
 use Exporter 'import';
-use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(load_rows state_of same_state start_psql finish_psql);
+our @EXPORT = qw(load_rows state_of same_state);
 
 # Rows in each of the tables of revision 0011, and sequences that have moved on.
 sub load_rows
@@ -126,42 +125,6 @@ sub same_state
 	  grep { $count{$_} != 0 } sort keys %count;
 	diag(@lines > 30 ? @lines[ 0 .. 29 ] : @lines);
 	return 0;
-}
-
-# Start psql with commands; it ends with them, unless the connection is lost.
-# "hold" lets it wait for finish_psql() instead.
-sub start_psql
-{
-	my ($node, $db, $sql, %params) = @_;
-	my %psql = (in => "$sql\n", out => '', err => '');
-	my @command = (
-		'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-',
-		'-d', $node->connstr($db) . " application_name=" . ($params{name} // 'test'));
-
-	push @command, '-U', $params{user} if $params{user};
-	$psql{handle} = IPC::Run::start(
-		\@command, '<', \$psql{in}, '>', \$psql{out}, '2>', \$psql{err},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default // 180));
-	if ($params{hold})
-	{
-		$psql{in} .= "\\echo held\n";
-		$psql{handle}->pump until $psql{out} =~ /held/;
-	}
-	else
-	{
-		$psql{handle}->pump_nb;
-	}
-	return \%psql;
-}
-
-# Let it end, and return its exit status, its output and its errors.
-sub finish_psql
-{
-	my ($psql, $sql) = @_;
-
-	$psql->{in} .= "$sql\n" if defined $sql;
-	$psql->{handle}->finish;
-	return ($psql->{handle}->result(0), $psql->{out}, $psql->{err});
 }
 
 1;
