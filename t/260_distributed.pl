@@ -153,6 +153,66 @@ like($node->safe_psql($db, $preflight),
 	qr/^warning\|search_vector\|rows with more text than a search vector can hold were not looked for, because table "transfer" is distributed by Citus\|/m,
 	'preflight says that it did not look for long texts');
 
+# The plan, and what preflight says of other nodes -------------------------------
+
+is( $node->safe_psql($db, q{SELECT bool_and(table_rows IS NULL), bool_and(table_bytes IS NULL),
+		bool_and(action LIKE '%, on all nodes of Citus') FROM syncmaster_upgrade_plan('0012')
+		WHERE table_name = 'transfer' AND lock_mode IS NOT NULL}), 't|t|t',
+	'the plan says that a table is distributed, and not how large the shell is');
+like($node->safe_psql($db, $preflight),
+	qr/^warning\|lock\|tables that the upgrade locks are distributed by Citus: transfer, run\|/m,
+	'preflight says of which tables it does not see all locks');
+unlike($node->safe_psql($db, $preflight), qr/cannot log in|workers of Citus/, 'and nothing of others');
+
+$node->safe_psql('postgres', 'ALTER ROLE app NOLOGIN');
+like($node->safe_psql($db, $preflight),
+	qr/^warning\|rights\|role "app" owns tables that are distributed by Citus, and cannot log in\|/m,
+	'preflight names an owner that cannot log in');
+$node->safe_psql('postgres', 'ALTER ROLE app LOGIN');
+
+# Citus came after the extension, which no worker has then.
+$node->safe_psql($db, q{SET allow_system_table_mods = on;
+	CREATE TABLE pg_catalog.pg_dist_node (nodename text, nodeport int, groupid int, isactive bool);
+	INSERT INTO pg_dist_node VALUES ('zero', 5432, 0, true), ('one', 5432, 1, true),
+		('two', 5433, 2, true), ('three', 5432, 3, false);
+	CREATE TABLE pg_catalog.pg_dist_object (classid oid, objid oid);
+	GRANT SELECT ON pg_catalog.pg_dist_node, pg_catalog.pg_dist_object TO PUBLIC});
+like($node->safe_psql($db, $preflight),
+	qr/^error\|server\|workers of Citus do not have the extension: one:5432, two:5433\|.*DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster SCHEMA public;/m,
+	'preflight says that workers do not have the extension');
+$node->safe_psql($db, q{INSERT INTO pg_dist_object
+	SELECT 'pg_extension'::regclass, oid FROM pg_extension WHERE extname = 'syncmaster'});
+unlike($node->safe_psql($db, $preflight), qr/workers of Citus/, 'and nothing where they do');
+
+# Grants -----------------------------------------------------------------------
+
+# Citus runs GRANT as the owner of the schema, who may be nobody that can log in.
+$node->safe_psql($db, q{CREATE ROLE keeper; ALTER SCHEMA public OWNER TO keeper;
+	GRANT USAGE ON SCHEMA public TO PUBLIC; CREATE ROLE service;
+	SELECT syncmaster_grant('service', 'monitor')});
+is($node->safe_psql($db, q{SELECT nspacl::text LIKE '%service=%' FROM pg_namespace WHERE nspname = 'public'}),
+	'f', 'usage that everybody has is not granted again');
+$node->safe_psql($db, q{ALTER ROLE keeper LOGIN; CREATE ROLE service2;
+	SELECT syncmaster_grant('service2', 'monitor')});
+is($node->safe_psql($db, q{SELECT nspacl::text LIKE '%service2=%' FROM pg_namespace WHERE nspname = 'public'}),
+	't', 'but where the owner can log in');
+$node->safe_psql($db, 'ALTER SCHEMA public OWNER TO app');
+
+# A worker ---------------------------------------------------------------------
+
+$node->safe_psql($db, 'SET allow_system_table_mods = on;
+	CREATE TABLE pg_catalog.pg_dist_local_group (groupid int);
+	INSERT INTO pg_dist_local_group VALUES (2)');
+like($node->safe_psql($db, 'SELECT syncmaster_full_version()'),
+	qr/; this server is a Citus worker: the coordinator says what is out of step$/,
+	'full version on a worker');
+is($node->safe_psql($db, 'SELECT severity, object_type, problem, fix IS NULL FROM syncmaster_check()'),
+	'info|schema|was not compared, as this server is a Citus worker: ask the coordinator|t',
+	'check on a worker');
+is($node->safe_psql($db, 'SELECT severity, detail, hint FROM syncmaster_health()'),
+	'info|was not looked at: this server is a Citus worker|Ask on the coordinator.',
+	'health on a worker');
+
 # Tables that must not be distributed ------------------------------------------
 
 $db = new_database('reference');

@@ -118,6 +118,7 @@ extern void syncmaster_put_findings(ReturnSetInfo *result, List *findings,
 
 extern Oid syncmaster_relation_owner(Oid relation);
 extern Oid syncmaster_schema_owner(Oid namespace);
+extern bool syncmaster_can_log_in(Oid role);
 
 /* lock.c: Locking a table with a bounded wait. */
 
@@ -296,6 +297,7 @@ extern bool syncmaster_ask(PGFunction function, Oid object, Datum *answer);
 /* citus.c: Which node is this, and where are the rows of a table? */
 
 extern bool syncmaster_is_citus_worker(void);
+extern bool syncmaster_has_citus(void);
 extern bool syncmaster_is_distributed(Oid relid);
 extern void syncmaster_refuse_distributed(Oid relid);
 

@@ -60,6 +60,16 @@ syncmaster_is_citus_worker(void)
 }
 
 /*
+ * Is Citus in this database?
+ */
+bool
+syncmaster_has_citus(void)
+{
+	return OidIsValid(
+		get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE));
+}
+
+/*
  * Has Citus put the rows into other tables?  What has the name is a shell then,
  * which may still have rows that nobody updates.
  */

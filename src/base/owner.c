@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "utils/syscache.h"
@@ -41,4 +42,20 @@ syncmaster_schema_owner(Oid namespace)
 	ReleaseSysCache(tuple);
 
 	return owner;
+}
+
+/*
+ * Can a session be a role's own?
+ */
+bool
+syncmaster_can_log_in(Oid role)
+{
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	bool result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	ReleaseSysCache(tuple);
+	return result;
 }

@@ -253,6 +253,14 @@ check_extension(CheckContext *context)
 void
 syncmaster_check_schema(CheckContext *context)
 {
+	if (syncmaster_is_citus_worker())
+	{
+		syncmaster_add_difference(context, SEVERITY_INFO, "schema",
+								  context->schema,
+								  "was not compared, as this server is a Citus "
+								  "worker: ask the coordinator");
+		return;
+	}
 	compare(context, check_extension);
 }
 

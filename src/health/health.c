@@ -45,6 +45,17 @@ syncmaster_health(PG_FUNCTION_ARGS)
 
 	syncmaster_get_extension(&health.extension);
 	health.now = GetCurrentTimestamp();
+	if (syncmaster_is_citus_worker())
+	{
+		syncmaster_add_finding(&health.findings, SEVERITY_INFO, "schema",
+							   health.extension.namespace_name,
+							   "was not looked at: this server is a Citus "
+							   "worker",
+							   "Ask on the coordinator.");
+		syncmaster_put_findings(result, health.findings, HEALTH_NATTS,
+								put_columns);
+		return (Datum) 0;
+	}
 	syncmaster_check_health_schema(&health);
 	syncmaster_report_settings(&health.findings);
 	if (syncmaster_first_relation(health.extension.namespace) != NULL)

@@ -255,20 +255,34 @@ beforehand(const UpgradePlan *plan, const PlanStep *step,
 }
 
 /*
- * Fill in the lock on a table, and the table's size.
+ * Fill in the lock on a table, and the table's size, which is not known where
+ * Citus has the rows.
  */
 static void
 set_lock(Datum *values, bool *nulls, Oid relid, LOCKMODE mode)
 {
 	double rows = relation_rows(relid);
 
-	nulls[6] = nulls[9] = nulls[10] = false;
+	nulls[6] = false;
 	values[6] = CStringGetTextDatum(GetLockmodeName(DEFAULT_LOCKMETHOD, mode));
-	if (rows < 0)
-		nulls[9] = true;
-	else
+	if (syncmaster_is_distributed(relid))
+		return;
+	nulls[9] = rows < 0;
+	if (rows >= 0)
 		values[9] = Int64GetDatum((int64) rows);
+	nulls[10] = false;
 	values[10] = Int64GetDatum(syncmaster_relation_bytes(relid));
+}
+
+/*
+ * What is done to a table, and whether that is on other servers too.
+ */
+static const char *
+where(Oid relid, const char *action)
+{
+	return syncmaster_is_distributed(relid)
+			   ? psprintf("%s, on all nodes of Citus", action)
+			   : action;
 }
 
 static void
@@ -330,7 +344,7 @@ put_effect(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
 	put_row(result, position, step, effect->object_type, effect->object,
 			effect->name_taken ? "none, its name is taken"
 			: effect->skipped  ? "none, it is there"
-							   : effect->action,
+							   : where(effect->relid, effect->action),
 			effect->table, values, nulls);
 
 	foreach (lc, effect->locks)
@@ -343,8 +357,8 @@ put_effect(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
 		clear_row(values, nulls);
 		set_lock(values, nulls, lock->relid, lock->mode);
 		values[7] = BoolGetDatum(effect->rewrites);
-		put_row(result, position, step, "table", table, lock->action, table,
-				values, nulls);
+		put_row(result, position, step, "table", table,
+				where(lock->relid, lock->action), table, values, nulls);
 	}
 }
 

@@ -542,6 +542,7 @@ syncmaster_preflight(PG_FUNCTION_ARGS)
 	if (preflight.plan != NULL)
 		check_plan(&preflight);
 	syncmaster_check_replication(&preflight);
+	syncmaster_check_citus(&preflight);
 
 	syncmaster_put_findings(result, preflight.findings, PREFLIGHT_NATTS,
 							put_columns);

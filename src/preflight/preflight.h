@@ -50,8 +50,9 @@ extern void syncmaster_report(Preflight *preflight, Severity severity,
 extern bool syncmaster_has_errors(const Preflight *preflight);
 extern void syncmaster_report_once(Preflight *preflight, List *problems);
 
-/* Checks of the preflight: disk.c, preflight_objects.c */
+/* Checks of the preflight: disk.c, preflight_citus.c, preflight_objects.c */
 
+extern void syncmaster_check_citus(Preflight *preflight);
 extern void syncmaster_check_disk(Preflight *preflight);
 extern void syncmaster_check_objects(Preflight *preflight);
 extern void syncmaster_check_replication(Preflight *preflight);

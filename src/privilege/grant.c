@@ -91,9 +91,13 @@ privileges_to_grant(const GrantCall *call, const Securable *object)
 	if (missing == 0)
 		return 0;
 
-	/* A schema's owner may have opened it to everybody. */
+	/*
+	 * A schema's owner may have opened it to everybody.  That has to do where
+	 * nobody can grant more: Citus runs GRANT as the owner on its nodes.
+	 */
 	if (object->is_schema &&
-		!may_grant(&call->context, call->context.caller, object) &&
+		(!may_grant(&call->context, call->context.caller, object) ||
+		 (syncmaster_has_citus() && !syncmaster_can_log_in(object->owner))) &&
 		has_schema_usage(call->context.namespace, call->role))
 		return 0;
 	require_grant_rights(call, object);

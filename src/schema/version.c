@@ -182,7 +182,11 @@ syncmaster_full_version(PG_FUNCTION_ARGS)
 	describe_schema(&line, &revision);
 	appendStringInfo(&line, ", PostgreSQL %s",
 					 GetConfigOption("server_version", false, false));
-	describe_disagreement(&line, &extension, &revision);
+	if (syncmaster_is_citus_worker())
+		appendStringInfoString(&line, "; this server is a Citus worker: the "
+									  "coordinator says what is out of step");
+	else
+		describe_disagreement(&line, &extension, &revision);
 	places = syncmaster_describe_places(extension.namespace);
 	if (places != NULL)
 		appendStringInfo(&line,
