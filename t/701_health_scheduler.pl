@@ -44,7 +44,15 @@ sub schedules
 {
 	return $node->safe_psql('syncmaster', q{
 		SELECT severity || ': ' || detail FROM syncmaster_health()
-		WHERE check_name = 'schedules'});
+		WHERE check_name = 'schedules' AND subject <> 'run'});
+}
+
+# Which transfers should have run?
+sub missed
+{
+	return $node->safe_psql('syncmaster', q{
+		SELECT severity || ': ' || regexp_replace(detail, '\\d+-\\d+-\\d+ \\S+( UTC)?', '...')
+		FROM syncmaster_health() WHERE check_name = 'schedules' AND subject = 'run'});
 }
 
 like(schedules(),
@@ -88,6 +96,59 @@ isnt($rc, 0, 'the scheduler fails on it, as the hint says');
 like($stderr, qr/ValueError: invalid literal for int\(\)/, '... because of its id');
 $node->safe_psql('syncmaster', q{DELETE FROM apscheduler_jobs WHERE id = 'x8'});
 is(schedules(), '', 'without it all is well');
+
+# The scheduler is at work, and no run appears.
+$node->safe_psql('syncmaster', q{
+	UPDATE transfer SET schedule = CASE id WHEN 12 THEN '*/5 * * * *' ELSE '0 3 1 1 *' END,
+		updated_at = now() - interval '1 day' WHERE is_scheduled;
+	DELETE FROM apscheduler_jobs; DELETE FROM run WHERE transfer_id = 12});
+run_scheduler();
+is(missed(), 'warning: 1 transfer should have run at ... and had no run since: 12',
+	'a transfer that should have run, and has no run');
+$node->safe_psql('syncmaster', q{UPDATE transfer SET updated_at = now() - interval '1 hour' WHERE id = 12});
+is(missed(), '', '... but not if it was changed meanwhile');
+$node->safe_psql('syncmaster', q{
+	UPDATE transfer SET updated_at = now() - interval '1 day' WHERE id = 12;
+	INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+		VALUES (12, 'FINISHED', 'SCHEDULED', '{}', now() - interval '10 minutes')});
+is(missed(), '', '... or if it has run since');
+
+# Schedules on which the scheduler fails at each start, and no other job is made.
+foreach my $schedule ('61 99 * * *', '@daily', '0 0 * * 7', '* * * *')
+{
+	$node->safe_psql('syncmaster', qq{
+		DELETE FROM apscheduler_jobs WHERE id IN ('8', '10');
+		UPDATE transfer SET schedule = '$schedule' WHERE id = 8;
+		UPDATE transfer SET updated_at = now() - interval '1 day'});
+	is( schedules(),
+		qq{error: 1 transfer has a schedule on which the scheduler fails, the first is "$schedule": 8\n}
+		  . 'error: 1 transfer is scheduled and without a job, although unchanged for longer than 1h (syncmaster.health_waiting): 10',
+		"$schedule: is named");
+	($rc, $stderr) = run_scheduler();
+	isnt($rc, 0, '... the scheduler fails on it');
+	like($stderr, qr/ValueError: /, '... because of it');
+}
+$node->safe_psql('syncmaster', q{
+	UPDATE transfer SET schedule = '61 99 * * *', is_scheduled = false WHERE id = 8;
+	UPDATE transfer SET updated_at = now() - interval '1 day'});
+($rc, $stderr) = run_scheduler();
+is("$rc " . schedules(), '0 ', 'switched off, it does no harm');
+
+# A schedule that never comes, and a job that is paused.
+$node->safe_psql('syncmaster', q{
+	UPDATE transfer SET schedule = '0 0 30 2 *', is_scheduled = true WHERE id = 8;
+	UPDATE transfer SET updated_at = now() - interval '1 day'});
+($rc, $stderr) = run_scheduler();
+is( $node->safe_psql('syncmaster', q{SELECT count(*) FROM apscheduler_jobs WHERE id = '8' AND next_run_time IS NULL}),
+	1, 'a schedule that never comes makes a job without a time');
+is( "$rc " . schedules(),
+	'0 warning: 1 transfer has a schedule that never comes, such as 30 February: 8',
+	'... and is named');
+$node->safe_psql('syncmaster', q{
+	UPDATE apscheduler_jobs SET next_run_time = NULL WHERE id = '10';
+	UPDATE transfer SET is_scheduled = false WHERE id = 8;
+	DELETE FROM apscheduler_jobs WHERE id = '8'});
+is(schedules(), 'warning: 1 job is paused, and without a time to run at: 10', 'a job that is paused');
 
 $node->stop;
 done_testing();

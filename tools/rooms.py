@@ -25,7 +25,8 @@ ORDER = ("base schema rows credential privilege vectors engine check preflight "
 TOP = "settings.h"
 COMPAT = "base/compat.h"
 # Written without PostgreSQL: other programs are built of them.
-WITHOUT_SERVER = {"credential/fernet.c", "credential/fernet.h",
+WITHOUT_SERVER = {"health/cron.c", "health/cron.h",
+                  "credential/fernet.c", "credential/fernet.h",
                   "credential/base64.c", "credential/base64.h"}
 # Headers that are needed on other majors than the one that clang looks at:
 # backend_status.h and the indexes' OIDs are of 14, extension_control_path of 18.

@@ -14,6 +14,7 @@
 #include "nodes/pg_list.h"
 
 #include "base/base.h"
+#include "health/cron.h"
 #include "rows/rows.h"
 #include "schema/schema.h"
 
@@ -35,6 +36,36 @@ extern TimestampTz syncmaster_ago(const Health *health, int seconds);
 extern const char *syncmaster_limit_text(const char *setting);
 extern char *syncmaster_count(int64 count, const char *one, const char *many);
 extern char *syncmaster_list_ids(IdList *ids);
+
+/* health_fire.c: When transfers should have run. */
+
+/* A transfer, and the scheduler's job for it. */
+typedef struct Transfer
+{
+	int64 id;
+	int64 queue_id;
+	TimestampTz updated_at;
+	bool is_scheduled;
+	CronStatus schedule_status;
+	CronSchedule schedule; /* if the status is CRON_OK */
+	char *refused;		   /* the schedule's text, if it is not right */
+	bool has_job;
+	double next_run_time; /* of the job; infinite if it has none */
+} Transfer;
+
+typedef struct TransferList
+{
+	Transfer *transfers;
+	int64 count;
+	int64 size;
+} TransferList;
+
+extern int64 syncmaster_check_schedule_texts(Health *health,
+											 const TransferList *list);
+extern void syncmaster_check_fires(Health *health, const TransferList *list,
+								   const AppTable *runs, bool *locked);
+extern bool syncmaster_has_run_since(const AppTable *runs, int64 transfer,
+									 TimestampTz since, bool *locked);
 
 /* One check, or a few that read the same tables. */
 extern void syncmaster_check_health_schema(Health *health);

@@ -26,14 +26,15 @@ typedef struct RunLimit
 /* In the order of syncmaster_run_statuses. */
 static const RunLimit limits[NACTIVE_STATUSES] = {
 	{RUN_CREATED_AT, "syncmaster.health_waiting", &syncmaster_health_waiting,
-	 "Is a worker at work on the queues of their transfers? Runs that the "
-	 "broker lost can be marked as FAILED."},
+	 "Is a worker at work on the queues of their transfers? SELECT * "
+	 "FROM syncmaster_end_runs('{id, ...}') ends those that the broker lost."},
 	{RUN_STARTED_AT, "syncmaster.health_started", &syncmaster_health_started,
-	 "Their logs (log_url) say more. Those that no worker is at work on any "
-	 "more can be marked as FAILED."},
+	 "Their logs (log_url) say more. SELECT * FROM "
+	 "syncmaster_end_runs('{id, ...}') ends those that no worker is at work on "
+	 "any more."},
 	{RUN_UPDATED_AT, "syncmaster.health_waiting", &syncmaster_health_waiting,
-	 "Workers do not look at runs that were stopped before they began: those "
-	 "can be marked as STOPPED."},
+	 "Workers do not look at runs that were stopped before they began: SELECT "
+	 "* FROM syncmaster_end_runs('{id, ...}') ends them."},
 };
 
 typedef struct LateRuns

@@ -17,28 +17,13 @@
 #include "utils/timestamp.h"
 
 #include "base/base.h"
+#include "health/cron.h"
 #include "health/health.h"
 #include "rows/rows.h"
 #include "settings.h"
 
 #define WAITING "syncmaster.health_waiting"
 #define QUEUE_IDLE "syncmaster.health_queue_idle"
-
-typedef struct Transfer
-{
-	int64 id;
-	int64 queue_id;
-	TimestampTz updated_at;
-	bool is_scheduled;
-	bool has_job;
-} Transfer;
-
-typedef struct TransferList
-{
-	Transfer *transfers;
-	int64 count;
-	int64 size;
-} TransferList;
 
 static int
 compare_int64(int64 a, int64 b)
@@ -80,14 +65,26 @@ add_transfer(TransferList *list)
 	return &list->transfers[list->count++];
 }
 
+static void
+read_schedule(Transfer *transfer, char *text)
+{
+	transfer->schedule_status = cron_parse(text, &transfer->schedule);
+	transfer->refused = NULL;
+	if (transfer->is_scheduled && transfer->schedule_status == CRON_REFUSED)
+		transfer->refused = text;
+	else
+		pfree(text);
+}
+
 /*
  * Read all transfers, in the order of their ids.
  */
 static bool
 read_transfers(Health *health, TransferList *list)
 {
-	static const char *const columns[] = {"id", "queue_id", "is_scheduled",
-										  "updated_at", NULL};
+	static const char *const columns[] = {"id",			  "queue_id",
+										  "is_scheduled", "updated_at",
+										  "schedule",	  NULL};
 	AppTable table;
 	DirectScan scan;
 
@@ -101,11 +98,11 @@ read_transfers(Health *health, TransferList *list)
 			 RelationGetRelationName(table.rel));
 	while (syncmaster_next_row(&scan))
 	{
-		bool nulls[4];
-		Datum values[4];
+		bool nulls[5];
+		Datum values[5];
 		Transfer *transfer;
 
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < 5; i++)
 			values[i] = slot_getattr(scan.slot, table.columns[i], &nulls[i]);
 		if (nulls[0] || nulls[1] || nulls[2] || nulls[3])
 			continue;
@@ -115,6 +112,9 @@ read_transfers(Health *health, TransferList *list)
 		transfer->is_scheduled = DatumGetBool(values[2]);
 		transfer->updated_at = DatumGetTimestampTz(values[3]);
 		transfer->has_job = false;
+		transfer->next_run_time = get_float8_infinity();
+		read_schedule(transfer,
+					  nulls[4] ? pstrdup("") : TextDatumGetCString(values[4]));
 	}
 	syncmaster_end_scan(&scan);
 	syncmaster_close_app_table(&table);
@@ -177,6 +177,7 @@ add_job(Health *health, TransferList *list, JobReport *report, const char *text,
 	else
 	{
 		transfer->has_job = true;
+		transfer->next_run_time = next_run_time;
 		if (!transfer->is_scheduled && syncmaster_health_waiting > 0 &&
 			transfer->updated_at <
 				syncmaster_ago(health, syncmaster_health_waiting))
@@ -226,7 +227,7 @@ read_jobs(Health *health, TransferList *list, JobReport *report)
 }
 
 static void
-report_schedules(Health *health, TransferList *list)
+report_schedules(Health *health, TransferList *list, bool scheduler_fails)
 {
 	TimestampTz limit = syncmaster_ago(health, syncmaster_health_waiting);
 	IdList missing;
@@ -239,7 +240,7 @@ report_schedules(Health *health, TransferList *list)
 		const Transfer *transfer = &list->transfers[i];
 
 		if (transfer->is_scheduled && !transfer->has_job &&
-			transfer->updated_at < limit)
+			transfer->refused == NULL && transfer->updated_at < limit)
 			syncmaster_add_id(&missing, &transfer->id);
 	}
 	if (missing.count > 0)
@@ -250,8 +251,11 @@ report_schedules(Health *health, TransferList *list)
 				"longer than %s: %s",
 				syncmaster_count(missing.count, "transfer is", "transfers are"),
 				syncmaster_limit_text(WAITING), syncmaster_list_ids(&missing)),
-			"Restart the scheduler: when it starts, it makes the jobs of all "
-			"scheduled transfers.");
+			scheduler_fails
+				? "The scheduler fails on another transfer's schedule before "
+				  "it makes these jobs. Correct that one first."
+				: "Restart the scheduler: when it starts, it makes the jobs of "
+				  "all scheduled transfers.");
 }
 
 static void
@@ -296,37 +300,6 @@ report_jobs(Health *health, JobReport *report)
 }
 
 /*
- * Has a transfer had a run since?  *locked if that cannot be told now.
- */
-static bool
-has_run_since(const AppTable *runs, int64 transfer, TimestampTz since,
-			  bool *locked)
-{
-	Datum equal = Int64GetDatum(transfer);
-	OrderedScan scan;
-	bool found = false;
-
-	/* later pages first, where the new rows most often are */
-	if (!syncmaster_begin_ordered_scan(&scan, runs->rel, runs->columns[0],
-									   &equal, BackwardScanDirection,
-									   NO_ENTRY_LIMIT))
-	{
-		*locked = *locked || scan.locked;
-		return true;
-	}
-	while (!found && syncmaster_next_ordered(&scan))
-	{
-		bool isnull;
-		Datum created_at = slot_getattr(scan.slot, runs->columns[1], &isnull);
-
-		found = !isnull && DatumGetTimestampTz(created_at) >= since;
-	}
-	syncmaster_end_ordered_scan(&scan);
-
-	return found;
-}
-
-/*
  * Queues of which no transfer had a run lately.  Transfers that were changed
  * meanwhile have not had the time.
  */
@@ -347,7 +320,8 @@ find_idle_queues(const AppTable *runs, TransferList *list, TimestampTz since,
 		{
 			const Transfer *transfer = &list->transfers[i];
 
-			busy = busy || has_run_since(runs, transfer->id, since, locked);
+			busy = busy ||
+				   syncmaster_has_run_since(runs, transfer->id, since, locked);
 			if (transfer->updated_at >= since)
 				continue;
 			counts = true;
@@ -360,28 +334,21 @@ find_idle_queues(const AppTable *runs, TransferList *list, TimestampTz since,
 }
 
 static void
-check_queues(Health *health, TransferList *list)
+check_queues(Health *health, TransferList *list, const AppTable *runs)
 {
-	static const char *const columns[] = {"transfer_id", "created_at", NULL};
 	const char *hint = "Is a worker at work on these queues?";
-	AppTable runs;
 	IdList scheduled;
 	IdList manual;
 	bool locked = false;
 
-	if (syncmaster_health_queue_idle == 0 || list->count == 0 ||
-		!syncmaster_may_look(
-			health, "queues", "run",
-			syncmaster_open_app_table(&runs, health->extension.namespace, "run",
-									  columns)))
+	if (syncmaster_health_queue_idle == 0)
 		return;
 	syncmaster_init_ids(&scheduled);
 	syncmaster_init_ids(&manual);
 	qsort(list->transfers, list->count, sizeof(Transfer), compare_queue);
-	find_idle_queues(&runs, list,
+	find_idle_queues(runs, list,
 					 syncmaster_ago(health, syncmaster_health_queue_idle),
 					 &scheduled, &manual, &locked);
-	syncmaster_close_app_table(&runs);
 	if (locked)
 		syncmaster_add_locked_index(health, "queues", "run");
 
@@ -409,17 +376,38 @@ check_queues(Health *health, TransferList *list)
 void
 syncmaster_check_schedules(Health *health)
 {
+	static const char *const columns[] = {"transfer_id", "created_at", NULL};
 	TransferList list = {0};
 	JobReport report = {.first_time = get_float8_infinity()};
+	AppTable runs;
+	int64 refused;
+	bool has_jobs;
+	bool locked = false;
 
 	if (!read_transfers(health, &list))
 		return;
 	syncmaster_init_ids(&report.gone);
 	syncmaster_init_ids(&report.not_scheduled);
-	if (read_jobs(health, &list, &report))
+	refused = syncmaster_check_schedule_texts(health, &list);
+	has_jobs = read_jobs(health, &list, &report);
+	if (has_jobs)
 	{
-		report_schedules(health, &list);
+		report_schedules(health, &list, refused > 0);
 		report_jobs(health, &report);
 	}
-	check_queues(health, &list);
+	if (list.count == 0 ||
+		(syncmaster_health_queue_idle == 0 && syncmaster_health_waiting == 0) ||
+		!syncmaster_may_look(
+			health, "queues", "run",
+			syncmaster_open_app_table(&runs, health->extension.namespace, "run",
+									  columns)))
+		return;
+	if (has_jobs && syncmaster_health_waiting > 0)
+	{
+		syncmaster_check_fires(health, &list, &runs, &locked);
+		if (locked)
+			syncmaster_add_locked_index(health, "schedules", "run");
+	}
+	check_queues(health, &list, &runs);
+	syncmaster_close_app_table(&runs);
 }
