@@ -138,6 +138,12 @@ answers('version table replaced', qr/^0013$/,
 	$replace, 'SELECT syncmaster_schema_version()', $again);
 answers('version table replaced', qr/at revision 0013/,
 	$replace, 'SELECT syncmaster_full_version()', $again);
+answers('version table renamed, with another in its place', qr/^0012$/,
+	q{ALTER TABLE alembic_version RENAME TO kept;
+	CREATE TABLE alembic_version (LIKE kept INCLUDING ALL);
+	INSERT INTO alembic_version VALUES ('0012')},
+	'SELECT syncmaster_schema_version()');
+$node->safe_psql('postgres', 'DROP TABLE alembic_version; ALTER TABLE kept RENAME TO alembic_version');
 fails('version table replaced',
 	qr/42P01: table "alembic_version" was dropped by another session meanwhile/,
 	$replace, q{SELECT syncmaster_upgrade('head')}, $again);

@@ -458,6 +458,19 @@ $node->safe_psql('source', q{
 is($node->safe_psql('source', q{SELECT has_table_privilege('newcomer', 'run', 'SELECT')}),
 	't', 'a service has its rights from the owner, too');
 
+# Nor is what somebody handed on who has a service with the right to grant it.
+$node->safe_psql('source', q{
+	CREATE ROLE heir;
+	GRANT USAGE ON SCHEMA syncmaster_history TO lender;
+	GRANT SELECT (worker) ON syncmaster_history.service TO lender WITH GRANT OPTION;
+	SET ROLE lender;
+	GRANT SELECT (worker) ON syncmaster_history.service TO heir;
+	RESET ROLE});
+is($node->safe_psql('source', q{SELECT role FROM syncmaster_privileges()
+		WHERE object_type = 'service' AND role IN ('heir', 'lender')}),
+	'lender', 'a service that another role handed on is none');
+$node->safe_psql('source', 'REVOKE SELECT (worker) ON syncmaster_history.service FROM lender CASCADE');
+
 # A schema stays open to a role that may use something else in it.
 foreach my $case (
 	[ 'nothing', '', '', 0 ],

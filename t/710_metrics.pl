@@ -17,7 +17,6 @@ use Test::More;
 
 my $node = new_server('metrics', allows_streaming => 1);
 create_roles($node);
-$node->safe_psql('postgres', 'CREATE ROLE monitor LOGIN');
 
 my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 
