@@ -250,6 +250,30 @@ unlike(listed("$side; SET LOCAL ROLE mallory;
 		RESET ROLE; " . rule('DO ALSO INSERT INTO side VALUES (1)')),
 	qr/trigger "t"/, 'a trigger on what is not done is not asked about');
 
+former_owner('a trigger that is marked as internal',
+	'CREATE TRIGGER t AFTER DELETE ON celery_taskmeta EXECUTE FUNCTION evil_trigger()',
+	qr/trigger "t" of table "celery_taskmeta" may run/, q{
+	SET LOCAL allow_system_table_mods = on;
+	UPDATE pg_trigger SET tgisinternal = true WHERE tgname = 't'});
+
+# Tables that a command names, or reads on the way, with an index of a former owner.
+foreach my $case (
+	[ 'connection', 'DROP INDEX ix_syncmaster__connection_group_id_name',
+		'SELECT * FROM syncmaster_create_indexes()', 'a table that gets an index' ],
+	[ 'transfer', 'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer',
+		'SELECT * FROM syncmaster_repair(false)', 'the table that a new foreign key refers to' ],
+	[ 'transfer', 'ALTER TABLE run ALTER transfer_id TYPE int',
+		'SELECT * FROM syncmaster_repair(false)', 'the table that a column of another type refers to' ])
+{
+	my ($table, $damage, $command, $name) = @$case;
+	my (undef, $out, $err) = $node->psql('postgres', "BEGIN; $damage;
+		ALTER TABLE $table OWNER TO mallory; SET LOCAL ROLE mallory;
+		CREATE INDEX i ON $table (name) WHERE evil(name);
+		RESET ROLE; ALTER TABLE $table OWNER TO \"$superuser\";
+		$command; ROLLBACK");
+	like("$out$err", qr/index "i" of table "$table" may run another role's code/, $name);
+}
+
 # The tables' owner made a function that takes code as an argument of a trigger;
 # others may create triggers that call the function.
 sub with_argument
