@@ -153,6 +153,11 @@ sub not_looked_at
 
 is(locked('run'),
 	not_looked_at('schema run', 'runs run', 'growth run'), 'run is locked');
+$node->safe_psql('postgres', q{UPDATE alembic_version SET version_num = '0012'});
+like(locked('run'),
+	qr/^warning, schema: was not looked at: table "run" is locked\n(.*\n)?warning, schema: is at revision 0012, the extension at version 1\.13, /ms,
+	'a locked table does not hide that the revision is out of step');
+$node->safe_psql('postgres', q{UPDATE alembic_version SET version_num = '0013'});
 is( locked('transfer'),
 	not_looked_at('schema transfer', 'schedules transfer'),
 	'transfer is locked');

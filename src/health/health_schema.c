@@ -135,6 +135,22 @@ report_newer(Health *health)
 	return true;
 }
 
+static void
+report_step(Health *health)
+{
+	if (health->revision.state != REVISION_KNOWN ||
+		syncmaster_is_in_step(&health->extension, &health->revision))
+		return;
+	syncmaster_add_finding(
+		&health->findings, SEVERITY_WARNING, "schema",
+		health->extension.namespace_name,
+		psprintf("is at revision %s, the extension at version %s, the "
+				 "library at %s",
+				 health->revision.id, health->extension.version,
+				 SYNCMASTER_VERSION),
+		"SELECT syncmaster_full_version() says what to do.");
+}
+
 /*
  * Schema, extension and library out of step, in short.
  */
@@ -158,7 +174,12 @@ syncmaster_check_health_schema(Health *health)
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		if (!try_lock(health, &syncmaster_relations[i]))
+		{
+			/* what can be told without the tables */
+			if (!report_newer(health))
+				report_step(health);
 			return;
+		}
 	}
 
 	newer = report_newer(health);
@@ -207,15 +228,8 @@ syncmaster_check_health_schema(Health *health)
 					 first->kind, first->subject, first->message),
 			"SELECT * FROM syncmaster_check() lists them, with SQL that mends "
 			"them.");
-	else if (health->revision.state == REVISION_KNOWN &&
-			 !syncmaster_is_in_step(&health->extension, &health->revision))
-		syncmaster_add_finding(
-			&health->findings, SEVERITY_WARNING, "schema", context.schema,
-			psprintf("is at revision %s, the extension at version %s, the "
-					 "library at %s",
-					 health->revision.id, health->extension.version,
-					 SYNCMASTER_VERSION),
-			"SELECT syncmaster_full_version() says what to do.");
+	else
+		report_step(health);
 	report_indexes(health, indexes);
 	report_places(health);
 }
