@@ -341,6 +341,54 @@ follow(
 		version => '1.13'
 	});
 
+# An owner of the database who may make nothing in the schema ------------------------
+
+new_database('places');
+query('ALTER SCHEMA public OWNER TO ' . $superuser . '; REVOKE ALL ON SCHEMA public FROM dba, PUBLIC');
+my (undef, undef, $refusal) = $node->psql('places', 'CREATE EXTENSION syncmaster SCHEMA public',
+	extra_params => [ '-U', 'dba' ]);
+like($refusal, qr/ERROR:  role "dba" lacks USAGE, CREATE on schema "public"/,
+	'an owner of the database who may make nothing in the schema');
+my ($needed) = $refusal =~ /HINT:  (GRANT .*), and run the command again/;
+query($needed);
+query('CREATE EXTENSION syncmaster SCHEMA public', 'dba');
+is(query('SELECT tableowner FROM pg_tables WHERE tablename = \'run\''),
+	'dba', '... and after what the hint says');
+
+# A schema other than public: what is said is followed to the letter -----------------
+
+new_database('etl');
+query(q(CREATE SCHEMA etl; CREATE SCHEMA "E t"; CREATE ROLE etl_owner LOGIN; CREATE ROLE etl_service));
+foreach my $schema ('etl', '"E t"')
+{
+	my (undef, undef, $said) =
+	  $node->psql('etl', "CREATE EXTENSION syncmaster SCHEMA $schema");
+	my ($commands) = $said =~ /HINT:  To give them to the database's owner: (.*;)$/m;
+	like($commands, qr/^GRANT USAGE, CREATE ON SCHEMA \Q$schema\E TO dba; SELECT /,
+		"$schema: the hint of CREATE EXTENSION asks for USAGE and CREATE");
+	query($commands);
+	(undef, undef, $said) = $node->psql('etl', qq(SELECT $schema.syncmaster_set_owner('etl_owner')));
+	like($said, qr/ERROR:  role "etl_owner" lacks USAGE, CREATE on schema/,
+		"$schema: set_owner asks for both");
+	my ($grant) = $said =~ /HINT:  (GRANT .*), and run the command again/;
+	query($grant);
+	query(qq(SELECT $schema.syncmaster_set_owner('etl_owner')));
+	foreach my $sql (
+		qq(SELECT $schema.syncmaster_grant('etl_service', 'worker')),
+		qq(SELECT $schema.syncmaster_revoke('etl_service', 'worker')),
+		qq(CALL $schema.syncmaster_purge_runs('1 day', 0, 10, false, NULL)),
+		qq(SELECT $schema.syncmaster_drop_indexes()),
+		qq(SELECT $schema.syncmaster_create_indexes()),
+		qq(SELECT $schema.syncmaster_downgrade('0011')),
+		qq(SELECT $schema.syncmaster_upgrade('head')))
+	{
+		my ($ret, undef, $problem) = $node->psql('etl', $sql);
+		is($ret, 0, "$schema: $sql") or diag $problem;
+	}
+	query(qq(DROP EXTENSION syncmaster; DROP SCHEMA $schema CASCADE));
+	query('DROP SCHEMA syncmaster_history CASCADE');
+}
+
 $node->stop;
 
 done_testing();

@@ -24,20 +24,25 @@
 #include "vectors/vectors.h"
 
 /*
- * Owners need CREATE on the schema to add a table or an index to it.
+ * Owners need CREATE on the schema to add a table or an index to it, and USAGE
+ * to name what is in it.
  */
 static void
 schema_create_problem(List **problems, const MigrationContext *context,
 					  Oid role)
 {
-	if (!has_schema_create(context->namespace, role))
+	const char *lacking = syncmaster_lacking_on_schema(context->namespace,
+													   role);
+
+	if (lacking != NULL)
 		syncmaster_add_error(
 			problems, ERRCODE_INSUFFICIENT_PRIVILEGE, "rights",
-			finding_message("role \"%s\" lacks CREATE on schema \"%s\"",
-							GetUserNameFromId(role, false), context->schema),
-			psprintf("GRANT CREATE ON SCHEMA %s TO %s, and run the command "
+			finding_message("role \"%s\" lacks %s on schema \"%s\"",
+							GetUserNameFromId(role, false), lacking,
+							context->schema),
+			psprintf("GRANT %s ON SCHEMA %s TO %s, and run the command "
 					 "again.",
-					 quote_identifier(context->schema),
+					 lacking, quote_identifier(context->schema),
 					 quote_identifier(GetUserNameFromId(role, false))))
 			->detail = pstrdup("The tables belong to that role, and so must "
 							   "what is added to them.");

@@ -38,6 +38,21 @@ syncmaster_database_owner(void)
 }
 
 /*
+ * What an owner of the tables needs on their schema and lacks, as GRANT names
+ * it; NULL if nothing.
+ */
+const char *
+syncmaster_lacking_on_schema(Oid namespace, Oid role)
+{
+	bool usage = has_schema_usage(namespace, role);
+	bool create = has_schema_create(namespace, role);
+
+	if (usage)
+		return create ? NULL : "CREATE";
+	return create ? "USAGE" : "USAGE, CREATE";
+}
+
+/*
  * Whose are the tables?  On an empty database they become the database
  * owner's, if that role may make tables in the schema, else the schema
  * owner's; of these only a role that the caller may act as.
@@ -54,7 +69,8 @@ find_owner(Oid caller, Oid namespace)
 		return syncmaster_relation_owner(relid);
 
 	owner = syncmaster_database_owner();
-	if (has_privs_of_role(caller, owner) && has_schema_create(namespace, owner))
+	if (has_privs_of_role(caller, owner) &&
+		syncmaster_lacking_on_schema(namespace, owner) == NULL)
 		return owner;
 	owner = syncmaster_schema_owner(namespace);
 	return has_privs_of_role(caller, owner) ? owner : caller;
@@ -68,22 +84,27 @@ syncmaster_warn_owner(const MigrationContext *context)
 {
 	Oid owner = syncmaster_database_owner();
 	char *name = GetUserNameFromId(owner, false);
+	const char *lacking;
 
 	if (owner == context->owner || !has_privs_of_role(context->caller, owner))
 		return;
+	lacking = syncmaster_lacking_on_schema(context->namespace, owner);
 	ereport(WARNING,
 			(errmsg("the tables are made for role \"%s\", not for the "
 					"database's owner \"%s\"",
 					GetUserNameFromId(context->owner, false), name),
 			 OidIsValid(get_relname_relid(VERSION_TABLE, context->namespace))
 				 ? errdetail("Table \"alembic_version\" belongs to that role.")
-				 : errdetail("The database's owner lacks CREATE on schema "
+				 : errdetail("The database's owner lacks %s on schema "
 							 "\"%s\".",
+							 lacking != NULL ? lacking : "CREATE",
 							 context->schema),
-			 errhint("To give them to the database's owner: GRANT CREATE ON "
-					 "SCHEMA %s TO "
-					 "%s; SELECT %s(%s);",
-					 quote_identifier(context->schema), quote_identifier(name),
+			 errhint("To give them to the database's owner: %sSELECT %s(%s);",
+					 lacking == NULL
+						 ? ""
+						 : psprintf("GRANT %s ON SCHEMA %s TO %s; ", lacking,
+									quote_identifier(context->schema),
+									quote_identifier(name)),
 					 quote_qualified_identifier(context->schema,
 												"syncmaster_set_owner"),
 					 quote_literal_cstr(name))));

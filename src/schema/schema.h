@@ -301,6 +301,7 @@ typedef struct MigrationContext
 } MigrationContext;
 
 extern Oid syncmaster_database_owner(void);
+extern const char *syncmaster_lacking_on_schema(Oid namespace, Oid role);
 extern bool syncmaster_may_migrate(Oid caller, Oid owner);
 extern void syncmaster_fill_context(MigrationContext *context, Oid caller);
 extern List *syncmaster_caller_problems(const MigrationContext *context);
