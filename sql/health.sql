@@ -320,7 +320,7 @@ SELECT name, value FROM syncmaster_metrics
 WHERE name ~ 'next_job|active_runs_oldest' ORDER BY name COLLATE "C";
 ROLLBACK;
 
--- a revision of a later release, which need not be a number
+-- a revision that is not a number is not printed, because anything may be there
 BEGIN;
 UPDATE alembic_version SET version_num = repeat('f', 32);
 SELECT labels ->> 'revision' AS revision FROM syncmaster_metrics

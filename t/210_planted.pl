@@ -200,9 +200,9 @@ foreach my $caller ($superuser, 'keeper')
 	my $ran = harmless($caller);
 	foreach my $plant (
 		qw(stamp-before-row stamp-after-row stamp-before-statement
-		stamp-after-statement stamp-constraint-trigger stamp-rule-update
+		stamp-after-statement stamp-constraint-trigger
 		stamp-check stamp-index stamp-predicate stamp-generated
-		history-before-row history-after-row history-rule-insert
+		history-before-row history-after-row
 		history-default history-generated history-check history-index
 		history-predicate history-domain connection-index
 		connection-predicate transfer-index group-index))
@@ -302,7 +302,7 @@ foreach my $caller ($superuser, 'keeper')
 		"$caller: columns, session and owner are right");
 	$ran = harmless("$caller, from base");
 	ok(exists $ran->{$_}, "$caller, from base: $_ ran")
-	  foreach qw(stamp-rule-insert stamp-default stamp-domain);
+	  foreach qw(stamp-default stamp-domain);
 }
 
 is(query($_, 'SELECT count(*) FROM vault.secret'),

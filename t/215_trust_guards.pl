@@ -310,12 +310,12 @@ SKIP:
 	foreach my $case (
 		[ 'ON DELETE CASCADE', 'DELETE', 'celery_taskmeta' ],
 		[ 'ON DELETE SET DEFAULT', 'UPDATE', 'celery_taskmeta' ],
-		[ 'ON UPDATE CASCADE', 'UPDATE', '"user"' ])
+		[ 'ON UPDATE CASCADE', 'UPDATE', 'alembic_version', 'text' ])
 	{
-		my ($action, $event, $table) = @$case;
+		my ($action, $event, $table, $type) = (@$case, 'int');
 		like(
 			listed("GRANT REFERENCES ON $table TO mallory; SET LOCAL ROLE mallory;
-				CREATE TABLE atk (a int DEFAULT 1 REFERENCES $table $action);
+				CREATE TABLE atk (a $type REFERENCES $table $action);
 				CREATE TRIGGER t AFTER $event ON atk EXECUTE FUNCTION evil_trigger()"),
 			qr/trigger "t" of table "atk" may run another role's code/, "a trigger of a table that refers with $action");
 	}
@@ -331,7 +331,11 @@ SKIP:
 		GRANT REFERENCES ON celery_taskmeta TO mallory;
 		SET ROLE mallory;
 		CREATE TABLE atk (a int REFERENCES celery_taskmeta ON DELETE CASCADE);
-		INSERT INTO atk VALUES (1)});
+		INSERT INTO atk VALUES (1);
+		GRANT TRIGGER ON atk TO mallory;
+		RESET ROLE;
+		ALTER TABLE atk OWNER TO current_user;
+		GRANT TRIGGER ON atk TO mallory});
 	my $creator = begin_session($node, 'postgres', $superuser, q{
 		BEGIN; SET LOCAL ROLE mallory;
 		CREATE TRIGGER t AFTER DELETE ON atk EXECUTE FUNCTION evil_trigger();});

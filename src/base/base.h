@@ -234,7 +234,8 @@ extern char *syncmaster_ask_elsewhere(SubtransactionBody body, void *argument);
 #define EVENT_INSERT EVENT_OF_COMMAND(CMD_INSERT)
 #define EVENT_UPDATE EVENT_OF_COMMAND(CMD_UPDATE)
 #define EVENT_DELETE EVENT_OF_COMMAND(CMD_DELETE)
-#define EVENT_ANY (EVENT_INSERT | EVENT_UPDATE | EVENT_DELETE)
+#define EVENT_KEY (1 << 8) /* an UPDATE that changes a key */
+#define EVENT_ANY (EVENT_INSERT | EVENT_UPDATE | EVENT_DELETE | EVENT_KEY)
 
 /* One question under way: what of it may a role not trust? */
 typedef struct TrustQuestion TrustQuestion;
@@ -253,8 +254,11 @@ struct TrustQuestion
 	Oid relid;		   /* InvalidOid for the statement itself */
 	const char *table; /* its name */
 	const char *qualified_table;
-	int asked; /* events of its rows */
-	bool open; /* may roles without the owner's rights create triggers? */
+	int asked;				/* events of its rows */
+	const char *reached_by; /* foreign key whose action writes them, or NULL */
+	bool open;	  /* may roles without the owner's rights create triggers? */
+	bool anybody; /* may anybody have written the expression? */
+	bool anew;	  /* does the statement resolve the names in it anew? */
 	const char *object_type;
 	const char *object_name;
 	const char *fix;

@@ -28,6 +28,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
+#include "parser/analyze.h"
 #include "parser/parse_relation.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -60,24 +61,24 @@
 #endif
 
 /* 15 renames the analysis with parameters of known types. */
-static inline List *
-analyze_and_rewrite(RawStmt *raw, const char *sql, Oid *types, int ntypes)
+static inline Query *
+analyze(RawStmt *raw, const char *sql, Oid *types, int ntypes)
 {
 #if PG_VERSION_NUM >= 150000
-	return pg_analyze_and_rewrite_fixedparams(raw, sql, types, ntypes, NULL);
+	return parse_analyze_fixedparams(raw, sql, types, ntypes, NULL);
 #else
-	return pg_analyze_and_rewrite(raw, sql, types, ntypes, NULL);
+	return parse_analyze(raw, sql, types, ntypes, NULL);
 #endif
 }
 
 /* 19 tells the planner for which EXPLAIN it works. */
 static inline PlannedStmt *
-plan_query(Query *query, const char *sql)
+plan_query(Query *query, const char *sql, ParamListInfo params)
 {
 #if PG_VERSION_NUM >= 190000
-	return pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL, NULL);
+	return pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, params, NULL);
 #else
-	return pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL);
+	return pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, params);
 #endif
 }
 

@@ -23,6 +23,8 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/params.h"
+#include "nodes/parsenodes.h"
+#include "rewrite/rewriteHandler.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -120,12 +122,12 @@ make_parameters(const SqlStatement *statement, const Datum *values)
  * A utility statement is its own plan.
  */
 static PlannedStmt *
-plan_or_wrap(Query *query, const char *sql)
+plan_or_wrap(Query *query, const char *sql, ParamListInfo params)
 {
 	PlannedStmt *result;
 
 	if (query->commandType != CMD_UTILITY)
-		return plan_query(query, sql);
+		return plan_query(query, sql, params);
 	result = makeNode(PlannedStmt);
 	result->commandType = CMD_UTILITY;
 	result->canSetTag = query->canSetTag;
@@ -137,24 +139,26 @@ plan_or_wrap(Query *query, const char *sql)
 
 /*
  * Plan a statement that has been parsed, after asking whether it may run.  Rules
- * can make several of it.
+ * can make several of it, or leave none, so the question is about what was
+ * written.  The planner is told the parameters' values: Citus needs them.
  */
 static List *
-plan(const SqlStatement *statement, RawStmt *raw)
+plan(const SqlStatement *statement, RawStmt *raw, ParamListInfo params)
 {
 	List *plans = NIL;
 	List *queries;
+	Query *query;
 	ListCell *lc;
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	queries = analyze_and_rewrite(raw, statement->sql, statement->types,
-								  statement->nargs);
+	query = analyze(raw, statement->sql, statement->types, statement->nargs);
+	syncmaster_require_trusted_query(query, GetUserId());
+	queries = query->commandType == CMD_UTILITY ? list_make1(query)
+												: QueryRewrite(query);
 	foreach (lc, queries)
-		syncmaster_require_trusted_query(lfirst_node(Query, lc), GetUserId());
-	foreach (lc, queries)
-		plans = lappend(plans,
-						plan_or_wrap(lfirst_node(Query, lc), statement->sql));
+		plans = lappend(plans, plan_or_wrap(lfirst_node(Query, lc),
+											statement->sql, params));
 	PopActiveSnapshot();
 
 	return plans;
@@ -193,10 +197,9 @@ run_plan(const SqlStatement *statement, PlannedStmt *plan, ParamListInfo params,
  * of what rules add to it.
  */
 static int64
-run_plans(const SqlStatement *statement, List *plans, const Datum *values,
+run_plans(const SqlStatement *statement, List *plans, ParamListInfo params,
 		  DestReceiver *dest)
 {
-	ParamListInfo params = make_parameters(statement, values);
 	int64 result = 0;
 	ListCell *lc;
 
@@ -227,6 +230,7 @@ run(const char *sql, int nargs, Oid *types, const Datum *values,
 												  "syncmaster SQL",
 												  ALLOCSET_DEFAULT_SIZES);
 	SqlStatement statement = {sql, nargs, types};
+	ParamListInfo params;
 	RowDest dest = {0};
 	ErrorContextCallback callback;
 	int64 result = 0;
@@ -246,10 +250,11 @@ run(const char *sql, int nargs, Oid *types, const Datum *values,
 	error_context_stack = &callback;
 	MemoryContextSwitchTo(context);
 
+	params = make_parameters(&statement, values);
 	foreach (lc, pg_parse_query(sql))
 		result = run_plans(&statement,
-						   plan(&statement, lfirst_node(RawStmt, lc)), values,
-						   receive != NULL ? &dest.pub : NULL);
+						   plan(&statement, lfirst_node(RawStmt, lc), params),
+						   params, receive != NULL ? &dest.pub : NULL);
 	CommandCounterIncrement();
 
 	MemoryContextSwitchTo(caller_context);

@@ -56,14 +56,13 @@
 #include "base/compat.h"
 
 /*
- * How much of a relation is asked about, beside the events of its rows: its
- * triggers always.
+ * How much of a relation is asked about, beside the events of its rows.
  */
 #define SCOPE_OWNER (1 << 16)
-#define SCOPE_CONTENTS (1 << 17)
-#define SCOPE_CHILDREN (1 << 18)
+#define SCOPE_CHILDREN (1 << 17)
 
-static void ask_referring(TrustQuestion *question, Oid relid, int event);
+static void ask_relation(TrustQuestion *question, Oid relid, int events,
+						 bool children, bool whose);
 
 /* What is done with a row of a catalogue. */
 typedef void (*RowVisitor)(TrustQuestion *question, Relation catalog,
@@ -264,24 +263,54 @@ visit_policy(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 	ask_column(question, catalog, tuple, Anum_pg_policy_polwithcheck);
 }
 
+/*
+ * Does a rule with these actions do nothing but keep a statement away?
+ */
+static bool
+does_nothing(Relation catalog, HeapTuple tuple)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, Anum_pg_rewrite_ev_action,
+							   RelationGetDescr(catalog), &isnull);
+	List *actions = isnull ? NIL : stringToNode(TextDatumGetCString(value));
+	ListCell *lc;
+
+	foreach (lc, actions)
+	{
+		if (lfirst_node(Query, lc)->commandType != CMD_NOTHING)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A rule has no owner, and what a former owner of the table had it do runs with
+ * the rights of the present one.
+ */
 static void
 visit_rule(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 {
 	Form_pg_rewrite rule = (Form_pg_rewrite) GETSTRUCT(tuple);
 	CmdType command = (CmdType) (rule->ev_type - '0');
+	bool selects = command == CMD_SELECT;
 
 	if (rule->ev_enabled == RULE_DISABLED ||
-		(command != CMD_SELECT &&
-		 (question->asked & EVENT_OF_COMMAND(command)) == 0))
+		(!selects && (question->asked & EVENT_OF_COMMAND(command)) == 0))
 		return;
 	look_at(question, "rule", NameStr(rule->rulename),
-			command == CMD_SELECT
-				? NULL
-				: psprintf("DROP RULE %s ON %s",
-						   quote_identifier(NameStr(rule->rulename)),
-						   question->qualified_table));
+			selects ? NULL
+					: psprintf("DROP RULE %s ON %s",
+							   quote_identifier(NameStr(rule->rulename)),
+							   question->qualified_table));
+	if (!selects && !does_nothing(catalog, tuple))
+		syncmaster_distrust(question,
+							"What a rule does runs with the rights of whoever "
+							"uses the table, and nobody knows who made it.",
+							NULL);
+	question->anybody = true;
 	ask_column(question, catalog, tuple, Anum_pg_rewrite_ev_qual);
 	ask_column(question, catalog, tuple, Anum_pg_rewrite_ev_action);
+	question->anybody = false;
 }
 
 static int
@@ -316,7 +345,9 @@ visit_trigger(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 					 quote_identifier(NameStr(trigger->tgname)),
 					 question->qualified_table));
 	syncmaster_ask_trigger(question, trigger->tgfoid, trigger->tgnargs);
+	question->anybody = question->open || superuser_arg(question->role);
 	ask_column(question, catalog, tuple, Anum_pg_trigger_tgqual);
+	question->anybody = false;
 }
 
 static void
@@ -377,26 +408,41 @@ event_of_action(char action)
 			return EVENT_DELETE;
 		case FKCONSTR_ACTION_SETNULL:
 		case FKCONSTR_ACTION_SETDEFAULT:
-			return EVENT_UPDATE;
+			return EVENT_UPDATE | EVENT_KEY;
 		default:
 			return 0;
 	}
 }
 
+/*
+ * The action of a foreign key runs as the owner of the table that refers, but
+ * the AFTER triggers that it fires, by rules or in other partitions too, run as
+ * whoever deletes.  Its code can create triggers in the middle, so the owner has
+ * to be trusted.
+ */
 static void
 visit_foreign_key(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 {
 	Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
+	int event = 0;
 
 	(void) catalog;
 	if (constraint->contype != CONSTRAINT_FOREIGN)
 		return;
 	if (question->asked & EVENT_DELETE)
-		ask_referring(question, constraint->conrelid,
-					  event_of_action(constraint->confdeltype));
-	if ((question->asked & EVENT_UPDATE) &&
+		event |= event_of_action(constraint->confdeltype);
+	if ((question->asked & EVENT_KEY) &&
 		event_of_action(constraint->confupdtype) != 0)
-		ask_referring(question, constraint->conrelid, EVENT_UPDATE);
+		event |= EVENT_UPDATE | EVENT_KEY;
+	if (event == 0)
+		return;
+
+	/* it is not among the tables that the statement locks */
+	if (question->locks)
+		LockRelationOid(constraint->conrelid, RowExclusiveLock);
+	question->reached_by = NameStr(constraint->conname);
+	ask_relation(question, constraint->conrelid, event, true, true);
+	question->reached_by = NULL;
 }
 
 /*
@@ -410,7 +456,7 @@ ask_triggers(TrustQuestion *question, Oid relid)
 		  TriggerRelidNameIndexId, Anum_pg_trigger_tgrelid, relid,
 		  visit_trigger);
 	if (cascades_run_as_caller() &&
-		(question->asked & (EVENT_UPDATE | EVENT_DELETE)) != 0)
+		(question->asked & (EVENT_KEY | EVENT_DELETE)) != 0)
 		visit(question, table_open(ConstraintRelationId, AccessShareLock),
 			  InvalidOid, Anum_pg_constraint_confrelid, relid,
 			  visit_foreign_key);
@@ -467,7 +513,12 @@ ask_owner(TrustQuestion *question, Form_pg_class relation)
 	char *owner = GetUserNameFromId(relation->relowner, false);
 	char *role = GetUserNameFromId(question->role, false);
 
-	look_at(question, "table", NameStr(relation->relname), NULL);
+	look_at(question, "table", NameStr(relation->relname),
+			question->reached_by == NULL
+				? NULL
+				: psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+						   question->qualified_table,
+						   quote_identifier(question->reached_by)));
 	if (!syncmaster_has_rights(relation->relowner, question->role))
 		syncmaster_distrust(question,
 							psprintf("It belongs to role \"%s\", who lacks the "
@@ -517,6 +568,8 @@ ask_scope(TrustQuestion *question, Oid relid, int scope)
 	TrustQuestion save;
 	char *schema;
 
+	check_stack_depth();
+
 	/* superusers alone can put something there, or own it */
 	if (get_rel_namespace(relid) == PG_CATALOG_NAMESPACE ||
 		is_known(question, relid, scope))
@@ -535,13 +588,20 @@ ask_scope(TrustQuestion *question, Oid relid, int scope)
 														   question->table);
 	question->asked = scope & EVENT_ANY;
 	question->open = is_open_to_triggers(question, tuple);
+	question->anybody = false;
 
-	/* a row that an UPDATE moves leaves one partition and enters another */
+	/*
+	 * Whatever is written to a partitioned table is written to its partitions;
+	 * a row that an UPDATE moves leaves one and enters another.
+	 */
+	if (relation->relkind == RELKIND_PARTITIONED_TABLE && question->asked != 0)
+		scope |= SCOPE_CHILDREN;
 	if (relation->relkind == RELKIND_PARTITIONED_TABLE &&
 		(question->asked & EVENT_UPDATE) != 0)
 		question->asked = EVENT_ANY;
 	if (scope & SCOPE_OWNER)
 		ask_owner(question, relation);
+	question->reached_by = NULL;
 	if (relation->relkind == RELKIND_FOREIGN_TABLE)
 	{
 		look_at(question, "table", question->table, NULL);
@@ -550,33 +610,18 @@ ask_scope(TrustQuestion *question, Oid relid, int scope)
 							"does for it cannot be known.",
 							NULL);
 	}
-	if ((scope & SCOPE_CONTENTS) == 0)
-		ask_triggers(question, relid);
-	else if (relation->relkind != RELKIND_SEQUENCE)
+	if (relation->relkind != RELKIND_SEQUENCE)
 		ask_contents(question, relation, (scope & SCOPE_CHILDREN) != 0);
 	question->relid = save.relid;
 	question->table = save.table;
 	question->qualified_table = save.qualified_table;
 	question->asked = save.asked;
 	question->open = save.open;
+	question->anybody = save.anybody;
 	question->object_type = save.object_type;
 	question->object_name = save.object_name;
 	question->fix = save.fix;
 	ReleaseSysCache(tuple);
-}
-
-/*
- * Ask about a table whose rows go along with others.  It is not among those that
- * the statement locks.
- */
-static void
-ask_referring(TrustQuestion *question, Oid relid, int event)
-{
-	if (event == 0)
-		return;
-	if (question->locks)
-		LockRelationOid(relid, RowExclusiveLock);
-	ask_scope(question, relid, event);
 }
 
 /*
@@ -589,7 +634,7 @@ ask_relation(TrustQuestion *question, Oid relid, int events, bool children,
 			 bool whose)
 {
 	ask_scope(question, relid,
-			  events | SCOPE_CONTENTS | (children ? SCOPE_CHILDREN : 0) |
+			  events | (children ? SCOPE_CHILDREN : 0) |
 				  (whose ? SCOPE_OWNER : 0));
 }
 

@@ -15,11 +15,14 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_cast.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_language.h"
@@ -29,14 +32,16 @@
 #include "catalog/pg_range.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "nodes/bitmapset.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
+#include "utils/relcache.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -69,6 +74,11 @@ static const char *const harmless[] = {"nextval",		"clock_timestamp",
 									   "timeofday",		"random",
 									   "random_normal", "gen_random_uuid",
 									   "uuidv4",		"uuidv7"};
+
+/* Triggers of PostgreSQL's contrib modules whose arguments are names. */
+static const char *const naming[] = {"moddatetime", "insert_username",
+									 "lo_manage",
+									 "triggered_change_notification"};
 
 /* Types whose values cannot contain code, nor the name of an object. */
 static const Oid plain_types[] = {BOOLOID,	   INT2OID,		 INT4OID,
@@ -164,18 +174,27 @@ may_contain_code(Oid type)
 	return get_typtype(type) != TYPTYPE_ENUM;
 }
 
+/*
+ * Is this a function in C of an extension, which computes a value?  Operators of
+ * pg_trgm are an example.
+ */
+static bool
+is_of_extension(Form_pg_proc function)
+{
+	return function->prolang == ClanguageId &&
+		   function->provolatile != PROVOLATILE_VOLATILE &&
+		   OidIsValid(getExtensionOfObject(ProcedureRelationId, function->oid));
+}
+
+/*
+ * May a superuser's function run a text as code?  One that is IMMUTABLE is not
+ * expected to.
+ */
 static bool
 takes_code(Form_pg_proc function)
 {
-	/*
-	 * What cannot run a text as code: SQL has no EXECUTE, and of extensions in C
-	 * none that is IMMUTABLE does.
-	 */
-	if (function->provolatile == PROVOLATILE_IMMUTABLE &&
-		(function->prolang == SQLlanguageId ||
-		 (function->prolang == ClanguageId &&
-		  OidIsValid(
-			  getExtensionOfObject(ProcedureRelationId, function->oid)))))
+	if (is_of_extension(function) ||
+		function->provolatile == PROVOLATILE_IMMUTABLE)
 		return false;
 	for (int i = 0; i < function->pronargs; i++)
 	{
@@ -216,37 +235,86 @@ typedef enum FunctionUse
 } FunctionUse;
 
 /*
- * May a function of a superuser be called in this way?
+ * Are the arguments of a trigger's function names of columns and the like?
  */
 static bool
-is_safe(Form_pg_proc function, FunctionUse use)
+takes_names(Form_pg_proc function)
+{
+	return function->oid == F_TSVECTOR_UPDATE_TRIGGER ||
+		   function->oid == F_TSVECTOR_UPDATE_TRIGGER_COLUMN ||
+		   (function->prolang == ClanguageId &&
+			superuser_arg(function->proowner) &&
+			OidIsValid(
+				getExtensionOfObject(ProcedureRelationId, function->oid)) &&
+			is_one_of(NameStr(function->proname), naming, lengthof(naming)));
+}
+
+/*
+ * May a function whose owner has the rights be called in this way?
+ */
+static bool
+is_safe(Form_pg_proc function, FunctionUse use, bool anybody)
 {
 	switch (use)
 	{
 		case USE_CALL:
-			return is_builtin(function) ? only_computes(function)
-										: !takes_code(function);
+			if (is_builtin(function))
+				return only_computes(function) &&
+					   (!anybody || function->oid != F_NEXTVAL);
+			return anybody ? is_of_extension(function) : !takes_code(function);
 		case USE_SUPPORT:
 		case USE_TRIGGER:
 			return true;
 		case USE_TRIGGER_WITH_ARGUMENTS:
-			/* these two take names of columns and of a configuration */
-			return function->oid == F_TSVECTOR_UPDATE_TRIGGER ||
-				   function->oid == F_TSVECTOR_UPDATE_TRIGGER_COLUMN;
+			return takes_names(function);
 	}
 	return false;
 }
 
 /*
- * Whose arguments matter: a superuser's function, and a trigger's wherever
- * somebody else may have created the trigger.
+ * Whose arguments matter: a superuser's function, and others wherever somebody
+ * else may have created the trigger.
  */
 static bool
 arguments_matter(const TrustQuestion *question, Form_pg_proc function,
 				 FunctionUse use)
 {
-	return superuser_arg(function->proowner) ||
+	return superuser_arg(function->proowner) || question->anybody ||
 		   (use == USE_TRIGGER_WITH_ARGUMENTS && question->open);
+}
+
+/*
+ * Functions that a statement may find for another one's name, because it looks for
+ * the name anew and the arguments have other types by then.
+ */
+static void
+ask_namesakes(TrustQuestion *question, Form_pg_proc function)
+{
+	CatCList *list = SearchSysCacheList1(PROCNAMEARGSNSP,
+										 NameGetDatum(&function->proname));
+
+	for (int i = 0; i < list->n_members; i++)
+	{
+		Form_pg_proc other = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
+		char *signature;
+
+		if (other->pronamespace != function->pronamespace ||
+			syncmaster_has_rights(other->proowner, question->role))
+			continue;
+		signature = format_procedure_qualified(other->oid);
+		syncmaster_distrust(
+			question,
+			psprintf(
+				"It may come to call function %s of role \"%s\", who lacks "
+				"the rights of role \"%s\", because the statement looks "
+				"for the name anew.",
+				signature, GetUserNameFromId(other->proowner, false),
+				GetUserNameFromId(question->role, false)),
+			psprintf("ALTER FUNCTION %s OWNER TO %s", signature,
+					 quote_identifier(
+						 GetUserNameFromId(question->role, false))));
+	}
+	ReleaseSysCacheList(list);
 }
 
 static void
@@ -277,7 +345,7 @@ ask(TrustQuestion *question, Oid oid, FunctionUse use)
 					 quote_identifier(
 						 GetUserNameFromId(question->role, false))));
 	else if (arguments_matter(question, function, use) &&
-			 !is_safe(function, use))
+			 !is_safe(function, use, question->anybody))
 		syncmaster_distrust(
 			question,
 			is_builtin(function)
@@ -288,11 +356,13 @@ ask(TrustQuestion *question, Oid oid, FunctionUse use)
 						   "arguments may contain code.",
 						   signature, owner),
 			is_builtin(function) || superuser_arg(question->role) ||
-					use == USE_TRIGGER_WITH_ARGUMENTS
+					question->anybody || use == USE_TRIGGER_WITH_ARGUMENTS
 				? NULL
 				: psprintf("ALTER FUNCTION %s OWNER TO %s", signature,
 						   quote_identifier(
 							   GetUserNameFromId(question->role, false))));
+	else if (question->anew)
+		ask_namesakes(question, function);
 	if (function->prokind == PROKIND_AGGREGATE && !is_builtin(function))
 		ask_aggregate(question, oid);
 	ReleaseSysCache(tuple);
@@ -372,12 +442,18 @@ ask_domain(TrustQuestion *question, Oid type)
 static void
 ask_composite(TrustQuestion *question, Oid relid)
 {
-	TupleDesc desc = lookup_rowtype_tupdesc_copy(get_rel_type_id(relid), -1);
+	HeapTuple tuple;
 
-	for (int i = 0; i < desc->natts; i++)
+	for (AttrNumber attnum = 1; HeapTupleIsValid(
+			 tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+									 Int16GetDatum(attnum)));
+		 attnum++)
 	{
-		if (!TupleDescAttr(desc, i)->attisdropped)
-			syncmaster_ask_type(question, TupleDescAttr(desc, i)->atttypid);
+		Form_pg_attribute column = (Form_pg_attribute) GETSTRUCT(tuple);
+
+		if (!column->attisdropped)
+			syncmaster_ask_type(question, column->atttypid);
+		ReleaseSysCache(tuple);
 	}
 }
 
@@ -432,6 +508,7 @@ syncmaster_ask_type(TrustQuestion *question, Oid type)
 	HeapTuple tuple;
 	Form_pg_type form;
 
+	check_stack_depth();
 	if (type < FirstNormalObjectId || list_member_oid(question->types, type))
 		return;
 	question->types = lappend_oid(question->types, type);
@@ -576,6 +653,31 @@ events_of_command(CmdType command)
 }
 
 /*
+ * Does an UPDATE of a table, which the parser has locked, change a column that a
+ * foreign key may refer to?
+ */
+static bool
+updates_key(Oid relid, List *columns)
+{
+	Relation rel = relation_open(relid, NoLock);
+	Bitmapset *keys = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
+	bool result = false;
+	ListCell *lc;
+
+	relation_close(rel, NoLock);
+	foreach (lc, columns)
+	{
+		const TargetEntry *column = lfirst_node(TargetEntry, lc);
+
+		if (!column->resjunk &&
+			bms_is_member(column->resno - FirstLowInvalidHeapAttributeNumber,
+						  keys))
+			result = true;
+	}
+	return result;
+}
+
+/*
  * The relations of a query within an expression count as those of a statement:
  * whoever wrote it chose them.
  */
@@ -600,7 +702,11 @@ ask_range_table(TrustQuestion *question, const Query *query)
 			events = events_of_command(query->commandType);
 			if (query->onConflict != NULL &&
 				query->onConflict->action == ONCONFLICT_UPDATE)
-				events |= EVENT_OF_COMMAND(CMD_UPDATE);
+				events |= EVENT_OF_COMMAND(CMD_UPDATE) | EVENT_KEY;
+			if (query->commandType == CMD_UPDATE &&
+				(OidIsValid(question->relid) ||
+				 updates_key(entry->relid, query->targetList)))
+				events |= EVENT_KEY;
 		}
 		question->ask_relation(question, entry->relid, events, entry->inh);
 	}

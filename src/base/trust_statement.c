@@ -112,7 +112,11 @@ ask_alter_table(TrustQuestion *question, const AlterTableStmt *stmt)
 	}
 	if (!asks)
 		return;
+
+	/* indexes and constraints are made anew with a column's type, from text */
+	question->anew = changes_type;
 	ask_named(question, stmt->relation, AlterTableGetLockLevel(stmt->cmds));
+	question->anew = false;
 
 	/* foreign keys of a column are made anew, and checked, with its type */
 	if (changes_type)

@@ -103,11 +103,12 @@ change_owner_of_history(const MigrationContext *context, Oid role)
 }
 
 /*
- * Look at everything with the new owner's eyes, before anything is changed:
- * what the tables can call would run with his rights from then on.
+ * Look at everything with the new owner's eyes: what the tables can call would
+ * run with his rights from then on.  The record of migrations has to be in the
+ * hands of "owner".
  */
 static void
-require_trust_of(const MigrationContext *context, Oid role)
+require_trust_of(const MigrationContext *context, Oid owner, Oid role)
 {
 	Oid version_table = context->revision.version_table;
 	Oid history = syncmaster_find_history();
@@ -129,7 +130,7 @@ require_trust_of(const MigrationContext *context, Oid role)
 	{
 		/* one that somebody else made first is not handed over */
 		syncmaster_lock_relation(history, AccessShareLock);
-		syncmaster_history_errors(&findings, history, context->owner);
+		syncmaster_history_errors(&findings, history, owner);
 		findings = list_concat(findings,
 							   syncmaster_distrusted(history, role, EVENT_ANY));
 	}
@@ -161,7 +162,7 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 	syncmaster_begin_command(&context, "syncmaster_set_owner()");
 	syncmaster_require_revision(context.namespace, &context.revision);
 	syncmaster_require_schema_create(&context, role);
-	require_trust_of(&context, role);
+	require_trust_of(&context, context.owner, role);
 
 	if (OidIsValid(context.revision.version_table))
 		change_owner(&context, context.schema, "alembic_version",
@@ -176,6 +177,9 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 	}
 
 	change_owner_of_history(&context, role);
+
+	/* their owners may have added something while this waited for the locks */
+	require_trust_of(&context, role, role);
 	syncmaster_hand_over_members(context.owner);
 	PG_RETURN_VOID();
 }

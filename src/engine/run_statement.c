@@ -18,7 +18,6 @@
 #include "utils/timestamp.h"
 
 #include "base/base.h"
-#include "base/compat.h"
 #include "engine/engine.h"
 #include "schema/schema.h"
 #include "vectors/vectors.h"

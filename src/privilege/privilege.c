@@ -76,16 +76,16 @@ syncmaster_needed(const Securable *object, int services)
 
 /*
  * The services as which somebody with these privileges can run code, by putting
- * a pickle into a table or code behind it: a trigger, or, up to 17, a table of
- * his own that refers to this one.  Their functions run with the rights of
- * whoever writes the table, be it a service or, through a foreign key of
- * SyncMaster's, the owner.  Deleting a row can put nothing in.
+ * a pickle into a table or code behind it: a trigger, or a table of his own that
+ * refers to this one.  A trigger runs with the rights of whoever writes the
+ * table, be it a service or, through a foreign key of SyncMaster's, the owner; the
+ * check of a foreign key, and a cast of the type of its column, with the owner's.
+ * Deleting a row can put nothing in.
  */
 int
 syncmaster_services_open_to(const Securable *object, AclMode privileges)
 {
-	AclMode code = ACL_TRIGGER |
-				   (cascades_run_as_caller() ? ACL_REFERENCES : 0);
+	AclMode code = ACL_TRIGGER | ACL_REFERENCES;
 	int services = 0;
 
 	if (object->is_table && (privileges & code) != 0)

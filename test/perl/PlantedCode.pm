@@ -206,10 +206,6 @@ sub plant_on
 		CREATE CONSTRAINT TRIGGER plant_e AFTER INSERT OR UPDATE ON $table
 			DEFERRABLE INITIALLY IMMEDIATE
 			FOR EACH ROW EXECUTE FUNCTION evil.fire('$name-constraint-trigger');
-		CREATE RULE plant_f AS ON UPDATE TO $table DO ALSO
-			INSERT INTO evil.trash SELECT evil.attack('$name-rule-update');
-		CREATE RULE plant_g AS ON INSERT TO $table DO ALSO
-			INSERT INTO evil.trash SELECT evil.attack('$name-rule-insert');
 		CREATE DOMAIN evil.domain_$name AS text
 			CHECK (evil.pure('$name-domain'));
 		ALTER TABLE $table
