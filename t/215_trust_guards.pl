@@ -353,5 +353,35 @@ SKIP:
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM atk'), '1', '... does not run');
 }
 
+# What an owner adds while set_owner() waits for his table.
+{
+	$node->safe_psql('postgres', q{
+		CREATE DATABASE handed;
+		GRANT app TO mallory});
+	$node->safe_psql('handed', q{
+		CREATE EXTENSION syncmaster;
+		GRANT ALL ON SCHEMA public TO app, mallory;
+		SELECT syncmaster_set_owner('mallory')});
+	my $owner = begin_session($node, 'handed', $superuser, q{
+		BEGIN; SET LOCAL ROLE mallory; LOCK TABLE celery_taskmeta IN ACCESS EXCLUSIVE MODE;});
+	my $call = begin_session($node, 'handed', $superuser,
+		qq{SELECT syncmaster_set_owner('$superuser');},
+		nowait => 1, application => 'call');
+	$node->poll_query_until('handed', q{SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE application_name = 'call' AND wait_event_type = 'Lock'})
+	  or die 'set_owner does not wait';
+	in_session($owner, q{
+		CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+		CREATE TRIGGER late AFTER DELETE ON celery_taskmeta EXECUTE FUNCTION late();
+		COMMIT;});
+	wait_for_session($call);
+	like(end_session($call), qr/trigger "late" of table "celery_taskmeta" may run another role's code/,
+		'a trigger that is created while set_owner() waits');
+	end_session($owner);
+	is( $node->safe_psql('handed',
+			q{SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'}),
+		'mallory', '... and nothing is handed over');
+}
+
 $node->stop;
 done_testing();

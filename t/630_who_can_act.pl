@@ -273,19 +273,20 @@ is(in_vain($referred), ($major < 18 ? 'sm_scheduler' : 'r0') . '|dangerous',
 # On all majors, a cast of the type of such a column runs as the owner of the
 # table that it refers to.
 is( in_vain(q{
-		GRANT REFERENCES ON apscheduler_jobs TO r0;
+		INSERT INTO celery_taskmeta (id, task_id) VALUES (77, 'cast');
+		GRANT REFERENCES ON celery_taskmeta TO r0;
 		CREATE TABLE tries.ran (who name);
 		GRANT INSERT ON tries.ran TO PUBLIC;
 		SET ROLE r0;
 		CREATE TYPE tries.id AS ENUM ('a');
-		CREATE FUNCTION tries.note(tries.id) RETURNS varchar LANGUAGE plpgsql
-			AS 'BEGIN INSERT INTO tries.ran VALUES (current_user); RETURN ''old''; END';
-		CREATE CAST (tries.id AS varchar) WITH FUNCTION tries.note(tries.id) AS IMPLICIT;
-		CREATE TABLE tries.referring (id tries.id REFERENCES apscheduler_jobs);
+		CREATE FUNCTION tries.note(tries.id) RETURNS int LANGUAGE plpgsql
+			AS 'BEGIN INSERT INTO tries.ran VALUES (current_user); RETURN 77; END';
+		CREATE CAST (tries.id AS int) WITH FUNCTION tries.note(tries.id) AS IMPLICIT;
+		CREATE TABLE tries.referring (id tries.id REFERENCES celery_taskmeta);
 		INSERT INTO tries.referring VALUES ('a');
 		RESET ROLE;
 		SELECT DISTINCT who = relowner::regrole::name FROM tries.ran, pg_class
-		WHERE pg_class.oid = 'apscheduler_jobs'::regclass}),
+		WHERE pg_class.oid = 'celery_taskmeta'::regclass}),
 	't', '... and a cast as the owner of the table');
 
 # What no attempt above shows: roles without a service, and what is no danger.

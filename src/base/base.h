@@ -227,7 +227,7 @@ extern ErrorData *syncmaster_try(SubtransactionBody body, void *argument);
 extern ErrorData *syncmaster_look(SubtransactionBody body, void *argument);
 extern char *syncmaster_ask_elsewhere(SubtransactionBody body, void *argument);
 
-/* trust_code.c: The rule of trust for functions, types and expressions. */
+/* trust_function.c: The rule of trust for functions. */
 
 /* Events of the rows of a relation. */
 #define EVENT_OF_COMMAND(command) (1 << (int) (command))
@@ -271,9 +271,13 @@ struct TrustQuestion
 extern bool syncmaster_has_rights(Oid owner, Oid role);
 extern void syncmaster_distrust(TrustQuestion *question, const char *detail,
 								const char *way_out);
+extern void syncmaster_ask_call(TrustQuestion *question, Oid function);
 extern void syncmaster_ask_support(TrustQuestion *question, Oid function);
 extern void syncmaster_ask_trigger(TrustQuestion *question, Oid function,
 								   int nargs);
+
+/* trust_code.c: The rule of trust for types, operators and expressions. */
+
 extern void syncmaster_ask_type(TrustQuestion *question, Oid type);
 extern void syncmaster_ask_expression(TrustQuestion *question, Node *node);
 extern void syncmaster_ask_text(TrustQuestion *question, Datum node_tree);

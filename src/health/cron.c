@@ -15,7 +15,7 @@
 
 #include "health/cron.h"
 
-#define MINUTES_A_DAY (24 * 60)
+#define MINUTES_A_DAY 1440
 
 /* After so many days the calendar repeats itself. */
 #define CALENDAR_DAYS 146097
