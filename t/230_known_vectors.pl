@@ -301,7 +301,7 @@ foreach my $case (
 	[ 'has a child', 'SET ROLE app; CREATE TABLE child () INHERITS (queue)', 'connection transfer group' ],
 	(
 		# rows are written as a heap's: an access method of another name may differ
-		$node->pg_version >= 15
+		$node->safe_psql('postgres', 'SHOW server_version_num') >= 150000
 		? [ 'another access method', q{
 			CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;
 			ALTER TABLE transfer SET ACCESS METHOD heap2}, 'connection queue group' ]
