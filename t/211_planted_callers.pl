@@ -29,7 +29,7 @@ refused('tables of another role', 'mallory', 'guarded',
 	qr/role "mallory" may not migrate the tables of role "app"/);
 refused('a schema of another role', 'mallory', 'guarded',
 	'CREATE EXTENSION syncmaster SCHEMA private',
-	qr/role "mallory" lacks CREATE on schema "private"/);
+	qr/role "mallory" lacks USAGE, CREATE on schema "private"/);
 
 # The tables of Celery and APScheduler alone, in a schema that he may write.
 query('postgres', q{
@@ -63,7 +63,7 @@ query('guarded', 'ALTER SCHEMA syncmaster_history RENAME TO history_of_app');
 my ($rc, $out, $err) = run_as('mallory', 'guarded',
 	'CREATE EXTENSION syncmaster SCHEMA mallory; DROP EXTENSION syncmaster');
 is($rc, 0, 'a schema of his own: installs');
-like($err, qr/SyncMaster's tables are also in schema "public"/,
+like($err, qr/SyncMaster's tables are in schema "public" of role "app"/,
 	'a schema of his own: warned');
 is( query('guarded', q{
 		SELECT DISTINCT relowner::regrole FROM pg_class

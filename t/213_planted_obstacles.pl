@@ -18,8 +18,10 @@ my @obstacles = (
 	[ 'a rule instead of the stamp',
 		q{CREATE RULE plant AS ON UPDATE TO alembic_version DO INSTEAD
 			SELECT evil.attack('rule')},
-		qr/could not write revision 0012 to table public\.alembic_version.*HINT:  Look for a trigger, rule or policy on that table/s,
-		'rule' ],
+		qr/rule "plant" of table "alembic_version" may run another role's code/ ],
+	[ 'a rule that keeps the stamp away',
+		q{CREATE RULE plant AS ON UPDATE TO alembic_version DO INSTEAD NOTHING},
+		qr/could not write revision 0012 to table public\.alembic_version.*HINT:  Look for a trigger, rule or policy on that table/s ],
 	[ 'a trigger that forges the stamp',
 		q{CREATE FUNCTION evil.forge() RETURNS trigger LANGUAGE plpgsql AS
 			$$ BEGIN NEW.version_num := '0099'; RETURN NEW; END $$;
