@@ -30,10 +30,15 @@ static const char *const columns[] = {"id",			"transfer_id", "status",
 									  "created_at", "started_at",  "ended_at",
 									  "updated_at", NULL};
 
-/* Since when a run r has its status. */
+/*
+ * Since when a run r has its status.  Citus sends a statement on as text, and gets
+ * CASE wrong where it compares with what stands behind it.
+ */
 #define SINCE \
-	"CASE r.status WHEN 'STARTED' THEN coalesce(r.started_at, r.created_at) " \
-	"WHEN 'SEND_STOP_SIGNAL' THEN r.updated_at ELSE r.created_at END"
+	"CASE WHEN r.status = 'STARTED' " \
+	"THEN coalesce(r.started_at, r.created_at) " \
+	"WHEN r.status = 'SEND_STOP_SIGNAL' THEN r.updated_at ELSE r.created_at " \
+	"END"
 
 #define END_RUNS_NATTS 5
 
@@ -156,9 +161,10 @@ end_runs(EndRuns *end, const char *status, bool distributed)
 		psprintf("UPDATE %s r SET status = %s, ended_at = now(), "
 				 "updated_at = now() WHERE %s RETURNING r.id",
 				 end->from,
-				 status != NULL ? "$2"
-								: "CASE r.status WHEN 'SEND_STOP_SIGNAL' THEN "
-								  "'STOPPED' ELSE 'FAILED' END",
+				 status != NULL
+					 ? "$2"
+					 : "CASE WHEN r.status = 'SEND_STOP_SIGNAL' THEN "
+					   "'STOPPED' ELSE 'FAILED' END",
 				 which),
 		nargs, end->types, end->values, take_ended, &end->ended);
 }
