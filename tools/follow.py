@@ -548,12 +548,12 @@ class Draft:
 
     def write_file(self, extensions):
         headers = {"catalog/pg_class.h": "RELKIND_",
-                   "catalog/pg_constraint.h": "CONSTRAINT_",
                    "catalog/pg_type.h": "OID"}
         includes = "".join(f'#include "{header}"\n' for header, mark in
                            headers.items() if mark in self.text)
-        body = self.text + "const RevisionInfo syncmaster_revision_" + \
-            f'{self.revision} = {{\n\t.id = "{self.revision}",\n' \
+        body = self.text + \
+            f'DEFINE_REVISION({self.revision}) = {{\n' \
+            f'\t.id = "{self.revision}",\n' \
             f'\t.version = "{revision_version(self.revision)}",\n'
         if self.release is not None:
             body += f'\t.releases = "{self.release}",\n'

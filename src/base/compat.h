@@ -26,7 +26,9 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/analyze.h"
 #include "parser/parse_relation.h"
@@ -80,6 +82,13 @@ plan_query(Query *query, const char *sql, ParamListInfo params)
 #else
 	return pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, params);
 #endif
+}
+
+/* 19 moves the function to another header. */
+static inline char *
+current_database_name(void)
+{
+	return get_database_name(MyDatabaseId);
 }
 
 /* 18 runs every plan once only, and need not be told. */

@@ -248,7 +248,8 @@ is_safe(Form_pg_proc function, FunctionUse use, bool anybody)
 		case USE_CALL:
 			if (is_builtin(function))
 				return only_computes(function) &&
-					   (!anybody || function->oid != F_NEXTVAL);
+					   (!anybody ||
+						strcmp(NameStr(function->proname), "nextval") != 0);
 			return anybody ? is_of_extension(function) : !takes_code(function);
 		case USE_SUPPORT:
 		case USE_TRIGGER:

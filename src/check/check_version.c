@@ -10,11 +10,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_namespace.h"
-#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "base/base.h"
+#include "base/compat.h"
 #include "check/check.h"
 #include "privilege/privilege.h"
 #include "schema/schema.h"
@@ -304,7 +304,7 @@ syncmaster_check_search_path(CheckContext *context)
 	finding->fix =
 		psprintf("ALTER ROLE %s IN DATABASE %s SET search_path = %s%s",
 				 quote_identifier(GetUserNameFromId(context->owner, false)),
-				 quote_identifier(get_database_name(MyDatabaseId)),
+				 quote_identifier(current_database_name()),
 				 quote_identifier(context->schema),
 				 strcmp(context->schema, "public") == 0 ? "" : ", public");
 	finding->left = "other applications of that role may rely on it";

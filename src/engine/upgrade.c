@@ -13,14 +13,13 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
+#include "base/compat.h"
 #include "engine/engine.h"
 #include "privilege/privilege.h"
 #include "schema/schema.h"
@@ -157,7 +156,7 @@ require_allow_destroy(const MigrationContext *context, int to)
 			 errmsg("a downgrade to %s would drop tables of schema \"%s\" in "
 					"database \"%s\"",
 					syncmaster_revision_id(to), context->schema,
-					get_database_name(MyDatabaseId)),
+					current_database_name()),
 			 tables.len > 0 ? errdetail("Lost would be: %s.", tables.data)
 							: errdetail("Lost would be the extension pg_trgm."),
 			 errhint("To drop them, run the command again in a transaction "

@@ -15,7 +15,6 @@
  */
 #include "postgres.h"
 
-#include "commands/dbcommands.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -145,7 +144,7 @@ static void
 list_database_owner(PrivilegeList *list)
 {
 	Oid owner = syncmaster_database_owner();
-	const char *name = get_database_name(MyDatabaseId);
+	const char *name = current_database_name();
 
 	if (syncmaster_is_entitled(&list->context, list->roles, owner))
 		return;

@@ -20,7 +20,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
-#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -222,7 +221,7 @@ syncmaster_set_search_path(const MigrationContext *context, Oid role)
 
 	return psprintf("ALTER ROLE %s IN DATABASE %s SET search_path = %s%s%s",
 					syncmaster_quoted_role(role),
-					quote_identifier(get_database_name(MyDatabaseId)),
+					quote_identifier(current_database_name()),
 					quote_identifier(context->schema), elsewhere ? ", " : "",
 					elsewhere ? quote_identifier(trgm.namespace_name) : "");
 }

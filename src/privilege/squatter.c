@@ -10,9 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_namespace.h"
-#include "commands/dbcommands.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 
@@ -111,7 +109,7 @@ list_creators(PrivilegeList *list, const Place *place)
 			continue;
 		syncmaster_add_privilege(
 			list, STATE_EXCESS, creator, database ? "database" : "schema",
-			database ? get_database_name(MyDatabaseId)
+			database ? current_database_name()
 					 : get_namespace_name(place->schema),
 			"CREATE",
 			psprintf(database ? "services would find tables in a schema %s, "

@@ -10,7 +10,6 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_database.h"
-#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -154,7 +153,7 @@ rights_problem(List **problems, const MigrationContext *context, Oid owner)
 		finding->detail = psprintf(
 			"The extension is in schema \"%s\" of database \"%s\", and does "
 			"not reach the tables of SyncMaster in %s, which may be meant.",
-			context->schema, get_database_name(MyDatabaseId), places);
+			context->schema, current_database_name(), places);
 }
 
 /*

@@ -52,7 +52,7 @@ static const ServiceNeed needs[] = {{"user",
 									 {"is_superuser", "updated_at"}},
 									{0}};
 
-const RevisionInfo syncmaster_revision_0001 = {
+DEFINE_REVISION(0001) = {
 	.id = "0001",
 	.description = "table user",
 	.relations = relations,

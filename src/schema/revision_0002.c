@@ -50,7 +50,7 @@ static const ServiceNeed needs[] = {
 	{"group", SERVICE_WORKER, ACL_SELECT, {NULL}},
 	{0}};
 
-const RevisionInfo syncmaster_revision_0002 = {
+DEFINE_REVISION(0002) = {
 	.id = "0002",
 	.description = "table group",
 	.relations = relations,

@@ -51,7 +51,7 @@ static const ServiceNeed needs[] = {
 	{"queue", SERVICE_SCHEDULER, ACL_SELECT, {NULL}},
 	{0}};
 
-const RevisionInfo syncmaster_revision_0003 = {
+DEFINE_REVISION(0003) = {
 	.id = "0003",
 	.description = "table queue",
 	.relations = relations,

@@ -62,7 +62,7 @@ static const ServiceNeed needs[] = {
 	{"connection", SERVICE_SCHEDULER | SERVICE_WORKER, ACL_SELECT, {NULL}},
 	{0}};
 
-const RevisionInfo syncmaster_revision_0004 = {
+DEFINE_REVISION(0004) = {
 	.id = "0004",
 	.description = "table connection, with text search",
 	.relations = relations,

@@ -45,7 +45,7 @@ static const ServiceNeed needs[] = {{"user_group",
 									 {NULL}},
 									{0}};
 
-const RevisionInfo syncmaster_revision_0005 = {
+DEFINE_REVISION(0005) = {
 	.id = "0005",
 	.description = "table user_group",
 	.relations = relations,

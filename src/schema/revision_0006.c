@@ -37,7 +37,7 @@ static const ServiceNeed needs[] = {
 	{"auth_data", SERVICE_SCHEDULER | SERVICE_WORKER, ACL_SELECT, {NULL}},
 	{0}};
 
-const RevisionInfo syncmaster_revision_0006 = {
+DEFINE_REVISION(0006) = {
 	.id = "0006",
 	.description = "table auth_data",
 	.relations = relations,

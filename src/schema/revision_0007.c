@@ -92,7 +92,7 @@ static const ServiceNeed needs[] = {
 	{"transfer", SERVICE_SCHEDULER | SERVICE_WORKER, ACL_SELECT, {NULL}},
 	{0}};
 
-const RevisionInfo syncmaster_revision_0007 = {
+DEFINE_REVISION(0007) = {
 	.id = "0007",
 	.description = "table transfer, with text search",
 	.relations = relations,

@@ -56,7 +56,7 @@ static const ServiceNeed needs[] = {{"run",
 									  "log_url", "updated_at"}},
 									{0}};
 
-const RevisionInfo syncmaster_revision_0008 = {
+DEFINE_REVISION(0008) = {
 	.id = "0008",
 	.description = "table run",
 	.relations = relations,

@@ -92,7 +92,7 @@ static const ServiceNeed needs[] = {
 	 {NULL}},
 	{0}};
 
-const RevisionInfo syncmaster_revision_0009 = {
+DEFINE_REVISION(0009) = {
 	.id = "0009",
 	.description = "tables and sequences of Celery's results",
 	.repeatable = true,

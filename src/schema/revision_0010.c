@@ -9,7 +9,7 @@
 
 #include "schema/schema.h"
 
-const RevisionInfo syncmaster_revision_0010 = {
+DEFINE_REVISION(0010) = {
 	.id = "0010",
 	.description = "extension pg_trgm",
 	.repeatable = true,

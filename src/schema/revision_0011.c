@@ -48,7 +48,7 @@ static const ServiceNeed needs[] = {{"apscheduler_jobs",
 									 {NULL}},
 									{0}};
 
-const RevisionInfo syncmaster_revision_0011 = {
+DEFINE_REVISION(0011) = {
 	.id = "0011",
 	.version = "1.11",
 	.releases = "0.2.0 - 0.2.4",

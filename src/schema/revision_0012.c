@@ -42,7 +42,7 @@ static const SearchVector search_vectors[] = {
 	{0}};
 /* clang-format on */
 
-const RevisionInfo syncmaster_revision_0012 = {
+DEFINE_REVISION(0012) = {
 	.id = "0012",
 	.version = "1.12",
 	.releases = "0.2.5 - 0.3.2",

@@ -18,7 +18,7 @@ static const ExpectedIndex indexes[] = {{.table = "celery_taskmeta",
 										 .method = "btree (date_done)"},
 										{0}};
 
-const RevisionInfo syncmaster_revision_0013 = {
+DEFINE_REVISION(0013) = {
 	.id = "0013",
 	.version = "1.13",
 	.releases = "0.3.3 - 0.3.5",

@@ -206,6 +206,11 @@ extern const SearchVector *syncmaster_search_vectors;
 extern int syncmaster_nsearch_vectors;
 
 extern void syncmaster_load_revisions(void);
+/* The head of the definition in a revision's file. */
+#define DEFINE_REVISION(id) \
+	extern const RevisionInfo syncmaster_revision_##id; \
+	const RevisionInfo syncmaster_revision_##id
+
 extern const RevisionInfo *syncmaster_revision_info(int number);
 
 /* revision.c: SyncMaster's schema revisions, and the versions of the extension that install them. */
