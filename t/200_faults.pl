@@ -561,7 +561,7 @@ SKIP:
 		else
 		{
 			($rc, $out, $err) = finish_psql($ours);
-			like($err, qr/could not lock table "alembic_version".*It is locked by process/s,
+			like($err, qr/could not lock table "(?:alembic_version|group)".*It is locked by process/s,
 				"$name: refused, with who is in the way");
 		}
 		is( query($copy, q{

@@ -294,10 +294,13 @@ syncmaster_check_constraints(CheckContext *context,
 	List *actual = read_constraints(relid);
 	ListCell *lc;
 
+	/* others may have made the table before the revision that would */
+	int revision = Max(context->revision, relation->revision);
+
 	for (int i = 0; i < syncmaster_nconstraints; i++)
 	{
 		if (strcmp(syncmaster_constraints[i].table, relation->name) == 0 &&
-			syncmaster_constraints[i].revision <= context->revision)
+			syncmaster_constraints[i].revision <= revision)
 			check_constraint(context, &syncmaster_constraints[i], actual);
 	}
 	foreach (lc, actual)
