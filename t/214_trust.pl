@@ -295,11 +295,12 @@ planted('TRIGGER on the record of migrations',
 	statement => q{SELECT syncmaster_downgrade('0012')},
 	like => $another);
 
-# What a superuser wrote for another purpose, which TRIGGER lets others call.
+# What a superuser wrote for another purpose, which TRIGGER lets others call.  The
+# trigger stays when the right is revoked.
 foreach my $condition (q{row_count('SELECT public.evil()') IS NULL},
 	q{nextval('celery_seq') < 0}, 'unschedule(1)')
 {
-	planted("TRIGGER on the results, and the condition $condition",
+	planted("TRIGGER on the results, revoked, and the condition $condition",
 		grant => q{
 			GRANT TRIGGER ON celery_taskmeta TO mallory;
 			CREATE SEQUENCE celery_seq;
@@ -309,6 +310,7 @@ foreach my $condition (q{row_count('SELECT public.evil()') IS NULL},
 			CREATE FUNCTION unschedule(int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN true; END'},
 		plant => "CREATE TRIGGER t BEFORE DELETE ON celery_taskmeta FOR EACH ROW
 			WHEN ($condition) EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+		then => 'REVOKE TRIGGER ON celery_taskmeta FROM mallory',
 		like => $another);
 }
 planted('TRIGGER on a table of app, and a helper of app\'s in its condition',
