@@ -49,6 +49,24 @@ $node->safe_psql('postgres', $keys . q{
 		FROM generate_series(1, 5) i;
 });
 is(health($keys), '', 'all credentials can be read');
+
+# The example key of the compose file, which is upstream's and public.
+my ($public) = slurp_file("$FindBin::RealBin/../config.docker.yml") =~ /^encryption:\n(?:  #.*\n)*  secret_key: (\S+)$/m
+  or die 'no key';
+write_keys($node, 'public', $public);
+my $warning = "warning, credentials: the primary key is the example key of SyncMaster's .env.docker and config.docker.yml, which is public";
+is( health(use_keys('public', 'one')),
+	"$warning\nwarning, credentials: the credentials of 5 connections are under a previous key, which the services do not know",
+	'the example key is the primary one');
+is(health(use_keys('one', 'public')), '', 'the example key is a previous one');
+
+# The command of the compose file makes another one.
+my ($make_key) = slurp_file("$FindBin::RealBin/../docker-compose.yml") =~ /^#\t(openssl .*)$/m
+  or die 'no command';
+write_keys($node, 'made', `$make_key` =~ s/\n\z//r);
+is(health(use_keys('made', 'one')),
+	'warning, credentials: the credentials of 5 connections are under a previous key, which the services do not know',
+	'a key of its own');
 $node->safe_psql('postgres', q{
 	UPDATE auth_data SET value = 'x' || value WHERE connection_id IN (2, 4);
 	DELETE FROM auth_data WHERE connection_id = 5});

@@ -163,6 +163,12 @@ ends(['verify-credentials'], 4, qr/^key of the services $fingerprint: is not the
 my $config = write_file($node->basedir . '/config.yml', "encryption:\n  secret_key: '$KEY{one}'\ndatabase:\n  url: postgresql:///postgres\n");
 ends([ '--config', $config, 'verify-credentials' ], 0, qr/^key of the services $fingerprint: is the primary key$/m, undef,
 	{ %one, SYNCMASTER__ENCRYPTION__SECRET_KEY => $KEY{two} });
+my ($public) = slurp_file("$FindBin::RealBin/../config.docker.yml") =~ /^encryption:\n(?:  #.*\n)*  secret_key: (\S+)$/m
+  or die 'no key';
+my $run = ends(['verify-credentials'], 4, qr/^key of the services: is the example key of .*, which is public: make another one$/m, undef,
+	{ SYNCMASTER__ENCRYPTION__SECRET_KEY => $public, PGOPTIONS => "-c syncmaster.secret_key_file=" . write_keys($node, 'public', $public)
+		  . " -c syncmaster.previous_secret_key_file=" . write_keys($node, 'one', $KEY{one}) });
+unlike($run->{out} . $run->{err}, qr/\Q$public\E/, 'it is not printed');
 $node->safe_psql('postgres', "UPDATE auth_data SET value = 'x' WHERE connection_id = 2");
 ends(['verify-credentials'], 4, qr/^unreadable: 1 \(connections 2\)$/m, undef, \%one);
 unlike(slurp_file($node->logfile), qr/\Q$KEY{one}\E/, 'no key reached the server');

@@ -48,6 +48,7 @@ typedef struct KeyRing
 extern void syncmaster_define_key_settings(void);
 extern KeyRing *syncmaster_read_keys(void);
 extern bool syncmaster_keys_are_current(const KeyRing *ring);
+extern bool syncmaster_primary_key_is_public(const KeyRing *ring);
 
 /* secret.c: Memory that is wiped before it is given back. */
 

@@ -70,6 +70,13 @@ try_check(CredentialCheck *check, MemoryContext scratch)
 static void
 report_credentials(Health *health, CredentialCheck *check)
 {
+	if (syncmaster_primary_key_is_public(check->reader->ring))
+		syncmaster_add_finding(
+			&health->findings, SEVERITY_WARNING, "credentials", "auth_data",
+			"the primary key is the example key of SyncMaster's .env.docker "
+			"and config.docker.yml, which is public",
+			"Make another one with syncmaster_generate_key(), and put all "
+			"credentials under it with syncmaster_rotate_credentials().");
 	if (check->unreadable.count > 0)
 		syncmaster_add_finding(
 			&health->findings, SEVERITY_ERROR, "credentials", "auth_data",
