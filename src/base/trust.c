@@ -10,9 +10,9 @@
  * code as an argument.  sql.c asks for every statement, so that no caller can
  * forget to.
  *
- * Only the catalogues are read here.  The caller holds the statement's locks,
- * which keep away new triggers, the only objects that somebody can add to
- * another role's table.
+ * Only the catalogues are read here.  Locks keep away new triggers, the only
+ * objects that somebody can add to another role's table: those of the statement,
+ * and those that are taken here on the other tables whose rows it writes.
  *
  * PostgreSQL runs the checks and the actions of foreign keys as the owner of
  * the table that they read or change, so they are not asked about; but up to 17
@@ -437,9 +437,6 @@ visit_foreign_key(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 	if (event == 0)
 		return;
 
-	/* it is not among the tables that the statement locks */
-	if (question->locks)
-		LockRelationOid(constraint->conrelid, RowExclusiveLock);
 	question->reached_by = NameStr(constraint->conname);
 	ask_relation(question, constraint->conrelid, event, true, true);
 	question->reached_by = NULL;
@@ -574,6 +571,13 @@ ask_scope(TrustQuestion *question, Oid relid, int scope)
 	if (get_rel_namespace(relid) == PG_CATALOG_NAMESPACE ||
 		is_known(question, relid, scope))
 		return;
+
+	/*
+	 * Partitions, and tables that a foreign key's action writes, are not locked
+	 * by the statement yet: triggers that are being made there come first.
+	 */
+	if (question->locks && (scope & EVENT_ANY) != 0)
+		LockRelationOid(relid, RowExclusiveLock);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	if (!HeapTupleIsValid(tuple))
 		return; /* dropped meanwhile: no statement uses it */
