@@ -97,6 +97,9 @@ SELECT CASE WHEN current_setting('server_version_num')::int4 < 130000
             WHEN :'schema' = ''
             THEN 'search_path names no schema that exists: say which by '
                  '--schema'
+            WHEN :'schema' ~ '^pg_' OR :'schema' = 'information_schema'
+            THEN format('schema %I is reserved for the server: say by --schema '
+                        'where the tables are to be', :'schema')
        END AS obstacle \gset
 SQL
 	stop_at_obstacle

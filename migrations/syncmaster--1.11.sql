@@ -302,12 +302,6 @@ CREATE FUNCTION @extschema@.syncmaster_read_metrics(
 COMMENT ON FUNCTION @extschema@.syncmaster_read_metrics() IS
     'the rows of the view syncmaster_metrics, for those who may read it';
 
-CREATE VIEW @extschema@.syncmaster_metrics AS
-    SELECT m.name, m.labels, m.value
-    FROM @extschema@.syncmaster_read_metrics() m;
-COMMENT ON VIEW @extschema@.syncmaster_metrics IS
-    'numbers for exporters, in the naming of Prometheus';
-
 -- Search ---------------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.syncmaster_tsquery(pg_catalog.text)
@@ -597,5 +591,13 @@ CREATE TABLE IF NOT EXISTS @extschema@.apscheduler_jobs (
 CREATE INDEX IF NOT EXISTS ix_apscheduler_jobs_next_run_time
     ON @extschema@.apscheduler_jobs (next_run_time);
 $ddl$);
+
+-- The view comes after the first call of the library, which refuses schemas in
+-- which the server makes functions, but no view.
+CREATE VIEW @extschema@.syncmaster_metrics AS
+    SELECT m.name, m.labels, m.value
+    FROM @extschema@.syncmaster_read_metrics() m;
+COMMENT ON VIEW @extschema@.syncmaster_metrics IS
+    'numbers for exporters, in the naming of Prometheus';
 
 SELECT @extschema@.syncmaster_finish_script('1.11');

@@ -116,5 +116,25 @@ like($node->safe_psql('db', 'SELECT * FROM syncmaster_preflight()'),
 is($rc, 0, 'an upgrade where the extension is');
 like($err, qr/^WARNING:  \Q$there\E$/m, '... warns');
 
+# Schemas of the server's own, as a search_path that begins with one names them.
+my $reserved = sub {
+	my ($schema) = @_;
+	return qr/^ERROR:  schema "$schema" is reserved for the server\nDETAIL:  .*\nHINT:  DROP EXTENSION syncmaster, if it is there, and say which schema is meant: CREATE EXTENSION syncmaster SCHEMA public\.$/m;
+};
+create_database($node, 'reserved');
+foreach my $case (
+	[ 'pg_catalog', q{SET search_path = pg_catalog, public; CREATE EXTENSION syncmaster} ],
+	[ 'pg_catalog', q{SET search_path = pg_catalog, public; SET syncmaster.restoring = on; CREATE EXTENSION syncmaster} ],
+	[ 'information_schema', q{SET search_path = information_schema; CREATE EXTENSION syncmaster} ],
+	[ 'pg_toast', q{CREATE EXTENSION syncmaster SCHEMA pg_toast} ])
+{
+	my ($schema, $sql) = @$case;
+	($rc, $out, $err) = run_sql($node, 'reserved', undef, $sql);
+	like($err, $reserved->($schema), "refused: $sql");
+}
+($rc, $out, $err) = run_sql($node, 'reserved', undef,
+	q{SET search_path = pg_catalog, public; CREATE EXTENSION syncmaster SCHEMA public});
+is($rc, 0, 'the way out works');
+
 $node->stop;
 done_testing();

@@ -139,6 +139,18 @@ ends('tables elsewhere: two at a time', ours('etl', $user, '--schema=public', 'u
 ends('tables elsewhere: a schema that is not there', ours('given', $user, '--schema=nope', 'upgrade'), 1, '',
 	qr/there is no schema nope in database given/);
 
+# A search_path that begins with the server's own schema.
+new_database('reserved');
+my $reserved = { PGOPTIONS => '-c search_path=pg_catalog,public' };
+foreach my $command ([ 'upgrade' ], [ 'stamp', '0011' ])
+{
+	ends("pg_catalog first: @$command", ours('reserved', $user, $reserved, @$command), 1, '',
+		qr/^syncmaster-db: schema pg_catalog is reserved for the server: say by --schema where the tables are to be$/m);
+}
+ends('pg_catalog first: --schema', ours('reserved', $user, $reserved, '--schema', 'public', 'upgrade'), 0,
+	"upgrade base -> $head (head)\n");
+ends('pg_catalog first: once the extension is there', ours('reserved', $user, $reserved, 'current'), 0, "$head (head)\n");
+
 # Somebody else's alembic_version and "user" are no reason.
 new_database('foreign_tables', q{CREATE SCHEMA f; CREATE TABLE f.alembic_version (version_num varchar(32));
 	CREATE TABLE f."user" (id int, username text, is_superuser bool)});

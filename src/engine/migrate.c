@@ -75,6 +75,24 @@ require_own_script(void)
 }
 
 /*
+ * What each call of a script does first: refuse a schema that the script's next
+ * statements would fail on, and give what the script has made its rights before
+ * anything runs that somebody may have planted.
+ */
+static void
+begin_script_call(void)
+{
+	ExtensionEntry extension;
+	List *problems = NIL;
+
+	require_own_script();
+	syncmaster_get_extension(&extension);
+	syncmaster_report_name(&problems, extension.namespace_name);
+	syncmaster_raise_error(problems);
+	syncmaster_settle_members();
+}
+
+/*
  * Does this script run because a dump is being restored?
  *
  * A dump creates the extension and then brings the tables, which therefore
@@ -356,13 +374,10 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	int to;
 	char *ddl;
 
-	require_own_script();
+	begin_script_call();
 	from = argument_revision(fcinfo, 0);
 	to = argument_revision(fcinfo, 1);
 	ddl = text_to_cstring(PG_GETARG_TEXT_PP(2));
-
-	/* before anything runs that somebody may have planted */
-	syncmaster_settle_members();
 
 	/* only the base script starts there */
 	if (from == REVISION_BASE)
@@ -428,8 +443,7 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 	MigrationContext context;
 	char *version;
 
-	require_own_script();
-	syncmaster_settle_members();
+	begin_script_call();
 	syncmaster_complete_members();
 	if (stands_by())
 		PG_RETURN_VOID();

@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "catalog/catalog.h"
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -187,7 +188,8 @@ syncmaster_caller_problems(const MigrationContext *context)
 /*
  * The schema's name becomes part of the scripts and of strings in them.  The
  * server refuses the same names, or with older minor versions part of them, when
- * it runs a script; but a schema can be renamed.
+ * it runs a script; but a schema can be renamed.  A schema of the server's own is
+ * where a search_path that begins with pg_catalog leads.
  */
 void
 syncmaster_report_name(List **findings, const char *schema)
@@ -196,6 +198,18 @@ syncmaster_report_name(List **findings, const char *schema)
 		"\"", "$",	"'",  "\\",			"\n",		  "\r",
 		"--", "/*", "*/", "@extschema", "@extowner@", "MODULE_PATHNAME"};
 
+	if (IsReservedName(schema) || strcmp(schema, "information_schema") == 0)
+	{
+		syncmaster_add_error(
+			findings, ERRCODE_INVALID_SCHEMA_NAME, "schema",
+			finding_message("schema \"%s\" is reserved for the server", schema),
+			"DROP EXTENSION syncmaster, if it is there, and say which schema "
+			"is "
+			"meant: CREATE EXTENSION syncmaster SCHEMA public.")
+			->detail = "Without SCHEMA, the first schema of search_path is "
+					   "taken.";
+		return;
+	}
 	for (int i = 0; i < (int) lengthof(refused); i++)
 	{
 		if (strstr(schema, refused[i]) == NULL)
