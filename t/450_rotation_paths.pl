@@ -116,7 +116,8 @@ add_connections($node, 601, 2100);
 is($node->safe_psql('postgres', use_keys('one.key') . q{
 	DELETE FROM auth_data WHERE connection_id = 7;
 	INSERT INTO auth_data_102008 (connection_id, value)
-		SELECT id, syncmaster_encrypt(jsonb_build_object('n', id)) FROM connection WHERE id = 7 OR id > 600;} .
+		SELECT id, syncmaster_encrypt(jsonb_build_object('n', id, 'certificate', repeat('x', 1000)))
+			FROM connection WHERE id = 7 OR id > 600;} .
 	use_keys('two.key', 'one.key') . $rotate . ';' . use_keys('two.key') . $good),
 	"2100|0|0|{}\n2100", 'by SQL: several batches');
 $node->safe_psql('postgres', use_keys('one.key', 'two.key') . q{

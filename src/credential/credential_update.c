@@ -24,10 +24,12 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/datum.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -37,8 +39,15 @@
 #include "credential/credential.h"
 #include "rows/rows.h"
 
-/* Tokens that one statement replaces at most. */
-#define MAX_BATCH 1000
+/*
+ * How much one statement replaces: as a statement may join with the whole table,
+ * few large ones are cheaper than many small ones.
+ */
+#define MAX_BATCH 10000
+#define MAX_BATCH_BYTES (1024 * 1024)
+
+/* Not a character of base64url, of which tokens consist. */
+#define TOKEN_SEPARATOR ","
 
 /* What the executor needs for an update that it has not planned. */
 typedef struct Updater
@@ -256,19 +265,39 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 	return true;
 }
 
-/* Tokens that are read, to be replaced by one statement. */
+/*
+ * Tokens that are read, to be replaced by one statement.
+ *
+ * Citus sends each parameter as text to every node that has the table, and what
+ * an array of texts takes to be written and parsed there is more than the update
+ * of the rows.  So the new tokens, whose characters need no quoting, go as one
+ * text, and of the old ones a hash.
+ */
 typedef struct Batch
 {
 	RowRewriter rewriter;
 	void *state;
 	const OwnedTable *table;
 	char *command;
-	MemoryContext context; /* of what the arrays point to */
+	MemoryContext context; /* of one statement's parameters */
+	uint64 seed;		   /* of the hashes, that nobody can know */
 	int count;
-	Datum ids[MAX_BATCH];
-	Datum old_values[MAX_BATCH];
-	Datum new_values[MAX_BATCH];
+	int64 ids[MAX_BATCH];
+	int64 old_hashes[MAX_BATCH];
+	StringInfoData new_values; /* separated by TOKEN_SEPARATOR */
 } Batch;
+
+static Datum
+make_array(const int64 *numbers, int count)
+{
+	Datum *elements = palloc(count * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int64GetDatum(numbers[i]);
+	return PointerGetDatum(construct_array(elements, count, INT8OID,
+										   sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}
 
 /*
  * Replace the tokens of a batch.
@@ -280,21 +309,20 @@ typedef struct Batch
 static void
 update_batch(Batch *batch)
 {
-	Oid types[] = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
-	Datum values[3];
+	Oid types[] = {INT8ARRAYOID, INT8ARRAYOID, TEXTOID, INT8OID};
+	Datum values[4];
+	MemoryContext old_context;
 	int64 updated;
 
 	if (batch->count == 0)
 		return;
-	values[0] = PointerGetDatum(
-		construct_array(batch->ids, batch->count, INT8OID, sizeof(int64),
-						FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[1] = PointerGetDatum(construct_array(batch->old_values, batch->count,
-												TEXTOID, -1, false,
-												TYPALIGN_INT));
-	values[2] = PointerGetDatum(construct_array(batch->new_values, batch->count,
-												TEXTOID, -1, false,
-												TYPALIGN_INT));
+	old_context = MemoryContextSwitchTo(batch->context);
+	values[0] = make_array(batch->ids, batch->count);
+	values[1] = make_array(batch->old_hashes, batch->count);
+	values[2] = PointerGetDatum(
+		cstring_to_text_with_len(batch->new_values.data,
+								 batch->new_values.len));
+	values[3] = Int64GetDatum((int64) batch->seed);
 	updated = syncmaster_run(batch->command, lengthof(types), types, values);
 
 	/* Elsewhere, what a rule makes of it shows when the result is compared. */
@@ -310,6 +338,8 @@ update_batch(Batch *batch)
 				 errhint("Run the command again. If it fails again, stop the "
 						 "services meanwhile.")));
 	batch->count = 0;
+	resetStringInfo(&batch->new_values);
+	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(batch->context);
 }
 
@@ -321,21 +351,21 @@ add_to_batch(void *argument, const int64 *id, struct varlena *value)
 {
 	Batch *batch = (Batch *) argument;
 	text *replacement = batch->rewriter(batch->state, id, value);
-	MemoryContext old_context;
 
 	/* without an id, no statement can name the row */
 	if (replacement == NULL || id == NULL)
 		return;
-	old_context = MemoryContextSwitchTo(batch->context);
-	batch->ids[batch->count] = Int64GetDatum(*id);
-	batch->old_values[batch->count] = datumCopy(PointerGetDatum(value), false,
-												-1);
-	batch->new_values[batch->count] = datumCopy(PointerGetDatum(replacement),
-												false, -1);
-	batch->count++;
-	if (batch->count == MAX_BATCH)
+	batch->ids[batch->count] = *id;
+	batch->old_hashes[batch->count] =
+		(int64) hash_bytes_extended((const unsigned char *) VARDATA_ANY(value),
+									(int) VARSIZE_ANY_EXHDR(value),
+									batch->seed);
+	if (batch->count++ > 0)
+		appendStringInfoString(&batch->new_values, TOKEN_SEPARATOR);
+	appendBinaryStringInfo(&batch->new_values, VARDATA_ANY(replacement),
+						   VARSIZE_ANY_EXHDR(replacement));
+	if (batch->count == MAX_BATCH || batch->new_values.len >= MAX_BATCH_BYTES)
 		update_batch(batch);
-	MemoryContextSwitchTo(old_context);
 }
 
 static void
@@ -346,20 +376,27 @@ update_by_sql(OwnedTable *table, RowRewriter rewriter, void *state)
 	batch->rewriter = rewriter;
 	batch->state = state;
 	batch->table = table;
-	batch->count = 0;
 	batch->context = AllocSetContextCreate(CurrentMemoryContext,
 										   "syncmaster tokens",
 										   ALLOCSET_DEFAULT_SIZES);
+	batch->seed = syncmaster_make_checksum_seed();
+	batch->count = 0;
+	initStringInfo(&batch->new_values);
 	batch->command =
 		psprintf("UPDATE %s t SET %s = n.new_value "
-				 "FROM unnest($1, $2, $3) n (id, old_value, new_value) "
+				 "FROM unnest($1, $2, string_to_array($3, '" TOKEN_SEPARATOR
+				 "')) "
+				 "    n (id, old_hash, new_value) "
 				 "WHERE t.%s OPERATOR(pg_catalog.=) n.id "
-				 "AND t.%s COLLATE \"C\" OPERATOR(pg_catalog.=) n.old_value",
+				 "AND hashtextextended(t.%s COLLATE \"C\", $4) "
+				 "    OPERATOR(pg_catalog.=) n.old_hash",
 				 table->quoted_name, table->value_name, table->id_name,
 				 table->value_name);
 	syncmaster_scan_table(table, add_to_batch, batch);
 	update_batch(batch);
 	MemoryContextDelete(batch->context);
+	pfree(batch->new_values.data);
+	pfree(batch->command);
 	pfree(batch);
 }
 
