@@ -295,6 +295,33 @@ planted('TRIGGER on the record of migrations',
 	statement => q{SELECT syncmaster_downgrade('0012')},
 	like => $another);
 
+# A record that somebody made before the extension takes over tables at the last
+# revision, so that no migration refuses it.
+{
+	query('postgres', 'CREATE DATABASE record TEMPLATE template_trust');
+	query('postgres', 'GRANT CREATE ON DATABASE record TO mallory');
+	query('record', 'DROP EXTENSION syncmaster; DROP SCHEMA syncmaster_history CASCADE');
+	run_as('mallory', 'record', q{
+		CREATE SCHEMA syncmaster_history;
+		CREATE TABLE syncmaster_history.migration (
+			applied_at timestamptz, schema_name name, from_revision text,
+			to_revision text, applied_by name, duration interval,
+			library_version text)});
+	query('record', 'CREATE EXTENSION syncmaster');
+	is( query('record', q{
+			SELECT object_type, problem FROM syncmaster_check() WHERE object_name = 'history'}),
+		join("\n", map {
+			qq{$_ belongs to role "mallory", who lacks the rights of the tables' owner "$superuser"}
+		} 'schema|schema "syncmaster_history"', 'table|table "syncmaster_history.migration"'),
+		'a planted record: check() says whose it is');
+	like(
+		query('record', q{
+			SELECT detail FROM syncmaster_health() WHERE check_name = 'schema'}),
+		qr/is not as its revision says: 1 error, 2 warnings/,
+		'... and health() counts it');
+	query('postgres', 'DROP DATABASE record');
+}
+
 # What a superuser wrote for another purpose, which TRIGGER lets others call.  The
 # trigger stays when the right is revoked.
 foreach my $condition (q{row_count('SELECT public.evil()') IS NULL},

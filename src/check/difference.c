@@ -25,6 +25,7 @@ syncmaster_add_difference(CheckContext *context, Severity severity,
 						  const char *object_type, const char *object_name,
 						  const char *message)
 {
+	Assert(object_type != NULL);
 	return syncmaster_add_finding(&context->findings, severity, object_type,
 								  object_name, message, NULL);
 }

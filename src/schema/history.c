@@ -86,18 +86,22 @@ static void
 owner_error(List **findings, const char *kind, const char *name, Oid holder,
 			Oid owner)
 {
-	if (!has_privs_of_role(holder, owner))
-		syncmaster_add_error(
-			findings, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "history",
-			finding_message("%s \"%s\" belongs to role \"%s\", who lacks the "
-							"rights of the tables' owner \"%s\"",
-							kind, name, GetUserNameFromId(holder, false),
-							GetUserNameFromId(owner, false)),
-			psprintf("Rename or drop it, or give it to role \"%s\" if it is "
-					 "to be trusted, and run the command again.",
-					 GetUserNameFromId(owner, false)))
-			->detail = pstrdup("Somebody else may have made it, to have code "
-							   "of his run when the record is written.");
+	Finding *finding;
+
+	if (has_privs_of_role(holder, owner))
+		return;
+	finding = syncmaster_add_error(
+		findings, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "history",
+		finding_message("%s \"%s\" belongs to role \"%s\", who lacks the "
+						"rights of the tables' owner \"%s\"",
+						kind, name, GetUserNameFromId(holder, false),
+						GetUserNameFromId(owner, false)),
+		psprintf("Rename or drop it, or give it to role \"%s\" if it is "
+				 "to be trusted, and run the command again.",
+				 GetUserNameFromId(owner, false)));
+	finding->kind = kind;
+	finding->detail = pstrdup("Somebody else may have made it, to have code "
+							  "of his run when the record is written.");
 }
 
 /*
@@ -117,7 +121,8 @@ syncmaster_history_errors(List **findings, Oid relid, Oid owner)
 			finding_message("relation \"%s\" is not the history table of "
 							"extension \"syncmaster\"",
 							HISTORY_NAME),
-			"Rename or drop it, and run the command again.");
+			"Rename or drop it, and run the command again.")
+			->kind = "relation";
 		return;
 	}
 	owner_error(findings, "schema", HISTORY_SCHEMA,
