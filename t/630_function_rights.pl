@@ -485,6 +485,26 @@ foreach my $case (
 		qr/DROP FUNCTION public\.syncmaster_check\(integer\)/, "a function of the library's");
 }
 
+# Nor is one that the owner of the extension, who is no superuser, made a member.
+{
+	my $dbname = new_database();
+	query('postgres', "ALTER DATABASE $dbname OWNER TO app");
+	as_role('app', $dbname, q{
+		CREATE EXTENSION syncmaster;
+		CREATE FUNCTION syncmaster_add_superusers(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+		ALTER EXTENSION syncmaster ADD FUNCTION syncmaster_add_superusers(text)});
+	foreach my $report ('check()', q{preflight('head')})
+	{
+		like(query($dbname, "SELECT f FROM syncmaster_$report f"),
+			qr/ALTER EXTENSION syncmaster DROP FUNCTION public\.syncmaster_add_superusers\(text\); DROP FUNCTION public\.syncmaster_add_superusers\(text\)/,
+			"a function that was made a member: $report");
+	}
+	query($dbname, query($dbname, q{
+		SELECT fix FROM syncmaster_check() WHERE problem LIKE '%name of a function%'}));
+	is(query($dbname, q{SELECT count(*) FROM syncmaster_check() WHERE object_type = 'function'}),
+		'0', '... and what check() says drops it');
+}
+
 # ---------------------------------------------------------------------------
 # Names of schemas that cannot be in a script
 

@@ -22,32 +22,34 @@
 
 /*
  * In whatever schema: search_path may name it; and with whatever arguments, as
- * defaults make them fit a call, which then is ambiguous.  A function of the
- * library that is no member, while no member has its name, is ours and another
- * problem.
+ * defaults make them fit a call, which then is ambiguous.  Whoever owns the
+ * extension can make a function of his own a member, but none in C.  A function
+ * of the library that is no member, while no member has its name, is ours and
+ * another problem.
  */
 #define NAMESAKES_QUERY \
 	"SELECT format('%I.%I(%s)', n.nspname, p.proname, " \
 	"           pg_get_function_identity_arguments(p.oid)), " \
 	"       CASE p.prokind WHEN 'p' THEN 'PROCEDURE' " \
-	"           WHEN 'a' THEN 'AGGREGATE' ELSE 'FUNCTION' END " \
+	"           WHEN 'a' THEN 'AGGREGATE' ELSE 'FUNCTION' END, " \
+	"       EXISTS (SELECT FROM members m WHERE m.oid = p.oid) " \
 	"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace " \
 	"JOIN pg_language l ON l.oid = p.prolang " \
 	"WHERE p.proname = ANY ($1) AND n.nspname NOT LIKE 'pg\\_temp\\_%' " \
 	"AND NOT (l.lanname = 'c' AND p.probin LIKE '%/syncmaster' " \
-	"    AND NOT EXISTS (SELECT FROM pg_depend d " \
-	"        JOIN pg_extension e ON e.oid = d.refobjid " \
-	"        JOIN pg_proc o ON o.oid = d.objid " \
-	"        WHERE d.classid = 'pg_proc'::regclass " \
-	"        AND d.refclassid = 'pg_extension'::regclass " \
-	"        AND d.deptype = 'e' AND e.extname = 'syncmaster' " \
-	"        AND o.proname = p.proname)) " \
-	"AND NOT EXISTS (SELECT FROM pg_depend d " \
-	"    JOIN pg_extension e ON e.oid = d.refobjid " \
-	"    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid " \
-	"    AND d.refclassid = 'pg_extension'::regclass " \
-	"    AND d.deptype = 'e' AND e.extname = 'syncmaster') " \
+	"    AND NOT EXISTS (SELECT FROM members m " \
+	"        WHERE m.proname = p.proname)) " \
+	"AND NOT (l.lanname = 'c' " \
+	"    AND EXISTS (SELECT FROM members m WHERE m.oid = p.oid)) " \
 	"ORDER BY 1"
+
+#define MEMBERS \
+	"WITH members AS (SELECT o.oid, o.proname FROM pg_depend d " \
+	"    JOIN pg_extension e ON e.oid = d.refobjid " \
+	"    JOIN pg_proc o ON o.oid = d.objid " \
+	"    WHERE d.classid = 'pg_proc'::regclass " \
+	"    AND d.refclassid = 'pg_extension'::regclass " \
+	"    AND d.deptype = 'e' AND e.extname = 'syncmaster') "
 
 /*
  * All of them, as a list of Namesake.
@@ -69,13 +71,19 @@ syncmaster_namesakes(void)
 	}
 	values[0] = PointerGetDatum(
 		construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
-	foreach (lc, syncmaster_query(NAMESAKES_QUERY, 1, types, values))
+	foreach (lc, syncmaster_query(MEMBERS NAMESAKES_QUERY, 1, types, values))
 	{
 		char **row = lfirst(lc);
 		Namesake *namesake = palloc(sizeof(Namesake));
 
 		namesake->signature = row[0];
-		namesake->drop = psprintf("DROP %s %s", row[1], row[0]);
+		namesake->drop =
+			psprintf("%sDROP %s %s",
+					 row[2][0] == 't'
+						 ? psprintf("ALTER EXTENSION syncmaster DROP %s %s; ",
+									row[1], row[0])
+						 : "",
+					 row[1], row[0]);
 		result = lappend(result, namesake);
 	}
 	return result;
