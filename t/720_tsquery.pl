@@ -21,7 +21,7 @@ plan skip_all =>
 my $compare = abs_path(dirname(__FILE__) . '/../test/compare_tsquery.py');
 my $seed = $ENV{SYNCMASTER_SEED} || int(rand(2**31));
 note "SYNCMASTER_SEED=$seed";
-my $few = 1_000 * ($ENV{SYNCMASTER_ROUNDS} // 1);
+my $few = 300 * ($ENV{SYNCMASTER_ROUNDS} // 1);
 
 my $node = PostgreSQL::Test::Cluster->new('tsquery');
 $node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
