@@ -124,6 +124,19 @@ like((same('mine', 'check'))[0], qr/^No new upgrade operations detected\.$/m,
 	'check: the same words');
 same('theirs', 'check');
 
+# A code in the address: Alembic takes it for a variable of its own.
+my $coded = database_url($node, 'mine', 'app') =~ s{host=\K[^&]+}{$& =~ s,/,%2F,gr}er;
+{
+	my %environment = syncmaster_environment($node, 'mine', 'app', 1);
+	local @ENV{ keys %environment } = values %environment;
+	local $ENV{SYNCMASTER__DATABASE__URL} = $coded;
+	my ($theirs) = (run_command([ 'sh', '-c', 'cd / && exec "$0" "$@"',
+		python_of('SYNCMASTER_VENV'), '-m', 'syncmaster.db.migrations', 'current' ]))[1];
+	like($theirs, qr/invalid interpolation syntax/, 'a code in the address: Alembic fails');
+}
+my $run = command_line(url => $coded, args => ['current']);
+is($run->{out}, "0013 (head)\n", 'a code in the address: the command line works') or diag($run->{err});
+
 # What Alembic made is taken over, by commands that change and that do not.
 new_database('given');
 $alembic->alembic_ok('alembic upgrade 0011', 'given', 'upgrade', '0011');

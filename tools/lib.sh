@@ -72,6 +72,14 @@ install_packages()
 	fi
 }
 
+# The installed servers of the distribution, the oldest first.
+installed_majors()
+{
+	for dir in /usr/lib/postgresql/*/bin; do
+		[ ! -x "$dir/postgres" ] || basename "${dir%/bin}"
+	done | sort -n
+}
+
 # The major version to work with: of the server that PG_CONFIG belongs to, else
 # the newest installed server, else what the distribution would install.
 default_major()
@@ -80,9 +88,7 @@ default_major()
 		"$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'
 		return
 	fi
-	major=$(for dir in /usr/lib/postgresql/*/bin; do
-		[ ! -x "$dir/postgres" ] || basename "${dir%/bin}"
-	done | sort -n | tail -n 1)
+	major=$(installed_majors | tail -n 1)
 	if [ -z "$major" ]; then
 		update_package_index
 		major=$(apt-cache show postgresql 2>/dev/null |
@@ -132,6 +138,53 @@ as_user()
 	else
 		setpriv --reuid "$as" --regid "$(id -g "$as")" --init-groups -- "$@"
 	fi
+}
+
+# Carry out the statements of the file $1 one by one, and print each as psql's prompt
+# would show it, and what comes of it.  The rest is psql with its options.  A statement
+# ends with a line that ends with ";".
+show_session()
+{
+	file=$1
+	shift
+	prompt='syncmaster=#'
+	statement=
+	while IFS= read -r line; do
+		printf '%s %s\n' "$prompt" "${bold:-}$line${plain:-}"
+		statement="$statement $line"
+		prompt='syncmaster-#'
+		case $line in
+			*\;)
+				"$@" -c "$statement" </dev/null
+				prompt='syncmaster=#'
+				statement=
+				;;
+		esac
+	done <"$file"
+}
+
+# Carry out a script of this repository, $1 with its arguments, as root on a copy of
+# this machine's file system, whose changes are kept in memory, with mounts and
+# processes of its own.  There, the repository is in /srv/syncmaster.
+enter_copy_of_machine()
+{
+	# shellcheck disable=SC2016 # expanded by that shell
+	unshare --mount --pid --fork --kill-child -- sh -euc '
+		. tools/lib.sh
+		root=$(mktemp -d)
+		mount -t tmpfs tmpfs "$root"
+		mkdir "$root/changes" "$root/work" "$root/root"
+		mount -t overlay -o "lowerdir=/,upperdir=$root/changes,workdir=$root/work" \
+			overlay "$root/root"
+		mount -t proc proc "$root/root/proc"
+		mount --rbind /dev "$root/root/dev"
+		for dir in tmp var/tmp srv run dev/shm; do
+			mount -t tmpfs -o mode=1777 tmpfs "$root/root/$dir"
+		done
+		copy_sources "$root/root/srv/syncmaster"
+		script=$1
+		shift
+		chroot "$root/root" "/srv/syncmaster/$script" "$@"' sh "$@"
 }
 
 # Run a command as a check with a name; what it prints shows if it fails.
