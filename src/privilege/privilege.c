@@ -75,6 +75,16 @@ syncmaster_needed(const Securable *object, int services)
 }
 
 /*
+ * The privileges that put something into a relation, or through it into another.
+ */
+AclMode
+syncmaster_putting_in(const Securable *object)
+{
+	return object->leads_to == NULL ? ACL_INSERT | ACL_UPDATE
+									: object->leads_by & ~RUNS_CODE;
+}
+
+/*
  * The services as which somebody with these privileges can run code, by putting
  * a pickle into a table or code behind it: a trigger, or a table of his own that
  * refers to this one.  A trigger runs with the rights of whoever writes the
@@ -85,12 +95,11 @@ syncmaster_needed(const Securable *object, int services)
 int
 syncmaster_services_open_to(const Securable *object, AclMode privileges)
 {
-	AclMode code = ACL_TRIGGER | ACL_REFERENCES;
 	int services = 0;
 
-	if (object->is_table && (privileges & code) != 0)
+	if (object->is_table && (privileges & RUNS_CODE) != 0)
 		services |= UNPICKLING_SERVICES;
-	if ((privileges & (ACL_INSERT | ACL_UPDATE)) != 0)
+	if ((privileges & syncmaster_putting_in(object)) != 0)
 		services |= object->unpickled_by;
 
 	return services;
@@ -155,21 +164,21 @@ enter_needs(Securable *object, const char *relation, const char *column)
 }
 
 /*
- * Services that unpickle, and so run, what is in a table, or in one of its
- * columns.
+ * Services that unpickle, and so run, what is in a table, and in which column.
  */
-static int
-unpickled_by(const char *table, const char *column)
+static void
+enter_pickle(Securable *object, const char *table)
 {
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *relation = &syncmaster_relations[i];
 
-		if (relation->pickle != NULL && strcmp(relation->name, table) == 0 &&
-			(column == NULL || strcmp(relation->pickle, column) == 0))
-			return relation->unpickled_by;
+		if (relation->pickle != NULL && strcmp(relation->name, table) == 0)
+		{
+			object->pickle = relation->pickle;
+			object->unpickled_by = relation->unpickled_by;
+		}
 	}
-	return 0;
 }
 
 static Acl *
@@ -198,8 +207,8 @@ make_securable(const char *type, const char *name, const char *target,
 /*
  * A relation, which is to be there.
  */
-static Securable *
-make_relation(const char *type, const char *keyword, Oid relid)
+Securable *
+syncmaster_relation_securable(const char *type, const char *keyword, Oid relid)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Form_pg_class form;
@@ -218,7 +227,7 @@ make_relation(const char *type, const char *keyword, Oid relid)
 							form->relowner);
 	object->acl = copy_acl(RELOID, tuple, Anum_pg_class_relacl);
 	ReleaseSysCache(tuple);
-	object->unpickled_by = unpickled_by(name, NULL);
+	enter_pickle(object, name);
 	object->is_table = strcmp(type, "table") == 0;
 	enter_needs(object, name, NULL);
 
@@ -228,8 +237,8 @@ make_relation(const char *type, const char *keyword, Oid relid)
 /*
  * The columns of a table that somebody has rights on, or needs them.
  */
-static void
-add_columns(List **objects, const Securable *table, Oid relid)
+void
+syncmaster_add_columns(List **objects, const Securable *table, Oid relid)
 {
 	HeapTuple tuple;
 
@@ -249,7 +258,10 @@ add_columns(List **objects, const Securable *table, Oid relid)
 									psprintf("%s.%s", table->name, column),
 									table->target, table->owner);
 			object->column = quote_identifier(column);
-			object->unpickled_by = unpickled_by(table->name, column);
+			object->leads_to = table->leads_to;
+			object->leads_by = table->leads_by;
+			if (table->pickle == NULL || strcmp(table->pickle, column) == 0)
+				object->unpickled_by = table->unpickled_by;
 			object->is_table = table->is_table;
 			object->acl = copy_acl(ATTNUM, tuple, Anum_pg_attribute_attacl);
 			enter_needs(object, table->name, column);
@@ -266,15 +278,16 @@ add_columns(List **objects, const Securable *table, Oid relid)
 static void
 add_table(List **objects, Oid relid)
 {
-	Securable *table = make_relation("table", "TABLE", relid);
+	Securable *table = syncmaster_relation_securable("table", "TABLE", relid);
 	ListCell *lc;
 
 	*objects = lappend(*objects, table);
-	add_columns(objects, table, relid);
+	syncmaster_add_columns(objects, table, relid);
 	foreach (lc, getOwnedSequences(relid))
 	{
-		Securable *sequence = make_relation("sequence", "SEQUENCE",
-											lfirst_oid(lc));
+		Securable *sequence = syncmaster_relation_securable("sequence",
+															"SEQUENCE",
+															lfirst_oid(lc));
 
 		sequence->is_serial = true;
 		for (int i = 0; i < NUM_SERVICES; i++)
@@ -292,10 +305,11 @@ add_table(List **objects, Oid relid)
 List *
 syncmaster_table_securables(Oid relid)
 {
-	const Securable *table = make_relation("table", "TABLE", relid);
+	const Securable *table = syncmaster_relation_securable("table", "TABLE",
+														   relid);
 	List *objects = list_make1(unconstify(Securable *, table));
 
-	add_columns(&objects, table, relid);
+	syncmaster_add_columns(&objects, table, relid);
 
 	return objects;
 }
@@ -336,10 +350,10 @@ add_metrics_view(List **objects, Oid namespace)
 	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW ||
 		getExtensionOfObject(RelationRelationId, relid) != extension.oid)
 		return;
-	object = make_relation("view", "TABLE", relid);
+	object = syncmaster_relation_securable("view", "TABLE", relid);
 	object->of_extension = true;
 	*objects = lappend(*objects, object);
-	add_columns(objects, object, relid);
+	syncmaster_add_columns(objects, object, relid);
 }
 
 /*
@@ -375,7 +389,8 @@ syncmaster_securables(Oid namespace)
 		}
 		if (relation->kind == RELKIND_SEQUENCE)
 			objects = lappend(objects,
-							  make_relation("sequence", "SEQUENCE", relid));
+							  syncmaster_relation_securable("sequence",
+															"SEQUENCE", relid));
 		else
 			add_table(&objects, relid);
 	}

@@ -121,22 +121,38 @@ typedef struct Securable
 	Oid owner;
 	Acl *acl; /* NULL if nobody but the owner was granted anything */
 	AclMode needed[NUM_SERVICES];
-	int unpickled_by;  /* services that unpickle, and so run, what is in it */
-	bool is_table;	   /* or a column of one */
-	bool is_serial;	   /* a sequence that has its owner from its table */
-	bool is_schema;	   /* which need not be SyncMaster's alone */
-	bool of_extension; /* its owner is whoever installed that */
+	int unpickled_by;	/* services that unpickle, and so run, what is in it */
+	const char *pickle; /* its column with that; NULL if all of them count */
+	const char *leads_to; /* table that is written through it, or NULL */
+	AclMode leads_by;	  /* privileges that lead there, beside the owner's */
+	bool owner_leads;	  /* its owner needs none of them */
+	bool is_table;		  /* or a column of one */
+	bool is_serial;		  /* a sequence that has its owner from its table */
+	bool is_schema;		  /* which need not be SyncMaster's alone */
+	bool of_extension;	  /* its owner is whoever installed that */
 } Securable;
 
+/* what puts code behind a table: a trigger, or a table that refers to it */
+#define RUNS_CODE (ACL_TRIGGER | ACL_REFERENCES)
+
+extern Securable *syncmaster_relation_securable(const char *type,
+												const char *keyword, Oid relid);
+extern void syncmaster_add_columns(List **objects, const Securable *table,
+								   Oid relid);
 extern List *syncmaster_table_securables(Oid relid);
 extern List *syncmaster_securables(Oid namespace);
 extern AclMode syncmaster_needed(const Securable *object, int services);
+extern AclMode syncmaster_putting_in(const Securable *object);
 extern int syncmaster_services_open_to(const Securable *object,
 									   AclMode privileges);
 extern AclMode syncmaster_held(const Securable *object, Oid role);
 extern void syncmaster_append_privileges(StringInfo text, AclMode privileges,
 										 const char *column,
 										 const char *suffix);
+
+/* passage.c: Other relations through which SyncMaster's tables are written. */
+
+extern List *syncmaster_passages(Oid namespace);
 
 /* privilege_row.c: The rows of syncmaster_privileges(). */
 

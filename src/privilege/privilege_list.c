@@ -95,16 +95,29 @@ revoke_command(const PrivilegeList *list, const Securable *object,
 	return sql;
 }
 
+/*
+ * Why it is dangerous to have something, if it is by way of another relation.
+ */
+static const char *
+with_passage(const Securable *object, const char *reason)
+{
+	return object->leads_to == NULL ? reason
+									: psprintf("it leads to table \"%s\": %s",
+											   object->leads_to, reason);
+}
+
 static const char *
 danger_reason(const Securable *object, AclMode privileges)
 {
 	if (object->unpickled_by != 0 &&
-		(privileges & (ACL_INSERT | ACL_UPDATE)) != 0)
-		return UNPICKLED;
-	return privileges & ACL_TRIGGER
-			   ? "its triggers run with the rights of whoever writes the table"
-			   : "triggers of a table that refers to this one run with the "
-				 "rights of whoever deletes from it";
+		(privileges & syncmaster_putting_in(object)) != 0)
+		return with_passage(object, UNPICKLED);
+	return with_passage(
+		object,
+		privileges & ACL_TRIGGER
+			? "its triggers run with the rights of whoever writes the table"
+			: "triggers of a table that refers to this one run with the "
+			  "rights of whoever deletes from it");
 }
 
 /*
@@ -126,12 +139,17 @@ list_excess(PrivilegeList *list, const Securable *object, const AclItem *item)
 	/* whoever uses other tables in the schema needs that */
 	if (object->is_schema)
 		excess &= ACL_CREATE;
+	if (object->leads_to != NULL)
+		excess &= object->leads_by;
 	open_to = syncmaster_services_open_to(object, excess) & ~services;
 	dangerous = open_to != 0 &&
 				(item->ai_grantee == ACL_ID_PUBLIC ||
 				 !syncmaster_is_entitled(&list->context, list->roles,
 										 item->ai_grantee));
 
+	/* what is not SyncMaster's may be granted for other purposes */
+	if (object->leads_to != NULL && !dangerous)
+		return;
 	if (excess != 0)
 		syncmaster_add_privilege(
 			list, dangerous ? STATE_DANGEROUS : STATE_EXCESS, item->ai_grantee,
@@ -152,7 +170,7 @@ list_excess(PrivilegeList *list, const Securable *object, const AclItem *item)
 	if (dangerous && item->ai_grantee != ACL_ID_PUBLIC)
 		syncmaster_add_power(list, STATE_DANGEROUS, item->ai_grantee, open_to,
 							 false, NULL);
-	if (options != 0 && !object->is_schema)
+	if (options != 0 && !object->is_schema && object->leads_to == NULL)
 		syncmaster_add_privilege(
 			list, STATE_EXCESS, item->ai_grantee, object->type, object->name,
 			privileges_text(options, NULL, " WITH GRANT OPTION"),
@@ -177,6 +195,7 @@ list_ownership(PrivilegeList *list, const Securable *object)
 
 	if (object->column != NULL || object->is_serial || object->of_extension ||
 		owner == DATABASE_OWNER_ROLE ||
+		(object->leads_to != NULL && !object->owner_leads) ||
 		syncmaster_is_entitled(&list->context, list->roles, owner))
 		return;
 	syncmaster_add_privilege(
@@ -184,8 +203,9 @@ list_ownership(PrivilegeList *list, const Securable *object)
 		object->is_schema ? "it can drop tables and make others of their names"
 		: sequence		  ? "a service that counts with it depends on the role"
 		: object->unpickled_by != 0
-			? UNPICKLED
-			: "its triggers run with the rights of whoever writes the table",
+			? with_passage(object, UNPICKLED)
+			: with_passage(object, "its triggers run with the rights of "
+								   "whoever writes the table"),
 		psprintf("ALTER %s OWNER TO %s", object->target,
 				 syncmaster_quoted_role(list->context.owner)));
 	if (state == STATE_DANGEROUS)
@@ -300,7 +320,8 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 	syncmaster_get_extension(&extension);
 	list.extension_owner = extension.owner;
 	list.roles = syncmaster_service_roles(&list.context);
-	list.objects = syncmaster_securables(list.context.namespace);
+	list.objects = list_concat(syncmaster_securables(list.context.namespace),
+							   syncmaster_passages(list.context.namespace));
 
 	list_distrust(&list);
 	foreach (lc, list.objects)

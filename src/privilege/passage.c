@@ -1,0 +1,307 @@
+/*-------------------------------------------------------------------------
+ *
+ * passage.c
+ *	  Other relations through which SyncMaster's tables are written.
+ *
+ * Who writes a table need have no right on that table: rows of a table that
+ * inherits from it are taken for its own, an UPDATE of a table that it inherits
+ * from changes its rows, and views and rules write with the rights of their
+ * owner.  Triggers of tables that inherit run like those of the table.
+ *
+ * Only catalogues are read.  What a trigger or a function writes is not known.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "nodes/nodes.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "base/base.h"
+#include "privilege/privilege.h"
+#include "schema/schema.h"
+
+#define CHILDREN_QUERY "SELECT inhrelid FROM pg_inherits WHERE inhparent = $1"
+
+#define PARENTS_QUERY \
+	"SELECT inhparent, c.relkind = 'p' " \
+	"FROM pg_inherits JOIN pg_class c ON c.oid = inhparent " \
+	"WHERE inhrelid = $1"
+
+/*
+ * The rules, also of views, that mention a relation.  Who writes a view that
+ * has security_invoker set needs the rights on the table as well.
+ */
+#define WRITERS_QUERY \
+	"SELECT r.ev_class, r.ev_type, r.ev_action, c.relowner " \
+	"FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class " \
+	"WHERE r.oid IN (SELECT objid FROM pg_depend " \
+	"    WHERE classid = 'pg_rewrite'::regclass " \
+	"    AND refclassid = 'pg_class'::regclass AND refobjid = $1) " \
+	"AND r.ev_class <> $1 AND r.ev_enabled <> 'D' AND NOT EXISTS " \
+	"    (SELECT FROM pg_options_to_table(c.reloptions) " \
+	"    WHERE CASE option_name WHEN 'security_invoker' " \
+	"        THEN option_value::bool END) " \
+	"ORDER BY 1, r.rulename"
+
+/* where rows are the table's: what puts some in, or code behind them */
+#define SAME_ROWS (ACL_INSERT | ACL_UPDATE | RUNS_CODE)
+
+/* What is being looked for. */
+typedef struct Search
+{
+	const char *table; /* SyncMaster's */
+	int unpickled_by;
+	List *objects; /* Securables that were found */
+	List *seen;	   /* OIDs of their relations */
+} Search;
+
+static void search_from(Search *search, Oid relid, const char *pickle,
+						bool rows);
+
+static bool
+is_first_visit(Search *search, Oid relid)
+{
+	if (list_member_oid(search->seen, relid))
+		return false;
+	search->seen = lappend_oid(search->seen, relid);
+	return true;
+}
+
+/*
+ * Add a relation that leads to the table by these privileges; NULL if it is gone.
+ */
+static Securable *
+add_passage(Search *search, Oid relid, const char *pickle, AclMode privileges)
+{
+	char kind = get_rel_relkind(relid);
+	Securable *object;
+
+	if (kind == '\0')
+		return NULL; /* dropped meanwhile */
+	object = syncmaster_relation_securable(kind == RELKIND_VIEW ? "view"
+																: "table",
+										   "TABLE", relid);
+	object->name = quote_qualified_identifier(
+		get_namespace_name(get_rel_namespace(relid)), object->name);
+	memset(object->needed, 0, sizeof(object->needed));
+	object->pickle = pickle;
+	object->unpickled_by = search->unpickled_by;
+	object->leads_to = search->table;
+	object->leads_by = search->unpickled_by != 0 ? privileges
+												 : privileges & RUNS_CODE;
+	object->is_table = (privileges & ACL_TRIGGER) != 0;
+	search->objects = lappend(search->objects, object);
+	syncmaster_add_columns(&search->objects, object, relid);
+
+	return object;
+}
+
+/*
+ * Add a table, whose owner may do with it whatever he likes, and look around it.
+ */
+static void
+add_table(Search *search, Oid relid, const char *pickle, AclMode privileges,
+		  bool rows)
+{
+	Securable *object;
+
+	if (!is_first_visit(search, relid))
+		return;
+	object = add_passage(search, relid, pickle, privileges);
+	if (object == NULL)
+		return;
+	object->owner_leads = true;
+	search_from(search, relid, pickle, rows);
+}
+
+/*
+ * Tables that the relation inherits from.  One that is partitioned has its rows
+ * in it; through another one they can be changed, as far as it has the column.
+ */
+static void
+search_parents(Search *search, Oid relid, const char *pickle)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(PARENTS_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		Oid parent = atooid(row[0]);
+
+		if (row[1][0] == 't')
+			add_table(search, parent, pickle, SAME_ROWS, false);
+		else if (pickle != NULL &&
+				 get_attnum(parent, pickle) != InvalidAttrNumber)
+			add_table(search, parent, pickle, ACL_UPDATE, false);
+	}
+}
+
+/*
+ * What of these the owner of a view or a rule may do with the relation.
+ */
+static AclMode
+held_by_owner(Oid relid, AttrNumber attnum, Oid owner, AclMode privileges)
+{
+	AclMode held = 0;
+
+	for (AclMode privilege = 1; privilege <= privileges; privilege <<= 1)
+	{
+		if ((privileges & privilege) != 0 &&
+			(pg_class_aclcheck(relid, owner, privilege) == ACLCHECK_OK ||
+			 pg_attribute_aclcheck(relid, attnum, owner, privilege) ==
+				 ACLCHECK_OK))
+			held |= privilege;
+	}
+	return held;
+}
+
+/*
+ * A view of the relation, through which its column can be written.
+ */
+static void
+search_view(Search *search, Oid view, const Query *query, Oid owner, Oid relid,
+			AttrNumber attnum)
+{
+	const RangeTblRef *from;
+	AclMode held;
+	ListCell *lc;
+
+	if (view_query_is_auto_updatable(unconstify(Query *, query), false) != NULL)
+		return;
+	from = linitial_node(RangeTblRef, query->jointree->fromlist);
+	if (rt_fetch(from->rtindex, query->rtable)->relid != relid)
+		return;
+	held = held_by_owner(relid, attnum, owner, ACL_INSERT | ACL_UPDATE);
+	foreach (lc, query->targetList)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, lc);
+		const Var *var = (const Var *) entry->expr;
+		char *column;
+
+		if (entry->resjunk || !IsA(var, Var) || var->varno != from->rtindex ||
+			var->varattno != attnum)
+			continue;
+		column = get_attname(view, entry->resno, true);
+		if (held == 0 || column == NULL || !is_first_visit(search, view))
+			continue;
+		add_passage(search, view, column, held);
+		search_from(search, view, column, false);
+	}
+}
+
+/*
+ * Does a query of a rule put something into the column?
+ */
+static AclMode
+written_by(const Query *query, Oid relid, AttrNumber attnum)
+{
+	ListCell *lc;
+
+	if ((query->commandType != CMD_INSERT &&
+		 query->commandType != CMD_UPDATE) ||
+		rt_fetch(query->resultRelation, query->rtable)->relid != relid)
+		return 0;
+	foreach (lc, query->targetList)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, lc);
+
+		if (!entry->resjunk && entry->resno == attnum)
+			return query->commandType == CMD_INSERT ? ACL_INSERT : ACL_UPDATE;
+	}
+	return 0;
+}
+
+/*
+ * A relation with a rule that writes the column whatever column is written.
+ */
+static void
+search_rule(Search *search, Oid ruled, CmdType event, List *actions, Oid owner,
+			Oid relid, AttrNumber attnum)
+{
+	AclMode privilege = event == CMD_INSERT	  ? ACL_INSERT
+						: event == CMD_UPDATE ? ACL_UPDATE
+											  : ACL_DELETE;
+	ListCell *lc;
+
+	foreach (lc, actions)
+	{
+		AclMode needed = written_by(lfirst_node(Query, lc), relid, attnum);
+
+		if (needed != 0 && held_by_owner(relid, attnum, owner, needed) != 0)
+			add_passage(search, ruled, NULL, privilege);
+	}
+}
+
+static void
+search_rules(Search *search, Oid relid, const char *pickle)
+{
+	AttrNumber attnum = get_attnum(relid, pickle);
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(WRITERS_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		CmdType event = (CmdType) (row[1][0] - '0');
+		List *actions = stringToNode(row[2]);
+		Oid ruled = atooid(row[0]);
+		Oid owner = atooid(row[3]);
+
+		if (event == CMD_SELECT)
+			search_view(search, ruled, linitial_node(Query, actions), owner,
+						relid, attnum);
+		else
+			search_rule(search, ruled, event, actions, owner, relid, attnum);
+	}
+}
+
+/*
+ * Look around a relation; with "rows", the rows of what inherits from it count
+ * as well.
+ */
+static void
+search_from(Search *search, Oid relid, const char *pickle, bool rows)
+{
+	ListCell *lc;
+
+	check_stack_depth();
+	if (rows)
+	{
+		foreach (lc, syncmaster_query_oid(CHILDREN_QUERY, relid))
+			add_table(search, atooid(((char **) lfirst(lc))[0]), pickle,
+					  SAME_ROWS, true);
+	}
+	search_parents(search, relid, pickle);
+	if (pickle != NULL)
+		search_rules(search, relid, pickle);
+}
+
+/*
+ * All of them, as a list of Securable.
+ */
+List *
+syncmaster_passages(Oid namespace)
+{
+	List *objects = NIL;
+
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, namespace);
+		Search search = {.table = relation->name,
+						 .unpickled_by = relation->unpickled_by};
+
+		if (relation->kind != RELKIND_RELATION || !OidIsValid(relid))
+			continue;
+		search.seen = list_make1_oid(relid);
+		search_from(&search, relid, relation->pickle, true);
+		objects = list_concat(objects, search.objects);
+	}
+	return objects;
+}

@@ -1,0 +1,101 @@
+# Other relations through which a pickle gets into a table of SyncMaster's, or code
+# behind it: what syncmaster_privileges() lists is what mallory can do, and nothing
+# else.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('passages');
+$node->init;
+$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->start;
+my $major = int($node->safe_psql('postgres', 'SHOW server_version_num') / 10000);
+$node->safe_psql(
+	'postgres', q{
+	CREATE ROLE app; CREATE ROLE mallory; CREATE ROLE sm_scheduler; CREATE ROLE sm_worker;
+	REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+	GRANT USAGE, CREATE ON SCHEMA public TO app;
+	CREATE EXTENSION syncmaster;
+	SELECT syncmaster_set_owner('app');
+	SELECT syncmaster_grant('sm_scheduler', 'scheduler');
+	SELECT syncmaster_grant('sm_worker', 'worker');
+	INSERT INTO apscheduler_jobs VALUES ('own', 1, '');
+	CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'});
+my $pickle = q{'\x80'};
+foreach my $case (
+	[ 'a child', 'CREATE TABLE c () INHERITS (apscheduler_jobs); GRANT INSERT ON c TO mallory',
+		"INSERT INTO c VALUES ('new', 1, $pickle)", 'table|public.c|INSERT' ],
+	[ 'a child\'s child', 'CREATE TABLE b () INHERITS (apscheduler_jobs);
+		CREATE TABLE c () INHERITS (b); GRANT INSERT (id, job_state) ON c TO mallory',
+		"INSERT INTO c (id, job_state) VALUES ('new', $pickle)", 'column|public.c.job_state|INSERT' ],
+	[ 'a child of one\'s own', 'CREATE TABLE c () INHERITS (apscheduler_jobs);
+		RESET ROLE; ALTER TABLE c OWNER TO mallory',
+		"INSERT INTO c VALUES ('new', 1, $pickle)", 'table|public.c|OWNER' ],
+	[ 'a child of another table', 'CREATE TABLE c () INHERITS (run); GRANT ALL ON c TO mallory',
+		'CREATE TRIGGER t BEFORE UPDATE ON c EXECUTE FUNCTION planted()',
+		'table|public.c|REFERENCES, TRIGGER' ],
+	[ 'a parent', 'CREATE TABLE p (job_state bytea NOT NULL); ALTER TABLE apscheduler_jobs INHERIT p;
+		GRANT ALL ON p TO mallory', "UPDATE p SET job_state = $pickle", 'table|public.p|UPDATE' ],
+	[ 'a parent without the column', 'CREATE TABLE p (next_run_time float8);
+		ALTER TABLE apscheduler_jobs INHERIT p; GRANT ALL ON p TO mallory', 'UPDATE p SET next_run_time = 2', '' ],
+	[ 'another child of a parent', 'CREATE TABLE p (job_state bytea NOT NULL);
+		ALTER TABLE apscheduler_jobs INHERIT p; CREATE TABLE c () INHERITS (p); GRANT ALL ON c TO mallory',
+		"INSERT INTO c VALUES ($pickle)", '' ],
+	[ 'a view', 'CREATE VIEW v AS SELECT id, job_state AS j FROM apscheduler_jobs; GRANT INSERT ON v TO mallory',
+		"INSERT INTO v VALUES ('new', $pickle)", 'view|public.v|INSERT' ],
+	[ 'a view of a view', 'CREATE VIEW u AS SELECT id, job_state AS j FROM apscheduler_jobs;
+		CREATE VIEW v AS SELECT j AS i FROM u; GRANT UPDATE (i) ON v TO mallory',
+		"UPDATE v SET i = $pickle", 'column|public.v.i|UPDATE' ],
+	[ 'a view without the column', 'CREATE VIEW v AS SELECT id FROM apscheduler_jobs; GRANT ALL ON v TO mallory',
+		q{UPDATE v SET id = 'x'}, '' ],
+	[ 'a view with something else in its place', 'CREATE VIEW v AS SELECT id, id::bytea AS job_state
+		FROM apscheduler_jobs; GRANT ALL ON v TO mallory', q{UPDATE v SET id = 'x'}, '' ],
+	[ 'a view that is not updatable', 'CREATE VIEW v AS SELECT DISTINCT id, job_state FROM apscheduler_jobs;
+		GRANT ALL ON v TO mallory', "UPDATE v SET job_state = $pickle", '' ],
+	[ 'a view that only reads the table', 'CREATE VIEW v AS SELECT username AS job_state FROM "user"
+		WHERE username IN (SELECT id FROM apscheduler_jobs); GRANT ALL ON v TO mallory',
+		q{UPDATE v SET job_state = 'x'}, '' ],
+	[ 'a view of a role that may write', 'CREATE VIEW v AS SELECT id, job_state FROM apscheduler_jobs;
+		GRANT ALL ON v TO mallory; RESET ROLE; ALTER VIEW v OWNER TO sm_scheduler',
+		"UPDATE v SET job_state = $pickle", 'view|public.v|INSERT, UPDATE' ],
+	[ 'a view of a role that may not', 'CREATE VIEW v AS SELECT id, job_state FROM apscheduler_jobs;
+		GRANT ALL ON v TO mallory; RESET ROLE; ALTER VIEW v OWNER TO sm_worker',
+		"UPDATE v SET job_state = $pickle", '' ],
+	[ 'a rule', 'CREATE TABLE r (a text); CREATE RULE r AS ON DELETE TO r DO ALSO
+		INSERT INTO apscheduler_jobs VALUES (old.a, 1, old.a::bytea); INSERT INTO r VALUES (1);
+		GRANT ALL ON r TO mallory', 'DELETE FROM r', 'table|public.r|DELETE' ],
+	[ 'a rule that writes another column', 'CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
+		UPDATE apscheduler_jobs SET next_run_time = 2; GRANT ALL ON r TO mallory',
+		q{INSERT INTO r VALUES ('x')}, '' ],
+	[ 'a rule of a role that may not', 'CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
+		INSERT INTO apscheduler_jobs VALUES (new.a, 1, new.a::bytea); GRANT ALL ON r TO mallory;
+		RESET ROLE; ALTER TABLE r OWNER TO sm_worker', q{INSERT INTO r VALUES ('x')}, '' ],
+	$major < 15 ? () : [ 'a view with the rights of whoever calls', 'CREATE VIEW v WITH (security_invoker = on,
+		check_option = local) AS SELECT id, job_state FROM apscheduler_jobs; GRANT ALL ON v TO mallory',
+		"UPDATE v SET job_state = $pickle", '' ])
+{
+	my ($name, $make, $attempt, $listed) = @$case;
+	my ($rc, $out, $err) = $node->psql('postgres', qq{
+		SET client_min_messages = error; BEGIN; SET LOCAL ROLE app; $make; RESET ROLE;
+		SELECT object_type, object_name, privilege FROM syncmaster_privileges()
+		WHERE state = 'dangerous';
+		SAVEPOINT s;
+		SET LOCAL ROLE mallory;
+		$attempt;
+		\\if :ERROR
+			ROLLBACK TO s;
+		\\endif
+		RESET ROLE;
+		SELECT 'succeeds' WHERE EXISTS (SELECT FROM apscheduler_jobs WHERE job_state <> '')
+			OR EXISTS (SELECT FROM pg_trigger WHERE tgname = 't');
+		ROLLBACK} =~ s/\\\\/\\/gr, on_error_stop => 0);
+	is($out, $listed eq '' ? '' : "$listed\nsucceeds", "through $name") or diag $err;
+}
+
+$node->stop;
+
+done_testing();
