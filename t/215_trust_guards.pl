@@ -387,5 +387,78 @@ SKIP:
 		'mallory', '... and nothing is handed over');
 }
 
+# The name of the schema ----------------------------------------------------------
+#
+# Statements name what is in it, and its owner could put another schema in its place.
+
+$node->safe_psql('postgres', q{
+	CREATE ROLE dba LOGIN;
+	CREATE DATABASE named OWNER dba});
+$node->safe_psql('named', q{
+	CREATE SCHEMA s AUTHORIZATION dba;
+	CREATE EXTENSION syncmaster SCHEMA s VERSION '1.11'});
+$node->safe_psql('named', qq{
+	SELECT s.syncmaster_set_owner('$superuser');
+	GRANT SELECT ON s.connection TO dba});
+my $SWAP = q{
+	ALTER SCHEMA s RENAME TO other;
+	CREATE SCHEMA s;
+	CREATE FUNCTION s.syncmaster_migrate(text, text, text) RETURNS void
+		LANGUAGE plpgsql AS 'BEGIN ALTER ROLE dba SUPERUSER; END';
+	CREATE FUNCTION s.syncmaster_finish_script(text) RETURNS void
+		LANGUAGE plpgsql AS 'BEGIN ALTER ROLE dba SUPERUSER; END';};
+
+# Wait until a session waits for a lock, or has swapped the schemas.
+sub waits
+{
+	my ($application) = @_;
+	$node->poll_query_until('named', qq{SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE application_name = '$application' AND (wait_event_type = 'Lock'
+			OR state = 'idle' AND query LIKE 'CREATE FUNCTION s.syncmaster_finish%')})
+	  or die "$application does nothing";
+	return $node->safe_psql('named', qq{SELECT wait_event_type FROM pg_stat_activity
+		WHERE application_name = '$application'}) eq 'Lock';
+}
+
+# A swap during the wait for a table.
+{
+	my $reader = begin_session($node, 'named', 'dba', 'BEGIN; SELECT FROM s.connection;');
+	my $update = begin_session($node, 'named', $superuser, q{
+		SET client_min_messages = error; SET syncmaster.lock_timeout = '120s';
+		ALTER EXTENSION syncmaster UPDATE;}, nowait => 1, application => 'update');
+	waits('update');
+	my $swap = begin_session($node, 'named', 'dba', $SWAP, nowait => 1, application => 'swap');
+	ok(waits('swap'), 'the schema of an update is not renamed meanwhile');
+	in_session($reader, 'COMMIT;');
+	wait_for_session($update);
+	unlike(end_session($update), qr/ERROR/, '... and the update goes on');
+	wait_for_session($swap);
+	end_session($_) foreach $swap, $reader;
+	is($node->safe_psql('named', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'dba'}),
+		'f', '... gives nobody rights');
+	$node->safe_psql('named', q{
+		ALTER ROLE dba NOSUPERUSER; DROP SCHEMA s CASCADE; ALTER SCHEMA other RENAME TO s});
+}
+
+# One that has begun before the command, and one after somebody granted something.
+{
+	my $swap = begin_session($node, 'named', 'dba', "BEGIN; $SWAP", application => 'swap');
+	foreach my $command (q{syncmaster_upgrade('head')}, q{syncmaster_grant('app', 'server')})
+	{
+		my (undef, undef, $err) = $node->psql('named', "SELECT s.$command");
+		like($err, qr/schema "s" is being renamed or dropped by another session/,
+			"$command while the schema is renamed");
+	}
+	in_session($swap, 'ROLLBACK; BEGIN; GRANT USAGE ON SCHEMA s TO app;');
+	my $command = begin_session($node, 'named', $superuser, 'BEGIN; SELECT s.syncmaster_create_indexes();');
+	in_session($swap, 'COMMIT;');
+	in_session($swap, $SWAP, nowait => 1);
+	ok(waits('swap'), 'the schema is not renamed, although somebody granted something on it');
+	in_session($command, 'COMMIT;');
+	is(end_session($command), '', '... before the command has ended');
+	wait_for_session($swap);
+	end_session($swap);
+}
+
 $node->stop;
 done_testing();

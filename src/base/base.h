@@ -120,11 +120,12 @@ extern Oid syncmaster_relation_owner(Oid relation);
 extern Oid syncmaster_schema_owner(Oid namespace);
 extern bool syncmaster_can_log_in(Oid role);
 
-/* lock.c: Locking a table with a bounded wait. */
+/* lock.c: Locking a table with a bounded wait; keeping a schema's name. */
 
 extern char *syncmaster_describe_blockers(Oid relation, LOCKMODE mode);
 extern bool syncmaster_lock_if_there(Oid relation, LOCKMODE mode);
 extern void syncmaster_lock_relation(Oid relation, LOCKMODE mode);
+extern char *syncmaster_hold_schema(Oid namespace);
 
 /* ordered_scan.c: Reading a table directly, in the order of an index. */
 

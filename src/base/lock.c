@@ -1,18 +1,28 @@
 /*-------------------------------------------------------------------------
  *
  * lock.c
- *	  Locking a table with a bounded wait, and naming who is in the way.
+ *	  Locking a table with a bounded wait, and naming who is in the way; and
+ *	  keeping a schema under its name.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
@@ -160,4 +170,62 @@ syncmaster_lock_relation(Oid relation, LOCKMODE mode)
 
 	if (!syncmaster_lock_if_there(relation, mode))
 		syncmaster_raise_dropped(relation, name);
+}
+
+/*
+ * Lock the row of a schema in the catalogue; false if somebody is changing its
+ * key.
+ */
+static bool
+lock_schema_row(Relation rel, HeapTuple tuple)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TM_FailureData failure;
+	TM_Result result = table_tuple_lock(rel, &tuple->t_self,
+										GetLatestSnapshot(), slot,
+										GetCurrentCommandId(false),
+										LockTupleKeyShare, LockWaitSkip,
+										TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS,
+										&failure);
+
+	ExecDropSingleTupleTableSlot(slot);
+	return result == TM_Ok;
+}
+
+/*
+ * Keep a schema from being renamed or dropped until the transaction ends, and
+ * return its name.  Statements name what is in the schema, and its owner could
+ * put another schema in its place between the question of trust and the
+ * statement.  ALTER SCHEMA ... RENAME takes no lock but that of the schema's row,
+ * whose key it changes; GRANT and ALTER SCHEMA ... OWNER TO do not change the
+ * key, and need not wait.
+ */
+char *
+syncmaster_hold_schema(Oid namespace)
+{
+	Relation rel = table_open(NamespaceRelationId, RowShareLock);
+	ScanKeyData key[1];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	char *name;
+
+	ScanKeyInit(&key[0], Anum_pg_namespace_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(namespace));
+	scan = systable_beginscan(rel, NamespaceOidIndexId, true, NULL, 1, key);
+	tuple = systable_getnext(scan);
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "could not find schema %u", namespace);
+	name = pstrdup(NameStr(((Form_pg_namespace) GETSTRUCT(tuple))->nspname));
+	if (!lock_schema_row(rel, tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("schema \"%s\" is being renamed or dropped by another "
+						"session",
+						name),
+				 errhint("Nothing was changed. Wait for that session's "
+						 "transaction to end, and run the command again.")));
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+
+	return name;
 }

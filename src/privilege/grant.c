@@ -241,7 +241,7 @@ begin_call(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
 	call->role = get_role_oid(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 
 	syncmaster_require_writable(command);
-	syncmaster_fill_context(&call->context, GetUserId());
+	syncmaster_fill_context_to_change(&call->context, GetUserId());
 	if (!has_privs_of_role(call->context.caller, call->context.owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

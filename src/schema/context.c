@@ -226,9 +226,19 @@ syncmaster_report_name(List **findings, const char *schema)
 }
 
 /*
- * Fill the context, and refuse a caller who has no business with the tables.
- * The first look at alembic_version waits for its lock no longer than any
- * other statement.
+ * Fill the context for a command that changes something in the schema, which
+ * keeps its name until the command's transaction has ended.
+ */
+void
+syncmaster_fill_context_to_change(MigrationContext *context, Oid caller)
+{
+	syncmaster_fill_context(context, caller);
+	context->schema = syncmaster_hold_schema(context->namespace);
+}
+
+/*
+ * The same, and refuse a caller who has no business with the tables.  The first
+ * look at alembic_version waits for its lock no longer than any other statement.
  */
 void
 syncmaster_begin_migration(MigrationContext *context, Oid caller)
@@ -236,7 +246,7 @@ syncmaster_begin_migration(MigrationContext *context, Oid caller)
 	Oid version_table;
 	List *problems = NIL;
 
-	syncmaster_fill_context(context, caller);
+	syncmaster_fill_context_to_change(context, caller);
 	syncmaster_report_name(&problems, context->schema);
 	problems = list_concat(problems, syncmaster_caller_problems(context));
 	syncmaster_raise_error(problems);
