@@ -105,6 +105,55 @@ SELECT to_timestamp(metric('syncmaster_newest_run_timestamp_seconds'))
 FROM run;
 DELETE FROM run WHERE id > 3;
 
+-- The runs of the last day: most of them failed, the broker or the worker could not
+-- do anything with them, the same transfer was started twice in one minute.
+BEGIN;
+CREATE FUNCTION add_run(transfer bigint, status text, ago interval,
+    started bool DEFAULT true, ended bool DEFAULT true, type text DEFAULT 'MANUAL')
+RETURNS bigint LANGUAGE sql AS $$
+    INSERT INTO run (transfer_id, status, type, transfer_dump, created_at,
+        started_at, ended_at)
+    SELECT $1, $2, $6, '{}', t, CASE WHEN $4 THEN t END, CASE WHEN $5 THEN t END
+    FROM (SELECT date_trunc('minute', now()) - $3) d (t)
+    RETURNING id
+$$;
+CREATE VIEW recent AS SELECT severity, check_name, subject, detail, hint
+    FROM health WHERE subject = 'run' AND check_name IN ('runs', 'schedules');
+DELETE FROM run;
+SELECT count(add_run(1, 'FAILED', '25 hours')) FROM generate_series(1, 9);
+SELECT add_run(1, 'FAILED', '23 hours'), add_run(2, 'FAILED', '22 hours'),
+    add_run(1, 'FINISHED', '3 hours'), add_run(3, 'STOPPED', '3 hours');
+SELECT * FROM recent;
+SELECT add_run(1, 'FAILED', '2 hours');
+SELECT * FROM recent;
+SELECT add_run(1, 'FINISHED', '1 hour');
+SELECT * FROM recent;
+-- those of statuses that are not known have not ended
+SELECT add_run(1, 'FAILED', '1 hour'), add_run(1, 'PAUSED', '1 hour');
+SELECT severity, detail FROM recent;
+DELETE FROM run;
+SELECT add_run(1, 'FAILED', '2 hours', false, false),
+    add_run(2, 'FAILED', '1 hour', false, false);
+SELECT * FROM recent;
+SELECT add_run(3, 'FAILED', '30 minutes', false, true);
+SELECT * FROM recent;
+SELECT add_run(2, 'STARTED', '20 minutes', true, false);
+SELECT * FROM recent;
+SELECT add_run(3, 'FINISHED', '10 minutes');
+SELECT severity, detail FROM recent;
+DELETE FROM run;
+SELECT add_run(1, 'FINISHED', '2 hours', type => 'SCHEDULED'),
+    add_run(2, 'FINISHED', '2 hours', type => 'SCHEDULED'),
+    add_run(1, 'FINISHED', '2 hours'),
+    add_run(1, 'FINISHED', '119 minutes', type => 'SCHEDULED'),
+    add_run(3, 'FINISHED', '50 minutes'), add_run(3, 'FINISHED', '50 minutes');
+SELECT * FROM recent;
+SELECT add_run(2, 'FINISHED', '119.1 minutes', type => 'SCHEDULED'),
+    add_run(1, 'FINISHED', '2 hours', type => 'SCHEDULED'),
+    add_run(2, 'FINISHED', '118.9 minutes', type => 'SCHEDULED');
+SELECT * FROM recent;
+ROLLBACK;
+
 -- a schedule without a job, jobs without a schedule, a job that is late
 DELETE FROM apscheduler_jobs WHERE id = '2';
 INSERT INTO apscheduler_jobs (id, next_run_time, job_state)

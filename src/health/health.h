@@ -67,6 +67,11 @@ extern void syncmaster_check_fires(Health *health, const TransferList *list,
 extern bool syncmaster_has_run_since(const AppTable *runs, int64 transfer,
 									 TimestampTz since, bool *locked);
 
+/* health_recent.c: What became of the runs of the last day. */
+
+extern RunReadResult syncmaster_check_recent_runs(Health *health,
+												  const AppTable *runs);
+
 /* One check, or a few that read the same tables. */
 extern void syncmaster_check_health_schema(Health *health);
 extern void syncmaster_check_runs(Health *health);

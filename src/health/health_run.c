@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * health_run.c
- *	  Runs that do not come to an end.
+ *	  Runs: those that do not come to an end, and those of the last day.
  *
  *-------------------------------------------------------------------------
  */
@@ -77,6 +77,7 @@ syncmaster_check_runs(Health *health)
 	AppTable runs;
 	bool complete[NACTIVE_STATUSES];
 	RunReadResult result;
+	RunReadResult recent;
 
 	if (!syncmaster_may_look(health, "runs", "run",
 							 syncmaster_open_runs(&runs,
@@ -89,8 +90,9 @@ syncmaster_check_runs(Health *health)
 	}
 	result = syncmaster_read_active_runs(&runs, NO_ENTRY_LIMIT, MAX_BLOCKS_READ,
 										 add_late_run, &late, complete);
+	recent = syncmaster_check_recent_runs(health, &runs);
 	syncmaster_close_app_table(&runs);
-	if (result == RUN_READ_LOCKED)
+	if (result == RUN_READ_LOCKED || recent == RUN_READ_LOCKED)
 		syncmaster_add_locked_index(health, "runs", "run");
 	if (result == RUN_READ_NO_INDEX)
 		syncmaster_add_finding(

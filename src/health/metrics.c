@@ -263,55 +263,47 @@ put_active_runs(ReturnSetInfo *result, const AppTable *runs)
 	}
 }
 
+typedef struct RecentRunMetrics
+{
+	TimestampTz since;
+	TimestampTz newest;
+	int64 counts[NRUN_STATUSES];
+} RecentRunMetrics;
+
+/* RecentRunReader: count, and remember the newest. */
+static bool
+add_recent_run(void *state, const AppTable *runs, TupleTableSlot *slot,
+			   TimestampTz created_at)
+{
+	RecentRunMetrics *metrics = state;
+	bool isnull;
+	Datum value = slot_getattr(slot, runs->columns[RUN_STATUS], &isnull);
+	int status = isnull ? -1 : syncmaster_find_status(value);
+
+	metrics->newest = Max(metrics->newest, created_at);
+	if (created_at >= metrics->since && status >= 0)
+		metrics->counts[status]++;
+	return true;
+}
+
 /*
  * What became of the newest runs.
  */
 static void
 put_recent_runs(ReturnSetInfo *result, const AppTable *runs)
 {
-	int64 counts[NRUN_STATUSES] = {0};
-	TimestampTz since = GetCurrentTimestamp() - RECENT_USECS;
-	TimestampTz newest = DT_NOBEGIN;
-	OrderedScan scan;
-	int seen = 0;
+	RecentRunMetrics metrics = {.since = GetCurrentTimestamp() - RECENT_USECS,
+								.newest = DT_NOBEGIN};
 
-	if (!syncmaster_begin_ordered_scan(&scan, runs->rel, runs->columns[RUN_ID],
-									   NULL, BackwardScanDirection,
-									   MAX_RECENT_ENTRIES))
+	if (syncmaster_read_recent_runs(runs, MAX_RECENT_RUNS, MAX_RECENT_ENTRIES,
+									add_recent_run, &metrics) != RUN_READ_DONE)
 		return;
-	while (seen++ < MAX_RECENT_RUNS && syncmaster_next_ordered(&scan))
-	{
-		bool isnull;
-		Datum value = slot_getattr(scan.slot, runs->columns[RUN_CREATED_AT],
-								   &isnull);
-		TimestampTz created_at;
-		char *status;
-
-		if (isnull || TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)))
-			continue;
-		created_at = DatumGetTimestampTz(value);
-		newest = Max(newest, created_at);
-		if (created_at < since)
-			continue;
-		value = slot_getattr(scan.slot, runs->columns[RUN_STATUS], &isnull);
-		if (isnull)
-			continue;
-		status = TextDatumGetCString(value);
-		for (int i = 0; i < NRUN_STATUSES; i++)
-		{
-			if (strcmp(status, syncmaster_run_statuses[i]) == 0)
-				counts[i]++;
-		}
-		pfree(status);
-	}
-	syncmaster_end_ordered_scan(&scan);
-
 	for (int i = 0; i < NRUN_STATUSES; i++)
-		put_metric(result, "syncmaster_recent_runs", (double) counts[i],
+		put_metric(result, "syncmaster_recent_runs", (double) metrics.counts[i],
 				   "status", syncmaster_run_statuses[i], NULL);
-	if (!TIMESTAMP_NOT_FINITE(newest))
+	if (!TIMESTAMP_NOT_FINITE(metrics.newest))
 		put_metric(result, "syncmaster_newest_run_timestamp_seconds",
-				   unix_seconds(newest), NULL);
+				   unix_seconds(metrics.newest), NULL);
 }
 
 static void

@@ -18,9 +18,11 @@
 AppTableState
 syncmaster_open_runs(AppTable *runs, Oid namespace)
 {
-	static const char *const columns[] = {"status",		"id",
-										  "created_at", "started_at",
-										  "updated_at", NULL};
+	static const char *const columns[] = {"status",		 "id",
+										  "created_at",	 "started_at",
+										  "updated_at",	 "ended_at",
+										  "transfer_id", "type",
+										  NULL};
 
 	return syncmaster_open_app_table(runs, namespace, "run", columns);
 }

@@ -24,7 +24,7 @@
 
 /* app_table.c: A table of the application, opened by those who only look. */
 
-#define MAX_APP_COLUMNS 5
+#define MAX_APP_COLUMNS 8
 
 typedef enum AppTableState
 {
@@ -54,8 +54,10 @@ extern void syncmaster_close_app_table(AppTable *table);
 
 extern const char *const syncmaster_run_statuses[NRUN_STATUSES];
 
+extern int syncmaster_find_status(Datum status);
 extern int syncmaster_find_active_status(Datum status);
 extern bool syncmaster_is_final_status(Datum status);
+extern bool syncmaster_is_scheduled_type(Datum type);
 extern char *syncmaster_list_statuses(int first);
 extern char *syncmaster_list_active_statuses(void);
 
@@ -68,7 +70,10 @@ typedef enum RunColumn
 	RUN_ID,
 	RUN_CREATED_AT,
 	RUN_STARTED_AT,
-	RUN_UPDATED_AT
+	RUN_UPDATED_AT,
+	RUN_ENDED_AT,
+	RUN_TRANSFER_ID,
+	RUN_TYPE
 } RunColumn;
 
 /*
@@ -95,6 +100,21 @@ extern RunReadResult syncmaster_read_active_runs(const AppTable *runs,
 												 BlockNumber max_blocks,
 												 RunReader reader, void *state,
 												 bool *complete);
+
+/* recent_run.c: The newest runs. */
+
+/*
+ * What is called for each of them, the newest first; false from it means that it
+ * has seen enough.
+ */
+typedef bool (*RecentRunReader)(void *state, const AppTable *runs,
+								TupleTableSlot *slot, TimestampTz created_at);
+
+extern RunReadResult syncmaster_read_recent_runs(const AppTable *runs,
+												 int64 max_runs,
+												 int64 max_entries,
+												 RecentRunReader reader,
+												 void *state);
 
 /* activity.c: Who else is at work in this database: sessions, and runs of transfers. */
 

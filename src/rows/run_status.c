@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * run_status.c
- *	  The statuses of runs.
+ *	  The statuses and types of runs.
  *
  * The column is a varchar: a release of SyncMaster can add a status without a
  * revision.  A run in a status that is not listed here is neither taken for
@@ -21,21 +21,25 @@
 const char *const syncmaster_run_statuses[NRUN_STATUSES] = {
 	"CREATED", "STARTED", "SEND_STOP_SIGNAL", "FAILED", "STOPPED", "FINISHED"};
 
+static bool
+is_text(Datum value, const char *expected)
+{
+	text *actual = DatumGetTextPP(value);
+	size_t length = VARSIZE_ANY_EXHDR(actual);
+
+	return strlen(expected) == length &&
+		   memcmp(expected, VARDATA_ANY(actual), length) == 0;
+}
+
 /*
  * The number of a status; -1 of one that is not known.
  */
-static int
-find_status(Datum status)
+int
+syncmaster_find_status(Datum status)
 {
-	text *name = DatumGetTextPP(status);
-	size_t length = VARSIZE_ANY_EXHDR(name);
-
 	for (int i = 0; i < NRUN_STATUSES; i++)
 	{
-		const char *known = syncmaster_run_statuses[i];
-
-		if (strlen(known) == length &&
-			memcmp(known, VARDATA_ANY(name), length) == 0)
+		if (is_text(status, syncmaster_run_statuses[i]))
 			return i;
 	}
 	return -1;
@@ -47,7 +51,7 @@ find_status(Datum status)
 int
 syncmaster_find_active_status(Datum status)
 {
-	int number = find_status(status);
+	int number = syncmaster_find_status(status);
 
 	return number < NACTIVE_STATUSES ? number : -1;
 }
@@ -58,7 +62,16 @@ syncmaster_find_active_status(Datum status)
 bool
 syncmaster_is_final_status(Datum status)
 {
-	return find_status(status) >= NACTIVE_STATUSES;
+	return syncmaster_find_status(status) >= NACTIVE_STATUSES;
+}
+
+/*
+ * Was a run of this type started by the scheduler?
+ */
+bool
+syncmaster_is_scheduled_type(Datum type)
+{
+	return is_text(type, "SCHEDULED");
 }
 
 /*

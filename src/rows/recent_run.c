@@ -1,0 +1,47 @@
+/*-------------------------------------------------------------------------
+ *
+ * recent_run.c
+ *	  The newest runs.
+ *
+ * The primary key leads to them: no index on the time is there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "base/base.h"
+#include "rows/rows.h"
+
+/*
+ * Read so many runs by the primary key, backwards, and visit no more than so
+ * many entries of it, as some are of runs that are gone.  Runs without a time are
+ * passed by.
+ */
+RunReadResult
+syncmaster_read_recent_runs(const AppTable *runs, int64 max_runs,
+							int64 max_entries, RecentRunReader reader,
+							void *state)
+{
+	OrderedScan scan;
+	int64 seen = 0;
+
+	if (!syncmaster_begin_ordered_scan(&scan, runs->rel, runs->columns[RUN_ID],
+									   NULL, BackwardScanDirection,
+									   max_entries))
+		return scan.locked ? RUN_READ_LOCKED : RUN_READ_NO_INDEX;
+	while (seen++ < max_runs && syncmaster_next_ordered(&scan))
+	{
+		bool isnull;
+		Datum value = slot_getattr(scan.slot, runs->columns[RUN_CREATED_AT],
+								   &isnull);
+
+		if (!isnull && !TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)) &&
+			!reader(state, runs, scan.slot, DatumGetTimestampTz(value)))
+			break;
+	}
+	syncmaster_end_ordered_scan(&scan);
+
+	return RUN_READ_DONE;
+}
