@@ -275,6 +275,37 @@ SELECT round((extract(epoch FROM now()) - metric(
     metric('syncmaster_table_rows', '{"table": "run"}') AS rows
 FROM run WHERE id = 1;
 
+-- sequences of tables that a subscription fills
+BEGIN;
+SET LOCAL client_min_messages = error;
+SELECT setval('run_id_seq', 1), setval('transfer_id_seq', 1);
+SELECT severity, check_name, subject FROM health WHERE check_name IN ('schema', 'sequences');
+CREATE SUBSCRIPTION regress_syncmaster CONNECTION 'dbname=nowhere' PUBLICATION p
+    WITH (connect = false);
+INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate)
+    SELECT s.oid, c.oid, 'r' FROM pg_subscription s, pg_class c
+    WHERE c.oid IN ('run'::regclass, 'transfer'::regclass);
+SELECT * FROM health WHERE check_name IN ('schema', 'sequences');
+SELECT severity, object_name, problem FROM syncmaster_check() WHERE object_type = 'sequence';
+ROLLBACK;
+SELECT setval('run_id_seq', 100), setval('transfer_id_seq', 100);
+
+-- privileges that services lack, and that are dangerous
+CREATE ROLE regress_syncmaster_worker;
+SELECT count(*) > 0 AS granted FROM syncmaster_grant('regress_syncmaster_worker', 'worker');
+SELECT * FROM health WHERE check_name = 'privileges';
+REVOKE SELECT ON run, transfer FROM regress_syncmaster_worker;
+SELECT * FROM health WHERE check_name = 'privileges';
+GRANT TRIGGER ON queue TO PUBLIC;
+SELECT severity, detail FROM health WHERE check_name = 'privileges';
+GRANT SELECT ON run, transfer TO regress_syncmaster_worker;
+SELECT severity, detail FROM health WHERE check_name = 'privileges';
+REVOKE TRIGGER ON queue FROM PUBLIC;
+ALTER ROLE regress_syncmaster_worker REPLICATION;
+SELECT severity, detail FROM health WHERE check_name = 'privileges';
+SELECT count(*) > 0 AS revoked FROM syncmaster_revoke('regress_syncmaster_worker', 'worker');
+DROP ROLE regress_syncmaster_worker;
+
 -- extra indexes, which may be left out on purpose
 DROP INDEX ix_syncmaster__transfer_queue_id;
 CREATE INDEX ix_syncmaster__run_transfer_id_created_at_not ON run (id);

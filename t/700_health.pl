@@ -50,6 +50,26 @@ $node->safe_psql('postgres', $keys . q{
 });
 is(health($keys), '', 'all credentials can be read');
 
+# A rotation, step by step: nothing is wrong, as long as the services have the key.
+my $both = use_keys('two', 'one');
+my $previous = q{SELECT severity, detail FROM syncmaster_health() WHERE detail ~ 'previous key'};
+is(health($both), '', 'before a rotation');
+is( $node->safe_psql('postgres', $both . $previous),
+	'info|the credentials of 5 connections are under the previous key, and none under the primary one, as before a rotation',
+	'... what is to come is information');
+my $rotation = begin_session($node, 'postgres', $superuser,
+	"$both BEGIN; SELECT * FROM syncmaster_rotate_credentials();");
+is(health($both), '', '... while it is at work');
+in_session($rotation, 'COMMIT;');
+end_session($rotation);
+is($node->safe_psql('postgres', $both . $previous), '', '... and after it');
+is(health($both), '', '... all is well');
+$node->safe_psql('postgres', "$keys UPDATE auth_data SET value = syncmaster_encrypt('{}') WHERE connection_id = 1");
+is( health($both),
+	'warning, credentials: the credentials of 1 connection are under a previous key, which the services do not know',
+	'a service that was started with the previous key again');
+$node->safe_psql('postgres', use_keys('one', 'two') . 'SELECT * FROM syncmaster_rotate_credentials()');
+
 # The example key of the compose file, which is upstream's and public.
 my ($public) = slurp_file("$FindBin::RealBin/../config.docker.yml") =~ /^encryption:\n(?:  #.*\n)*  secret_key: (\S+)$/m
   or die 'no key';
@@ -76,9 +96,8 @@ is( health($keys),
 	'credentials that cannot be read, and that are missing');
 is( health(use_keys('two', 'one')),
 	"error, credentials: the credentials of 2 connections cannot be read with any key: 2, 4\n"
-	  . "warning, credentials: the credentials of 2 connections are under a previous key, which the services do not know\n"
 	  . 'warning, credentials: 1 connection has no credentials: 5',
-	'credentials under a previous key');
+	'credentials under a previous key, too');
 is(health(), '', 'without a key nothing is known');
 chmod 0644, $node->data_dir . '/one';
 like(health($keys),
@@ -183,6 +202,13 @@ is( locked('apscheduler_jobs, auth_data, celery_tasksetmeta'),
 	not_looked_at('schema auth_data', 'schedules apscheduler_jobs',
 		'credentials auth_data', 'growth celery_tasksetmeta'),
 	'others are locked');
+my $sequence = begin_session($node, 'postgres', $superuser,
+	'BEGIN; ALTER SEQUENCE run_id_seq RENAME TO other_seq;');
+$node->safe_psql('postgres', q{UPDATE alembic_version SET version_num = '0012'});
+like(health(), qr/something that belongs to a table is locked\n(.*\n)?warning, schema: is at revision 0012,/,
+	'... nor does a sequence');
+end_session($sequence);
+$node->safe_psql('postgres', q{UPDATE alembic_version SET version_num = '0013'});
 is(locked('alembic_version'),
 	not_looked_at('schema alembic_version'), 'alembic_version is locked');
 

@@ -156,9 +156,10 @@ extern void syncmaster_show_activity(const char *activity, const char *sql);
 extern void syncmaster_report_progress(TimestampTz started, const char *format,
 									   ...) pg_attribute_printf(2, 3);
 
-/* replication.c: Whether a standby has confirmed what was committed. */
+/* replication.c: What other servers confirm, and what they send. */
 
 extern bool syncmaster_is_commit_confirmed(void);
+extern bool syncmaster_is_subscribed(Oid relid);
 
 /* result.c: Set-returning functions that give all their rows at once. */
 

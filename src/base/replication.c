@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * replication.c
- *	  Whether a synchronous standby has confirmed what was committed.
+ *	  Whether a synchronous standby has confirmed what was committed, and
+ *	  whether a table gets its rows from another server.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,6 +14,8 @@
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
 #include "storage/lwlock.h"
+#include "utils/catcache.h"
+#include "utils/syscache.h"
 
 #include "base/base.h"
 
@@ -39,4 +42,19 @@ syncmaster_is_commit_confirmed(void)
 	LWLockRelease(SyncRepLock);
 
 	return confirmed;
+}
+
+/*
+ * Does a subscription fill this table?  Logical replication brings its rows, and
+ * not the values of its sequences.
+ */
+bool
+syncmaster_is_subscribed(Oid relid)
+{
+	CatCList *subscriptions = SearchSysCacheList1(SUBSCRIPTIONRELMAP,
+												  ObjectIdGetDatum(relid));
+	bool result = subscriptions->n_members > 0;
+
+	ReleaseSysCacheList(subscriptions);
+	return result;
 }

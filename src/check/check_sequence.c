@@ -246,6 +246,7 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 	int64 highest;
 	int64 next;
 	bool has_next;
+	bool subscribed;
 
 	if (get_rel_relkind(table) != RELKIND_RELATION ||
 		(type != INT8OID && type != INT4OID))
@@ -275,11 +276,13 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 	has_next = syncmaster_next_value(sequence, &next) && next <= maximum;
 	if (has_next && next > highest)
 		return;
-	finding =
-		syncmaster_add_difference(context, SEVERITY_ERROR, "sequence", name,
-								  has_next
-									  ? "is behind the highest id of its table"
-									  : "has no number left");
+	subscribed = has_next && syncmaster_is_subscribed(table);
+	finding = syncmaster_add_difference(
+		context, subscribed ? SEVERITY_INFO : SEVERITY_ERROR, "sequence", name,
+		subscribed ? "is behind the highest id of its table, which a "
+					 "subscription fills"
+		: has_next ? "is behind the highest id of its table"
+				   : "has no number left");
 	finding->of_rows = true;
 	finding->expected = psprintf("> " INT64_FORMAT, highest);
 	finding->actual = has_next ? psprintf(INT64_FORMAT, next) : "none";

@@ -63,6 +63,7 @@ syncmaster_health(PG_FUNCTION_ARGS)
 		syncmaster_check_runs(&health);
 		syncmaster_check_schedules(&health);
 		syncmaster_check_stored_credentials(&health);
+		syncmaster_check_privileges(&health);
 		syncmaster_check_growth(&health);
 		syncmaster_check_sequences(&health);
 	}

@@ -75,6 +75,7 @@ extern RunReadResult syncmaster_check_recent_runs(Health *health,
 /* One check, or a few that read the same tables. */
 extern void syncmaster_check_health_schema(Health *health);
 extern void syncmaster_check_runs(Health *health);
+extern void syncmaster_check_privileges(Health *health);
 extern void syncmaster_check_growth(Health *health);
 extern void syncmaster_check_sequences(Health *health);
 extern void syncmaster_check_schedules(Health *health);

@@ -67,6 +67,35 @@ try_check(CredentialCheck *check, MemoryContext scratch)
 	return error;
 }
 
+/*
+ * Before a rotation all credentials are under the previous key, which the services
+ * still have.  If some are under the primary one, one of the two groups cannot be
+ * read by them.
+ */
+static void
+report_previous(Health *health, const CredentialCheck *check)
+{
+	const char *count = syncmaster_count(check->previous, "connection are",
+										 "connections are");
+
+	if (check->tokens[0] == 0)
+		syncmaster_add_finding(
+			&health->findings, SEVERITY_INFO, "credentials", "auth_data",
+			psprintf("the credentials of %s under the previous key, and none "
+					 "under the primary one, as before a rotation",
+					 count),
+			"The services need the previous key until SELECT * FROM "
+			"syncmaster_rotate_credentials().");
+	else
+		syncmaster_add_finding(
+			&health->findings, SEVERITY_WARNING, "credentials", "auth_data",
+			psprintf("the credentials of %s under a previous key, which the "
+					 "services do not know",
+					 count),
+			"SELECT * FROM syncmaster_rotate_credentials() puts them under the "
+			"primary key, if the services have that.");
+}
+
 static void
 report_credentials(Health *health, CredentialCheck *check)
 {
@@ -88,14 +117,7 @@ report_credentials(Health *health, CredentialCheck *check)
 			"Add the key that they were written under to the key file, or "
 			"enter them anew.");
 	if (check->previous > 0)
-		syncmaster_add_finding(
-			&health->findings, SEVERITY_WARNING, "credentials", "auth_data",
-			psprintf("the credentials of %s under a previous key, which the "
-					 "services do not know",
-					 syncmaster_count(check->previous, "connection are",
-									  "connections are")),
-			"SELECT * FROM syncmaster_rotate_credentials() puts them under the "
-			"primary key, if the services have that.");
+		report_previous(health, check);
 	if (check->missing.count > 0)
 		syncmaster_add_finding(
 			&health->findings, SEVERITY_WARNING, "credentials", "connection",

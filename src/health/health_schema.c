@@ -65,6 +65,25 @@ report_indexes(Health *health, List *names)
 }
 
 /*
+ * Sequences that are behind because a subscription fills their tables.
+ */
+static void
+report_subscribed(Health *health, List *names)
+{
+	if (names == NIL)
+		return;
+	syncmaster_add_finding(
+		&health->findings, SEVERITY_INFO, "sequences", linitial(names),
+		psprintf("%s behind the highest ids of tables that a subscription "
+				 "fills",
+				 syncmaster_count(list_length(names), "sequence is",
+								  "sequences are")),
+		"Logical replication does not send values of sequences. At "
+		"switchover, drop the subscription; SELECT * FROM "
+		"syncmaster_repair(false) then sets them.");
+}
+
+/*
  * A service that uses something else than SyncMaster's tables.
  */
 static void
@@ -160,6 +179,7 @@ syncmaster_check_health_schema(Health *health)
 	CheckContext context;
 	Finding *first = NULL;
 	List *indexes = NIL;
+	List *subscribed = NIL;
 	int errors = 0;
 	int warnings = 0;
 	bool newer;
@@ -191,6 +211,8 @@ syncmaster_check_health_schema(Health *health)
 			health->extension.namespace_name,
 			"was not looked at: something that belongs to a table is locked",
 			"Ask again later.");
+		if (!newer)
+			report_step(health);
 		return;
 	}
 	if (error != NULL)
@@ -209,6 +231,9 @@ syncmaster_check_health_schema(Health *health)
 			report_names(health, difference);
 			continue;
 		}
+		if (difference->severity == SEVERITY_INFO && difference->of_rows &&
+			difference->fix != NULL)
+			subscribed = lappend(subscribed, (char *) difference->subject);
 		if (newer || difference->severity == SEVERITY_INFO)
 			continue;
 		if (first == NULL || difference->severity < first->severity)
@@ -231,5 +256,6 @@ syncmaster_check_health_schema(Health *health)
 	else
 		report_step(health);
 	report_indexes(health, indexes);
+	report_subscribed(health, subscribed);
 	report_places(health);
 }

@@ -183,7 +183,7 @@ privileges_to_revoke(const GrantCall *call, const Securable *object,
 static List *
 change_all(const GrantCall *call, int other_services, bool grant)
 {
-	List *objects = syncmaster_securables(call->context.namespace);
+	List *objects = syncmaster_securables(call->context.namespace, WARNING);
 	List *commands = NIL;
 	const Securable *table = NULL;
 	StringInfoData list;
@@ -393,7 +393,7 @@ syncmaster_extend_grants(const MigrationContext *context)
 	if (roles == NIL)
 		return;
 	authority = syncmaster_relation_owner(memory);
-	foreach (lc, syncmaster_securables(context->namespace))
+	foreach (lc, syncmaster_securables(context->namespace, WARNING))
 	{
 		const Securable *object = lfirst(lc);
 

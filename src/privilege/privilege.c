@@ -357,10 +357,11 @@ add_metrics_view(List **objects, Oid namespace)
 }
 
 /*
- * All that is there now, as a list of Securable; columns follow their table.
+ * All that is there now, as a list of Securable; columns follow their table.  What
+ * is not SyncMaster's is left out, and named at that level.
  */
 List *
-syncmaster_securables(Oid namespace)
+syncmaster_securables(Oid namespace, int elevel)
 {
 	List *objects = NIL;
 	Oid version_table = syncmaster_relation_oid(&syncmaster_version_relation,
@@ -380,7 +381,7 @@ syncmaster_securables(Oid namespace)
 		if (get_rel_relkind(relid) != relation->kind)
 		{
 			ereport(
-				WARNING,
+				elevel,
 				(errmsg("rights on \"%s\" are left as they are, as it is not "
 						"what SyncMaster makes",
 						relation->name),

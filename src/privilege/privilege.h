@@ -140,7 +140,7 @@ extern Securable *syncmaster_relation_securable(const char *type,
 extern void syncmaster_add_columns(List **objects, const Securable *table,
 								   Oid relid);
 extern List *syncmaster_table_securables(Oid relid);
-extern List *syncmaster_securables(Oid namespace);
+extern List *syncmaster_securables(Oid namespace, int elevel);
 extern AclMode syncmaster_needed(const Securable *object, int services);
 extern AclMode syncmaster_putting_in(const Securable *object);
 extern int syncmaster_services_open_to(const Securable *object,
@@ -183,6 +183,10 @@ extern void syncmaster_add_privilege(PrivilegeList *list, Severity state,
 									 const char *fix);
 extern void syncmaster_put_privileges(ReturnSetInfo *result,
 									  const PrivilegeList *list);
+
+/* privilege_list.c: What roles have more, or less, than the services need. */
+
+extern void syncmaster_list_privileges(PrivilegeList *list, int elevel);
 
 /* power.c: What roles can do beyond a service's rights, and who can act as them. */
 

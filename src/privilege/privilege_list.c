@@ -304,6 +304,33 @@ list_misled(PrivilegeList *list)
 }
 
 /*
+ * All deviations, and the services that roles have.  What is not SyncMaster's is
+ * left out, and named at that level.
+ */
+void
+syncmaster_list_privileges(PrivilegeList *list, int elevel)
+{
+	ExtensionEntry extension;
+	ListCell *lc;
+
+	syncmaster_fill_context(&list->context, GetUserId());
+	syncmaster_get_extension(&extension);
+	list->extension_owner = extension.owner;
+	list->roles = syncmaster_service_roles(&list->context);
+	list->objects =
+		list_concat(syncmaster_securables(list->context.namespace, elevel),
+					syncmaster_passages(list->context.namespace));
+
+	list_distrust(list);
+	foreach (lc, list->objects)
+		list_object(list, lfirst(lc));
+	list_misled(list);
+	syncmaster_list_powers(list);
+	list_member_rights(list);
+	syncmaster_list_squatters(list);
+}
+
+/*
  * syncmaster_privileges() returns the deviations, the gravest first, and then
  * the services that roles have.
  */
@@ -312,25 +339,10 @@ syncmaster_privileges(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
 	PrivilegeList list = {0};
-	ExtensionEntry extension;
-	ListCell *lc;
 
 	syncmaster_fill_context(&list.context, GetUserId());
 	syncmaster_warn_of_newer(list.context.namespace);
-	syncmaster_get_extension(&extension);
-	list.extension_owner = extension.owner;
-	list.roles = syncmaster_service_roles(&list.context);
-	list.objects = list_concat(syncmaster_securables(list.context.namespace),
-							   syncmaster_passages(list.context.namespace));
-
-	list_distrust(&list);
-	foreach (lc, list.objects)
-		list_object(&list, lfirst(lc));
-	list_misled(&list);
-	syncmaster_list_powers(&list);
-	list_member_rights(&list);
-	syncmaster_list_squatters(&list);
-
+	syncmaster_list_privileges(&list, WARNING);
 	syncmaster_put_privileges(result, &list);
 
 	return (Datum) 0;
