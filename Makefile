@@ -10,7 +10,7 @@ MODULE_big = syncmaster
 OBJS = $(patsubst %.c,%.o,$(call files,src/*.c src/*/*.c))
 DATA = $(call files,migrations/*.sql)
 SCRIPTS_built = bin/syncmaster-db
-PAGES = $(call files,*.md */README.md doc/*.md doc/*/*.md monitoring/*.yml)
+PAGES = $(call files,*.md */README.md doc/*.md doc/*/*.md monitoring/*.yml monitoring/*.json)
 
 REGRESS = $(patsubst sql/%.sql,%,$(call files,sql/*.sql))
 REGRESS_OPTS = --inputdir=$(here) --outputdir=$(or $(TEST_OUTPUT),.)

@@ -294,13 +294,14 @@ COMMENT ON FUNCTION @extschema@.syncmaster_health() IS
 -- one; it answers only those who may read the view.
 
 CREATE FUNCTION @extschema@.syncmaster_read_metrics(
+        health pg_catalog.bool DEFAULT false,
         OUT name pg_catalog.text, OUT labels pg_catalog.jsonb,
         OUT value pg_catalog.float8)
     RETURNS SETOF pg_catalog.record
     AS 'MODULE_PATHNAME', 'syncmaster_read_metrics'
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION @extschema@.syncmaster_read_metrics() IS
-    'the rows of the view syncmaster_metrics, for those who may read it';
+    LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.syncmaster_read_metrics(pg_catalog.bool) IS
+    'the rows of the view syncmaster_metrics, or how much health finds';
 
 -- Search ---------------------------------------------------------------------
 
@@ -596,7 +597,7 @@ $ddl$);
 -- which the server makes functions, but no view.
 CREATE VIEW @extschema@.syncmaster_metrics AS
     SELECT m.name, m.labels, m.value
-    FROM @extschema@.syncmaster_read_metrics() m;
+    FROM @extschema@.syncmaster_read_metrics(false) m;
 COMMENT ON VIEW @extschema@.syncmaster_metrics IS
     'numbers for exporters, in the naming of Prometheus';
 

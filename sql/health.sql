@@ -363,6 +363,16 @@ SELECT value = (
 FROM syncmaster_metrics
 WHERE name = 'syncmaster_table_size_bytes' AND labels ->> 'table' = 'run';
 
+-- what health finds, as numbers: of each check, and zero where there is nothing
+SELECT count(*), count(DISTINCT labels ->> 'check_name') AS checks,
+    string_agg(DISTINCT labels ->> 'severity', ' ') AS severities,
+    min(name) = max(name) AS one_name, sum(value) = (SELECT count(*) FROM health) AS all_of_them
+FROM syncmaster_read_metrics(true);
+SELECT labels, value FROM syncmaster_read_metrics(true) WHERE value > 0
+EXCEPT
+SELECT jsonb_build_object('check_name', check_name, 'severity', severity), count(*)
+FROM health GROUP BY 1;
+
 -- who may
 CREATE ROLE regress_syncmaster_dba;
 CREATE ROLE regress_syncmaster_monitor;
@@ -370,10 +380,12 @@ SET ROLE regress_syncmaster_dba;
 SELECT * FROM syncmaster_health();
 SELECT * FROM syncmaster_metrics;
 SELECT * FROM syncmaster_read_metrics();
+SELECT * FROM syncmaster_read_metrics(true);
 RESET ROLE;
 GRANT SELECT ON syncmaster_metrics TO regress_syncmaster_monitor;
 SET ROLE regress_syncmaster_monitor;
 SELECT count(*) > 40 AS many FROM syncmaster_metrics;
+SELECT count(*) FROM syncmaster_read_metrics(true);
 SELECT count(*) FROM run;
 SELECT * FROM syncmaster_health();
 RESET ROLE;

@@ -31,7 +31,7 @@ $node->safe_psql('app', q(
 my %marking = (
 	s => [qw(schema_version library_version full_version tsquery generate_key
 		  encrypt decrypt)],
-	r => [qw(versions history privileges read_metrics)]);
+	r => [qw(versions history privileges)]);
 is( $node->safe_psql(
 		'app', q(
 		SELECT string_agg(p.proname || '=' || p.proparallel::text, ' '
@@ -70,7 +70,7 @@ my %calls = (
 	'syncmaster_versions()' => 1,
 	'syncmaster_history()' => 1,
 	'syncmaster_privileges()' => 1,
-	'syncmaster_read_metrics()' => 1,
+	'syncmaster_read_metrics()' => 0,
 	'syncmaster_superusers()' => 0,
 	'syncmaster_verify_credentials()' => 0,
 	q(syncmaster_upgrade_plan('head')) => 0,

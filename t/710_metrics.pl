@@ -112,7 +112,8 @@ is( query('sample', q{
 # ---------------------------------------------------------------------------
 # Who may
 
-foreach my $what ('syncmaster_metrics', 'syncmaster_read_metrics()')
+foreach my $what ('syncmaster_metrics', 'syncmaster_read_metrics()',
+	'syncmaster_read_metrics(true)')
 {
 	my ($rc, $stdout, $stderr) =
 	  run_sql($node, 'sample', 'stranger', "SELECT * FROM $what");

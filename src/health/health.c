@@ -33,6 +33,36 @@ put_columns(const Finding *finding, const char **texts)
 }
 
 /*
+ * Look at everything.
+ */
+void
+syncmaster_collect_health(Health *health)
+{
+	memset(health, 0, sizeof(*health));
+	syncmaster_get_extension(&health->extension);
+	health->now = GetCurrentTimestamp();
+	if (syncmaster_is_citus_worker())
+	{
+		syncmaster_add_finding(&health->findings, SEVERITY_INFO, "schema",
+							   health->extension.namespace_name,
+							   "was not looked at: this server is a Citus "
+							   "worker",
+							   "Ask on the coordinator.");
+		return;
+	}
+	syncmaster_check_health_schema(health);
+	syncmaster_report_settings(&health->findings);
+	if (syncmaster_first_relation(health->extension.namespace) == NULL)
+		return;
+	syncmaster_check_runs(health);
+	syncmaster_check_schedules(health);
+	syncmaster_check_stored_credentials(health);
+	syncmaster_check_privileges(health);
+	syncmaster_check_growth(health);
+	syncmaster_check_sequences(health);
+}
+
+/*
  * syncmaster_health()
  *
  * The worst first.  No row, or nothing above info, means that all is well.
@@ -41,33 +71,9 @@ Datum
 syncmaster_health(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	Health health = {0};
+	Health health;
 
-	syncmaster_get_extension(&health.extension);
-	health.now = GetCurrentTimestamp();
-	if (syncmaster_is_citus_worker())
-	{
-		syncmaster_add_finding(&health.findings, SEVERITY_INFO, "schema",
-							   health.extension.namespace_name,
-							   "was not looked at: this server is a Citus "
-							   "worker",
-							   "Ask on the coordinator.");
-		syncmaster_put_findings(result, health.findings, HEALTH_NATTS,
-								put_columns);
-		return (Datum) 0;
-	}
-	syncmaster_check_health_schema(&health);
-	syncmaster_report_settings(&health.findings);
-	if (syncmaster_first_relation(health.extension.namespace) != NULL)
-	{
-		syncmaster_check_runs(&health);
-		syncmaster_check_schedules(&health);
-		syncmaster_check_stored_credentials(&health);
-		syncmaster_check_privileges(&health);
-		syncmaster_check_growth(&health);
-		syncmaster_check_sequences(&health);
-	}
-
+	syncmaster_collect_health(&health);
 	syncmaster_put_findings(result, health.findings, HEALTH_NATTS, put_columns);
 
 	return (Datum) 0;

@@ -18,15 +18,19 @@
 #include "rows/rows.h"
 #include "schema/schema.h"
 
-/* health_finding.c: What the checks of the rows have in common. */
+/* health.c: All checks. */
 
 typedef struct Health
 {
 	ExtensionEntry extension;
 	SchemaRevision revision;
 	TimestampTz now;
-	List *findings; /* of Finding */
+	List *findings; /* of Finding; the kind is the name of the check */
 } Health;
+
+extern void syncmaster_collect_health(Health *health);
+
+/* health_finding.c: What the checks of the rows have in common. */
 
 extern bool syncmaster_may_look(Health *health, const char *check_name,
 								const char *table, AppTableState state);

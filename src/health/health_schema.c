@@ -211,8 +211,6 @@ syncmaster_check_health_schema(Health *health)
 			health->extension.namespace_name,
 			"was not looked at: something that belongs to a table is locked",
 			"Ask again later.");
-		if (!newer)
-			report_step(health);
 		return;
 	}
 	if (error != NULL)

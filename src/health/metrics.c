@@ -35,6 +35,7 @@
 #include "utils/timestamp.h"
 
 #include "base/base.h"
+#include "health/health.h"
 #include "rows/rows.h"
 #include "schema/schema.h"
 #include "settings.h"
@@ -355,6 +356,46 @@ put_jobs(ReturnSetInfo *result, Oid namespace)
 }
 
 /*
+ * How many findings syncmaster_health() has, of each check and severity: zero, too,
+ * so that a number which was there before does not stay.
+ */
+static void
+put_health(ReturnSetInfo *result)
+{
+	static const char *const checks[] = {
+		"credentials", "growth", "indexes",		"privileges", "queues",	 "runs",
+		"schedules",   "schema", "search_path", "sequences",  "settings"};
+	Health health;
+	int counted = 0;
+
+	syncmaster_collect_health(&health);
+	for (int i = 0; i < (int) lengthof(checks); i++)
+	{
+		for (Severity severity = SEVERITY_ERROR; severity <= SEVERITY_INFO;
+			 severity++)
+		{
+			int count = 0;
+			ListCell *lc;
+
+			foreach (lc, health.findings)
+			{
+				const Finding *finding = lfirst(lc);
+
+				if (finding->severity == severity &&
+					strcmp(finding->kind, checks[i]) == 0)
+					count++;
+			}
+			put_metric(result, "syncmaster_health_findings", count,
+					   "check_name", checks[i], "severity",
+					   syncmaster_severity_name(severity), NULL);
+			counted += count;
+		}
+	}
+	if (counted != list_length(health.findings))
+		elog(ERROR, "a check of syncmaster_health() is not counted");
+}
+
+/*
  * Whoever may read the view may have its rows.
  */
 static void
@@ -370,9 +411,11 @@ check_rights(const ExtensionEntry *extension)
 }
 
 /*
- * syncmaster_read_metrics()
+ * syncmaster_read_metrics(health)
  *
- * The rows of the view.
+ * The rows of the view; or, for those who may read the view, what
+ * syncmaster_health() finds, as numbers.  That takes longer, and is asked for
+ * less often.
  */
 Datum
 syncmaster_read_metrics(PG_FUNCTION_ARGS)
@@ -383,6 +426,11 @@ syncmaster_read_metrics(PG_FUNCTION_ARGS)
 
 	syncmaster_get_extension(&extension);
 	check_rights(&extension);
+	if (PG_GETARG_BOOL(0))
+	{
+		put_health(result);
+		return (Datum) 0;
+	}
 	put_schema(result, &extension, &revision);
 	put_tables(result, extension.namespace, revision.number);
 	put_growth(result, extension.namespace);
