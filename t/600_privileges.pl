@@ -195,6 +195,49 @@ $node->safe_psql('versions',
 	  . 'REVOKE CREATE ON SCHEMA public FROM dba');
 is(rights('versions'), $rights, 'and the first one again');
 
+# What a service owns, because it made it or was given it, goes to another role by what
+# check and privileges say, or by set_owner(), and the service keeps what it needs.
+create('owned', '1.13');
+$rights = rights('owned');
+$node->safe_psql('postgres', 'CREATE ROLE celery LOGIN');
+my $all = q{
+	ALTER TABLE celery_taskmeta OWNER TO sm_worker;
+	ALTER SEQUENCE task_id_sequence OWNER TO sm_worker;
+	ALTER TABLE run OWNER TO sm_worker;
+	ALTER TABLE apscheduler_jobs OWNER TO sm_scheduler};
+my $fix = q{SELECT fix FROM syncmaster_%s() WHERE fix LIKE '%%OWNER TO%%'};
+foreach my $way (sprintf($fix, 'check'), sprintf($fix, 'privileges'), q{SELECT $$SELECT syncmaster_set_owner('app')$$})
+{
+	$node->safe_psql('owned', $all);
+	isnt(rights('owned'), $rights, 'a service that owns a table needs no right on it');
+	$node->safe_psql('owned', "$way \\gexec");
+	is(rights('owned'), $rights, "a service keeps what it needs: $way");
+	granted_is('owned', $way);
+}
+$node->safe_psql('owned', q{ALTER SCHEMA public OWNER TO sm_worker; REVOKE USAGE ON SCHEMA public FROM PUBLIC});
+$node->safe_psql('owned', sprintf($fix, 'privileges') . ' \\gexec');
+is($node->safe_psql('owned', q{SELECT has_schema_privilege('sm_worker', 'public', 'USAGE'), nspowner::regrole
+		FROM pg_namespace WHERE nspname = 'public'}), 't|app', 'so it does on the schema');
+$rights = rights('owned');
+
+# A role that was granted no service, and owns what services make, runs one.
+my $of_celery = q{SELECT has_table_privilege('celery', 'celery_taskmeta', 'INSERT'),
+	has_sequence_privilege('celery', 'task_id_sequence', 'USAGE'),
+	has_table_privilege('celery', 'run', 'SELECT')};
+foreach my $case (
+	[ sprintf($fix, 'check'), 't|t|f' ],
+	[ sprintf($fix, 'privileges'), 'f|t|f' ],
+	[ q{SELECT $$SELECT syncmaster_set_owner('app')$$}, 't|t|f' ])
+{
+	my ($way, $expected) = @$case;
+	$node->safe_psql('owned', $all =~ s/sm_\w+/celery/gr);
+	$node->safe_psql('owned', "$way \\gexec");
+	is($node->safe_psql('owned', $of_celery), $expected, "what Celery made: $way");
+	$node->safe_psql('owned', 'REVOKE ALL ON celery_taskmeta, apscheduler_jobs FROM celery;
+		REVOKE ALL ON SEQUENCE task_id_sequence FROM celery');
+}
+is(rights('owned'), $rights, 'what Celery made: nobody else lost anything');
+
 # What the services need is no difference ------------------------------------
 
 create('checked', '1.13');

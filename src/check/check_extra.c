@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -15,6 +16,7 @@
 
 #include "base/base.h"
 #include "check/check.h"
+#include "privilege/privilege.h"
 #include "schema/schema.h"
 
 #define TRIGGERS_QUERY \
@@ -121,9 +123,14 @@ check_owner(CheckContext *context, const char *name, Oid relid)
 {
 	Oid owner = syncmaster_relation_owner(relid);
 	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
+	MigrationContext migration;
 	Finding *finding;
+	Oid table;
+	int32 column;
 
-	if (owner == context->owner)
+	/* a column's sequence has its table's owner, and goes with it */
+	if (owner == context->owner ||
+		(sequence && sequenceIsOwned(relid, DEPENDENCY_AUTO, &table, &column)))
 		return;
 	finding =
 		syncmaster_add_difference(context, SEVERITY_WARNING,
@@ -131,10 +138,10 @@ check_owner(CheckContext *context, const char *name, Oid relid)
 								  "has another owner than the other tables");
 	finding->expected = GetUserNameFromId(context->owner, false);
 	finding->actual = GetUserNameFromId(owner, true);
-	finding->fix = psprintf("ALTER %s %s OWNER TO %s",
-							sequence ? "SEQUENCE" : "TABLE",
-							syncmaster_qualify(context, name),
-							quote_identifier(finding->expected));
+	syncmaster_fill_context(&migration, GetUserId());
+	finding->fix = syncmaster_hand_over(&migration,
+										syncmaster_owned_securables(relid),
+										context->owner, true);
 	finding->left = "which role should own them is for you to say; see "
 					"syncmaster_set_owner()";
 }

@@ -24,22 +24,19 @@
 PG_FUNCTION_INFO_V1(syncmaster_set_owner);
 
 /*
- * Change one relation's owner, with the caller's own rights.
+ * Change one relation's owner, with the caller's own rights.  A service that
+ * owned it keeps what it needs.
  */
 static void
-change_owner(const MigrationContext *context, const char *schema,
-			 const char *name, Oid relid, Oid role)
+change_owner(const MigrationContext *context, Oid relid, Oid role)
 {
 	if (syncmaster_relation_owner(relid) == role)
 		return;
 	syncmaster_enforce_guard(context);
 	syncmaster_lock_relation(relid, AccessExclusiveLock);
 	syncmaster_execute_as(
-		psprintf("ALTER %s %s OWNER TO %s",
-				 get_rel_relkind(relid) == RELKIND_SEQUENCE ? "SEQUENCE"
-															: "TABLE",
-				 quote_qualified_identifier(schema, name),
-				 quote_identifier(GetUserNameFromId(role, false))),
+		syncmaster_hand_over(context, syncmaster_owned_securables(relid), role,
+							 true),
 		GetUserId());
 	CommandCounterIncrement();
 }
@@ -59,7 +56,7 @@ change_owner_of_services(const MigrationContext *context, Oid relid, Oid role)
 	if (distrust == NULL)
 	{
 		/* after its schema, in which the new owner may need CREATE */
-		change_owner(context, HISTORY_SCHEMA, SERVICE_TABLE, relid, role);
+		change_owner(context, relid, role);
 		return;
 	}
 	if (get_rel_relkind(relid) != RELKIND_RELATION)
@@ -97,7 +94,7 @@ change_owner_of_history(const MigrationContext *context, Oid role)
 		GetUserId());
 	CommandCounterIncrement();
 	if (OidIsValid(history))
-		change_owner(context, HISTORY_SCHEMA, HISTORY_TABLE, history, role);
+		change_owner(context, history, role);
 	if (OidIsValid(services))
 		change_owner_of_services(context, services, role);
 }
@@ -165,15 +162,14 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 	require_trust_of(&context, context.owner, role);
 
 	if (OidIsValid(context.revision.version_table))
-		change_owner(&context, context.schema, "alembic_version",
-					 context.revision.version_table, role);
+		change_owner(&context, context.revision.version_table, role);
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *relation = &syncmaster_relations[i];
 		Oid relid = syncmaster_relation_oid(relation, context.namespace);
 
 		if (OidIsValid(relid))
-			change_owner(&context, context.schema, relation->name, relid, role);
+			change_owner(&context, relid, role);
 	}
 
 	change_owner_of_history(&context, role);

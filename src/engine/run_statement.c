@@ -161,8 +161,9 @@ require_effect(const MigrationContext *context, const StatementEffect *effect)
 				 errmsg("role \"%s\" may not change \"%s\" of role \"%s\"",
 						GetUserNameFromId(context->caller, false),
 						effect->object, GetUserNameFromId(effect->role, false)),
-				 errhint("Give it to the role that owns the tables, or run the "
-						 "command as its owner.")));
+				 errhint("Give all tables to one role with "
+						 "syncmaster_set_owner(), or run the command as a "
+						 "superuser.")));
 	syncmaster_effect_problems(&problems, context, effect);
 	syncmaster_raise_error(problems);
 }

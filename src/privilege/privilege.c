@@ -225,6 +225,7 @@ syncmaster_relation_securable(const char *type, const char *keyword, Oid relid)
 							psprintf("%s %s", keyword,
 									 quote_qualified_identifier(schema, name)),
 							form->relowner);
+	object->relid = relid;
 	object->acl = copy_acl(RELOID, tuple, Anum_pg_class_relacl);
 	ReleaseSysCache(tuple);
 	enter_pickle(object, name);
@@ -311,6 +312,21 @@ syncmaster_table_securables(Oid relid)
 
 	syncmaster_add_columns(&objects, table, relid);
 
+	return objects;
+}
+
+/*
+ * A table, its columns and sequences, or a sequence: what has one owner.
+ */
+List *
+syncmaster_owned_securables(Oid relid)
+{
+	List *objects = NIL;
+
+	if (get_rel_relkind(relid) == RELKIND_SEQUENCE)
+		return list_make1(
+			syncmaster_relation_securable("sequence", "SEQUENCE", relid));
+	add_table(&objects, relid);
 	return objects;
 }
 

@@ -118,6 +118,7 @@ typedef struct Securable
 	const char *name;	/* for people; a column's with its table */
 	const char *target; /* as GRANT names it; a column's is its table */
 	const char *column; /* quoted; NULL if it is none */
+	Oid relid;			/* of the relation, if it is one */
 	Oid owner;
 	Acl *acl; /* NULL if nobody but the owner was granted anything */
 	AclMode needed[NUM_SERVICES];
@@ -140,6 +141,7 @@ extern Securable *syncmaster_relation_securable(const char *type,
 extern void syncmaster_add_columns(List **objects, const Securable *table,
 								   Oid relid);
 extern List *syncmaster_table_securables(Oid relid);
+extern List *syncmaster_owned_securables(Oid relid);
 extern List *syncmaster_securables(Oid namespace, int elevel);
 extern AclMode syncmaster_needed(const Securable *object, int services);
 extern AclMode syncmaster_putting_in(const Securable *object);
@@ -153,6 +155,11 @@ extern void syncmaster_append_privileges(StringInfo text, AclMode privileges,
 /* passage.c: Other relations through which SyncMaster's tables are written. */
 
 extern List *syncmaster_passages(Oid namespace);
+
+/* hand_over.c: Giving what a service owns to another role. */
+
+extern char *syncmaster_hand_over(const MigrationContext *context, List *parts,
+								  Oid role, bool presume);
 
 /* privilege_row.c: The rows of syncmaster_privileges(). */
 

@@ -206,8 +206,11 @@ list_ownership(PrivilegeList *list, const Securable *object)
 			? with_passage(object, UNPICKLED)
 			: with_passage(object, "its triggers run with the rights of "
 								   "whoever writes the table"),
-		psprintf("ALTER %s OWNER TO %s", object->target,
-				 syncmaster_quoted_role(list->context.owner)));
+		syncmaster_hand_over(&list->context,
+							 object->is_schema || object->leads_to != NULL
+								 ? list_make1(unconstify(Securable *, object))
+								 : syncmaster_owned_securables(object->relid),
+							 list->context.owner, sequence));
 	if (state == STATE_DANGEROUS)
 		syncmaster_add_power(list, state, owner, UNPICKLING_SERVICES, false,
 							 NULL);
