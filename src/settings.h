@@ -43,5 +43,6 @@ extern int syncmaster_health_keep_last;
 extern bool syncmaster_create_indexes_enabled;
 extern bool syncmaster_precompute_vectors;
 extern bool syncmaster_allow_destroy;
+extern bool syncmaster_update_migrates;
 
 #endif /* SYNCMASTER_SETTINGS_H */

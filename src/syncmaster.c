@@ -32,6 +32,7 @@ int syncmaster_health_keep_last;
 bool syncmaster_create_indexes_enabled;
 bool syncmaster_precompute_vectors;
 bool syncmaster_allow_destroy;
+bool syncmaster_update_migrates;
 
 static const struct config_enum_entry restoring_options[] = {
 	{"auto", RESTORING_AUTO, false}, {"on", RESTORING_ON, false},
@@ -141,6 +142,12 @@ _PG_init(void)
 		"syncmaster.allow_destroy",
 		"Whether syncmaster_downgrade() may drop tables with their rows.", NULL,
 		&syncmaster_allow_destroy, false, PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomBoolVariable(
+		"syncmaster.update_migrates",
+		"Whether ALTER EXTENSION UPDATE migrates the tables.",
+		"off leaves them to syncmaster_upgrade().", &syncmaster_update_migrates,
+		true, PGC_USERSET, 0, NULL, NULL, NULL);
 
 	define_health_settings();
 	syncmaster_define_key_settings();

@@ -167,6 +167,36 @@ end_session($waiting);
 like($err, qr/invalid value for parameter "syncmaster.guard": "maybe"/,
 	'no other guard');
 
+# Whoever updates all extensions leaves the tables alone where the database says so, by
+# the commands of the documents.
+$db = new_database();
+my ($brake) = slurp_file("$FindBin::RealBin/../doc/operations.md") =~
+  /^```\n(SELECT syncmaster_library_version\(\);\nALTER DATABASE syncmaster .*?)```/ms or die 'no brake';
+my $all_extensions = q{DO $$
+	DECLARE extension name;
+	BEGIN
+		FOR extension IN SELECT name FROM pg_available_extensions
+			WHERE installed_version <> default_version LOOP
+			EXECUTE format('ALTER EXTENSION %I UPDATE', extension);
+		END LOOP;
+	END $$};
+$node->safe_psql($db, $brake =~ s/DATABASE syncmaster/DATABASE $db/r, extra_params => [ '-U', 'app' ]);
+($rc, $out, $err) = run_sql($node, $db, 'app', $all_extensions);
+is($rc, 0, 'the brake: all extensions are updated');
+like($err, qr/\AWARNING:  the tables are left at their revision, as syncmaster\.update_migrates is off\nHINT:  Run SELECT syncmaster_upgrade\('head'\) when SyncMaster is upgraded\.\n/,
+	'the brake: with one warning');
+is($node->safe_psql($db, q{SELECT extversion FROM pg_extension WHERE extname = 'syncmaster'}) . ' ' . revision($db),
+	'1.13 0011', 'the brake: the functions are new, the tables are not');
+($rc, $out, $err) = run_sql($node, $db, 'app', $upgrade);
+is("$out$err", "0013\n", 'the brake: an upgrade by SyncMaster\'s own function migrates');
+($rc, $out, $err) = run_sql($node, $db, 'app', q{SELECT syncmaster_downgrade('0011'); SELECT syncmaster_upgrade('0012')});
+is("$out$err", "0011\n0012\n", 'the brake: so it does where the versions agree');
+($rc, $out, $err) = run_sql($node, $db, 'app', q{DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster});
+is("$err" . revision($db), '0013', 'the brake: CREATE EXTENSION migrates');
+$db = new_database();
+$node->safe_psql($db, $all_extensions, extra_params => [ '-U', 'app' ]);
+is(revision($db), '0013', 'without the brake they are migrated');
+
 # Each table is locked when its turn comes.  An event trigger stops the upgrade
 # where a table's rows are about to be written.
 $db = new_database();

@@ -135,6 +135,26 @@ restore_is_under_way(void)
 }
 
 /*
+ * Was ALTER EXTENSION UPDATE told to leave the tables to syncmaster_upgrade()?
+ * Whoever updates all extensions of a server need not know that SyncMaster has to
+ * be of the tables' revision.
+ */
+static bool
+is_update_held(void)
+{
+	if (syncmaster_update_migrates || syncmaster_is_updating() ||
+		(FullTransactionIdEquals(created_in, GetTopFullTransactionId()) &&
+		 created_at == GetCurrentStatementStartTimestamp()))
+		return false;
+	if (first_time_in_transaction(&bystanding_said_in))
+		ereport(WARNING, (errmsg("the tables are left at their revision, as "
+								 "syncmaster.update_migrates is off"),
+						  errhint("Run SELECT syncmaster_upgrade('head') when "
+								  "SyncMaster is upgraded.")));
+	return true;
+}
+
+/*
  * Should this script leave the schema alone?
  */
 static bool
@@ -151,7 +171,7 @@ stands_by(void)
 							 "syncmaster_upgrade('head').")));
 		return true;
 	}
-	return syncmaster_is_citus_worker();
+	return syncmaster_is_citus_worker() || is_update_held();
 }
 
 /*

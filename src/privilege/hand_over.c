@@ -13,12 +13,8 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
-#include "base/base.h"
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
