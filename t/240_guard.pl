@@ -189,8 +189,11 @@ is($node->safe_psql($db, q{SELECT extversion FROM pg_extension WHERE extname = '
 	'1.13 0011', 'the brake: the functions are new, the tables are not');
 ($rc, $out, $err) = run_sql($node, $db, 'app', $upgrade);
 is("$out$err", "0013\n", 'the brake: an upgrade by SyncMaster\'s own function migrates');
-($rc, $out, $err) = run_sql($node, $db, 'app', q{SELECT syncmaster_downgrade('0011'); SELECT syncmaster_upgrade('0012')});
-is("$out$err", "0011\n0012\n", 'the brake: so it does where the versions agree');
+foreach my $call (q{downgrade('0011')}, q{upgrade('0012')})
+{
+	($rc, $out, $err) = run_sql($node, $db, 'app', "SELECT syncmaster_$call");
+	is("$out$err", ($call =~ /(\d+)/)[0] . "\n", "the brake: so does $call where the versions agree");
+}
 ($rc, $out, $err) = run_sql($node, $db, 'app', q{DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster});
 is("$err" . revision($db), '0013', 'the brake: CREATE EXTENSION migrates');
 $db = new_database();

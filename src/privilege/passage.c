@@ -185,7 +185,7 @@ search_view(Search *search, Oid view, const Query *query, Oid owner, Oid relid,
 		const Var *var = (const Var *) entry->expr;
 		char *column;
 
-		if (entry->resjunk || !IsA(var, Var) || var->varno != from->rtindex ||
+		if (entry->resjunk || !IsA(var, Var) || (int) var->varno != from->rtindex ||
 			var->varattno != attnum)
 			continue;
 		column = get_attname(view, entry->resno, true);
