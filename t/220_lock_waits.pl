@@ -127,5 +127,26 @@ is($node->safe_psql('postgres',
 		'SELECT count(*) FROM syncmaster_create_indexes()'),
 	'7', 'the next try succeeds');
 
+# ---------------------------------------------------------------------------
+# A service has the table that comes next, and then wants one that has been locked: it
+# goes on, and the migration gives up.  Who has waited for deadlock_timeout before would
+# not look for the deadlock again.
+
+$node->safe_psql('postgres', q{SELECT syncmaster_downgrade('0011')});
+my $service = start_psql($node, 'postgres',
+	'BEGIN; SELECT count(*) FROM "group";', name => 'service', hold => 1);
+my $migration = start_psql($node, 'postgres', q{SELECT syncmaster_upgrade('head');}, name => 'migration');
+$node->poll_query_until('postgres', q{
+	SELECT count(*) = 1 FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+	WHERE application_name = 'migration' AND NOT granted AND relation = '"group"'::regclass
+	AND clock_timestamp() - query_start > 2 * current_setting('deadlock_timeout')::interval})
+  or die 'the migration does not wait';
+my ($rc, $out, $err) = finish_psql($service, 'SELECT count(*) FROM connection; COMMIT;');
+is($err, '', 'a deadlock: the service goes on');
+($rc, $out, $err) = finish_psql($migration);
+like($err, qr/ERROR:  could not lock table "group" without a deadlock\nDETAIL:  .*\nHINT:  Nothing was changed\. Run the command again/,
+	'a deadlock: the migration gives up');
+is($node->safe_psql('postgres', q{SELECT syncmaster_upgrade('head')}), '0013', 'a deadlock: the next try succeeds');
+
 $node->stop;
 done_testing();

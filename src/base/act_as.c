@@ -61,6 +61,20 @@ syncmaster_set_locally_int(const char *name, int value)
 }
 
 /*
+ * When this session looks for a deadlock.  It is a superuser's setting because of
+ * what a look costs, not because of what it shows.
+ */
+void
+syncmaster_set_deadlock_timeout(int milliseconds)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", milliseconds);
+	(void) set_config_option("deadlock_timeout", text, PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
  * Would the server take a value for a setting that it knows?
  */
 bool

@@ -18,12 +18,14 @@
 #include "catalog/pg_type.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "base/base.h"
 #include "settings.h"
@@ -105,10 +107,32 @@ report_blockers(Oid relation, const char *name, LOCKMODE mode)
 					 "syncmaster.lock_timeout, and run the command again.")));
 }
 
+/*
+ * Somebody who waits for a lock of this transaction has the one that it needs.
+ */
+static void
+report_deadlock(Oid relation, const char *name, LOCKMODE mode)
+{
+	char *blockers = syncmaster_describe_blockers(relation, mode);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not lock table \"%s\" without a deadlock", name),
+			 blockers != NULL
+				 ? errdetail("It is locked by %s.", blockers)
+				 : errdetail("Whoever held it has let it go meanwhile."),
+			 errhint("Nothing was changed. Run the command again, or stop "
+					 "SyncMaster's services before.")));
+}
+
+/* How long it takes before this session looks for a deadlock. */
+#define DEADLOCK_LOOK 10
+
 typedef struct LockWait
 {
 	Oid relation;
 	LOCKMODE mode;
+	int limit; /* in milliseconds */
 } LockWait;
 
 static void
@@ -117,23 +141,46 @@ wait_for_lock(void *argument)
 	const LockWait *wait = argument;
 	int level = syncmaster_enter_settings();
 
-	syncmaster_set_locally_int("lock_timeout", syncmaster_lock_timeout);
+	syncmaster_set_locally_int("lock_timeout", wait->limit);
+	if (DeadlockTimeout > DEADLOCK_LOOK)
+		syncmaster_set_deadlock_timeout(DEADLOCK_LOOK);
 	LockRelationOid(wait->relation, wait->mode);
 	syncmaster_leave_settings(level);
 }
 
+/*
+ * Others, who wait for what this transaction has locked, must not be the ones
+ * whom a deadlock ends.  Whoever waits looks for one once, after deadlock_timeout:
+ * so this session looks at once, and again, with a new wait, before anybody who
+ * came later can look.  Between two waits, those behind it in the queue go on.
+ */
 static void
 wait_with_limit(Oid relation, const char *name, LOCKMODE mode)
 {
-	LockWait wait = {relation, mode};
-	ErrorData *error = syncmaster_try(wait_for_lock, &wait);
+	LockWait wait = {relation, mode, 0};
+	int slice = Max(DeadlockTimeout / 2, DEADLOCK_LOOK);
+	TimestampTz started = GetCurrentTimestamp();
 
-	if (error == NULL)
-		return;
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-		ReThrowError(error);
-	FreeErrorData(error);
-	report_blockers(relation, name, mode);
+	for (;;)
+	{
+		long waited = TimestampDifferenceMilliseconds(started,
+													  GetCurrentTimestamp());
+		ErrorData *error;
+
+		if (syncmaster_lock_timeout > 0 && waited >= syncmaster_lock_timeout)
+			report_blockers(relation, name, mode);
+		wait.limit = slice;
+		if (syncmaster_lock_timeout > 0)
+			wait.limit = Min(slice, syncmaster_lock_timeout - (int) waited);
+		error = syncmaster_try(wait_for_lock, &wait);
+		if (error == NULL)
+			return;
+		if (error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+			report_deadlock(relation, name, mode);
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		FreeErrorData(error);
+	}
 }
 
 /*
