@@ -279,6 +279,7 @@ sub round
 	is($node->safe_psql($where, $findings), '', "$title: nothing above info");
 	my @differences = compare_load($load, $operation->{may_be_gone});
 	splice @differences, 20 if @differences > 20;
+	is(join("\n", splice @{ $load->{errors} }), '', "$title: the writers met no other error");
 	is(join("\n", @differences), '', "$title: all that was committed is there, and nothing else");
 	return;
 }
@@ -298,21 +299,31 @@ like(join("\n", compare_load($load)), qr/^lost: transfer 1 /m, 'and a transactio
 my @names = sort keys %operations;
 my @blows = sort keys %blows;
 my $committed = 0;
+my %written;
+
+sub count_written
+{
+	$committed += $load->{committed};
+	$written{$_} += $load->{written}{$_} foreach keys %{ $load->{written} };
+	return;
+}
+
 foreach my $round (1 .. $kills)
 {
 	if ($round % $rounds_of_a_database == 1)
 	{
-		$committed += $load->{committed} if $load;
+		count_written();
 		new_database();
 	}
 
 	# Each command in turn; which blow is left to chance.
 	round($round, $names[ $round % @names ], one_of(@blows));
 }
-$committed += $load->{committed};
+count_written();
 note("$committed transactions were committed meanwhile");
 note("$_: struck $struck{$_} times, " . ($hit{$_} // 0) . ' before it was done') foreach sort keys %struck;
-cmp_ok($committed, '>', 0, 'there was a write load');
+cmp_ok($written{$_} // 0, '>', 0, "rows of $_ were written")
+  foreach qw(connection auth_data transfer run celery_taskmeta apscheduler_jobs);
 
 $node->stop;
 done_testing();

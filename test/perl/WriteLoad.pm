@@ -52,6 +52,7 @@ sub new_load
 		folder => PostgreSQL::Test::Utils::tempdir(),
 		turns => 0,
 		rows => { map { $_ => {} } keys %tables },
+		errors => [],
 		committed => 0
 	};
 
@@ -88,8 +89,9 @@ sub turn
 			q{SELECT currval('transfer_id_seq') AS transfer \gset}),
 		transaction(
 			'SELECT id, name FROM transfer WHERE id = :transfer;',
+			qq{\\set dump '{"id": ' :transfer ', "name": "$name"}'},
 			qq{INSERT INTO run (transfer_id, started_at, ended_at, status, type, log_url, transfer_dump)
-				VALUES (:transfer, NULL, NULL, 'CREATED', 'MANUAL', NULL, '{"id": :transfer, "name": "$name"}') }
+				VALUES (:transfer, NULL, NULL, 'CREATED', 'MANUAL', NULL, :'dump') }
 			  . written('run') . ';',
 			q{SELECT currval('run_id_seq') AS run \gset}),
 		transaction(
@@ -133,7 +135,7 @@ sub start_load
 	{
 		my $first = $load->{turns} += 1000;
 		my $log = "$load->{folder}/$writer";
-		unlink $log;
+		unlink $log, "$log.errors";
 		my $pid = fork // die "could not fork: $!";
 		if ($pid)
 		{
@@ -177,6 +179,9 @@ sub stop_load
 		waitpid $running->{pid}, 0;
 		next if !-e $running->{log};
 
+		# Nothing but the loss of the server keeps a writer from its work, or a deadlock.
+		push @{ $load->{errors} }, grep { !/deadlock detected/ } slurp_file("$running->{log}.errors") =~ /ERROR:  .*/g;
+
 		my ($sent, @changes) = (0);
 		foreach my $line (split /\n/, slurp_file($running->{log}))
 		{
@@ -185,6 +190,7 @@ sub stop_load
 			elsif ($line eq 'done')
 			{
 				apply($load, @changes);
+				$load->{written}{ $_->[1] }++ foreach @changes;
 				$load->{committed}++;
 				($sent, @changes) = (0);
 			}
