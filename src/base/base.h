@@ -13,6 +13,7 @@
 #include "access/genam.h"
 #include "access/sdir.h"
 #include "access/tableam.h"
+#include "access/tupconvert.h"
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -128,7 +129,32 @@ extern bool syncmaster_lock_if_there(Oid relation, LOCKMODE mode);
 extern void syncmaster_lock_relation(Oid relation, LOCKMODE mode);
 extern char *syncmaster_hold_schema(Oid namespace);
 
+/* partition.c: Partitioned tables, and the tables that have their rows. */
+
+/* The rows of one of them, as the partitioned table has them. */
+typedef struct LeafRows
+{
+	Relation leaf;
+	TupleTableSlot *slot; /* a row as the leaf has it */
+	TupleConversionMap *map;
+	TupleTableSlot *converted;
+} LeafRows;
+
+extern bool syncmaster_is_partitioned(Oid relid);
+extern bool syncmaster_is_partitioned_by(Oid relid, const char *column);
+extern List *syncmaster_partitions(Oid relid);
+extern void syncmaster_lock_partitions(Oid relid, LOCKMODE mode);
+extern bool syncmaster_try_lock(Oid relid, LOCKMODE mode) MUST_BE_ASKED;
+extern List *syncmaster_open_leaves(Relation rel, bool *locked);
+extern void syncmaster_close_leaves(List *leaves);
+extern void syncmaster_begin_leaf(LeafRows *rows, Relation leaf, Relation rel);
+extern TupleTableSlot *syncmaster_leaf_row(LeafRows *rows);
+extern void syncmaster_end_leaf(LeafRows *rows);
+extern double syncmaster_table_blocks(Relation rel, bool *locked);
+
 /* ordered_scan.c: Reading a table directly, in the order of an index. */
+
+struct OrderedLeaf;
 
 /* What a scan that need not be short may visit. */
 #define NO_ENTRY_LIMIT PG_INT64_MAX
@@ -138,10 +164,15 @@ typedef struct OrderedScan
 	TupleTableSlot *slot; /* the current row */
 	int64 entries_left;	  /* 0 after a scan that ended for want of them */
 	bool locked; /* if none was begun: an index that is locked may help */
+	Relation rel;
+	AttrNumber attnum;
+	bool equal; /* are all rows the same in the column? */
 	ScanDirection direction;
-	Relation index;
 	Snapshot snapshot;
-	IndexScanDesc scan;
+	List *leaves; /* the tables that have the rows */
+	int nscans;
+	struct OrderedLeaf *scans;	 /* one of each */
+	struct OrderedLeaf *current; /* whose row is in the slot */
 } OrderedScan;
 
 extern bool syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
@@ -181,6 +212,9 @@ typedef struct DirectScan
 	TupleTableSlot *slot; /* the current row */
 	Relation rel;
 	Snapshot snapshot;
+	List *leaves;  /* the tables that have the rows */
+	int nleaves;   /* begun so far */
+	LeafRows rows; /* of the last one of these */
 	TableScanDesc scan;
 } DirectScan;
 
@@ -252,6 +286,8 @@ struct TrustQuestion
 	List *types;	 /* the same of types */
 	List *operators; /* and of operators */
 	bool locks;		 /* lock what the statement does not lock by itself */
+	Oid given; /* table that would be the role's, with the partitions of... */
+	Oid given_by; /* ...its owner; or InvalidOid */
 
 	/* the object that is being looked at, and what would drop it */
 	Oid relid;		   /* InvalidOid for the statement itself */

@@ -527,6 +527,18 @@ ask_owner(TrustQuestion *question, Form_pg_class relation)
 }
 
 /*
+ * Would the role own this if it owned the table?  A partition leads back to it.
+ */
+static bool
+would_be_owned(const TrustQuestion *question, Form_pg_class relation)
+{
+	return OidIsValid(question->given) &&
+		   (relation->oid == question->given ||
+			(relation->relispartition &&
+			 relation->relowner == question->given_by));
+}
+
+/*
  * May somebody who lacks the rights of the role create triggers on the relation?
  */
 static bool
@@ -603,7 +615,7 @@ ask_scope(TrustQuestion *question, Oid relid, int scope)
 	if (relation->relkind == RELKIND_PARTITIONED_TABLE &&
 		(question->asked & EVENT_UPDATE) != 0)
 		question->asked = EVENT_ANY;
-	if (scope & SCOPE_OWNER)
+	if ((scope & SCOPE_OWNER) && !would_be_owned(question, relation))
 		ask_owner(question, relation);
 	question->reached_by = NULL;
 	if (relation->relkind == RELKIND_FOREIGN_TABLE)
@@ -658,8 +670,8 @@ syncmaster_begin_question(TrustQuestion *question, Oid role)
 }
 
 /*
- * What the role could not trust if it owned the table and wrote its rows, as a
- * list of findings.  Nothing is run, and no lock needed.
+ * What the role could not trust if it owned the table, with the partitions of
+ * its owner, and wrote its rows, as a list of findings.  Nothing is run, and no lock needed.
  */
 List *
 syncmaster_distrusted(Oid relid, Oid role, int events)
@@ -667,6 +679,8 @@ syncmaster_distrusted(Oid relid, Oid role, int events)
 	TrustQuestion question;
 
 	syncmaster_begin_question(&question, role);
+	question.given = relid;
+	question.given_by = syncmaster_relation_owner(relid);
 	ask_relation(&question, relid, events, true, false);
 	return question.findings;
 }

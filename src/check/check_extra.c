@@ -21,7 +21,7 @@
 
 #define TRIGGERS_QUERY \
 	"SELECT tgname, pg_get_triggerdef(oid), tgenabled FROM pg_trigger " \
-	"WHERE tgrelid = $1 AND NOT tgisinternal ORDER BY 1"
+	"WHERE tgrelid = $1 AND NOT tgisinternal AND tgparentid = 0 ORDER BY 1"
 
 #define RULES_QUERY \
 	"SELECT rulename, pg_get_ruledef(oid), ev_enabled FROM pg_rewrite " \
@@ -41,7 +41,8 @@
 	"    ON c.oid = CASE i.inhparent WHEN $1 THEN i.inhrelid " \
 	"               ELSE i.inhparent END " \
 	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
-	"WHERE $1 IN (i.inhrelid, i.inhparent) ORDER BY 1"
+	"WHERE $1 IN (i.inhrelid, i.inhparent) " \
+	"AND NOT (i.inhparent = $1 AND c.relispartition) ORDER BY 1"
 
 /* foreign keys of other tables; those of partitions come from their parent */
 #define REFERENCES_QUERY \
@@ -76,6 +77,7 @@
 	"    WHEN 'f' THEN 'foreign table' ELSE 'table' END " \
 	"FROM pg_class c WHERE c.relnamespace = $1 " \
 	"AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') " \
+	"AND NOT c.relispartition " \
 	"AND NOT EXISTS (SELECT FROM pg_depend d " \
 	"    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid " \
 	"    AND (d.deptype = 'e' OR " \
@@ -98,6 +100,17 @@ is_known_relation(const char *name)
 	}
 	return false;
 }
+
+/*
+ * Unique indexes of one partition, which keep out rows that others may have.
+ */
+#define PARTITION_INDEXES_QUERY \
+	"SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), " \
+	"    c.relname, pg_get_indexdef(c.oid) " \
+	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid " \
+	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
+	"WHERE i.indrelid = $1 AND i.indisunique AND NOT c.relispartition " \
+	"ORDER BY 2"
 
 static void
 check_persistence(CheckContext *context, const char *name, Oid relid)
@@ -393,6 +406,52 @@ syncmaster_add_distrust(CheckContext *context, List *findings)
 	}
 }
 
+static void
+check_partition_indexes(CheckContext *context, Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query_oid(PARTITION_INDEXES_QUERY, relid))
+	{
+		char **row = lfirst(lc);
+		Finding *finding = syncmaster_add_difference(context, SEVERITY_WARNING,
+													 "index", row[1],
+													 "is extra");
+
+		finding->actual = row[2];
+		finding->fix = psprintf("DROP INDEX %s", row[0]);
+		finding->left = LEFT_FOREIGN;
+	}
+}
+
+/*
+ * What matters of the partitions is what the table itself does not say.
+ */
+static void
+check_partitions(CheckContext *context, Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_partitions(relid))
+	{
+		Oid partition = lfirst_oid(lc);
+		const char *name = get_rel_name(partition);
+		const CheckContext save = *context;
+
+		if (name == NULL)
+			continue; /* dropped meanwhile */
+		context->namespace = get_rel_namespace(partition);
+		context->schema = get_namespace_name(context->namespace);
+		check_persistence(context, name, partition);
+		check_owner(context, name, partition);
+		check_triggers(context, name, partition);
+		check_references(context, name, partition);
+		check_partition_indexes(context, partition);
+		context->namespace = save.namespace;
+		context->schema = save.schema;
+	}
+}
+
 /*
  * All that may hang on a table.
  */
@@ -404,6 +463,7 @@ syncmaster_check_extras(CheckContext *context, const RelationInfo *relation,
 	check_rules(context, relation->name, relid);
 	check_row_security(context, relation->name, relid);
 	check_inheritance(context, relation->name, relid);
+	check_partitions(context, relid);
 	check_references(context, relation->name, relid);
 	check_replica_identity(context, relation->name, relid);
 	syncmaster_check_grants(context, relation->name, relid);

@@ -18,12 +18,15 @@
 #define INDEXES_QUERY \
 	"SELECT c.relname, i.indisunique, " \
 	"    i.indisvalid AND i.indisready AND i.indislive, " \
-	"    regexp_replace(pg_get_indexdef(c.oid), " \
+	"    regexp_replace(CASE c.relkind WHEN 'I' " \
+	"            THEN replace(pg_get_indexdef(c.oid), ' ON ONLY ', ' ON ') " \
+	"            ELSE pg_get_indexdef(c.oid) END, " \
 	"        CASE WHEN c.reloptions IS NULL THEN '$^' " \
 	"        ELSE ' WITH \\([^)]*\\)' END, ''), " \
 	"    (SELECT k.conname FROM pg_constraint k " \
 	"     WHERE k.conindid = c.oid AND k.conrelid = i.indrelid " \
-	"     AND k.contype IN ('p', 'u', 'x')) " \
+	"     AND k.contype IN ('p', 'u', 'x')), " \
+	"    c.relkind = 'I' " \
 	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid " \
 	"WHERE i.indrelid = $1 ORDER BY 1"
 
@@ -34,6 +37,7 @@ typedef struct ActualIndex
 	bool valid;
 	char *definition;
 	bool of_constraint;
+	bool partitioned;
 	bool expected;
 } ActualIndex;
 
@@ -53,6 +57,7 @@ read_indexes(Oid relid)
 		index->valid = row[2][0] == 't';
 		index->definition = row[3];
 		index->of_constraint = row[4] != NULL;
+		index->partitioned = row[5][0] == 't';
 		result = lappend(result, index);
 	}
 	return result;
@@ -109,8 +114,16 @@ report_invalid(CheckContext *context, const ActualIndex *index,
 												 index->name, "is not valid");
 
 	finding->actual = index->definition;
-	finding->fix = psprintf("REINDEX INDEX %s",
-							syncmaster_qualify(context, index->name));
+	if (!index->partitioned)
+		finding->fix = psprintf("REINDEX INDEX %s",
+								syncmaster_qualify(context, index->name));
+	else if (!index->of_constraint)
+		finding->fix = psprintf("DROP INDEX %s; %s",
+								syncmaster_qualify(context, index->name),
+								index->definition);
+	else
+		finding->left = "some partition has no index for it: make one, and "
+						"ALTER INDEX ... ATTACH PARTITION";
 }
 
 /*

@@ -104,6 +104,13 @@ highest_distributed(Relation rel, AttrNumber attnum, int64 *value,
 	return question.isnull ? HIGHEST_NONE : HIGHEST_FOUND;
 }
 
+static bool
+has_ids(Oid relid)
+{
+	return get_rel_relkind(relid) == RELKIND_RELATION ||
+		   syncmaster_is_partitioned(relid);
+}
+
 /*
  * Highest value in a column, read directly: no statement runs, so that nothing
  * that somebody put on the table does.
@@ -162,8 +169,7 @@ syncmaster_set_value(const CheckContext *context, const char *sequence,
 	char *reason = NULL;
 	int64 highest;
 
-	if (context->repairs && attnum > 0 &&
-		get_rel_relkind(relid) == RELKIND_RELATION)
+	if (context->repairs && attnum > 0 && has_ids(relid))
 		known = highest_value(relid, attnum, &highest, &reason);
 	switch (known)
 	{
@@ -176,8 +182,9 @@ syncmaster_set_value(const CheckContext *context, const char *sequence,
 			break;
 	}
 	return psprintf("SELECT pg_catalog.setval(%s, "
-					"(SELECT pg_catalog.max(%s) FROM ONLY %s))",
+					"(SELECT pg_catalog.max(%s) FROM %s%s))",
 					name, quote_identifier(column),
+					syncmaster_is_partitioned(relid) ? "" : "ONLY ",
 					syncmaster_qualify(context, table));
 }
 
@@ -248,8 +255,7 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 	bool has_next;
 	bool subscribed;
 
-	if (get_rel_relkind(table) != RELKIND_RELATION ||
-		(type != INT8OID && type != INT4OID))
+	if (!has_ids(table) || (type != INT8OID && type != INT4OID))
 		return;
 	if (RecoveryInProgress() &&
 		(get_rel_persistence(sequence) == RELPERSISTENCE_UNLOGGED ||

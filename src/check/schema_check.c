@@ -17,7 +17,6 @@
 #include "catalog/pg_constraint.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -152,6 +151,7 @@ lock_table(const CheckContext *context, const RelationInfo *relation)
 		   relid != locked)
 	{
 		syncmaster_lock_relation(relid, AccessShareLock);
+		syncmaster_lock_partitions(relid, AccessShareLock);
 		locked = relid;
 		relid = syncmaster_relation_oid(relation, context->namespace);
 	}
@@ -174,7 +174,7 @@ check_relation(CheckContext *context, const RelationInfo *relation)
 		report_missing_relation(context, relation);
 		return;
 	}
-	if (get_rel_relkind(relid) != relation->kind)
+	if (!syncmaster_is_of_kind(relation, relid))
 	{
 		report_other_kind(context, relation);
 		return;
@@ -316,8 +316,7 @@ syncmaster_try_check_tables(CheckContext *context, int revision,
 											context->namespace);
 
 		*locked = psprintf("table \"%s\"", syncmaster_relations[i].name);
-		if (OidIsValid(relid) &&
-			!ConditionalLockRelationOid(relid, AccessShareLock))
+		if (OidIsValid(relid) && !syncmaster_try_lock(relid, AccessShareLock))
 			return false;
 	}
 	*locked = "something that belongs to the tables";

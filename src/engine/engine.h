@@ -112,6 +112,8 @@ extern void syncmaster_effect_problems(List **problems,
 									   const MigrationContext *context,
 									   const StatementEffect *effect);
 extern void syncmaster_keep_columns(StatementEffect *effect);
+extern void syncmaster_partition_problems(List **problems,
+										  const StatementEffect *effect);
 extern void syncmaster_row_problems(List **problems,
 									const MigrationContext *context,
 									const StatementEffect *effect);

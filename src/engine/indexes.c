@@ -14,6 +14,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/index.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -83,6 +84,23 @@ index_definition(const ExtraIndex *index, const char *schema)
 }
 
 /*
+ * The definition of an index.  That of a partitioned table speaks of the table
+ * alone, although the index has a part for each partition.
+ */
+static char *
+actual_definition(Oid indexid, Datum actual)
+{
+	static const char only[] = " ON ONLY ";
+	char *definition = TextDatumGetCString(actual);
+	char *found = strstr(definition, only);
+
+	if (found == NULL || get_rel_relkind(indexid) != RELKIND_PARTITIONED_INDEX)
+		return definition;
+	return psprintf("%.*s ON %s", (int) (found - definition), definition,
+					found + strlen(only));
+}
+
+/*
  * Is an index that is there the one of that definition?  False in *there if it
  * is dropped meanwhile.
  */
@@ -107,7 +125,7 @@ has_definition(Oid indexid, Oid table, const char *definition, bool *there)
 	save_nestlevel = syncmaster_enter_safe_settings();
 	*there = syncmaster_ask(pg_get_indexdef, indexid, &actual);
 	fits = fits && *there &&
-		   strcmp(TextDatumGetCString(actual), definition) == 0;
+		   strcmp(actual_definition(indexid, actual), definition) == 0;
 	syncmaster_leave_settings(save_nestlevel);
 
 	return fits;
@@ -232,6 +250,7 @@ build_index(const MigrationContext *context, const ExtraIndex *index)
 		return;
 	syncmaster_enforce_guard(context);
 	syncmaster_lock_relation(table, ShareLock);
+	syncmaster_lock_partitions(table, ShareLock);
 	if (index_state(index, context->namespace, definition) !=
 		EXTRA_INDEX_PRESENT)
 		syncmaster_run_statements(context, definition, "syncmaster");

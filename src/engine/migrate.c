@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "commands/extension.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 
 #include "base/base.h"
@@ -221,6 +222,29 @@ finish_step(MigrationContext *context, int to, TimestampTz started)
 }
 
 /*
+ * Refuse a step that changes a partitioned table, before it does anything.
+ */
+static void
+require_no_partitions(const MigrationContext *context, const char *ddl)
+{
+	int save_nestlevel = syncmaster_enter_safe_settings();
+	List *problems = NIL;
+	List *effects = NIL;
+	ListCell *lc;
+
+	foreach (lc, pg_parse_query(ddl))
+	{
+		StatementEffect *effect = syncmaster_describe_statement(
+			context, lfirst_node(RawStmt, lc), ddl, effects);
+
+		effects = lappend(effects, effect);
+		syncmaster_partition_problems(&problems, effect);
+	}
+	syncmaster_leave_settings(save_nestlevel);
+	syncmaster_raise_error(problems);
+}
+
+/*
  * Run the step from the context's revision to another one, next to it.
  */
 static void
@@ -229,6 +253,7 @@ run_step(MigrationContext *context, int to, const char *ddl)
 	TimestampTz started = GetCurrentTimestamp();
 
 	syncmaster_enforce_guard(context);
+	require_no_partitions(context, ddl);
 	syncmaster_run_statements(context, ddl,
 							  psprintf("syncmaster %s -> %s",
 									   syncmaster_revision_id(

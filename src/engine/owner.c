@@ -42,6 +42,19 @@ change_owner(const MigrationContext *context, Oid relid, Oid role)
 }
 
 /*
+ * A table or sequence of the application, with its partitions.
+ */
+static void
+change_owner_of_table(const MigrationContext *context, Oid relid, Oid role)
+{
+	ListCell *lc;
+
+	change_owner(context, relid, role);
+	foreach (lc, syncmaster_partitions(relid))
+		change_owner(context, lfirst_oid(lc), role);
+}
+
+/*
  * Hand over which role has which service; drop it where that is not to be
  * believed, as it would be in the new owner's hands.  Nothing of it is ours.
  */
@@ -169,7 +182,7 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 		Oid relid = syncmaster_relation_oid(relation, context.namespace);
 
 		if (OidIsValid(relid))
-			change_owner(&context, relid, role);
+			change_owner_of_table(&context, relid, role);
 	}
 
 	change_owner_of_history(&context, role);

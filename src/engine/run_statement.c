@@ -91,6 +91,29 @@ syncmaster_effect_problems(List **problems, const MigrationContext *context,
 }
 
 /*
+ * A step is written for ordinary tables: one that a DBA has partitioned is not
+ * changed by it.
+ */
+void
+syncmaster_partition_problems(List **problems, const StatementEffect *effect)
+{
+	bool changes = IsA(effect->stmt, AlterTableStmt) ||
+				   (IsA(effect->stmt, DropStmt) &&
+					((DropStmt *) effect->stmt)->removeType == OBJECT_TABLE);
+
+	if (effect->skipped || !changes || !OidIsValid(effect->relid) ||
+		!syncmaster_is_partitioned(effect->relid))
+		return;
+	syncmaster_add_error(
+		problems, ERRCODE_FEATURE_NOT_SUPPORTED, effect->object,
+		finding_message("table \"%s\", which is to be changed, is partitioned",
+						effect->object),
+		"Make it an ordinary table, run the command again, and partition it "
+		"after that: doc/retention.md says how.")
+		->detail = psprintf("The step would %s.", effect->action);
+}
+
+/*
  * Describe an ALTER TABLE of a table that is there; false if the effect is that
  * of something else.
  */

@@ -104,6 +104,20 @@ add_lock(StatementEffect *effect, Oid relid, LOCKMODE mode, const char *action)
 }
 
 /*
+ * What is done to a partitioned table, or to an index of it, is done to each
+ * partition.
+ */
+static void
+add_partitions(StatementEffect *effect, LOCKMODE mode)
+{
+	ListCell *lc;
+
+	foreach (lc, syncmaster_partitions(effect->relid))
+		add_lock(effect, lfirst_oid(lc), mode,
+				 psprintf("partition of %s", effect->table));
+}
+
+/*
  * The table that a statement works on.  It must be there, or be made by an
  * earlier statement of the same plan.
  */
@@ -287,6 +301,7 @@ describe_create_index(const MigrationContext *context, StatementEffect *effect,
 	effect->builds_index = true;
 	effect->needs_create = true;
 	set_table(effect, stmt->relation, ShareLock, earlier);
+	add_partitions(effect, ShareLock);
 	if (!OidIsValid(present) || syncmaster_is_dropped(earlier, present))
 		return;
 	effect->skipped = stmt->if_not_exists &&
@@ -451,7 +466,9 @@ describe_drop(StatementEffect *effect, DropStmt *stmt)
 	if (OidIsValid(relid))
 	{
 		/* what has an index's name may be a table; the server will say so */
-		effect->relid = get_rel_relkind(relid) == RELKIND_INDEX
+		effect->relid = get_rel_relkind(relid) == RELKIND_INDEX ||
+								get_rel_relkind(relid) ==
+									RELKIND_PARTITIONED_INDEX
 							? IndexGetRelation(relid, true)
 							: relid;
 		if (!OidIsValid(effect->relid))
@@ -459,6 +476,7 @@ describe_drop(StatementEffect *effect, DropStmt *stmt)
 		effect->table = get_rel_name(effect->relid);
 		effect->role = syncmaster_relation_owner(relid);
 		add_lock(effect, effect->relid, AccessExclusiveLock, NULL);
+		add_partitions(effect, AccessExclusiveLock);
 		if (stmt->removeType == OBJECT_TABLE)
 			add_parents(effect, relid);
 	}

@@ -80,10 +80,11 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 }
 
 /*
- * The same by SQL, which finds the rows wherever Citus has put them.
+ * The same by SQL, which finds the rows wherever Citus has put them, and waits
+ * for partitions.
  */
 static int
-count_distributed_rows(Relation rel)
+count_rows_by_sql(Relation rel)
 {
 	bool isnull;
 
@@ -116,7 +117,7 @@ count_rows(Oid relid)
 		syncmaster_end_scan(&scan);
 	}
 	else
-		count = count_distributed_rows(rel);
+		count = count_rows_by_sql(rel);
 	table_close(rel, NoLock);
 
 	return count;
@@ -143,7 +144,7 @@ require_allow_destroy(const MigrationContext *context, int to)
 		int rows;
 
 		if (relation->revision <= to || relation->kind != RELKIND_RELATION ||
-			!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+			!OidIsValid(relid) || !syncmaster_is_of_kind(relation, relid))
 			continue;
 		rows = count_rows(relid);
 		appendStringInfo(&tables, "%s%s (%s%d %s)", tables.len > 0 ? ", " : "",

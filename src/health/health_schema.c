@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "storage/lmgr.h"
 #include "storage/proc.h"
 
 #include "base/base.h"
@@ -29,8 +28,7 @@ try_lock(Health *health, const RelationInfo *relation)
 {
 	Oid relid = syncmaster_relation_oid(relation, health->extension.namespace);
 
-	return !OidIsValid(relid) ||
-		   ConditionalLockRelationOid(relid, AccessShareLock) ||
+	return !OidIsValid(relid) || syncmaster_try_lock(relid, AccessShareLock) ||
 		   syncmaster_may_look(health, "schema", relation->name,
 							   APP_TABLE_LOCKED);
 }

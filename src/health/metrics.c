@@ -179,6 +179,22 @@ put_tables(ReturnSetInfo *result, Oid namespace, int revision)
 }
 
 /*
+ * The server's count of changes to a table, with those to its partitions.
+ */
+static double
+count_changes(Relation rel, PGFunction counter)
+{
+	Oid relid = RelationGetRelid(rel);
+	double count = 0;
+	ListCell *lc;
+
+	foreach (lc, lcons_oid(relid, syncmaster_partitions(relid)))
+		count += (double) DatumGetInt64(
+			DirectFunctionCall1(counter, ObjectIdGetDatum(lfirst_oid(lc))));
+	return count;
+}
+
+/*
  * Growth of the tables that grow.  A standby counts no rows.
  */
 static void
@@ -189,13 +205,11 @@ put_growth(ReturnSetInfo *result, Oid namespace)
 		const RelationInfo *growing = &syncmaster_relations[i];
 		AppTable table;
 		Timestamp oldest;
-		Datum relid;
 
 		if (growing->time_column == NULL ||
 			syncmaster_open_growing(growing, &table, namespace) !=
 				APP_TABLE_OPEN)
 			continue;
-		relid = ObjectIdGetDatum(RelationGetRelid(table.rel));
 		if (syncmaster_oldest_row(&table, syncmaster_health_keep_last,
 								  MAX_FIRST_ENTRIES, DT_NOEND,
 								  &oldest) == OLDEST_ROW_FOUND)
@@ -204,12 +218,10 @@ put_growth(ReturnSetInfo *result, Oid namespace)
 		if (!RecoveryInProgress())
 		{
 			put_metric(result, "syncmaster_table_rows_inserted_total",
-					   (double) DatumGetInt64(DirectFunctionCall1(
-						   pg_stat_get_tuples_inserted, relid)),
+					   count_changes(table.rel, pg_stat_get_tuples_inserted),
 					   "table", growing->name, NULL);
 			put_metric(result, "syncmaster_table_rows_deleted_total",
-					   (double) DatumGetInt64(DirectFunctionCall1(
-						   pg_stat_get_tuples_deleted, relid)),
+					   count_changes(table.rel, pg_stat_get_tuples_deleted),
 					   "table", growing->name, NULL);
 		}
 		syncmaster_close_app_table(&table);

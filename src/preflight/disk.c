@@ -93,7 +93,9 @@ collect_needs(const UpgradePlan *plan)
 		{
 			Oid relid = ((TableLock *) lfirst(lock))->relid;
 
-			if (list_member_oid(seen, relid))
+			/* the partitions are locked as well, and have the rows */
+			if (list_member_oid(seen, relid) ||
+				syncmaster_is_partitioned(relid))
 				continue;
 			seen = lappend_oid(seen, relid);
 			add_need(&needs, relid);

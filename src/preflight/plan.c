@@ -153,7 +153,17 @@ syncmaster_relation_bytes(Oid relid)
 {
 	HeapTuple tuple;
 	int64 bytes = 0;
+	ListCell *lc;
 
+	if (syncmaster_is_partitioned(relid))
+	{
+		foreach (lc, syncmaster_partitions(relid))
+		{
+			if (!syncmaster_is_partitioned(lfirst_oid(lc)))
+				bytes += syncmaster_relation_bytes(lfirst_oid(lc));
+		}
+		return bytes;
+	}
 	if (ConditionalLockRelationOid(relid, AccessShareLock))
 	{
 		Datum size;
@@ -173,6 +183,28 @@ syncmaster_relation_bytes(Oid relid)
 	return bytes;
 }
 
+static double relation_rows(Oid relid);
+
+/*
+ * The same of the partitions of a table; -1 if one is not known.
+ */
+static double
+partition_rows(Oid relid)
+{
+	double rows = 0;
+	ListCell *lc;
+
+	foreach (lc, syncmaster_partitions(relid))
+	{
+		double count = syncmaster_is_partitioned(lfirst_oid(lc))
+						   ? 0
+						   : relation_rows(lfirst_oid(lc));
+
+		rows = rows < 0 || count < 0 ? -1 : rows + count;
+	}
+	return rows;
+}
+
 /*
  * Rows of a table as the last VACUUM or ANALYZE counted them; -1 if none did.
  */
@@ -185,6 +217,11 @@ relation_rows(Oid relid)
 
 	if (!HeapTupleIsValid(tuple))
 		return -1;
+	if (syncmaster_is_partitioned(relid))
+	{
+		ReleaseSysCache(tuple);
+		return partition_rows(relid);
+	}
 	form = (Form_pg_class) GETSTRUCT(tuple);
 	/* before 14, 0 in an unknown number of pages */
 	rows = form->relpages == 0 && form->reltuples <= 0 ? -1 : form->reltuples;
@@ -233,7 +270,9 @@ beforehand(const UpgradePlan *plan, const PlanStep *step,
 	char *sql = one_line(effect->sql);
 	ListCell *lc;
 
+	/* nor can one of a partitioned table be built so */
 	if (effect->skipped || !OidIsValid(effect->relid) ||
+		syncmaster_is_partitioned(effect->relid) ||
 		(step->stamp != NULL && !stmt->if_not_exists) ||
 		strncmp(sql, verb, strlen(verb)) != 0)
 		return NULL;

@@ -180,6 +180,26 @@ check_versions(Preflight *preflight)
 }
 
 /*
+ * Does a step change a table that is partitioned?
+ */
+static void
+check_partitions(const UpgradePlan *plan, List **problems)
+{
+	ListCell *lc;
+
+	foreach (lc, plan->steps)
+	{
+		const PlanStep *step = lfirst(lc);
+		ListCell *effect;
+
+		if (step->stamp == NULL)
+			continue;
+		foreach (effect, step->effects)
+			syncmaster_partition_problems(problems, lfirst(effect));
+	}
+}
+
+/*
  * May the caller upgrade, and may the owners have what is made for them?
  */
 static void
@@ -220,6 +240,7 @@ check_rights(Preflight *preflight, const RevisionTarget *target)
 		{
 			syncmaster_effect_problems(&problems, context, lfirst(lc));
 		}
+		check_partitions(preflight->plan, &problems);
 	}
 	syncmaster_report_once(preflight, problems);
 }

@@ -89,7 +89,8 @@ static const char *const object_queries[] = {
 	"be the parent''s.' "
 	"FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent "
 	"JOIN pg_class k ON k.oid = i.inhrelid "
-	"WHERE i.inhparent = ANY ($2) ORDER BY c.relname, i.inhrelid",
+	"WHERE i.inhparent = ANY ($2) AND NOT k.relispartition "
+	"ORDER BY c.relname, i.inhrelid",
 
 	"SELECT 'warning', 'event trigger', "
 	"       format('event trigger \"%s\" fires on %s', evtname, evtevent), "
@@ -306,10 +307,11 @@ tables_datum(const Preflight *preflight)
 			preflight->context.revision.version_table);
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
-		Oid relid = syncmaster_relation_oid(&syncmaster_relations[i],
-											namespace);
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, namespace);
 
-		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_RELATION)
+		if (OidIsValid(relid) && relation->kind == RELKIND_RELATION &&
+			syncmaster_is_of_kind(relation, relid))
 			oids[count++] = ObjectIdGetDatum(relid);
 	}
 	return PointerGetDatum(
@@ -445,7 +447,8 @@ check_trust_of_tables(Preflight *preflight)
 		Oid relid = syncmaster_relation_oid(relation,
 											preflight->context.namespace);
 
-		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_RELATION)
+		if (OidIsValid(relid) && relation->kind == RELKIND_RELATION &&
+			syncmaster_is_of_kind(relation, relid))
 			check_trust(preflight, relid, relation->name);
 	}
 	if (OidIsValid(services))

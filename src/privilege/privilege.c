@@ -394,7 +394,7 @@ syncmaster_securables(Oid namespace, int elevel)
 
 		if (!OidIsValid(relid))
 			continue;
-		if (get_rel_relkind(relid) != relation->kind)
+		if (!syncmaster_is_of_kind(relation, relid))
 		{
 			ereport(
 				elevel,

@@ -72,17 +72,6 @@ typedef struct EndRuns
 	MemoryContext context;
 } EndRuns;
 
-static const RelationInfo *
-run_table(void)
-{
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		if (strcmp(syncmaster_relations[i].name, "run") == 0)
-			return &syncmaster_relations[i];
-	}
-	elog(ERROR, "no revision has a table of runs");
-}
-
 /* RowReceiver: a run in question. */
 static bool
 take_run(void *state, TupleTableSlot *slot)
@@ -259,7 +248,8 @@ syncmaster_end_runs(PG_FUNCTION_ARGS)
 	syncmaster_begin_command(&context, COMMAND);
 	syncmaster_warn_of_newer(context.namespace);
 	relid = syncmaster_open_for_change(context.schema, context.namespace,
-									   run_table(), columns);
+									   syncmaster_find_relation("run"),
+									   columns);
 	end.from = quote_qualified_identifier(context.schema, "run");
 	if (get_rel_relkind(relid) == RELKIND_RELATION)
 		end.from = psprintf("ONLY %s", end.from);

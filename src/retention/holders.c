@@ -13,12 +13,17 @@
 #include "base/base.h"
 #include "retention/retention.h"
 
+/* the table and its partitions */
+#define TABLES \
+	"(SELECT $1 UNION ALL SELECT p.relid FROM pg_partition_tree($1) p)"
+
 /* tables whose rows go along, those of other such tables included */
 #define ALONG_QUERY \
 	"WITH RECURSIVE along (id, col, depth) AS (" \
 	"SELECT c.conrelid, CASE WHEN cardinality(c.conkey) = 1 THEN c.conkey[1] " \
 	"END, 1 FROM pg_constraint c WHERE c.contype = 'f' " \
-	"AND c.confrelid = $1 AND c.confdeltype = 'c' AND c.conrelid <> $1 " \
+	"AND c.confrelid IN " TABLES " AND c.confdeltype = 'c' " \
+	"AND c.conrelid <> $1 " \
 	"UNION " \
 	"SELECT c.conrelid, NULL::int2, a.depth + 1 FROM along a " \
 	"JOIN pg_constraint c ON c.confrelid = a.id " \
@@ -38,11 +43,12 @@
 	"n.nspname, k.relname) AS what FROM pg_constraint c " \
 	"JOIN pg_class k ON k.oid = c.conrelid " \
 	"JOIN pg_namespace n ON n.oid = k.relnamespace " \
-	"WHERE c.contype = 'f' AND c.confrelid = $1 AND c.confdeltype <> 'c' " \
+	"WHERE c.contype = 'f' AND c.confrelid IN " TABLES \
+	" AND (c.confrelid = $1 OR c.conparentid = 0) AND c.confdeltype <> 'c' " \
 	"UNION ALL " \
 	"SELECT format('trigger \"%s\"', t.tgname) FROM pg_trigger t " \
-	"WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D' " \
-	"AND t.tgtype & 8 <> 0 " \
+	"WHERE t.tgrelid IN " TABLES " AND t.tgparentid = 0 " \
+	"AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 8 <> 0 " \
 	"UNION ALL " \
 	"SELECT format('rule \"%s\"', r.rulename) FROM pg_rewrite r " \
 	"WHERE r.ev_class = $1 AND r.ev_type = '4' AND r.ev_enabled <> 'D') h"

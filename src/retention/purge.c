@@ -98,9 +98,7 @@ syncmaster_open_for_change(const char *schema, Oid namespace,
 						   const RelationInfo *table,
 						   const char *const *columns)
 {
-	bool is_run = strcmp(table->name, "run") == 0;
 	Oid relid = get_relname_relid(table->name, namespace);
-	char relkind;
 
 	if (!OidIsValid(relid))
 	{
@@ -114,10 +112,8 @@ syncmaster_open_for_change(const char *schema, Oid namespace,
 	syncmaster_lock_relation(relid, RowExclusiveLock);
 
 	/* whoever held the lock may have dropped or renamed the table */
-	relkind = get_rel_relkind(relid);
 	if (get_relname_relid(table->name, namespace) != relid ||
-		(relkind != RELKIND_RELATION &&
-		 !(is_run && relkind == RELKIND_PARTITIONED_TABLE)))
+		!syncmaster_is_of_kind(table, relid))
 	{
 		syncmaster_refuse_newer(namespace);
 		ereport(ERROR,

@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 
 #include "base/base.h"
@@ -89,6 +88,8 @@ syncmaster_read_active_runs(const AppTable *runs, int64 max_entries,
 							BlockNumber max_blocks, RunReader reader,
 							void *state, bool *complete)
 {
+	bool locked = false;
+
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 	{
 		RunReadResult result = read_by_index(runs, i, max_entries, reader,
@@ -97,8 +98,9 @@ syncmaster_read_active_runs(const AppTable *runs, int64 max_entries,
 		if (result == RUN_READ_DONE)
 			continue;
 		/* if i > 0, the index was there a moment ago */
-		if (i > 0 || RelationGetNumberOfBlocks(runs->rel) > max_blocks)
-			return result;
+		if (i > 0 || syncmaster_table_blocks(runs->rel, &locked) > max_blocks ||
+			locked)
+			return locked ? RUN_READ_LOCKED : result;
 		if (!read_by_scan(runs, reader, state))
 			return RUN_READ_NO_INDEX;
 		for (i = 0; i < NACTIVE_STATUSES; i++)

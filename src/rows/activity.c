@@ -59,7 +59,8 @@ table_oids(Oid namespace)
 		const RelationInfo *relation = &syncmaster_relations[i];
 		Oid relid = syncmaster_relation_oid(relation, namespace);
 
-		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_RELATION)
+		if (OidIsValid(relid) && relation->kind == RELKIND_RELATION &&
+			syncmaster_is_of_kind(relation, relid))
 			oids[count++] = ObjectIdGetDatum(relid);
 	}
 	return construct_array(oids, count, OIDOID, sizeof(Oid), true,

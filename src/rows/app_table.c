@@ -12,7 +12,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -29,19 +28,13 @@
 static Oid
 expected_type(const char *table, const char *column)
 {
-	for (int i = 0; i < syncmaster_nrelations; i++)
+	for (const ColumnInfo *info =
+			 syncmaster_columns_at(syncmaster_find_relation(table),
+								   REVISION_HEAD);
+		 info->name != NULL; info++)
 	{
-		const RelationInfo *relation = &syncmaster_relations[i];
-
-		if (relation->columns == NULL || strcmp(relation->name, table) != 0)
-			continue;
-		for (const ColumnInfo *info =
-				 syncmaster_columns_at(relation, REVISION_HEAD);
-			 info->name != NULL; info++)
-		{
-			if (strcmp(info->name, column) == 0)
-				return info->type;
-		}
+		if (strcmp(info->name, column) == 0)
+			return info->type;
 	}
 	return InvalidOid;
 }
@@ -73,14 +66,15 @@ AppTableState
 syncmaster_open_app_table(AppTable *table, Oid namespace, const char *name,
 						  const char *const *columns)
 {
+	const RelationInfo *relation = syncmaster_find_relation(name);
 	Oid relid = get_relname_relid(name, namespace);
 	AppTableState result = APP_TABLE_UNREADABLE;
 
 	if (!OidIsValid(relid))
 		return APP_TABLE_MISSING;
-	if (get_rel_relkind(relid) != RELKIND_RELATION)
+	if (!syncmaster_is_of_kind(relation, relid))
 		return APP_TABLE_UNREADABLE;
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+	if (!syncmaster_try_lock(relid, AccessShareLock))
 		return APP_TABLE_LOCKED;
 
 	/* it may just have been dropped or renamed */
@@ -90,7 +84,7 @@ syncmaster_open_app_table(AppTable *table, Oid namespace, const char *name,
 		return APP_TABLE_MISSING;
 	}
 	table->rel = table_open(relid, NoLock);
-	if (table->rel->rd_rel->relkind == RELKIND_RELATION &&
+	if (syncmaster_is_of_kind(relation, relid) &&
 		find_columns(table, name, columns))
 	{
 		if (syncmaster_has_rows_here(table->rel))

@@ -249,12 +249,8 @@ syncmaster_rows_without_time(const AppTable *table, Timestamp before,
 	return ids->count;
 }
 
-/*
- * How many rows does a table have, by what VACUUM or ANALYZE saw last, and by
- * how many blocks it has now?  -1 if neither was there yet.
- */
-double
-syncmaster_estimate_rows(Relation rel)
+static double
+estimate_leaf(Relation rel)
 {
 	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
 
@@ -264,6 +260,28 @@ syncmaster_estimate_rows(Relation rel)
 		return -1;
 	return rint((double) rel->rd_rel->reltuples / rel->rd_rel->relpages *
 				blocks);
+}
+
+/*
+ * How many rows does a table have, by what VACUUM or ANALYZE saw last, and by
+ * how many blocks it has now?  -1 if neither was there yet.
+ */
+double
+syncmaster_estimate_rows(Relation rel)
+{
+	bool locked;
+	List *leaves = syncmaster_open_leaves(rel, &locked);
+	double rows = locked ? -1 : 0;
+	ListCell *lc;
+
+	foreach (lc, leaves)
+	{
+		double count = estimate_leaf(lfirst(lc));
+
+		rows = rows < 0 || count < 0 ? -1 : rows + count;
+	}
+	syncmaster_close_leaves(leaves);
+	return rows;
 }
 
 /*
@@ -308,24 +326,39 @@ count_blocks(Relation table, bool *locked)
 }
 
 /*
+ * Blocks of a table with all that belongs to it.
+ */
+static double
+count_all_blocks(Relation table, bool *locked)
+{
+	double blocks = count_blocks(table, locked);
+	Relation toast;
+
+	if (!OidIsValid(table->rd_rel->reltoastrelid))
+		return blocks;
+	toast = open_part(table->rd_rel->reltoastrelid, locked);
+	if (toast != NULL)
+	{
+		blocks += count_blocks(toast, locked);
+		relation_close(toast, AccessShareLock);
+	}
+	return blocks;
+}
+
+/*
  * Bytes of a table with all that belongs to it; false if some of it is locked.
  */
 bool
 syncmaster_table_bytes(Relation table, double *bytes)
 {
-	bool locked = false;
-	double blocks = count_blocks(table, &locked);
+	bool locked;
+	List *leaves = syncmaster_open_leaves(table, &locked);
+	double blocks = 0;
+	ListCell *lc;
 
-	if (OidIsValid(table->rd_rel->reltoastrelid))
-	{
-		Relation toast = open_part(table->rd_rel->reltoastrelid, &locked);
-
-		if (toast != NULL)
-		{
-			blocks += count_blocks(toast, &locked);
-			relation_close(toast, AccessShareLock);
-		}
-	}
+	foreach (lc, leaves)
+		blocks += count_all_blocks(lfirst(lc), &locked);
+	syncmaster_close_leaves(leaves);
 	*bytes = blocks * BLCKSZ;
 	return !locked;
 }

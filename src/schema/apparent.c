@@ -52,7 +52,8 @@ read_shape(Oid namespace, Shape *shape)
 		Oid relid = syncmaster_relation_oid(relation, namespace);
 		int vector;
 
-		if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+		if (!OidIsValid(relid) || relation->kind != RELKIND_RELATION ||
+			!syncmaster_is_of_kind(relation, relid))
 			continue;
 		shape->latest = Max(shape->latest, relation->revision);
 		if (!relation->foreign_made)

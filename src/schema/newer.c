@@ -33,6 +33,7 @@
 	"    c.relname " \
 	"FROM pg_class c WHERE c.relnamespace = $1 AND c.relowner = $2 " \
 	"AND c.relkind IN ('r', 'p', 'S') AND c.relname <> ALL ($3) " \
+	"AND NOT c.relispartition " \
 	"AND NOT EXISTS (SELECT FROM pg_depend d " \
 	"    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid " \
 	"    AND (d.deptype = 'e' OR " \
@@ -40,7 +41,7 @@
 	"UNION ALL " \
 	"SELECT 'column', c.relname || '.' || a.attname " \
 	"FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid " \
-	"WHERE c.relnamespace = $1 AND c.relkind = 'r' AND a.attnum > 0 " \
+	"WHERE c.relnamespace = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 " \
 	"AND NOT a.attisdropped AND c.relname = ANY ($3) " \
 	"AND c.relname || '.' || a.attname <> ALL ($4) " \
 	"ORDER BY 1 DESC, 2"

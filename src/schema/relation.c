@@ -39,6 +39,32 @@ syncmaster_relation_oid(const RelationInfo *relation, Oid namespace)
 }
 
 /*
+ * What is known of a table or sequence; NULL of one that is not SyncMaster's.
+ */
+const RelationInfo *
+syncmaster_find_relation(const char *name)
+{
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		if (strcmp(syncmaster_relations[i].name, name) == 0)
+			return &syncmaster_relations[i];
+	}
+	return NULL;
+}
+
+/*
+ * Is this the kind of relation that SyncMaster makes, or one that a DBA may make
+ * of it?
+ */
+bool
+syncmaster_is_of_kind(const RelationInfo *relation, Oid relid)
+{
+	return get_rel_relkind(relid) == relation->kind ||
+		   (relation->partitioned_by != NULL &&
+			syncmaster_is_partitioned_by(relid, relation->partitioned_by));
+}
+
+/*
  * Must the column of that number, from 0 on, be there?
  */
 bool
@@ -223,7 +249,17 @@ check_relation(List **problems, const RelationInfo *relation, Oid namespace,
 			"If the table is another application's, use another schema: "
 			"CREATE EXTENSION syncmaster SCHEMA name. If it is SyncMaster's, "
 			"restore the revision in alembic_version.");
-	else if (get_rel_relkind(relid) != relation->kind)
+	else if (relation->partitioned_by != NULL &&
+			 syncmaster_is_partitioned(relid) &&
+			 !syncmaster_is_of_kind(relation, relid))
+		syncmaster_add_error(
+			problems, ERRCODE_WRONG_OBJECT_TYPE, SUBJECT,
+			finding_message("table \"%s.%s\" is partitioned, but not by ranges "
+							"of column \"%s\"",
+							schema, relation->name, relation->partitioned_by),
+			"Partition it in that way, or make it an ordinary table again, and "
+			"run the command again.");
+	else if (!syncmaster_is_of_kind(relation, relid))
 		syncmaster_add_error(
 			problems, ERRCODE_WRONG_OBJECT_TYPE, SUBJECT,
 			relation->kind == RELKIND_SEQUENCE

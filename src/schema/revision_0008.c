@@ -27,6 +27,7 @@ static const ColumnInfo run_columns[] = {
 
 static const RelationInfo relations[] = {{.name = "run",
 										  .kind = RELKIND_RELATION,
+										  .partitioned_by = "id",
 										  .columns = run_columns,
 										  .time_column = "created_at",
 										  .purge = "syncmaster_purge_runs"},

@@ -82,10 +82,12 @@ typedef struct ColumnInfo
 /* A table or a free-standing sequence. */
 typedef struct RelationInfo
 {
-	const char *name;  /* NULL ends a list, as in all lists of a revision */
-	int revision;	   /* that adds it; revision_list.c fills it in */
-	char kind;		   /* relkind */
-	bool foreign_made; /* Celery or APScheduler makes it when missing */
+	const char *name; /* NULL ends a list, as in all lists of a revision */
+	int revision;	  /* that adds it; revision_list.c fills it in */
+	char kind;		  /* relkind */
+	const char
+		*partitioned_by; /* column by whose ranges it may be partitioned */
+	bool foreign_made;	 /* Celery or APScheduler makes it when missing */
 	const ColumnInfo *columns; /* in their order; NULL for a sequence */
 	int required;		/* leading columns that must be there; 0 for all */
 	const char *ids_of; /* table whose column "id" a sequence is for */
@@ -277,6 +279,8 @@ extern char *syncmaster_version_to_install(const ExtensionEntry *extension,
 extern const RelationInfo syncmaster_version_relation;
 
 extern Oid syncmaster_relation_oid(const RelationInfo *relation, Oid namespace);
+extern const RelationInfo *syncmaster_find_relation(const char *name);
+extern bool syncmaster_is_of_kind(const RelationInfo *relation, Oid relid);
 extern bool syncmaster_is_required(const RelationInfo *relation, int column);
 extern const ColumnInfo *syncmaster_columns_at(const RelationInfo *relation,
 											   int revision);

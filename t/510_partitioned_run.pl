@@ -1,0 +1,235 @@
+# A run that a DBA has partitioned by ranges of its id: all works as on the
+# ordinary table, partitions included, but a step that would change it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use OpenSession;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SampleDatabase;
+use Test::More;
+
+my $node = new_server('partitions');
+create_roles($node);
+create_database($node, 'source', 'app');
+my $recipe = slurp_file("$FindBin::RealBin/../doc/retention.md");
+my ($convert) = $recipe =~ /<!-- partition run -->\s*```sql\n(.*?)```/s or die 'no recipe';
+my ($restore) = $recipe =~ /<!-- make run ordinary -->\s*```sql\n(.*?)```/s or die 'no way back';
+s/10000000\b/100/g, s/11000000\b/200/g, s/12000000\b/300/g foreach $convert, $restore;
+
+sub query { return $node->safe_psql(@_); }
+
+sub errors_of
+{
+	my ($db, $sql) = @_;
+	my ($rc, $out, $err) = $node->psql($db, "\\set VERBOSITY verbose\n$sql");
+	return $err;
+}
+
+# The tables are app's.  Of four transfers there are 240 old runs, in three
+# partitions, and an empty partition for those to come.
+query('source', q{ALTER SCHEMA public OWNER TO app; SET ROLE app;
+	CREATE EXTENSION syncmaster VERSION '1.11'});
+fill_tables($node, 'source');
+query('source', qq{SET ROLE app;
+	SELECT syncmaster_grant('worker', 'worker');
+	DELETE FROM run;
+	ALTER SEQUENCE run_id_seq RESTART;
+	$convert
+	CREATE TABLE run_300 PARTITION OF run FOR VALUES FROM (300) TO (400);
+	INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
+		SELECT 1 + i % 4, 'FINISHED', 'MANUAL', '{}',
+			date_trunc('day', now()) - interval '1 year' + i * interval '1 day'
+		FROM generate_series(1, 240) i});
+
+sub new_database
+{
+	my ($db) = @_;
+	query('postgres', "CREATE DATABASE $db TEMPLATE source OWNER app");
+	return $db;
+}
+
+my $check = q{SELECT severity, object_type, object_name, problem FROM syncmaster_check()
+	WHERE object_type <> 'extension'};
+my $preflight = q{SELECT severity, subject, detail FROM syncmaster_preflight('head')};
+
+# ---------------------------------------------------------------------------
+# The schema
+
+my $db = new_database('upgraded');
+is(query($db, 'SELECT tableoid::regclass, count(*) FROM run GROUP BY 1 ORDER BY 1'),
+	"run_0|99\nrun_100|100\nrun_200|41", 'runs are in partitions');
+is(query($db, $check), '', 'check finds nothing at 0011');
+query($db, 'DROP INDEX ix_syncmaster__run_transfer_id_created_at');
+unlike(query($db, $preflight), qr/^(?:error|warning)\|(?!session|transaction)/m,
+	'nothing is in the way of an upgrade');
+is( query($db, q{SELECT object_name, action, lock_mode, table_bytes > 0, beforehand
+		FROM syncmaster_upgrade_plan('head') WHERE table_name LIKE 'run%'}),
+	join("\n",
+		'ix_syncmaster__run_transfer_id_created_at|create index|ShareLock|t|',
+		map { "$_|partition of run|ShareLock|t|" } qw(run_0 run_100 run_200 run_300)),
+	'the plan names the partitions, and builds nothing beforehand');
+query($db, 'SET ROLE app; SELECT syncmaster_upgrade($$head$$)');
+is(query($db, $check), '', 'check finds nothing at 0013');
+is(query($db, q{SELECT syncmaster_downgrade('0011'); SELECT syncmaster_upgrade('head')}),
+	"0011\n0013", 'down and up again');
+
+# The extra index is one of many, and none is left.
+my $indexes = q{SELECT count(*) FROM pg_index i WHERE i.indkey::text = (
+	SELECT string_agg(attnum::text, ' ' ORDER BY attname DESC) FROM pg_attribute
+	WHERE attrelid = 'run'::regclass AND attname IN ('transfer_id', 'created_at'))
+	AND i.indisvalid};
+is(query($db, $indexes), '5', 'the extra index has a part for each partition');
+like(query($db, 'SELECT syncmaster_drop_indexes()'), qr/run_transfer_id_created_at/,
+	'syncmaster_drop_indexes() drops it');
+is(query($db, $indexes), '0', 'with all parts');
+like(query($db, 'SELECT syncmaster_create_indexes()'), qr/run_transfer_id_created_at/,
+	'syncmaster_create_indexes() builds it');
+is(query($db, $indexes), '5', 'with all parts again');
+
+# What a partition lacks, and what has been added to one.
+query($db, q{DROP INDEX ix__run__status;
+	CREATE INDEX ix__run__status ON ONLY run (status);
+	CREATE UNIQUE INDEX single ON run_200 (transfer_id, id);
+	CREATE TABLE note (run_id bigint REFERENCES run_100);
+	CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+	CREATE TRIGGER stay BEFORE DELETE ON run_200 FOR EACH ROW EXECUTE FUNCTION stay();
+	CREATE TRIGGER everywhere AFTER DELETE ON run FOR EACH ROW EXECUTE FUNCTION stay();
+	ALTER TABLE run_0 SET UNLOGGED});
+is( query($db, "$check AND severity <> 'info'"),
+	join("\n", 'error|table|run_0|is unlogged, so that a crash empties it',
+		'warning|index|ix__run__status|is not valid',
+		'warning|trigger|run.everywhere|is extra',
+		'warning|constraint|public.note.note_run_id_fkey|keeps rows of table "run_100" from being deleted',
+		'warning|trigger|run_200.stay|is extra',
+		'warning|index|single|is extra'),
+	'check looks at the partitions');
+like(errors_of($db, q{CALL syncmaster_purge_runs('90 days', dry_run => true)}),
+	qr/rows of table "run" may be held by foreign key "note_run_id_fkey" of table "public.note", trigger "everywhere", trigger "stay"\n/,
+	'so does a dry run of a purge');
+query($db, q{DROP TABLE note; DROP INDEX single; DROP TRIGGER stay ON run_200;
+	DROP TRIGGER everywhere ON run; SELECT * FROM syncmaster_repair(false)});
+is(query($db, $check), '', 'a repair builds what is missing, and logs');
+
+# The sequence is past the ids of all partitions.
+query($db, q{SELECT setval('run_id_seq', 150)});
+is(query($db, $check), 'error|sequence|run_id_seq|is behind the highest id of its table',
+	'the highest id is looked for in all partitions');
+query($db, q{SELECT * FROM syncmaster_repair(false)});
+is(query($db, 'SELECT last_value FROM run_id_seq'), '240', 'a repair sets the sequence');
+
+# ---------------------------------------------------------------------------
+# Active runs, health and metrics; one partition has its columns in another order
+
+my $columns = query($db, q{SELECT string_agg(format('%I %s%s', attname, format_type(atttypid, atttypmod),
+		CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END), ', ' ORDER BY attname DESC)
+	FROM pg_attribute WHERE attrelid = 'run'::regclass AND attnum > 0});
+query($db, qq{SET ROLE app;
+	CREATE TABLE run_400 ($columns);
+	ALTER TABLE run ATTACH PARTITION run_400 FOR VALUES FROM (400) TO (500)});
+query($db, q{UPDATE run SET status = 'STARTED', started_at = created_at WHERE id IN (7, 150);
+	INSERT INTO run (id, transfer_id, status, type, transfer_dump) VALUES
+		(401, 1, 'STARTED', 'MANUAL', '{}'), (402, 1, 'FAILED', 'MANUAL', '{}');
+	SELECT setval('run_id_seq', 402)});
+like(query($db, $preflight), qr/^warning\|run\|runs are active: 3 STARTED$/m,
+	'preflight counts active runs of all partitions');
+like(errors_of($db, q{GRANT CREATE ON SCHEMA public TO reader; SET syncmaster.guard = sessions; SELECT syncmaster_set_owner('reader')}),
+	qr/55006: .*Runs: 3 STARTED\./s, 'so does the guard');
+like(query($db, q{SELECT detail FROM syncmaster_health() WHERE subject = 'run'}),
+	qr/^2 runs are STARTED .*: 7, 150\nhas rows in .*, the oldest of /m,
+	'health looks at all partitions');
+is( query($db, q{SELECT name, labels ->> 'status', value FROM syncmaster_metrics
+		WHERE labels ->> 'status' IN ('STARTED', 'FAILED') AND name NOT LIKE '%seconds'}),
+	join("\n", 'syncmaster_active_runs|STARTED|3', 'syncmaster_active_runs_complete|STARTED|1',
+		'syncmaster_recent_runs|STARTED|1', 'syncmaster_recent_runs|FAILED|1'),
+	'so do metrics');
+is( query($db, q{SELECT value = extract(epoch FROM (SELECT min(created_at) FROM run WHERE status = 'FINISHED'))
+		FROM syncmaster_metrics WHERE name = 'syncmaster_table_oldest_row_timestamp_seconds'
+		AND labels ->> 'table' = 'run'}), 't', 'the oldest row is that of all partitions');
+
+# Whoever holds a lock on one partition is not waited for.
+my $session = begin_session($node, $db, 'app', 'BEGIN; LOCK TABLE run_100;');
+like(query($db, q{SELECT detail FROM syncmaster_health() WHERE subject = 'run'}),
+	qr/^was not looked at: table "run" is locked$/m,
+	'health does not wait for a partition that is locked');
+like(errors_of($db, q{SET syncmaster.lock_timeout = 100; SELECT * FROM syncmaster_check()}),
+	qr/55P03: could not lock table "run_100" within 100 ms/,
+	'check waits no longer than syncmaster.lock_timeout');
+like(errors_of($db, q{SET syncmaster.lock_timeout = 100; SELECT syncmaster_drop_indexes()}),
+	qr/55P03: could not lock table "run_100" within 100 ms/, 'nor does the engine');
+end_session($session);
+
+# ---------------------------------------------------------------------------
+# Purge in batches, and ends of runs
+
+is(query($db, q{SELECT action FROM syncmaster_end_runs('{7, 150}', dry_run => false)}),
+	"ended\nended", 'runs of two partitions are ended');
+is(query($db, q{CALL syncmaster_purge_runs('200 days', keep_last => 30, batch_size => 70)}),
+	query('source', q{SELECT count(*) FROM (SELECT created_at, row_number() OVER (
+		PARTITION BY transfer_id ORDER BY created_at DESC, id DESC) n FROM (
+		SELECT transfer_id, created_at, id FROM run UNION ALL
+		VALUES (1, now(), 401), (1, now(), 402)) r) r
+		WHERE n > 30 AND created_at < now() - interval '200 days'}),
+	'a purge keeps the last runs of all partitions');
+
+# ---------------------------------------------------------------------------
+# Owners
+
+like(query($db, q{GRANT CREATE ON SCHEMA public TO writer; SELECT syncmaster_set_owner('writer');
+		SELECT DISTINCT relowner::regrole FROM pg_class WHERE relname ~ '^run' AND relkind IN ('r', 'p', 'S')}),
+	qr/^writer$/m, 'partitions go along with the table');
+query($db, 'ALTER TABLE run_100 OWNER TO stranger');
+my $distrusted = qr/55000: table "run_100" is not trusted by role "writer"\nDETAIL:  It belongs to role "stranger"/;
+like(errors_of($db, $_), $distrusted, "a stranger's partition: $_")
+  foreach q{CALL syncmaster_purge_runs('90 days')}, q{SELECT syncmaster_end_runs('{1}')};
+like(errors_of($db, q{SELECT syncmaster_set_owner('app')}),
+	qr/55000: table "run_100" is not trusted by role "app"/, "a stranger's partition is not taken over");
+is( query($db, "$check AND severity <> 'info'"),
+	'warning|table|run_100|has another owner than the other tables', 'check tells of it');
+like(query($db, $preflight), qr/^warning\|table\|table "run_100" is not trusted by role "writer"/m,
+	'so does preflight');
+
+# ---------------------------------------------------------------------------
+# Steps that change the table, and other partitions
+
+$db = new_database('steps');
+like(errors_of($db, q{SELECT syncmaster_downgrade('base')}), qr/run \(240 rows\)/,
+	'a downgrade counts the rows of all partitions');
+like(errors_of($db, q{BEGIN; SET LOCAL syncmaster.allow_destroy = on; SELECT syncmaster_downgrade('base')}),
+	qr/0A000: table "run", which is to be changed, is partitioned\nDETAIL:  The step would drop table\.\nHINT:  Make it an ordinary table.*doc\/retention\.md/,
+	'a step that changes a partitioned table is refused');
+is(query($db, 'SELECT syncmaster_schema_version(), count(*) FROM run'), '0011|240', 'and nothing is lost');
+
+# dump and restore
+query('postgres', 'CREATE DATABASE restored OWNER app');
+my $dump = "${PostgreSQL::Test::Utils::tmp_check}/dump";
+foreach my $command ([ 'pg_dump', '-Fc', '-f', $dump, $db ], [ 'pg_restore', '-d', 'restored', $dump ])
+{
+	my ($rc, $out, $err) = run_command_on($node, @$command);
+	is($rc, 0, "$command->[0] succeeds") or diag $err;
+}
+is(query('restored', 'SELECT tableoid::regclass, count(*) FROM run GROUP BY 1 ORDER BY 1'),
+	"run_0|99\nrun_100|100\nrun_200|41", 'a restore has the partitions');
+is(query('restored', q{SELECT syncmaster_upgrade('head')}), '0013', 'and can be upgraded');
+is(query('restored', $check), '', 'check finds nothing after that');
+
+# The way back
+query($db, "SET ROLE app; $restore");
+is(query($db, $check), '', 'check finds nothing with the ordinary table again');
+is(query($db, q{SELECT relkind, (SELECT count(*) FROM run) FROM pg_class WHERE oid = 'run'::regclass}),
+	'r|240', 'which has all rows');
+
+# Another key
+query($db, q{ALTER TABLE run RENAME TO other;
+	CREATE TABLE run (LIKE other INCLUDING DEFAULTS) PARTITION BY RANGE (created_at)});
+like(errors_of($db, q{SELECT syncmaster_upgrade('head')}),
+	qr/42809: table "public.run" is partitioned, but not by ranges of column "id"\nHINT:  Partition it in that way/,
+	'a table partitioned by another column is refused');
+like(query($db, $check), qr/^error\|table\|run\|is not an ordinary table$/m, 'and check says so');
+
+$node->stop;
+done_testing();
