@@ -96,6 +96,46 @@ foreach my $case (
 	is($out, $listed eq '' ? '' : "$listed\nsucceeds", "through $name") or diag $err;
 }
 
+# Rights on settings and functions of the server, which lead to all tables.
+sub dangerous
+{
+	return $node->safe_psql('postgres', q{
+		SELECT role, object_type, object_name, privilege FROM syncmaster_privileges()
+		WHERE state = 'dangerous' ORDER BY 1, 2, 3});
+}
+
+$node->safe_psql('postgres', q{
+	CREATE ROLE member;
+	GRANT mallory TO member;
+	GRANT EXECUTE ON FUNCTION lo_export(oid, text) TO mallory;
+	GRANT EXECUTE ON FUNCTION pg_read_file(text) TO PUBLIC;
+	GRANT EXECUTE ON FUNCTION lo_import(text) TO app, pg_monitor});
+my $functions = q{PUBLIC|function|pg_read_file(text)|EXECUTE
+mallory|function|lo_export(oid,text)|EXECUTE
+member|role|mallory|MEMBER};
+is(dangerous(), $functions, 'functions that read and write files of the server');
+SKIP:
+{
+	skip 'no rights on settings before 15', 2 if $major < 15;
+	$node->safe_psql('postgres', q{
+		GRANT ALTER SYSTEM ON PARAMETER archive_command, session_preload_libraries, work_mem TO mallory;
+		GRANT SET ON PARAMETER session_preload_libraries TO member;
+		GRANT ALTER SYSTEM ON PARAMETER search_path TO app});
+	is( dangerous(),
+		$functions =~ s/(?=\nmember)/
+mallory|parameter|archive_command|ALTER SYSTEM
+mallory|parameter|session_preload_libraries|ALTER SYSTEM/r,
+		'settings that name programs, libraries and schemas');
+	my ($rc) = $node->psql('postgres', q{
+		SET ROLE mallory; ALTER SYSTEM SET archive_command = 'touch x'});
+	is($rc, 0, '... which the server lets the role set');
+	$node->safe_psql('postgres', 'ALTER SYSTEM RESET archive_command');
+}
+$node->safe_psql('postgres', $node->safe_psql('postgres', q{
+	SELECT string_agg(fix, '; ') FROM syncmaster_privileges()
+	WHERE state = 'dangerous' AND object_type <> 'role'}));
+is(dangerous(), '', 'what syncmaster_privileges() says takes all of them');
+
 $node->stop;
 
 done_testing();

@@ -357,6 +357,9 @@ cascades_run_as_caller(void)
 /* 16 keeps grants of a role by different grantors apart. */
 #define GRANTS_HAVE_GRANTORS (PG_VERSION_NUM >= 160000)
 
+/* rights on settings, in pg_parameter_acl */
+#define SETTINGS_HAVE_RIGHTS (PG_VERSION_NUM >= 150000)
+
 /*
  * Up to 15, a role with CREATEROLE can grant itself all roles but superusers;
  * from 16 on, those that it was granted WITH ADMIN OPTION.

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -27,6 +28,10 @@
 
 #define COPIES_CLUSTER \
 	"it can copy the whole cluster, the passwords' hashes included"
+
+#define READS_FILES \
+	"it can read all of the server's files, the passwords' hashes included"
+#define BECOMES_SUPERUSER "it can become a superuser"
 
 typedef struct Power
 {
@@ -49,11 +54,37 @@ static const struct
 	 "it can write all tables, and " UNPICKLED},
 	{"pg_maintain", STATE_EXCESS,
 	 "it can lock all tables, which stops the services"},
-	{"pg_read_server_files", STATE_DANGEROUS,
-	 "it can read all of the server's files, the passwords' hashes included"},
-	{"pg_write_server_files", STATE_DANGEROUS, "it can become a superuser"},
-	{"pg_execute_server_program", STATE_DANGEROUS, "it can become a superuser"},
+	{"pg_read_server_files", STATE_DANGEROUS, READS_FILES},
+	{"pg_write_server_files", STATE_DANGEROUS, BECOMES_SUPERUSER},
+	{"pg_execute_server_program", STATE_DANGEROUS, BECOMES_SUPERUSER},
 };
+
+/*
+ * Rights on settings that name programs, libraries, schemas, or who may log in.
+ * Whoever reloads the configuration later on is who makes them count.
+ */
+#define SETTING_RIGHTS_QUERY \
+	"SELECT a.grantee, p.parname " \
+	"FROM pg_parameter_acl p, aclexplode(p.paracl) a " \
+	"WHERE a.privilege_type = 'ALTER SYSTEM' " \
+	"AND (p.parname IN ('archive_cleanup_command', 'archive_command', " \
+	"        'archive_library', 'dynamic_library_path', " \
+	"        'extension_control_path', 'hba_file', 'ident_file', " \
+	"        'jit_provider', 'oauth_validator_libraries', " \
+	"        'recovery_end_command', 'restore_command', 'search_path', " \
+	"        'ssl_passphrase_command') " \
+	"    OR p.parname LIKE '%_preload_libraries') " \
+	"ORDER BY p.parname"
+
+/* Functions that read or write files of the server, and what was granted. */
+#define FILE_FUNCTIONS_QUERY \
+	"SELECT a.grantee, p.oid::regprocedure, " \
+	"    CASE p.proname WHEN 'lo_export' THEN $1 ELSE $2 END " \
+	"FROM pg_proc p, aclexplode(p.proacl) a " \
+	"WHERE p.pronamespace = 'pg_catalog'::regnamespace " \
+	"AND p.proname IN ('lo_export', 'lo_import', 'pg_read_binary_file', " \
+	"    'pg_read_file') " \
+	"AND a.grantee <> p.proowner ORDER BY 2"
 
 /* What there is to know of a role. */
 typedef struct RoleAttributes
@@ -246,6 +277,63 @@ list_attributes(PrivilegeList *list, const RoleAttributes *entry)
 }
 
 /*
+ * A right on something of the whole cluster, which nobody has by default.
+ */
+static void
+list_server_right(PrivilegeList *list, Oid role, const char *type,
+				  const char *name, const char *privilege, const char *reason,
+				  const char *fix)
+{
+	if (role != ACL_ID_PUBLIC)
+	{
+		if (superuser_arg(role) ||
+			strncmp(syncmaster_role_name(role), "pg_", 3) == 0 ||
+			syncmaster_is_entitled(&list->context, list->roles, role))
+			return;
+		syncmaster_add_power(list, STATE_DANGEROUS, role, 0, false, reason);
+	}
+	syncmaster_add_privilege(list, STATE_DANGEROUS, role, type, name, privilege,
+							 reason,
+							 psprintf("%s %s", fix,
+									  syncmaster_quoted_role(role)));
+}
+
+/*
+ * Rights on settings and on functions that are as good as a predefined role.
+ */
+static void
+list_server_rights(PrivilegeList *list)
+{
+	Oid types[] = {TEXTOID, TEXTOID};
+	Datum values[2];
+	ListCell *lc;
+
+	foreach (lc, SETTINGS_HAVE_RIGHTS
+					 ? syncmaster_query(SETTING_RIGHTS_QUERY, 0, NULL, NULL)
+					 : NIL)
+	{
+		char **row = lfirst(lc);
+
+		list_server_right(list, atooid(row[0]), "parameter", row[1],
+						  "ALTER SYSTEM", BECOMES_SUPERUSER,
+						  psprintf("REVOKE ALTER SYSTEM ON PARAMETER %s FROM",
+								   row[1]));
+	}
+	values[0] = CStringGetTextDatum(BECOMES_SUPERUSER);
+	values[1] = CStringGetTextDatum(READS_FILES);
+	foreach (lc, syncmaster_query(FILE_FUNCTIONS_QUERY, 2, types, values))
+	{
+		char **row = lfirst(lc);
+
+		list_server_right(list, atooid(row[0]), "function", row[1], "EXECUTE",
+						  row[2],
+						  psprintf("REVOKE EXECUTE ON FUNCTION pg_catalog.%s "
+								   "FROM",
+								   row[1]));
+	}
+}
+
+/*
  * Powers that need no look at rights on tables.
  */
 static void
@@ -256,6 +344,7 @@ gather_powers(PrivilegeList *list, List *roles)
 	syncmaster_add_power(list, STATE_DANGEROUS, list->context.owner, 0, false,
 						 "it can do everything with the tables");
 	list_database_owner(list);
+	list_server_rights(list);
 	for (int i = 0; i < (int) lengthof(predefined); i++)
 	{
 		Oid role = get_role_oid(predefined[i].role, true);
@@ -271,7 +360,7 @@ gather_powers(PrivilegeList *list, List *roles)
 		if (entry->superuser)
 			syncmaster_add_power(list, STATE_DANGEROUS, entry->role, 0,
 								 entry->role != BOOTSTRAP_SUPERUSERID,
-								 "it can become a superuser");
+								 BECOMES_SUPERUSER);
 		else if (!syncmaster_is_entitled(&list->context, list->roles,
 										 entry->role))
 			list_attributes(list, entry);
