@@ -10,7 +10,8 @@ MODULE_big = syncmaster
 OBJS = $(patsubst %.c,%.o,$(call files,src/*.c src/*/*.c))
 DATA = $(call files,migrations/*.sql)
 SCRIPTS_built = bin/syncmaster-db
-PAGES = $(call files,*.md */README.md doc/*.md doc/*/*.md monitoring/*.yml monitoring/*.json)
+PAGES = $(call files,*.md LICENSE */README.md doc/*.md doc/*/*.md bench/plots/*.svg \
+	monitoring/*.yml monitoring/*.json)
 
 REGRESS = $(patsubst sql/%.sql,%,$(call files,sql/*.sql))
 REGRESS_OPTS = --inputdir=$(here) --outputdir=$(or $(TEST_OUTPUT),.)

@@ -163,6 +163,18 @@ show_session()
 	done <"$file"
 }
 
+# The links and pictures in the pages below the folder $1 that lead to no file.
+dead_links()
+{
+	find "$1" -name '*.md' | while IFS= read -r page; do
+		# shellcheck disable=SC2016 # no command
+		sed 's/`[^`]*`//g' "$page" | grep -oE '\]\([^()#: ]+[#)]' |
+			sed 's/^](//; s/.$//' | while IFS= read -r link; do
+			[ -e "${page%/*}/$link" ] || say "$page: $link"
+		done
+	done
+}
+
 # Carry out a script of this repository, $1 with its arguments, as root on a copy of
 # this machine's file system, whose changes are kept in memory, with mounts and
 # processes of its own.  There, the repository is in /srv/syncmaster.

@@ -111,8 +111,8 @@ def check_members(script):
     last = "migrate" if versions != sorted(versions, key=int) else "finish_script"
     expect(calls and calls[-1][0] == f"syncmaster_{last}",
            f"{script} does not end with a call of syncmaster_{last}()")
-    expect(not made or made[-1].start() < text.find("SELECT @extschema@.syncmaster_"),
-           f"{script} makes something after its first call")
+    expect(not made or made[-1].start() < text.rfind("SELECT @extschema@.syncmaster_"),
+           f"{script} makes something after its last call")
 
 
 def check_scripts(version):
@@ -149,13 +149,24 @@ def check_scripts(version):
 def check_debian(version):
     """debian/ packages this version, and its control file is the template's."""
     changelog = pathlib.Path("debian/changelog").read_text(encoding="utf-8")
-    expect(re.match(rf"syncmaster \({re.escape(version)}-\d+\) ", changelog),
-           f"debian/changelog does not begin with version {version}")
     control = pathlib.Path("debian/control").read_text(encoding="utf-8")
+    source = re.match(r"Source: (\S+)\n", control)[1]
+    expect(re.match(rf"{re.escape(source)} \({re.escape(version)}-\d+\) ", changelog),
+           f"debian/changelog does not begin with version {version} of {source}")
     template = pathlib.Path("debian/control.in").read_text(encoding="utf-8")
     major = re.search(r"^Package: postgresql-(\d+)-", control, re.M)
     expect(major and control == template.replace("PGVERSION", major[1]),
            "debian/control is not debian/control.in for one major")
+
+    # Whoever follows the page has all that the packages are built with.
+    depends = re.search(r"^Build-Depends:\n((?: .*\n)+)", control, re.M)[1]
+    needed = {"build-essential"} | {
+        "debhelper" if name == "debhelper-compat" else name
+        for name in re.findall(r"^ ([a-z0-9.+-]+)(?![^\n]*<!nocheck>)", depends, re.M)}
+    page = pathlib.Path("CONTRIBUTING.md").read_text(encoding="utf-8")
+    install = re.search(r"apt\s+install\s+([^`]*)`", page.split("## Release")[1])
+    expect(install and needed <= set(install[1].split()),
+           f"CONTRIBUTING.md does not install all of {', '.join(sorted(needed))}")
 
 
 def main():
