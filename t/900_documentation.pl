@@ -68,6 +68,7 @@ $node->safe_psql('postgres', q{
 	CREATE ROLE syncmaster LOGIN;
 	CREATE ROLE alice LOGIN;
 	CREATE DATABASE sample;
+	CREATE DATABASE syncmaster;
 	CREATE DATABASE taken_over;
 });
 $node->safe_psql('sample', 'CREATE EXTENSION syncmaster');
@@ -326,6 +327,64 @@ foreach my $page (grep { $_ ne 'doc/alembic.md' } pages())
 				"CREATE DATABASE $database TEMPLATE $template");
 			return $database;
 		});
+}
+
+# Commands for the shell, and lines for the server's configuration.
+my $tools = PostgreSQL::Test::Utils::tempdir();
+open my $sudo, '>', "$tools/sudo" or die "could not write: $!";
+print $sudo <<'SH';
+#!/bin/sh
+[ "$1" != -u ] || shift 2
+exec "$@"
+SH
+close $sudo;
+chmod 0755, "$tools/sudo";
+sub write_conf
+{
+	my ($text) = @_;
+	open my $fh, '>', $node->data_dir . '/page.conf' or die "could not write: $!";
+	print $fh $text;
+	close $fh;
+	return;
+}
+write_conf('');
+$node->append_conf('postgresql.conf', "include = 'page.conf'");
+
+my ($host, $port) = ($node->host, $node->port);
+my $owner = getpwuid $<;
+foreach my $page (grep { $_ ne 'doc/alembic.md' } pages())
+{
+	my @blocks = blocks($page);
+
+	is(join(' ', map { $_->{line} } grep { $_->{kind} !~ /^(?:sql|text|sh|conf|log|mermaid|database)$/ } @blocks),
+		'', "$page: each block says what it is");
+	if (grep { $_->{kind} eq 'sh' && !$_->{not_run} } @blocks)
+	{
+		my $folder = PostgreSQL::Test::Utils::tempdir();
+		local $ENV{PATH} = "$tools:$ENV{PATH}";
+		$node->safe_psql('postgres', 'DROP DATABASE syncmaster');
+		$node->safe_psql('postgres', 'CREATE DATABASE syncmaster TEMPLATE sample');
+		run_shell_blocks($node, $page, $folder, sub {
+			return $_[0] =~ s{/etc/syncmaster}{$folder/etc}gr
+			  =~ s{-o postgres}{-o $owner}gr
+			  =~ s{postgresql\+asyncpg://syncmaster:changeme\@db:5432/syncmaster}
+			  {'postgresql+asyncpg://$owner\@/syncmaster?host=$host&port=$port'}grx;
+		});
+	}
+	foreach my $block (grep { $_->{kind} eq 'conf' } @blocks)
+	{
+		my $text = $block->{text};
+		# 18 and later
+		$text =~ s/^extension_control_path.*\n//m
+		  if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_settings WHERE name = 'extension_control_path'}) == 0;
+		write_conf($text);
+		is($node->safe_psql('postgres', q{
+				SELECT string_agg(coalesce(name, '') || ': ' || error, ', ') FROM pg_file_settings WHERE error IS NOT NULL}),
+			'', "$page, line $block->{line}: settings");
+		cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%/page.conf'}),
+			'>', 0, "$page, line $block->{line}: they are read");
+		write_conf('');
+	}
 }
 
 $node->stop;

@@ -41,13 +41,9 @@ chdir $directory or die "could not change directory: $!";
 sub run_shell
 {
 	my ($database, $script) = @_;
-	my %environment = (
-		syncmaster_environment($node, $database, 'app', 1),
-		PGHOST => $node->host,
-		PGPORT => $node->port,
-		PGDATABASE => $database,
-		PGUSER => 'app');
+	my %environment = syncmaster_environment($node, $database, 'app', 1);
 	local @ENV{ keys %environment } = values %environment;
+	delete local @ENV{qw(PGHOST PGPORT PGDATABASE PGUSER)};
 	local $ENV{PATH} = ($python =~ s{/[^/]+$}{}r) . ":$ENV{PATH}";
 	my ($stdout, $stderr) = ('', '');
 

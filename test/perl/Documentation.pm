@@ -7,6 +7,10 @@
 # error that is not shown there is a failure.  What a reader need not see is in a
 # comment: <!-- sql ... -->, and <!-- database: NAME --> says where the blocks after
 # it are run.
+#
+# A ```sh block is run by a shell of its own, in a folder that the page's blocks share,
+# a ```conf block is read by a server.  <!-- not run: WHY --> is right before a block for
+# which there is another test, or can be none.
 
 package Documentation;
 
@@ -18,7 +22,7 @@ use IPC::Run;
 use Test::More;
 
 our @EXPORT = qw(blocks headings is_as_shown links pages run_blocks run_session
-  sections slurp_page);
+  run_shell_blocks sections slurp_page);
 
 # All pages, README.md first.
 sub pages
@@ -40,7 +44,7 @@ sub slurp_page
 sub blocks
 {
 	my ($page) = @_;
-	my ($block, $end, $indent, @blocks);
+	my ($block, $end, $indent, $not_run, @blocks);
 	my $number = 0;
 
 	foreach my $line (split /\n/, slurp_page($page))
@@ -60,12 +64,17 @@ sub blocks
 		elsif ($line =~ /^( *)```(\w*)\s*$/)
 		{
 			($indent, $end) = (length $1, qr/^ *```\s*$/);
-			$block = { kind => $2, text => '', line => $number };
+			$block = { kind => $2, text => '', line => $number, not_run => $not_run };
+			undef $not_run;
 		}
-		elsif ($line =~ /^<!-- (sql|sh)$/)
+		elsif ($line =~ /^ *<!-- not run: (.*) -->$/)
 		{
-			($indent, $end) = (0, qr/^-->$/);
-			$block = { kind => $1, text => '', line => $number, hidden => 1 };
+			$not_run = $1;
+		}
+		elsif ($line =~ /^( *)<!-- (sql|sh)$/)
+		{
+			($indent, $end) = (length $1, qr/^ *-->$/);
+			$block = { kind => $2, text => '', line => $number, hidden => 1 };
 		}
 		elsif ($line =~ /^<!-- database: (\w+) -->$/)
 		{
@@ -145,7 +154,7 @@ sub run_blocks
 			push @runs, [ $name, @group ] if @group;
 			($name, @group) = ($block->{text});
 		}
-		elsif ($block->{kind} eq 'sql')
+		elsif ($block->{kind} eq 'sql' && !$block->{not_run})
 		{
 			my $next = $blocks[ $i + 1 ];
 			$block->{expected} = $next->{text}
@@ -157,6 +166,26 @@ sub run_blocks
 	run_session($node, $page, $prepare->($_->[0]), @$_[ 1 .. $#$_ ])
 	  foreach @runs;
 	return 1;
+}
+
+# Run the sh blocks of a page, each in a shell of its own, in $folder; a test for each.
+# $replace->(TEXT) puts the test's own places where the page has a reader's.
+sub run_shell_blocks
+{
+	my ($node, $page, $folder, $replace) = @_;
+
+	foreach my $block (grep { $_->{kind} eq 'sh' && !$_->{not_run} } blocks($page))
+	{
+		my ($stdout, $stderr) = ('', '');
+		local $ENV{PGHOST} = $node->host;
+		local $ENV{PGPORT} = $node->port;
+		delete local $ENV{PGDATABASE};
+		IPC::Run::run(
+			[ 'sh', '-euc', 'cd "$1"; eval "$2"', 'sh', $folder, $replace->($block->{text}) ],
+			'<', \'', '>', \$stdout, '2>', \$stderr);
+		is($? >> 8, 0, "$page, line $block->{line}: exit status") or diag($stdout, $stderr);
+	}
+	return;
 }
 
 # Several blocks one after the other in one session.
