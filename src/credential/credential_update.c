@@ -150,7 +150,7 @@ has_computed_index(ResultRelInfo *target)
 }
 
 static void
-begin_update(Updater *updater, OwnedTable *table, TupleTableSlot *old_row)
+begin_update(Updater *updater, OwnedTable *table)
 {
 	EState *estate = CreateExecutorState();
 
@@ -163,7 +163,7 @@ begin_update(Updater *updater, OwnedTable *table, TupleTableSlot *old_row)
 
 	estate->es_snapshot = GetActiveSnapshot();
 	estate->es_output_cid = GetCurrentCommandId(true);
-	updater->old_row = old_row;
+	updater->old_row = NULL;
 	updater->new_row = ExecInitExtraTupleSlot(estate,
 											  RelationGetDescr(table->relation),
 											  &TTSOpsVirtual);
@@ -238,7 +238,7 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 
 	if (!syncmaster_begin_scan_at(&scan, table->relation, GetActiveSnapshot()))
 		return false;
-	begin_update(&updater, table, scan.slot);
+	begin_update(&updater, table);
 	*alone = updater.plain;
 	while (syncmaster_next_row(&scan))
 	{
@@ -246,12 +246,13 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 			GetPerTupleMemoryContext(updater.estate));
 		bool id_isnull;
 		bool value_isnull;
-		Datum id = slot_getattr(updater.old_row, table->id_column, &id_isnull);
+		Datum id = slot_getattr(scan.slot, table->id_column, &id_isnull);
 		int64 number = id_isnull ? 0 : DatumGetInt64(id);
-		Datum value = slot_getattr(updater.old_row, table->value_column,
+		Datum value = slot_getattr(scan.slot, table->value_column,
 								   &value_isnull);
 		text *replacement;
 
+		updater.old_row = scan.slot;
 		replacement = rewriter(state, id_isnull ? NULL : &number,
 							   value_isnull ? NULL
 											: PG_DETOAST_DATUM_PACKED(value));
