@@ -192,6 +192,9 @@ $node->safe_psql($db, q{CREATE ROLE keeper; ALTER SCHEMA public OWNER TO keeper;
 	SELECT syncmaster_grant('service', 'monitor')});
 is($node->safe_psql($db, q{SELECT nspacl::text LIKE '%service=%' FROM pg_namespace WHERE nspname = 'public'}),
 	'f', 'usage that everybody has is not granted again');
+$node->safe_psql($db, 'SELECT * FROM syncmaster_repair(false)');
+is($node->safe_psql($db, q{SELECT nspacl::text LIKE '%service=%' FROM pg_namespace WHERE nspname = 'public'}),
+	'f', '... nor by what extends the services\' rights');
 $node->safe_psql($db, q{ALTER ROLE keeper LOGIN; CREATE ROLE service2;
 	SELECT syncmaster_grant('service2', 'monitor')});
 is($node->safe_psql($db, q{SELECT nspacl::text LIKE '%service2=%' FROM pg_namespace WHERE nspname = 'public'}),
@@ -212,6 +215,10 @@ is($node->safe_psql($db, 'SELECT severity, object_type, problem, fix IS NULL FRO
 is($node->safe_psql($db, 'SELECT severity, detail, hint FROM syncmaster_health()'),
 	'info|was not looked at: this server is a Citus worker|Ask on the coordinator.',
 	'health on a worker');
+
+like(errors_of($db, "SELECT $_('head')"),
+	qr/55000: cannot execute $_\(\) on a Citus worker\nHINT:  Run it on the coordinator/, "$_() on a worker")
+  foreach qw(syncmaster_upgrade_plan syncmaster_upgrade_sql);
 
 # Tables that must not be distributed ------------------------------------------
 

@@ -445,12 +445,14 @@ put_stamp(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
  * The plan for a function's argument.
  */
 static UpgradePlan *
-plan_for_argument(FunctionCallInfo fcinfo, MigrationContext *context)
+plan_for_argument(FunctionCallInfo fcinfo, MigrationContext *context,
+				  const char *command)
 {
 	const SchemaRevision *revision = &context->revision;
 	char *text = syncmaster_target_argument(fcinfo);
 	RevisionTarget target;
 
+	syncmaster_refuse_citus_worker(command);
 	syncmaster_fill_context(context, GetUserId());
 	(void) syncmaster_read_checked_revision(context);
 	syncmaster_parse_target(text, true, revision->number, &target);
@@ -466,7 +468,8 @@ syncmaster_upgrade_plan(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
 	MigrationContext context;
-	UpgradePlan *plan = plan_for_argument(fcinfo, &context);
+	UpgradePlan *plan = plan_for_argument(fcinfo, &context,
+										  "syncmaster_upgrade_plan()");
 	int position = 0;
 	ListCell *lc;
 
@@ -549,7 +552,8 @@ Datum
 syncmaster_upgrade_sql(PG_FUNCTION_ARGS)
 {
 	MigrationContext context;
-	UpgradePlan *plan = plan_for_argument(fcinfo, &context);
+	UpgradePlan *plan = plan_for_argument(fcinfo, &context,
+										  "syncmaster_upgrade_sql()");
 	StringInfoData sql;
 	Oid role = InvalidOid;
 	ListCell *lc;

@@ -46,6 +46,21 @@ may_grant(const MigrationContext *context, Oid grantor, const Securable *object)
 														   : object->owner);
 }
 
+/*
+ * A schema's owner may have opened it to everybody.  That has to do where nobody
+ * can grant more: Citus runs GRANT as the owner on its nodes.
+ */
+static bool
+does_without_grant(const MigrationContext *context, Oid grantor,
+				   const Securable *object, Oid role)
+{
+	return object->is_schema &&
+		   (!may_grant(context, grantor, object) ||
+			(syncmaster_has_citus() &&
+			 !syncmaster_can_log_in(object->owner))) &&
+		   has_schema_usage(context->namespace, role);
+}
+
 static void
 require_grant_rights(const GrantCall *call, const Securable *object)
 {
@@ -91,14 +106,8 @@ privileges_to_grant(const GrantCall *call, const Securable *object)
 	if (missing == 0)
 		return 0;
 
-	/*
-	 * A schema's owner may have opened it to everybody.  That has to do where
-	 * nobody can grant more: Citus runs GRANT as the owner on its nodes.
-	 */
-	if (object->is_schema &&
-		(!may_grant(&call->context, call->context.caller, object) ||
-		 (syncmaster_has_citus() && !syncmaster_can_log_in(object->owner))) &&
-		has_schema_usage(call->context.namespace, call->role))
+	if (does_without_grant(&call->context, call->context.caller, object,
+						   call->role))
 		return 0;
 	require_grant_rights(call, object);
 	return missing;
@@ -345,7 +354,8 @@ extend_object(const MigrationContext *context, const Securable *object,
 						  ~syncmaster_held(object, entry->role);
 		StringInfoData list;
 
-		if (missing == 0 || entry->role == object->owner)
+		if (missing == 0 || entry->role == object->owner ||
+			does_without_grant(context, authority, object, entry->role))
 			continue;
 		if (!may_grant(context, authority, object))
 			return object->is_schema;

@@ -257,6 +257,19 @@ syncmaster_begin_migration(MigrationContext *context, Oid caller)
 }
 
 /*
+ * A worker of Citus has no alembic_version, and what it has of the tables is the
+ * coordinator's.
+ */
+void
+syncmaster_refuse_citus_worker(const char *command)
+{
+	if (syncmaster_is_citus_worker())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cannot execute %s on a Citus worker", command),
+						errhint("Run it on the coordinator.")));
+}
+
+/*
  * Refuse a command that changes something where nothing can be changed.
  */
 void
@@ -264,10 +277,7 @@ syncmaster_require_writable(const char *command)
 {
 	PreventCommandIfReadOnly(command);
 	PreventCommandDuringRecovery(command);
-	if (syncmaster_is_citus_worker())
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("cannot execute %s on a Citus worker", command),
-						errhint("Run it on the coordinator.")));
+	syncmaster_refuse_citus_worker(command);
 	syncmaster_require_library();
 }
 

@@ -319,6 +319,7 @@ extern void syncmaster_fill_context_to_change(MigrationContext *context,
 extern List *syncmaster_caller_problems(const MigrationContext *context);
 extern void syncmaster_begin_migration(MigrationContext *context, Oid caller);
 extern void syncmaster_report_name(List **findings, const char *schema);
+extern void syncmaster_refuse_citus_worker(const char *command);
 extern void syncmaster_require_writable(const char *command);
 extern void syncmaster_begin_command(MigrationContext *context,
 									 const char *command);
