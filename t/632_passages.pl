@@ -56,7 +56,7 @@ foreach my $case (
 		FROM apscheduler_jobs; GRANT ALL ON v TO mallory', q{UPDATE v SET id = 'x'}, '' ],
 	[ 'a view that is not updatable', 'CREATE VIEW v AS SELECT DISTINCT id, job_state FROM apscheduler_jobs;
 		GRANT ALL ON v TO mallory', "UPDATE v SET job_state = $pickle", '' ],
-	[ 'a view that only reads the table', 'CREATE VIEW v AS SELECT username AS job_state FROM "user"
+	[ 'a view that only reads the table', 'CREATE VIEW v AS SELECT email AS job_state FROM "user"
 		WHERE username IN (SELECT id FROM apscheduler_jobs); GRANT ALL ON v TO mallory',
 		q{UPDATE v SET job_state = 'x'}, '' ],
 	[ 'a view of a role that may write', 'CREATE VIEW v AS SELECT id, job_state FROM apscheduler_jobs;
