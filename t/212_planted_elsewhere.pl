@@ -15,6 +15,7 @@ use Test::More;
 
 my ($node, $superuser) = start_planting('elsewhere');
 my $databases = 0;
+my $major = int(query('postgres', 'SHOW server_version_num') / 10000);
 
 # A database in which somebody plants something; it belongs to the caller.
 sub plant
@@ -249,17 +250,30 @@ foreach my $case (
 	[ 'an operator family', q{CREATE OPERATOR FAMILY evil.family USING gin} ],
 	[ 'a cast between types of others', q{
 		CREATE CAST (json AS tsvector) WITH INOUT AS IMPLICIT} ],
+	[ 'a template for text search', q{CREATE TEXT SEARCH TEMPLATE evil.template (LEXIZE = dsimple_lexize)} ],
+	[ 'a parser for text search', q{
+		CREATE TEXT SEARCH PARSER evil.parser (START = prsd_start, GETTOKEN = prsd_nexttoken,
+			END = prsd_end, LEXTYPES = prsd_lextype)} ],
+	[ 'a function of a conversion', q{
+		CREATE FUNCTION evil.convert(int, int, cstring, internal, int, bool) RETURNS int
+			LANGUAGE sql AS 'SELECT 1'}, qr/SQL functions cannot have arguments of type (?:internal|cstring)/ ],
+	[ 'a function of a conversion in PL/pgSQL', q{
+		CREATE FUNCTION evil.convert(int, int, cstring, internal, int, bool) RETURNS int
+			LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'}, qr/PL\/pgSQL functions cannot accept type/ ],
+	$major < 15 ? () : [ 'a row filter of a publication', q{
+		CREATE PUBLICATION plant FOR TABLE run WHERE (evil.pure(status))},
+		qr/invalid publication WHERE expression/ ],
 	[ 'an object in pg_catalog', q{
 		CREATE FUNCTION pg_catalog.to_tsvector(regconfig, varchar)
 			RETURNS tsvector LANGUAGE sql AS 'SELECT $$$$::tsvector'} ])
 {
-	my ($name, $sql) = @$case;
+	my ($name, $sql, $error) = @$case;
 	my $db = 'own' . ++$databases;
 
 	query('postgres', "CREATE DATABASE $db TEMPLATE clean OWNER app");
 	my ($rc, $out, $err) = run_as('app', $db, $sql);
 	isnt($rc, 0, "$name: not even an owner of the database can plant one");
-	like($err, qr/permission denied|must be superuser|must be owner/,
+	like($err, $error // qr/permission denied|must be superuser|must be owner/,
 		"$name: PostgreSQL says why");
 }
 

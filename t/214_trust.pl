@@ -350,6 +350,7 @@ planted('TRIGGER on a table of app, and a helper of app\'s in its condition',
 		WHEN (app_run('SELECT 1')::text <> '') EXECUTE FUNCTION suppress_redundant_updates_trigger()},
 	like => $another);
 
+
 # A rule has no owner: any action is refused.
 foreach my $action (q{UPDATE pg_authid SET rolsuper = true WHERE rolname = 'mallory'},
 	q{INSERT INTO celery_tasksetmeta (id, taskset_id) SELECT 1, rolname FROM pg_authid},
@@ -397,6 +398,24 @@ planted('a function that fits better after a repair',
 	like => qr/^$/,
 	after => [ q{SELECT format_type(atttypid, atttypmod) FROM pg_attribute
 		WHERE attrelid = 'run'::regclass AND attname = 'id'}, 'integer' ]);
+
+foreach my $bound ('index', 'constraint')
+{
+	planted("an operator of another type's in an $bound that a repair makes again",
+		grant => q{GRANT CREATE ON SCHEMA public TO mallory;
+			ALTER TABLE run ALTER id TYPE int;
+			CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq); } . (
+			$bound eq 'index' ? 'CREATE INDEX i ON run (type) WHERE id === 1'
+			: 'ALTER TABLE run ADD CHECK ((id === 1) IS NOT NULL)'),
+		plant => q{CREATE FUNCTION evil_o(bigint, int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS
+			$$ BEGIN PERFORM public.evil(); RETURN true; END $$;
+			CREATE OPERATOR === (leftarg = bigint, rightarg = int, function = evil_o)},
+		statement => 'SELECT why FROM syncmaster_repair(false)',
+		unlisted => 1,
+		like => qr/^$/,
+		after => [ q{SELECT format_type(atttypid, atttypmod) FROM pg_attribute
+			WHERE attrelid = 'run'::regclass AND attname = 'id'}, 'integer' ]);
+}
 
 # A table that refers to the results: up to 17, triggers that its rows fire on
 # their way run as whoever deletes.
@@ -508,7 +527,11 @@ foreach my $case (
 		RESET ROLE;
 		ALTER TABLE celery_taskmeta OWNER TO app;
 		SET ROLE app;
-		CREATE TRIGGER t AFTER DELETE ON celery_taskmeta EXECUTE FUNCTION audit('results')} ])
+		CREATE TRIGGER t AFTER DELETE ON celery_taskmeta EXECUTE FUNCTION audit('results')} ],
+	[ 'a deferred trigger of the owner\'s', q{
+		CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+		CREATE CONSTRAINT TRIGGER t AFTER DELETE OR UPDATE ON celery_taskmeta
+			DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION audit()} ])
 {
 	my ($name, $sql) = @$case;
 	my $db = 'allowed_' . ++$number;

@@ -275,6 +275,41 @@ foreach my $case (
 	like("$out$err", qr/index "i" of table "$table" may run another role's code/, $name);
 }
 
+# syncmaster_check() lists the same.
+is( $node->safe_psql('postgres', qq{BEGIN;
+		SET LOCAL client_min_messages = error;
+		GRANT TRIGGER ON alembic_version TO mallory;
+		ALTER TABLE celery_taskmeta OWNER TO mallory;
+		SET LOCAL ROLE mallory;
+		CREATE TRIGGER t AFTER UPDATE ON alembic_version EXECUTE FUNCTION evil_trigger();
+		CREATE INDEX i ON celery_taskmeta (status) WHERE evil(1);
+		RESET ROLE;
+		ALTER TABLE celery_taskmeta OWNER TO "$superuser";
+		SELECT object_type, object_name, severity FROM syncmaster_check()
+		WHERE problem = 'may run another role''s code' ORDER BY 1; ROLLBACK}),
+	"index|celery_taskmeta.i|warning\ntrigger|alembic_version.t|warning",
+	'check lists what is not trusted');
+
+# What is the owner's own goes on working.
+{
+	my (undef, $out, $err) = $node->psql('postgres', q{BEGIN;
+		SET LOCAL client_min_messages = error;
+		ALTER TABLE run ALTER id TYPE int;
+		CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq);
+		CREATE OPERATOR === (leftarg = bigint, rightarg = int, function = int84eq);
+		CREATE INDEX i ON run (type) WHERE id === 1;
+		SELECT action, why FROM syncmaster_repair(false) WHERE object_name = 'run.id'; ROLLBACK});
+	is("$out$err", 'done|', 'another operator of the owner\'s, for the new type');
+	$out = $node->safe_psql('postgres', q{BEGIN;
+		CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+		CREATE CONSTRAINT TRIGGER d AFTER DELETE OR UPDATE ON celery_taskmeta
+			DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION later();
+		CREATE CONSTRAINT TRIGGER i AFTER UPDATE ON alembic_version
+			DEFERRABLE FOR EACH ROW EXECUTE FUNCTION later();
+		SELECT detail FROM syncmaster_preflight('head') WHERE detail ~ 'deferred'; ROLLBACK});
+	is($out, '', 'triggers that are deferred in no command are not listed');
+}
+
 # The tables' owner made a function that takes code as an argument of a trigger;
 # others may create triggers that call the function.
 sub with_argument

@@ -49,6 +49,20 @@ my $admin = start_psql($node, 'postgres', 'BEGIN; LOCK TABLE "user";',
 	name => 'admin', hold => 1);
 my $pid = pid_of('admin');
 
+# Those who only look do not wait.
+like(
+	$node->safe_psql('postgres', q{
+		SET statement_timeout = '100s';
+		SET syncmaster.lock_timeout = '110s';
+		SELECT detail FROM syncmaster_preflight();
+		SELECT count(*) FROM syncmaster_upgrade_plan()}),
+	qr/^extra index "ix_syncmaster__user_active_username" was not looked at, because table "user" is locked$/m,
+	'preflight and plan do not wait for a table');
+is( $node->safe_psql('postgres', q{
+		BEGIN; SELECT FROM syncmaster_upgrade_plan();
+		SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'transfer'::regclass}),
+	'0', '... nor keep its lock');
+
 foreach my $sql (
 	'SELECT syncmaster_create_indexes()',
 	'SELECT syncmaster_drop_indexes()',

@@ -91,7 +91,7 @@ is( query('middle', qq{
 		SELECT string_agg(DISTINCT mode, ' ' ORDER BY mode)
 		FROM pg_locks JOIN pg_stat_activity USING (pid)
 		WHERE locktype = 'relation' AND ($purging)}),
-	'AccessShareLock RowExclusiveLock',
+	'AccessShareLock RowExclusiveLock RowShareLock',
 	'no lock on any relation is above ROW EXCLUSIVE');
 is( query('middle', qq{
 		SELECT xact_start > backend_start AND xact_start > query_start,

@@ -143,6 +143,14 @@ like(
 	failure("SELECT * FROM syncmaster_add_superusers('seven')"),
 	qr/cannot fire deferred trigger within security-restricted operation/,
 	'what would run at the end, with the rights of the caller, does not');
+my $deferred = 'trigger "later" of table "user" is deferred, and fails where a command writes the table';
+is( $node->safe_psql('sm', qq{
+		SELECT severity FROM syncmaster_preflight('head') WHERE detail = '$deferred';
+		SELECT severity FROM syncmaster_check() WHERE problem = '$deferred'}),
+	"warning\nwarning", '... and is listed beforehand');
+is( $node->safe_psql('sm', q{BEGIN; SET CONSTRAINTS ALL IMMEDIATE;
+		SELECT action FROM syncmaster_add_superusers('seven'); ROLLBACK}),
+	'created', '... and runs at once where the hint was heeded');
 $node->safe_psql('sm', 'DROP TRIGGER later ON "user"; TRUNCATE seen');
 
 $node->safe_psql('sm',

@@ -329,7 +329,7 @@ extern void syncmaster_require_trust(Oid relid, Oid role, int events);
 
 /* trust_statement.c: The relations of a statement, for the rule of trust. */
 
-extern void syncmaster_require_trusted_query(Query *query, Oid role);
+extern List *syncmaster_require_trusted_query(Query *query, Oid role);
 
 /* vanished.c: Relations that another session may drop or rename at any time. */
 

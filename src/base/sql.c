@@ -41,6 +41,7 @@ typedef struct SqlStatement
 	const char *sql;
 	int nargs;
 	Oid *types;
+	List *warnings; /* what may be in its way */
 } SqlStatement;
 
 /* What hands the rows of a query on, one by one. */
@@ -82,22 +83,26 @@ stop_rows(DestReceiver *self)
 }
 
 /*
- * Show the statement with its errors, as SPI does.
+ * Show the statement with its errors, as SPI does.  Where PostgreSQL refuses to
+ * defer a trigger, say which one, and what to do.
  */
 static void
 add_error_context(void *arg)
 {
-	const char *sql = arg;
+	const SqlStatement *statement = arg;
 	int position = geterrposition();
 
 	if (position > 0)
 	{
 		errposition(0);
 		internalerrposition(position);
-		internalerrquery(sql);
+		internalerrquery(statement->sql);
 	}
 	else
-		errcontext("SQL statement \"%s\"", sql);
+		errcontext("SQL statement \"%s\"", statement->sql);
+	if (statement->warnings != NIL &&
+		geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		errhint("%s", ((Finding *) linitial(statement->warnings))->hint);
 }
 
 static ParamListInfo
@@ -143,7 +148,7 @@ plan_or_wrap(Query *query, const char *sql, ParamListInfo params)
  * written.  The planner is told the parameters' values: Citus needs them.
  */
 static List *
-plan(const SqlStatement *statement, RawStmt *raw, ParamListInfo params)
+plan(SqlStatement *statement, RawStmt *raw, ParamListInfo params)
 {
 	List *plans = NIL;
 	List *queries;
@@ -153,7 +158,7 @@ plan(const SqlStatement *statement, RawStmt *raw, ParamListInfo params)
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	query = analyze(raw, statement->sql, statement->types, statement->nargs);
-	syncmaster_require_trusted_query(query, GetUserId());
+	statement->warnings = syncmaster_require_trusted_query(query, GetUserId());
 	queries = query->commandType == CMD_UTILITY ? list_make1(query)
 												: QueryRewrite(query);
 	foreach (lc, queries)
@@ -229,7 +234,7 @@ run(const char *sql, int nargs, Oid *types, const Datum *values,
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "syncmaster SQL",
 												  ALLOCSET_DEFAULT_SIZES);
-	SqlStatement statement = {sql, nargs, types};
+	SqlStatement statement = {sql, nargs, types, NIL};
 	ParamListInfo params;
 	RowDest dest = {0};
 	ErrorContextCallback callback;
@@ -245,7 +250,7 @@ run(const char *sql, int nargs, Oid *types, const Datum *values,
 	dest.row_context = AllocSetContextCreate(context, "syncmaster row",
 											 ALLOCSET_DEFAULT_SIZES);
 	callback.callback = add_error_context;
-	callback.arg = unconstify(char *, sql);
+	callback.arg = &statement;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	MemoryContextSwitchTo(context);

@@ -328,6 +328,33 @@ events_of_trigger(Form_pg_trigger trigger)
 }
 
 /*
+ * Note a trigger that is deferred, which PostgreSQL fires in no
+ * security-restricted operation, unless SET CONSTRAINTS has made it immediate:
+ * purges do, and their events are deletions.
+ */
+static void
+note_deferred(TrustQuestion *question, Form_pg_trigger trigger)
+{
+	Finding *finding;
+
+	if (!trigger->tginitdeferred ||
+		(question->asked & events_of_trigger(trigger) & ~EVENT_DELETE) == 0)
+		return;
+	finding = syncmaster_add_finding(
+		&question->findings, SEVERITY_WARNING, "trigger",
+		psprintf("%s.%s", question->table, NameStr(trigger->tgname)),
+		psprintf("trigger \"%s\" of table \"%s\" is deferred, and fails where "
+				 "a command writes the table",
+				 NameStr(trigger->tgname), question->table),
+		psprintf("Trigger \"%s\" of table \"%s\" is deferred. Run SET "
+				 "CONSTRAINTS ALL IMMEDIATE before the command, in the same "
+				 "transaction, or create the trigger again without INITIALLY "
+				 "DEFERRED.",
+				 NameStr(trigger->tgname), question->table));
+	finding->left = "whether it is to be deferred is for you to say";
+}
+
+/*
  * A trigger, also one that is deferred: it fires before the role changes back,
  * or is made immediate.
  */
@@ -348,6 +375,7 @@ visit_trigger(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 	question->anybody = question->open || superuser_arg(question->role);
 	ask_column(question, catalog, tuple, Anum_pg_trigger_tgqual);
 	question->anybody = false;
+	note_deferred(question, trigger);
 }
 
 static void

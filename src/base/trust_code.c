@@ -24,6 +24,7 @@
 #include "nodes/bitmapset.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/regproc.h"
 #include "utils/relcache.h"
@@ -174,6 +175,37 @@ syncmaster_ask_type(TrustQuestion *question, Oid type)
 }
 
 /*
+ * Operators that a statement may find for another one's name, as in
+ * trust_function.c.
+ */
+static void
+ask_namesakes(TrustQuestion *question, Form_pg_operator operator)
+{
+	CatCList *list = SearchSysCacheList1(OPERNAMENSP,
+										 NameGetDatum(&operator->oprname));
+
+	for (int i = 0; i < list->n_members; i++)
+	{
+		Form_pg_operator other = (Form_pg_operator) GETSTRUCT(
+			&list->members[i]->tuple);
+
+		if (other->oprnamespace ==
+			operator->oprnamespace && !syncmaster_has_rights(other->oprowner,
+															 question->role))
+			syncmaster_distrust(
+				question,
+				psprintf("It may come to call operator %s of role \"%s\", who "
+						 "lacks the rights of role \"%s\", because the "
+						 "statement looks for the name anew.",
+						 format_operator_qualified(other->oid),
+						 GetUserNameFromId(other->oprowner, false),
+						 GetUserNameFromId(question->role, false)),
+				NULL);
+	}
+	ReleaseSysCacheList(list);
+}
+
+/*
  * An operator, and those that the planner may put in its place.  Operators of
  * PostgreSQL's lead to no others.
  */
@@ -203,6 +235,8 @@ ask_operator(TrustQuestion *question, Oid oid)
 					 GetUserNameFromId(operator->oprowner, false),
 					 GetUserNameFromId(question->role, false)),
 			NULL);
+	else if (question->anew)
+		ask_namesakes(question, operator);
 	ReleaseSysCache(tuple);
 }
 

@@ -184,9 +184,10 @@ ask_command(TrustQuestion *question, Node *stmt)
 }
 
 /*
- * Refuse a statement that would run code which the role may not trust.
+ * Refuse a statement that would run code which the role may not trust.  What
+ * else may be in its way is returned as a list of findings.
  */
-void
+List *
 syncmaster_require_trusted_query(Query *query, Oid role)
 {
 	TrustQuestion question;
@@ -198,4 +199,5 @@ syncmaster_require_trusted_query(Query *query, Oid role)
 	else
 		syncmaster_ask_expression(&question, (Node *) query);
 	syncmaster_raise_error(question.findings);
+	return question.findings;
 }

@@ -467,6 +467,9 @@ syncmaster_check_extras(CheckContext *context, const RelationInfo *relation,
 	check_references(context, relation->name, relid);
 	check_replica_identity(context, relation->name, relid);
 	syncmaster_check_grants(context, relation->name, relid);
+	syncmaster_add_distrust(
+		context, syncmaster_distrusted_in(relid, relation->name,
+										  syncmaster_relation_owner(relid)));
 }
 
 /*

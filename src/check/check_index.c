@@ -270,6 +270,7 @@ syncmaster_check_extra_indexes(CheckContext *context)
 		{
 			case EXTRA_INDEX_PRESENT:
 			case EXTRA_INDEX_NOT_POSSIBLE:
+			case EXTRA_INDEX_LOCKED:
 				break;
 			case EXTRA_INDEX_MISSING:
 				if (context->revision < REVISION_HEAD)

@@ -34,13 +34,15 @@ extern void syncmaster_enforce_guard(const MigrationContext *context);
 /* indexes.c: The extra indexes. */
 
 extern List *syncmaster_missing_indexes(const MigrationContext *context,
-										List *earlier, List **problems);
+										List *earlier, bool waits,
+										List **problems);
 /* How an extra index stands. */
 typedef enum ExtraIndexState
 {
 	EXTRA_INDEX_PRESENT,
 	EXTRA_INDEX_MISSING,
 	EXTRA_INDEX_OTHER,		 /* a relation of that name is something else */
+	EXTRA_INDEX_LOCKED,		 /* its table is locked, and nobody waits */
 	EXTRA_INDEX_NOT_POSSIBLE /* its table or pg_trgm is not there */
 } ExtraIndexState;
 

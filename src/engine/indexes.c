@@ -18,6 +18,7 @@
 #include "catalog/pg_index.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -101,21 +102,18 @@ actual_definition(Oid indexid, Datum actual)
 }
 
 /*
- * Is an index that is there the one of that definition?  False in *there if it
- * is dropped meanwhile.
+ * Is an index, whose table is locked, the one of that definition?  False in
+ * *there if it is dropped meanwhile.
  */
 static bool
-has_definition(Oid indexid, Oid table, const char *definition, bool *there)
+has_definition(Oid indexid, const char *definition, bool *there)
 {
 	int save_nestlevel;
 	HeapTuple tuple;
 	Datum actual;
 	bool fits;
 
-	/* pg_get_indexdef() would wait for the same lock without a limit */
 	*there = false;
-	if (!syncmaster_lock_if_there(table, AccessShareLock))
-		return false;
 	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -132,11 +130,27 @@ has_definition(Oid indexid, Oid table, const char *definition, bool *there)
 }
 
 /*
+ * Lock the table of an index, for which pg_get_indexdef() would wait without a
+ * limit; "waits" says whether to wait with one, or not at all.  False in *there if
+ * the table is dropped meanwhile.
+ */
+static bool
+lock_table(Oid table, bool waits, bool *there)
+{
+	if (!waits)
+		return ConditionalLockRelationOid(table, AccessShareLock);
+	*there = syncmaster_lock_if_there(table, AccessShareLock);
+	return *there;
+}
+
+/*
  * What is there under the name of an extra index, which is to have this
- * definition?
+ * definition?  Those who do not wait get EXTRA_INDEX_LOCKED where they would
+ * have to, and give the lock back.
  */
 static ExtraIndexState
-index_state(const ExtraIndex *index, Oid namespace, const char *definition)
+index_state(const ExtraIndex *index, Oid namespace, const char *definition,
+			bool waits)
 {
 	Oid indexid;
 
@@ -144,9 +158,16 @@ index_state(const ExtraIndex *index, Oid namespace, const char *definition)
 	{
 		Oid table = IndexGetRelation(indexid, true);
 		bool there = get_rel_relkind(indexid) != '\0';
-		bool fits = OidIsValid(table) &&
-					has_definition(indexid, table, definition, &there);
+		bool fits = false;
 
+		if (OidIsValid(table) && lock_table(table, waits, &there))
+		{
+			fits = has_definition(indexid, definition, &there);
+			if (!waits)
+				UnlockRelationOid(table, AccessShareLock);
+		}
+		else if (OidIsValid(table) && !waits)
+			return EXTRA_INDEX_LOCKED;
 		CHECK_FOR_INTERRUPTS();
 		if (there)
 			return fits ? EXTRA_INDEX_PRESENT : EXTRA_INDEX_OTHER;
@@ -184,7 +205,7 @@ syncmaster_extra_index(int i, Oid namespace, const char *schema,
 	*definition = index_definition(index, schema);
 	if (!OidIsValid(get_relname_relid(index->table, namespace)))
 		return EXTRA_INDEX_NOT_POSSIBLE;
-	return index_state(index, namespace, *definition);
+	return index_state(index, namespace, *definition, true);
 }
 
 /*
@@ -208,11 +229,12 @@ report_other_index(List **problems, const ExtraIndex *index,
 /*
  * Statements that build those that are missing, for the tables that are
  * there, after a migration with the effects that are given.  What is in the
- * way of the others is added to *problems.
+ * way of the others is added to *problems, and so are those that are not known,
+ * if the caller does not wait for locks.
  */
 List *
 syncmaster_missing_indexes(const MigrationContext *context, List *earlier,
-						   List **problems)
+						   bool waits, List **problems)
 {
 	List *definitions = NIL;
 
@@ -227,11 +249,18 @@ syncmaster_missing_indexes(const MigrationContext *context, List *earlier,
 			!syncmaster_is_made(earlier, index->table))
 			continue;
 		if (!OidIsValid(indexid) || !syncmaster_is_dropped(earlier, indexid))
-			state = index_state(index, context->namespace, definition);
+			state = index_state(index, context->namespace, definition, waits);
 		if (state == EXTRA_INDEX_MISSING)
 			definitions = lappend(definitions, definition);
 		else if (state == EXTRA_INDEX_OTHER)
 			report_other_index(problems, index, definition);
+		else if (state == EXTRA_INDEX_LOCKED)
+			syncmaster_add_finding(
+				problems, SEVERITY_WARNING, NULL, "index",
+				psprintf("extra index \"%s\" was not looked at, because table "
+						 "\"%s\" is locked",
+						 index->name, index->table),
+				"Ask again later.");
 	}
 	return definitions;
 }
@@ -245,13 +274,13 @@ build_index(const MigrationContext *context, const ExtraIndex *index)
 	char *definition = index_definition(index, context->schema);
 	Oid table = get_relname_relid(index->table, context->namespace);
 
-	if (!OidIsValid(table) || index_state(index, context->namespace,
-										  definition) != EXTRA_INDEX_MISSING)
+	if (!OidIsValid(table) || index_state(index, context->namespace, definition,
+										  true) != EXTRA_INDEX_MISSING)
 		return;
 	syncmaster_enforce_guard(context);
 	syncmaster_lock_relation(table, ShareLock);
 	syncmaster_lock_partitions(table, ShareLock);
-	if (index_state(index, context->namespace, definition) !=
+	if (index_state(index, context->namespace, definition, true) !=
 		EXTRA_INDEX_PRESENT)
 		syncmaster_run_statements(context, definition, "syncmaster");
 }
@@ -264,7 +293,7 @@ syncmaster_build_indexes(const MigrationContext *context, int elevel)
 {
 	List *problems = NIL;
 
-	(void) syncmaster_missing_indexes(context, NIL, &problems);
+	(void) syncmaster_missing_indexes(context, NIL, true, &problems);
 	syncmaster_report_findings(problems, elevel);
 	for (int i = 0; i < nextra_indexes; i++)
 		build_index(context, &extra_indexes[i]);
@@ -282,7 +311,7 @@ syncmaster_remove_indexes(const MigrationContext *context)
 		char *definition = index_definition(index, context->schema);
 
 		/* it may be gone once the table's lock is free */
-		if (index_state(index, context->namespace, definition) ==
+		if (index_state(index, context->namespace, definition, true) ==
 			EXTRA_INDEX_PRESENT)
 			syncmaster_run_statements(
 				context,

@@ -133,7 +133,7 @@ syncmaster_make_plan(const MigrationContext *context, int target)
 		syncmaster_create_indexes_enabled)
 	{
 		List *definitions = syncmaster_missing_indexes(context, plan->effects,
-													   &plan->problems);
+													   false, &plan->problems);
 
 		if (definitions != NIL)
 			add_step(plan, context, "indexes", "Extra indexes", definitions,
