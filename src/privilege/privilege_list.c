@@ -320,9 +320,9 @@ syncmaster_list_privileges(PrivilegeList *list, int elevel)
 	syncmaster_get_extension(&extension);
 	list->extension_owner = extension.owner;
 	list->roles = syncmaster_service_roles(&list->context);
-	list->objects =
-		list_concat(syncmaster_securables(list->context.namespace, elevel),
-					syncmaster_passages(list->context.namespace));
+	list->objects = list_concat(syncmaster_securables(list->context.namespace,
+													  elevel),
+								syncmaster_passages(list->context.namespace));
 
 	list_distrust(list);
 	foreach (lc, list->objects)
