@@ -26,9 +26,10 @@ our @EXPORT = qw(
 my $server_pid;
 
 # Start the server, in a folder of its own: it looks for files in the current one.
+# More variables of its environment may follow.
 sub start_server
 {
-	my ($node, $python, $database, $role) = @_;
+	my ($node, $python, $database, $role, %more) = @_;
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
 	my $broker_port = PostgreSQL::Test::Cluster::get_free_port();
 	my $log = File::Spec->rel2abs(
@@ -39,7 +40,7 @@ sub start_server
 	if ($server_pid == 0)
 	{
 		my %environment =
-		  syncmaster_environment($node, $database, $role, $broker_port);
+		  (syncmaster_environment($node, $database, $role, $broker_port), %more);
 		@ENV{ keys %environment } = values %environment;
 		if (chdir($folder)
 			&& open(STDOUT, '>', $log)

@@ -6,6 +6,9 @@ Its main loop sleeps for minutes and never ends.  Here, each argument is a step:
     poll-again  the same with everything taken for changed
     due         all jobs are due now, and the loop runs until they have run
 
+With "-" as the only argument, steps are lines of the standard input, and the line
+"done" says that one has ended.
+
 Runs with the Python of an environment in which data-syncmaster is installed.
 """
 
@@ -42,7 +45,19 @@ async def run_due_jobs(manager):
         job.modify(next_run_time=datetime.datetime.now(datetime.timezone.utc))
     for _ in jobs:
         await asyncio.wait_for(done.acquire(), 120)
+    manager.scheduler.remove_listener(note)
     print("ran:", *outcomes)
+
+
+async def steps_of(arguments):
+    if arguments != ["-"]:
+        for step in arguments:
+            yield step
+        return
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        yield line.strip()
+        print("done", flush=True)
 
 
 async def main(steps):
@@ -50,7 +65,7 @@ async def main(steps):
     fetcher = TransferFetcher(settings)
     manager = TransferJobManager(settings)
     manager.scheduler.start()
-    for step in steps:
+    async for step in steps_of(steps):
         if step == "due":
             await run_due_jobs(manager)
             continue
