@@ -177,6 +177,60 @@ is(query($db, q{CALL syncmaster_purge_runs('200 days', keep_last => 30, batch_si
 	'a purge keeps the last runs of all partitions');
 
 # ---------------------------------------------------------------------------
+# Purge of whole partitions
+
+my $dropped = new_database('dropped');
+query($dropped, q{SELECT syncmaster_upgrade('head');
+	UPDATE run SET status = 'STARTED' WHERE id = 50;
+	SET ROLE app; CREATE TABLE run_default PARTITION OF run DEFAULT});
+my $purge = q{CALL syncmaster_purge_partitions('30 days')};
+sub purge
+{
+	my ($sql) = @_;
+	my ($rc, $out, $err) = $node->psql($dropped, "\\set VERBOSITY verbose\n$sql");
+	return "$out|" . join ' ', grep { defined } $err =~
+	  /"(\w+)" is dropped, with |"(\w+)" would be dropped, with |"(\w+)" was passed by, because others are at work on table "run"/g;
+}
+is(purge($purge), '1|run_100', 'a partition without active runs is dropped');
+is(purge($purge), '0|', 'but not one that new runs may go to, and none twice');
+query($dropped, q{UPDATE run SET status = 'PAUSED' WHERE id = 50});
+is(purge($purge), '0|', 'nor one with a run in an unknown status');
+query($dropped, q{UPDATE run SET status = 'FAILED', created_at = now() WHERE id = 50});
+is(purge($purge), '0|', 'nor one with a young run');
+query($dropped, q{UPDATE run SET created_at = now() - interval '1 year' WHERE id = 50});
+is(purge(q{CALL syncmaster_purge_partitions('30 days', 11)}), '0|', 'nor one with last runs');
+is(purge(q{CALL syncmaster_purge_partitions('30 days', 10, true)}), '1|run_0', 'a dry run says which');
+query($dropped, q{CREATE TABLE note (run_id bigint REFERENCES run ON DELETE CASCADE)});
+like(errors_of($dropped, $purge),
+	qr/55000: partitions are not dropped, because something depends on single runs: table "public.note"/,
+	'nothing is dropped where rows go along');
+query($dropped, 'DROP TABLE note');
+
+# A reader keeps the table, and a writer the partition.
+my $reader = begin_session($node, $dropped, 'app', 'BEGIN; SELECT count(*) FROM run;');
+is(purge($purge), '0|run_0', 'a partition is passed by while the table is read');
+end_session($reader);
+$reader = begin_session($node, $dropped, 'app', q{BEGIN; UPDATE run SET status = 'STARTED' WHERE id = 50;});
+like(errors_of($dropped, "SET syncmaster.lock_timeout = 100; $purge"),
+	qr/55P03: could not lock table "run_0" within 100 ms/, 'a writer is not run over');
+end_session($reader);
+is(purge($purge), '1|run_0', 'and the partition goes when both are done');
+is(query($dropped, 'SELECT min(id), count(*) FROM run'), '200|41', 'all other runs are there');
+is(query($dropped, $check), '', 'and check finds nothing');
+like(errors_of($dropped, $_->[0]), $_->[1], $_->[0])
+  foreach [ q{CALL syncmaster_purge_partitions(NULL)}, qr/22004: older_than must not be null/ ],
+  [ q{CALL syncmaster_purge_partitions('1 day', -1)}, qr/22023: keep_last is out of range/ ];
+query($dropped, "SET ROLE app; $restore");
+like(errors_of($dropped, $purge), qr/NOTICE:  00000: table "run" has no partitions\n/,
+	'an ordinary table has none');
+query($dropped, q{SET allow_system_table_mods = on;
+	CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
+	INSERT INTO pg_catalog.pg_dist_partition VALUES ('run')});
+like(errors_of($dropped, $purge),
+	qr/0A000: partitions of table "public.run", which is distributed by Citus, are not dropped/,
+	'those of Citus are left alone');
+
+# ---------------------------------------------------------------------------
 # Owners
 
 like(query($db, q{GRANT CREATE ON SCHEMA public TO writer; SELECT syncmaster_set_owner('writer');

@@ -21,6 +21,7 @@
 /* Larger batches would be the long transactions that are to be avoided. */
 #define MAX_BATCH_SIZE 1000000
 
+PG_FUNCTION_INFO_V1(syncmaster_purge_partitions);
 PG_FUNCTION_INFO_V1(syncmaster_purge_runs);
 PG_FUNCTION_INFO_V1(syncmaster_purge_task_results);
 
@@ -203,4 +204,36 @@ syncmaster_purge_task_results(PG_FUNCTION_ARGS)
 
 	return return_count(fcinfo, purge_tables(&options,
 											 "syncmaster_purge_task_results"));
+}
+
+/*
+ * syncmaster_purge_partitions(older_than interval, keep_last integer,
+ *							   dry_run boolean, INOUT dropped bigint)
+ *
+ * Drops partitions of table "run" that hold nothing but what
+ * syncmaster_purge_runs() would delete.
+ */
+Datum
+syncmaster_purge_partitions(PG_FUNCTION_ARGS)
+{
+	const char *age_hint = "Say how old runs must be to go, for example "
+						   "interval '90 days'.";
+	PurgeOptions options = {.procedure = "syncmaster_purge_partitions()"};
+
+	for (int i = 0; i < 3; i++)
+		require_argument(fcinfo, i,
+						 i == 0	  ? "older_than"
+						 : i == 1 ? "keep_last"
+								  : "dry_run",
+						 age_hint);
+	options.older_than = *PG_GETARG_INTERVAL_P(0);
+	syncmaster_check_age(&options.older_than, age_hint);
+	options.keep_last = PG_GETARG_INT32(1);
+	if (options.keep_last < 0)
+		argument_out_of_range("keep_last", age_hint);
+	options.dry_run = PG_GETARG_BOOL(2);
+	require_own_transactions(fcinfo, options.procedure);
+	warn_of_newer();
+
+	return return_count(fcinfo, syncmaster_drop_partitions(&options));
 }

@@ -158,6 +158,10 @@ extern Oid syncmaster_open_for_change(const char *schema, Oid namespace,
 extern int64 syncmaster_purge_table(const PurgeOptions *options,
 									const RelationInfo *table);
 
+/* drop_partition.c: Dropping partitions that hold nothing but old runs. */
+
+extern int64 syncmaster_drop_partitions(const PurgeOptions *options);
+
 /* purge_report.c: What a purge tells. */
 
 extern void syncmaster_tell_progress(Purge *purge, int64 through);

@@ -33,6 +33,7 @@ const MemberInfo syncmaster_members[] = {
 	{"syncmaster_migrate", MEMBER_FUNCTION, FOR_SUPERUSERS},
 	{"syncmaster_preflight", MEMBER_FUNCTION, FOR_EVERYBODY},
 	{"syncmaster_privileges", MEMBER_FUNCTION, FOR_EVERYBODY},
+	{"syncmaster_purge_partitions", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	{"syncmaster_purge_runs", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	{"syncmaster_purge_task_results", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	/* it answers only those who may read the view syncmaster_metrics */

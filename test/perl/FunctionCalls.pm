@@ -74,6 +74,8 @@ my %examples = (
 
 # These commit by themselves, so they come last.
 my %procedures = (
+	syncmaster_purge_partitions =>
+	  q(CALL syncmaster_purge_partitions('0', 1, false)),
 	syncmaster_purge_runs =>
 	  q(CALL syncmaster_purge_runs('0', 1, 5, false)),
 	syncmaster_purge_task_results =>

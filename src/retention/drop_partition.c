@@ -1,0 +1,318 @@
+/*-------------------------------------------------------------------------
+ *
+ * drop_partition.c
+ *	  Dropping partitions that hold nothing but old runs.
+ *
+ * Each partition is a transaction.  It is locked against writers first, and only
+ * then asked for runs that are to stay: so none can come in between.  The table
+ * itself is locked last and for a moment: nobody waits for this longer than a
+ * statement takes, and no service is the victim of a deadlock with it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "base/base.h"
+#include "retention/retention.h"
+#include "rows/rows.h"
+#include "schema/schema.h"
+
+/*
+ * How long the locks on the table are waited for, in milliseconds.  It is less
+ * than the default of deadlock_timeout.
+ */
+#define TABLE_LOCK_TIMEOUT 100
+
+/* Runs that are compared with the last ones of their transfers at a time. */
+#define RUNS_AT_A_TIME 10000
+
+/*
+ * Partitions with an end, by it.  A default partition has none, nor has one that
+ * all later ids go to.
+ */
+#define PARTITIONS_QUERY \
+	"SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), " \
+	"    c.relname, b.upper FROM pg_inherits i " \
+	"JOIN pg_class c ON c.oid = i.inhrelid " \
+	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
+	"CROSS JOIN LATERAL (SELECT substring(pg_get_expr(c.relpartbound, c.oid) " \
+	"    from 'TO \\(''(-?[0-9]+)''\\)$') AS upper) b " \
+	"WHERE i.inhparent = $1 AND c.relkind = 'r' AND b.upper IS NOT NULL " \
+	"ORDER BY b.upper::int8"
+
+typedef struct Partition
+{
+	const PurgeOptions *options;
+	TimestampTz cutoff;
+	Oid table;
+	char *from; /* the table */
+	Oid relid;
+	char *only; /* the partition, as FROM needs it */
+	char *qualified;
+	char *name;
+	char *upper; /* ids are less than that */
+	int64 rows;
+} Partition;
+
+static const char *const columns[] = {"id", "transfer_id", "status",
+									  "created_at", NULL};
+
+/*
+ * Is there a run whose id is past the partition?  If not, new ones may yet go
+ * there.
+ */
+static bool
+is_past(const Partition *partition)
+{
+	bool isnull;
+
+	(void) syncmaster_query_int8(psprintf("SELECT r.id FROM %s r WHERE r.id >= "
+										  "%s LIMIT 1",
+										  partition->from, partition->upper),
+								 0, NULL, NULL, &isnull);
+	return !isnull;
+}
+
+/*
+ * Are all runs of the partition over, and old?  "first" looks at the last one
+ * only, which tells of most partitions at once.
+ */
+static bool
+is_old(const Partition *partition, bool first)
+{
+	Oid types[1] = {TIMESTAMPTZOID};
+	Datum values[1];
+	bool isnull;
+
+	values[0] = TimestampTzGetDatum(partition->cutoff);
+	(void) syncmaster_query_int8(
+		psprintf("SELECT r.id FROM %s r WHERE (r.created_at < $1 AND r.status "
+				 "IN (%s)) IS NOT TRUE LIMIT 1",
+				 first ? psprintf("(SELECT * FROM %s ORDER BY id DESC LIMIT 1)",
+								  partition->only)
+					   : partition->only,
+				 syncmaster_list_statuses(NACTIVE_STATUSES)),
+		1, types, values, &isnull);
+	return isnull;
+}
+
+/* RowReceiver: a run. */
+static bool
+take_run(void *state, TupleTableSlot *slot)
+{
+	OldRuns *runs = state;
+	OldRun *run = &runs->runs[runs->count++];
+
+	run->id = DatumGetInt64(slot->tts_values[0]);
+	run->transfer_id = DatumGetInt64(slot->tts_values[1]);
+	run->created_at = DatumGetTimestampTz(slot->tts_values[2]);
+	return true;
+}
+
+/*
+ * Is a run among the last ones of its transfer?  The runs are counted.
+ */
+static bool
+has_last_runs(Partition *partition)
+{
+	const KeepOptions options = {partition->from, false,
+								 partition->options->keep_last,
+								 partition->cutoff};
+	HTAB *limits = syncmaster_create_keep_limits();
+	Oid types[1] = {INT8OID};
+	Datum values[1];
+	OldRuns runs;
+	int count;
+
+	runs.runs = palloc(RUNS_AT_A_TIME * sizeof(OldRun));
+	values[0] = Int64GetDatum(PG_INT64_MIN);
+	partition->rows = 0;
+	do
+	{
+		runs.count = 0;
+		(void) syncmaster_each_row(
+			psprintf("SELECT r.id, r.transfer_id, r.created_at FROM %s r "
+					 "WHERE r.id > $1 ORDER BY r.id LIMIT %d",
+					 partition->only, RUNS_AT_A_TIME),
+			1, types, values, take_run, &runs);
+		count = runs.count;
+		partition->rows += count;
+		if (count > 0)
+			values[0] = Int64GetDatum(runs.runs[count - 1].id);
+		if (options.keep_last > 0 && count > 0 &&
+			syncmaster_take_out_kept(limits, &runs, &options) > 0)
+			return true;
+	} while (count == RUNS_AT_A_TIME);
+	return false;
+}
+
+/* SubtransactionBody: lock the table and the partition, and drop it. */
+static void
+drop(void *argument)
+{
+	const Partition *partition = argument;
+
+	syncmaster_set_locally_int("lock_timeout", TABLE_LOCK_TIMEOUT);
+	LockRelationOid(partition->table, AccessExclusiveLock);
+	LockRelationOid(partition->relid, AccessExclusiveLock);
+	(void) syncmaster_run(psprintf("DROP TABLE %s", partition->qualified), 0,
+						  NULL, NULL);
+}
+
+/*
+ * Does somebody wait for the partition?  He may hold what this waits for next.
+ */
+static bool
+is_waited_for(const Partition *partition)
+{
+	Relation rel = syncmaster_open_relation(partition->relid, NoLock);
+	bool result = LockHasWaitersRelation(rel, ExclusiveLock);
+
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * Drop the partition if it holds nothing that is to stay; false if it is left.
+ */
+static bool
+drop_partition(Partition *partition)
+{
+	ErrorData *error;
+
+	if (!is_past(partition) || !is_old(partition, true))
+		return false;
+	if (!partition->options->dry_run &&
+		!syncmaster_lock_if_there(partition->relid, ExclusiveLock))
+		return false;
+	if (!is_old(partition, false) || has_last_runs(partition))
+		return false;
+	if (!partition->options->dry_run)
+	{
+		error = is_waited_for(partition) ? NULL
+										 : syncmaster_try(drop, partition);
+		if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(partition->relid)))
+		{
+			ereport(NOTICE,
+					(errmsg("partition \"%s\" was passed by, because others "
+							"are at work on table \"run\"",
+							partition->name),
+					 errhint("The next call tries again.")));
+			return false;
+		}
+	}
+	ereport(NOTICE,
+			(partition->options->dry_run
+				 ? errmsg("partition \"%s\" would be dropped, with %lld rows",
+						  partition->name, (long long) partition->rows)
+				 : errmsg("partition \"%s\" is dropped, with %lld rows",
+						  partition->name, (long long) partition->rows)));
+	return true;
+}
+
+/*
+ * What hangs on rows would not notice that they go.
+ */
+static void
+require_free_rows(Oid relid)
+{
+	char *holders = syncmaster_describe_holders(relid);
+	List *along = syncmaster_find_along(relid);
+
+	if (holders == NULL && along != NIL)
+		holders = psprintf("table \"%s\"",
+						   ((AlongTable *) linitial(along))->name);
+	if (holders == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("partitions are not dropped, because something depends on "
+					"single runs: %s",
+					holders),
+			 errhint("Delete old runs with syncmaster_purge_runs(), which "
+					 "heeds it.")));
+}
+
+/*
+ * Begin a transaction's work on the table; what is in it is the same each time.
+ */
+static void
+begin(Partition *partition, ActingScope *acting)
+{
+	MigrationContext context;
+
+	syncmaster_begin_command(&context, partition->options->procedure);
+	partition->table =
+		syncmaster_open_for_change(context.schema, context.namespace,
+								   syncmaster_find_relation("run"), columns);
+	partition->from = quote_qualified_identifier(context.schema, "run");
+	if (syncmaster_is_distributed(partition->table))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("partitions of table \"%s.run\", which is "
+							   "distributed by Citus, are not dropped",
+							   context.schema),
+						errhint("Delete old runs with "
+								"syncmaster_purge_runs().")));
+	if (syncmaster_is_partitioned(partition->table))
+		require_free_rows(partition->table);
+	syncmaster_begin_acting(acting,
+							syncmaster_relation_owner(partition->table));
+}
+
+/*
+ * Drop all partitions that hold nothing but old runs; how many.
+ */
+int64
+syncmaster_drop_partitions(const PurgeOptions *options)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	Partition partition = {.options = options};
+	ActingScope acting;
+	List *rows;
+	ListCell *lc;
+	int64 count = 0;
+
+	partition.cutoff = DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_mi_interval,
+		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
+		IntervalPGetDatum(&options->older_than)));
+	syncmaster_begin_procedure();
+	begin(&partition, &acting);
+	MemoryContextSwitchTo(caller_context);
+	rows = syncmaster_query_oid(PARTITIONS_QUERY, partition.table);
+	if (rows == NIL)
+		ereport(NOTICE, (errmsg("table \"run\" has no partitions")));
+	foreach (lc, rows)
+	{
+		char **row = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		partition.relid = (Oid) strtoul(row[0], NULL, 10);
+		partition.qualified = row[1];
+		partition.name = row[2];
+		partition.upper = row[3];
+		partition.only = psprintf("ONLY %s", row[1]);
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(partition.relid)) &&
+			drop_partition(&partition))
+			count++;
+		syncmaster_end_acting(&acting);
+		syncmaster_commit();
+		begin(&partition, &acting);
+		MemoryContextSwitchTo(caller_context);
+	}
+	syncmaster_end_acting(&acting);
+	syncmaster_end_procedure();
+
+	return count;
+}
