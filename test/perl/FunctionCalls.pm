@@ -11,12 +11,14 @@ use PostgreSQL::Test::Utils;
 use SampleDatabase;
 use Test::More;
 
-our @EXPORT = qw(create_small_database function_calls $key_settings);
+our @EXPORT = qw(create_small_database fill_small_database function_calls
+  write_example_keys $key_settings);
 
 # What the calls need to read credentials.
 our $key_settings = q(SET syncmaster.secret_key_file = 'one.key'; );
 
-# What to call of each function.
+# What to call of each function; or what to do before, where tables can be changed,
+# and what to call.
 my %examples = (
 	syncmaster_migrate => q(DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster),
 	syncmaster_finish_script =>
@@ -40,17 +42,20 @@ my %examples = (
 	syncmaster_remove_superusers =>
 	  q(SELECT * FROM syncmaster_remove_superusers('user_1', 'nobody')),
 	syncmaster_superusers => 'SELECT * FROM syncmaster_superusers()',
-	syncmaster_upgrade_plan => q(SET LOCAL client_min_messages = error;
-		SELECT syncmaster_downgrade('0011');
-		SELECT * FROM syncmaster_upgrade_plan('head')),
+	syncmaster_upgrade_plan => [
+		q(SET LOCAL client_min_messages = error;
+		SELECT syncmaster_downgrade('0011');),
+		q(SELECT * FROM syncmaster_upgrade_plan('head')) ],
 	syncmaster_upgrade_sql => q(SELECT * FROM syncmaster_upgrade_sql('head')),
 	syncmaster_preflight => q(SELECT * FROM syncmaster_preflight('head')),
-	syncmaster_check => q(ALTER TABLE run ADD extra int;
-		ALTER TABLE transfer DROP CONSTRAINT uq__transfer__name_group_id;
-		SELECT * FROM syncmaster_check()),
-	syncmaster_repair => q(DROP INDEX ix__run__status;
-		ALTER TABLE "user" ALTER email TYPE text;
-		SELECT * FROM syncmaster_repair(false)),
+	syncmaster_check => [
+		q(ALTER TABLE run ADD extra int;
+		ALTER TABLE transfer DROP CONSTRAINT uq__transfer__name_group_id;),
+		q(SELECT * FROM syncmaster_check()) ],
+	syncmaster_repair => [
+		q(DROP INDEX ix__run__status;
+		ALTER TABLE "user" ALTER email TYPE text;),
+		q(SELECT * FROM syncmaster_repair(false)) ],
 	syncmaster_create_indexes => 'SELECT syncmaster_create_indexes()',
 	syncmaster_drop_indexes => 'SELECT syncmaster_drop_indexes()',
 	syncmaster_end_runs => q(SELECT * FROM syncmaster_end_runs('{1, 2, 3}', dry_run => true);
@@ -64,13 +69,14 @@ my %examples = (
 	syncmaster_decrypt => q(SELECT syncmaster_decrypt(value) FROM auth_data),
 	syncmaster_verify_credentials =>
 	  'SELECT * FROM syncmaster_verify_credentials()',
-	syncmaster_rotate_credentials => q(CREATE FUNCTION note() RETURNS trigger
+	syncmaster_rotate_credentials => [
+		q(CREATE FUNCTION note() RETURNS trigger
 			LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
 		CREATE TRIGGER note BEFORE UPDATE ON auth_data
-			FOR EACH ROW EXECUTE FUNCTION note();
-		SET LOCAL syncmaster.secret_key_file = 'two.key';
+			FOR EACH ROW EXECUTE FUNCTION note();),
+		q(SET LOCAL syncmaster.secret_key_file = 'two.key';
 		SET LOCAL syncmaster.previous_secret_key_file = 'one.key';
-		SELECT * FROM syncmaster_rotate_credentials(false)));
+		SELECT * FROM syncmaster_rotate_credentials(false)) ]);
 
 # These commit by themselves, so they come last.
 my %procedures = (
@@ -81,18 +87,21 @@ my %procedures = (
 	syncmaster_purge_task_results =>
 	  q(CALL syncmaster_purge_task_results('0', 5, false)));
 
-# A few rows in each table, and the roles that the calls name.
-sub create_small_database
+sub write_example_keys
 {
 	my ($node) = @_;
+	write_keys($node, "$_.key", $KEY{$_}) foreach qw(one two);
+	return;
+}
 
-	write_keys($node, 'one.key', $KEY{one});
-	write_keys($node, 'two.key', $KEY{two});
-	create_roles($node);
-	create_database($node, 'small');
-	$node->safe_psql('small', 'CREATE EXTENSION syncmaster');
-	fill_tables($node, 'small');
-	$node->safe_psql('small', $key_settings . q(
+# A few rows in each table.
+sub fill_small_database
+{
+	my ($node, $dbname) = @_;
+
+	write_example_keys($node);
+	fill_tables($node, $dbname);
+	$node->safe_psql($dbname, $key_settings . q(
 		ALTER TABLE run DISABLE TRIGGER ALL;
 		DELETE FROM run WHERE id > 12;
 		DELETE FROM auth_data WHERE connection_id > 5;
@@ -103,13 +112,26 @@ sub create_small_database
 	return;
 }
 
-# Name, kind and call of each member, procedures last: these commit by themselves.
-sub function_calls
+# The same in a database of its own, and the roles that the calls name.
+sub create_small_database
 {
 	my ($node) = @_;
+
+	create_roles($node);
+	create_database($node, 'small');
+	$node->safe_psql('small', 'CREATE EXTENSION syncmaster');
+	fill_small_database($node, 'small');
+	return;
+}
+
+# Name, kind, all that is to be run of each member, and the call alone; procedures last:
+# these commit by themselves.
+sub function_calls
+{
+	my ($node, $dbname) = @_;
 	my @calls;
 
-	foreach my $member (split /\n/, $node->safe_psql('small', q(
+	foreach my $member (split /\n/, $node->safe_psql($dbname || 'small', q(
 		SELECT p.proname, p.prokind FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
 		WHERE d.deptype = 'e' AND d.classid = 'pg_proc'::regclass
 		  AND d.refobjid =
@@ -120,7 +142,8 @@ sub function_calls
 		my $sql = $kind eq 'p' ? $procedures{$name} : $examples{$name};
 		if (defined $sql)
 		{
-			push @calls, [ $name, $kind, $sql ];
+			my ($before, $call) = ref $sql ? @$sql : ('', $sql);
+			push @calls, [ $name, $kind, "$before$call", $call ];
 		}
 		else
 		{

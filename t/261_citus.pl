@@ -1,0 +1,66 @@
+# Citus itself, where it is installed: a coordinator and two workers, each function
+# compared with the table of doc/scale-out.md, and the names of constraints.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use FunctionCalls;
+use FunctionTable;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SampleDatabase;
+use Test::More;
+
+my ($sharedir) = run_command([ 'pg_config', '--sharedir' ]);
+plan skip_all => 'Citus is not installed' if !-e "$sharedir/extension/citus.control";
+
+my @nodes = map { PostgreSQL::Test::Cluster->new($_) } qw(coordinator one two);
+my ($coordinator, @workers) = @nodes;
+foreach my $node (@nodes)
+{
+	$node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
+	$node->append_conf('postgresql.conf', "autovacuum = off\n"
+		  . "shared_preload_libraries = 'citus'\n"
+		  . "max_prepared_transactions = 50\nmax_connections = 100\n"
+		  . "citus.node_conninfo = 'sslmode=disable'\n"
+		  . "citus.enable_statistics_collection = off\n"
+		  . "citus.enable_create_role_propagation = off\n"
+		  . "citus.enable_create_database_propagation = off\n");
+	$node->start;
+	create_roles($node);
+	create_database($node, 'etl');
+	$node->safe_psql('etl', 'CREATE EXTENSION citus');
+}
+my ($host) = map { $_->host } @nodes;
+$coordinator->safe_psql('etl', sprintf "SELECT citus_set_coordinator_host('%s', %d)",
+	$host, $coordinator->port);
+$coordinator->safe_psql('etl', sprintf "SELECT citus_add_node('%s', %d)", $_->host, $_->port)
+  foreach @workers;
+
+# What holds no runs goes to every node.
+$coordinator->safe_psql('etl', 'CREATE EXTENSION syncmaster');
+fill_small_database($coordinator, 'etl');
+$coordinator->safe_psql('etl', qq(SET client_min_messages = error;
+	SELECT create_reference_table('"$_"')))
+  foreach qw(user group user_group queue connection auth_data transfer);
+$coordinator->safe_psql('etl', q(SET client_min_messages = error;
+	SET citus.shard_count = 4; SELECT create_distributed_table('run', 'id')));
+write_example_keys($_) foreach @workers;
+is($workers[0]->safe_psql('etl', 'SELECT count(*) FROM transfer'), 95, 'workers have rows');
+
+# Names of constraints, by which SyncMaster tells its errors apart.
+my (undef, undef, $err) = $coordinator->psql('etl', q(\set VERBOSITY verbose
+	INSERT INTO "group" (name, description, owner_id) SELECT name, '', 1 FROM "group" LIMIT 1));
+like($err, qr/CONSTRAINT NAME:  uq__group__name_\d+/,
+	"the name of a constraint ends in its shard's number");
+($err) = $coordinator->safe_psql('etl', q(SELECT citus_version()));
+note($err);
+
+is_as_in_table('Citus worker', $workers[0], 'etl', reads => 1);
+is_as_in_table('Citus coordinator', $coordinator, 'etl', reads => 1);
+
+$_->stop foreach reverse @nodes;
+done_testing();
