@@ -194,7 +194,7 @@ CREATE FUNCTION @extschema@.syncmaster_preflight(
     AS 'MODULE_PATHNAME', 'syncmaster_preflight'
     LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_preflight(pg_catalog.text) IS
-    'what stands in the way of an upgrade: error, warning, info';
+    'what blocks an upgrade: error, warning, info';
 
 -- Check ----------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ CREATE FUNCTION @extschema@.syncmaster_repair(
     AS 'MODULE_PATHNAME', 'syncmaster_repair'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_repair(pg_catalog.bool) IS
-    'mend what can be mended without a loss; by default, only say what';
+    'repair what can be repaired without a loss; by default, only say what';
 
 -- Extra indexes --------------------------------------------------------------
 

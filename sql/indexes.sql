@@ -54,7 +54,7 @@ CREATE TABLE ix_syncmaster__transfer_queue_id ();
 SELECT syncmaster_create_indexes();
 DROP TABLE ix_syncmaster__transfer_queue_id;
 
--- none of them stands in the way of Alembic, which drops pg_trgm
+-- none of them blocks Alembic, which drops pg_trgm
 SELECT count(*) FROM syncmaster_create_indexes();
 DROP EXTENSION pg_trgm;
 SELECT count(*) FROM syncmaster_drop_indexes();

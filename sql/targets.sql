@@ -102,7 +102,7 @@ SELECT state();
 ROLLBACK;
 SELECT state(), count(*) FROM "user";
 
--- objects of the DBA stand in the way of a drop, as they do for Alembic
+-- objects of the DBA block a drop, as they do for Alembic
 CREATE TABLE audit (run_id bigint REFERENCES run);
 SET syncmaster.allow_destroy = on;
 \set VERBOSITY terse

@@ -218,7 +218,7 @@ my $etl = '"Sync etl"';
 }
 
 # Whoever may read the application's tables can dump the database: nothing of
-# the extension's own stands in the way.
+# the extension's own blocks it.
 {
 	my $dbname = 'restored' . ++$databases;
 

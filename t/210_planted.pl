@@ -222,7 +222,7 @@ foreach my $caller ($superuser, 'keeper')
 		qr/of table "alembic_version" may run another role's code\n.* of role "app", who lacks the rights of role "mallory"/,
 		"$caller: the tables are not handed over");
 
-	# Looking runs nothing of what is planted; mending does.
+	# Looking runs nothing of what is planted; repairing does.
 	($rc, $out, $err) = run_as('app', $db, q{
 		DROP INDEX ix__connection__group_id, ix__user__username,
 			idx_transfer_search_vector;
@@ -256,7 +256,7 @@ foreach my $caller ($superuser, 'keeper')
 		SELECT 'session', s FROM (TABLE session_before EXCEPT ($session)) s;
 	});
 	is($rc, 0, "$caller: repairs") or diag $err;
-	is(scalar(() = $out =~ /^repair\|done\|/mg), 13, "$caller: mends all")
+	is(scalar(() = $out =~ /^repair\|done\|/mg), 13, "$caller: repairs all")
 	  or diag $out;
 	unlike($out, qr/caught|^foreign|^session/m, "$caller: and nothing else")
 	  or diag $out;

@@ -226,7 +226,7 @@ foreach my $caller ($superuser, 'keeper')
 		SET client_min_messages = error;
 		SELECT action, object_name, problem FROM syncmaster_repair(false)
 		WHERE action = 'done' ORDER BY 2});
-	is(scalar(() = $out =~ /^done\|/mg), 4, "$caller: mends all") or diag $out, $err;
+	is(scalar(() = $out =~ /^done\|/mg), 4, "$caller: repairs all") or diag $out, $err;
 	$ran = harmless("$caller, repairing");
 	ok(exists $ran->{'transfer-index'},
 		"$caller: and writes the table as its owner");

@@ -1,4 +1,4 @@
-# Everything that stands in the way of an upgrade is found before, and what is
+# Everything that blocks an upgrade is found before, and what is
 # found as an error does make the upgrade fail.
 
 use strict;

@@ -1,5 +1,5 @@
-# syncmaster_check() finds each of many damages, gives SQL that mends it, and
-# syncmaster_repair() mends those by which nothing is lost.
+# syncmaster_check() finds each of many damages, gives SQL that repairs it, and
+# syncmaster_repair() repairs those by which nothing is lost.
 
 use strict;
 use warnings;

@@ -179,7 +179,7 @@ SKIP:
 	is( $node->safe_psql('born', q{
 			SELECT severity, object_type, object_name, problem
 			FROM syncmaster_check() WHERE object_type <> 'extension'}),
-		$widths, 'of a database born with 0.2.0, the two widths at 0011');
+		$widths, 'of a database created by 0.2.0, the two widths at 0011');
 	$node->safe_psql('born', q{SELECT syncmaster_upgrade('head')});
 	is( $node->safe_psql('born', q{
 			SELECT severity, object_type, object_name, problem

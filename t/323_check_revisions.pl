@@ -105,10 +105,10 @@ like($node->safe_psql('restored_1_11', 'SELECT syncmaster_full_version()'),
 	qr/the schema is behind the extension: run SELECT syncmaster_upgrade/,
 	'syncmaster_full_version() says the same');
 is($node->safe_psql('restored_1_11', q{SELECT public.syncmaster_upgrade('head')}),
-	'0013', 'one call mends it');
+	'0013', 'one call repairs it');
 check_is('restored_1_11', 'public', '', '... wholly');
 
-# A database born with SyncMaster 0.2.0 ---------------------------------------------
+# A database created by SyncMaster 0.2.0 ---------------------------------------------
 
 $node->safe_psql(
 	'source', q{
@@ -129,7 +129,7 @@ is( $node->safe_psql('born',
 		q{SELECT severity, object_name, expected, actual FROM syncmaster_check()}),
 	"warning|connection.type|character varying(32)|character varying(23)\n"
 	  . 'info|group.name|character varying(128)|character varying(256)',
-	'of a database born with 0.2.0, the two widths');
+	'of a database created by 0.2.0, the two widths');
 is( $node->safe_psql('born',
 		'SELECT action, object_name, why FROM syncmaster_repair(false)'),
 	'done|connection.type|', 'the narrower one is widened');

@@ -370,7 +370,7 @@ sql(q{BEGIN;
 	DROP TABLE many;
 	COMMIT});
 
-### What stands in the way
+### What blocks a rotation
 
 foreach my $level ('REPEATABLE READ', 'SERIALIZABLE')
 {

@@ -335,7 +335,7 @@ my $session = begin_session($node, 'source', $superuser,
 	"SET syncmaster.lock_timeout = '100ms'; "
 	  . "SELECT syncmaster_grant('mallory', 'worker')");
 like($stderr, qr/ERROR:  could not lock table "alembic_version"/,
-	'a second grant waits for the first, and not for ever');
+	'a second grant waits for the first, and not forever');
 in_session($session, 'ROLLBACK;');
 end_session($session);
 

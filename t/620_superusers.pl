@@ -103,7 +103,7 @@ $node->poll_query_until('sm',
 in_session($first, 'COMMIT;');
 is(wait_for_session($second), "five|promoted\n", 'the second promotes him');
 
-# Nobody waits for ever.
+# Nobody waits forever.
 in_session($first, q{BEGIN; UPDATE "user" SET email = 'x' WHERE username = 'five';});
 like(
 	failure(q{SET syncmaster.lock_timeout = '100ms';

@@ -263,7 +263,7 @@ OUT
 		'... and privileges()');
 	is( (as_role('vault', $dbname, q{SELECT action, count(*) FROM syncmaster_repair(false)
 			WHERE problem LIKE 'may not be used%' GROUP BY 1}))[1], "done|17\n",
-		'... and repair() mends it for all roles that may migrate');
+		'... and repair() repairs it for all roles that may migrate');
 	is(query($dbname, $rights), $before, '... exactly');
 
 	query('postgres', "ALTER DATABASE $dbname OWNER TO reader");
@@ -321,7 +321,7 @@ OUT
 		q{SELECT fix FROM syncmaster_privileges() WHERE object_name LIKE 'syncmaster\_%'});
 	is( query($dbname, $listed) . query($dbname,
 			q{SELECT * FROM syncmaster_privileges() WHERE object_name LIKE 'syncmaster\_%'}),
-		'', 'their fixes mend it');
+		'', 'their fixes repair it');
 }
 
 # ---------------------------------------------------------------------------

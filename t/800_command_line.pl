@@ -303,7 +303,7 @@ my $head = '0013';
 run_ends(['current'], 0, '');
 run_ends([ 'current', '--check-heads' ], 4, '', qr/not at head, which is $head/);
 run_ends(['check'], 4, qr/^Target database is not up to date: it is at base/);
-run_ends(['preflight'], 0, "Nothing stands in the way.\n");
+run_ends(['preflight'], 0, "Nothing blocks the upgrade.\n");
 run_ends(['plan'], 0, qr/^0001  table user: create table$/m);
 run_ends([ 'upgrade', '--sql' ], 0, qr/^CREATE TABLE public\."user" \(/m);
 is($node->safe_psql($db, "SELECT count(*) FROM pg_extension WHERE extname <> 'plpgsql'"),
@@ -466,19 +466,19 @@ ends('busy: upgrade', { url => socket_url($busy), args => [ 'upgrade', '0012' ] 
 	0, "upgrade base -> 0012\n");
 my $holder = begin_session($node, $busy, 'plain',
 	'BEGIN; LOCK TABLE celery_taskmeta IN ACCESS EXCLUSIVE MODE;');
-ends('a lock is not to be had', { url => socket_url($busy), args => ['upgrade'],
+ends('a lock is not available', { url => socket_url($busy), args => ['upgrade'],
 	env => { PGOPTIONS => '-c syncmaster.lock_timeout=10' } },
 	5, '', qr/could not lock table "celery_taskmeta".*holder/s);
 
 my $version_holder = begin_session($node, $busy, 'plain',
 	'BEGIN; LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE;');
-ends("the revision's lock is not to be had: $_", { url => socket_url($busy), args => [$_],
+ends("the revision's lock is not available: $_", { url => socket_url($busy), args => [$_],
 	env => { PGOPTIONS => '-c lock_timeout=10ms' } }, 5, '', qr/lock timeout/)
   foreach qw(current check upgrade);
 end_session($version_holder);
 my $alembic_holder = begin_session($node, $address, 'plain',
 	'BEGIN; LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE;');
-ends("the lock of Alembic's table is not to be had: $_", { url => socket_url($address), args => [$_],
+ends("the lock of Alembic's table is not available: $_", { url => socket_url($address), args => [$_],
 	env => { PGOPTIONS => '-c lock_timeout=10ms' } }, 5, '', qr/lock timeout/)
   foreach qw(current plan);
 end_session($alembic_holder);

@@ -35,8 +35,8 @@
 #define MIN_MAINTENANCE_WORK_MEM (256 * 1024)
 
 /*
- * Begin settings that hold until syncmaster_leave_settings() or the end of the
- * (sub)transaction.
+ * Begin settings that hold until syncmaster_leave_settings() or the end of
+ * the (sub)transaction.
  */
 int
 syncmaster_enter_settings(void)
@@ -61,8 +61,8 @@ syncmaster_set_locally_int(const char *name, int value)
 }
 
 /*
- * When this session looks for a deadlock.  It is a superuser's setting because of
- * what a look costs, not because of what it shows.
+ * When this session looks for a deadlock.  It is a superuser's setting
+ * because of what a look costs, not because of what it shows.
  */
 void
 syncmaster_set_deadlock_timeout(int milliseconds)
@@ -75,7 +75,7 @@ syncmaster_set_deadlock_timeout(int milliseconds)
 }
 
 /*
- * Would the server take a value for a setting that it knows?
+ * Return whether the server would accept this value for a setting it knows.
  */
 bool
 syncmaster_is_setting_value(const char *name, const char *value)
@@ -96,10 +96,10 @@ syncmaster_leave_settings(int level)
 }
 
 /*
- * Names resolve in pg_catalog alone, whatever schema the application uses:
- * an operator or a cast that somebody made there would otherwise be found.
- * pg_temp is named so that it comes last.  Definitions are printed in one way,
- * so that they can be compared.
+ * Names resolve in pg_catalog alone, whatever schema the application uses: an
+ * operator or a cast that somebody made there would otherwise be found.
+ * pg_temp is named so that it comes last.  Definitions are printed in one
+ * way, so that they can be compared.
  */
 int
 syncmaster_enter_safe_settings(void)
@@ -138,8 +138,8 @@ helping_processes(void)
 
 /*
  * Become a role.  Nothing that is created becomes a member of the extension
- * whose script may be running: members are dropped with the extension, and the
- * application's tables must not be.
+ * whose script may be running: members are dropped with the extension, and
+ * the application's tables must not be.
  */
 void
 syncmaster_begin_acting(ActingScope *scope, Oid role)
@@ -152,7 +152,7 @@ syncmaster_begin_acting(ActingScope *scope, Oid role)
 	/* A policy is to be an error, not to hide rows. */
 	syncmaster_set_locally("row_security", "off");
 
-	/* Whatever code of the owner's waits for, it must not wait for ever. */
+	/* Whatever code of the owner's waits for, it must not wait forever. */
 	if (syncmaster_guard != GUARD_OFF)
 		syncmaster_set_locally_int("lock_timeout", syncmaster_lock_timeout);
 	syncmaster_set_locally_int("max_parallel_maintenance_workers",

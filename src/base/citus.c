@@ -22,9 +22,10 @@
 #include "base/base.h"
 
 /*
- * Is this server a worker of a Citus cluster?  Citus repeats CREATE and ALTER
- * EXTENSION on every worker; the tables get there by other ways.  Only a
- * superuser can put a table into pg_catalog, so its name can be trusted.
+ * Return whether this server is a worker of a Citus cluster.  Citus repeats
+ * CREATE and ALTER EXTENSION on every worker; the tables get there by other
+ * ways.  Only a superuser can put a table into pg_catalog, so its name can be
+ * trusted.
  */
 bool
 syncmaster_is_citus_worker(void)
@@ -60,7 +61,7 @@ syncmaster_is_citus_worker(void)
 }
 
 /*
- * Is Citus in this database?
+ * Return whether Citus is installed in this database.
  */
 bool
 syncmaster_has_citus(void)
@@ -70,8 +71,9 @@ syncmaster_has_citus(void)
 }
 
 /*
- * Has Citus put the rows into other tables?  What has the name is a shell then,
- * which may still have rows that nobody updates.
+ * Return whether Citus keeps the table's rows in other tables (shards).  The
+ * table itself is then a shell, which may still have old rows that nobody
+ * updates.
  */
 bool
 syncmaster_is_distributed(Oid relid)

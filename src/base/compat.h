@@ -368,8 +368,8 @@ cascades_run_as_caller(void)
 
 /*
  * Tell the executor of the one table that is updated, and of the columns.
- * Permissions, with those columns, moved out of the entry in 16; 18 asks which
- * entries survive pruning.
+ * Permissions, with those columns, moved out of the entry in 16; 18 asks
+ * which entries survive pruning.
  */
 static inline void
 init_range_table(EState *estate, RangeTblEntry *entry, Bitmapset *updated)
@@ -450,8 +450,8 @@ update_row(ResultRelInfo *target, EState *estate, EPQState *epq,
  * constraints to be heeded.
  *
  * Indexes are not told that their keys stay the same, as 14 and later could
- * be.  They would look for versions to remove whenever a page is full, in vain
- * as those are what this transaction has only just replaced.
+ * be.  They would look for versions to remove whenever a page is full, in
+ * vain as those are what this transaction has only just replaced.
  */
 static inline void
 update_plain_row(ResultRelInfo *target, EState *estate, TupleTableSlot *old_row,

@@ -33,10 +33,10 @@
 /*
  * Who holds a lock on the relation that conflicts with the mode, or waits for
  * one and comes first?  In the second case those are named as well that the
- * waiting process waits for, whose lock need not conflict with ours.  A prepared
- * transaction has no process; it is known by the lock on its own number.
- * pg_stat_activity hides much of other roles' sessions from those who may not
- * see it; the process is always named.
+ * waiting process waits for, whose lock need not conflict with ours.  A
+ * prepared transaction has no process; it is known by the lock on its own
+ * number.  pg_stat_activity hides much of other roles' sessions from those
+ * who may not see it; the process is always named.
  */
 #define BLOCKERS_QUERY \
 	"WITH locks AS (SELECT pid, virtualtransaction, mode, granted " \
@@ -108,7 +108,8 @@ report_blockers(Oid relation, const char *name, LOCKMODE mode)
 }
 
 /*
- * Somebody who waits for a lock of this transaction has the one that it needs.
+ * Somebody who waits for a lock of this transaction has the one that it
+ * needs.
  */
 static void
 report_deadlock(Oid relation, const char *name, LOCKMODE mode)
@@ -150,9 +151,10 @@ wait_for_lock(void *argument)
 
 /*
  * Others, who wait for what this transaction has locked, must not be the ones
- * whom a deadlock ends.  Whoever waits looks for one once, after deadlock_timeout:
- * so this session looks at once, and again, with a new wait, before anybody who
- * came later can look.  Between two waits, those behind it in the queue go on.
+ * whom a deadlock ends.  Whoever waits looks for one once, after
+ * deadlock_timeout: so this session looks at once, and again, with a new
+ * wait, before anybody who came later can look.  Between two waits, those
+ * behind it in the queue go on.
  */
 static void
 wait_with_limit(Oid relation, const char *name, LOCKMODE mode)
@@ -220,8 +222,8 @@ syncmaster_lock_relation(Oid relation, LOCKMODE mode)
 }
 
 /*
- * Lock the row of a schema in the catalogue; false if somebody is changing its
- * key.
+ * Lock the row of a schema in the catalogue; false if somebody is changing
+ * its key.
  */
 static bool
 lock_schema_row(Relation rel, HeapTuple tuple)
@@ -241,11 +243,11 @@ lock_schema_row(Relation rel, HeapTuple tuple)
 
 /*
  * Keep a schema from being renamed or dropped until the transaction ends, and
- * return its name.  Statements name what is in the schema, and its owner could
- * put another schema in its place between the question of trust and the
- * statement.  ALTER SCHEMA ... RENAME takes no lock but that of the schema's row,
- * whose key it changes; GRANT and ALTER SCHEMA ... OWNER TO do not change the
- * key, and need not wait.
+ * return its name.  Statements name what is in the schema, and its owner
+ * could put another schema in its place between the question of trust and the
+ * statement.  ALTER SCHEMA ... RENAME takes no lock but that of the schema's
+ * row, whose key it changes; GRANT and ALTER SCHEMA ... OWNER TO do not
+ * change the key, and need not wait.
  */
 char *
 syncmaster_hold_schema(Oid namespace)

@@ -45,7 +45,8 @@ typedef struct OrderedLeaf
 } OrderedLeaf;
 
 /*
- * Can a complete scan of this index give the rows in the order of a column?
+ * Return whether a full scan of this index returns the rows in a column's
+ * order.
  */
 static bool
 is_ordered_by(Relation index, Relation rel, AttrNumber attnum)
@@ -111,7 +112,8 @@ open_index(Relation rel, AttrNumber attnum, bool *locked)
 }
 
 /*
- * Begin to read one of the tables that have the rows; false if no index helps.
+ * Begin to read one of the tables that have the rows; false if no index
+ * helps.
  */
 static bool
 begin_leaf(OrderedScan *scan, OrderedLeaf *leaf, Relation rel,
@@ -155,8 +157,8 @@ end_leaf(OrderedLeaf *leaf)
 
 /*
  * Begin to read a table that the caller has opened, in the order of a column;
- * with "equal", only rows in which it has that value.  False if no index helps,
- * or none that is not locked, or the rows are elsewhere.
+ * with "equal", only rows in which it has that value.  False if no index
+ * helps, or none that is not locked, or the rows are elsewhere.
  */
 bool
 syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
@@ -195,8 +197,8 @@ syncmaster_begin_ordered_scan(OrderedScan *scan, Relation rel,
 }
 
 /*
- * Read the next row of one of the tables, or find that there is none; false if
- * enough entries were visited.
+ * Read the next row of one of the tables, or find that there is none; false
+ * if enough entries were visited.
  */
 static bool
 step(OrderedScan *scan, OrderedLeaf *leaf)

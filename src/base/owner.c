@@ -45,7 +45,7 @@ syncmaster_schema_owner(Oid namespace)
 }
 
 /*
- * Can a session be a role's own?
+ * Return whether the role can log in.
  */
 bool
 syncmaster_can_log_in(Oid role)

@@ -93,8 +93,8 @@ syncmaster_try_lock(Oid relid, LOCKMODE mode)
 
 /*
  * Open those that have the rows of a table, which the caller has opened: the
- * table itself, or its partitions.  Nothing is waited for: NIL with *locked says
- * that one is locked.
+ * table itself, or its partitions.  Nothing is waited for: NIL with *locked
+ * says that one is locked.
  */
 List *
 syncmaster_open_leaves(Relation rel, bool *locked)
@@ -138,8 +138,8 @@ syncmaster_close_leaves(List *leaves)
 }
 
 /*
- * Begin with the rows of a leaf, which come as the partitioned table has them:
- * a partition may have its columns in another order.
+ * Begin with the rows of a leaf, which come as the partitioned table has
+ * them: a partition may have its columns in another order.
  */
 void
 syncmaster_begin_leaf(LeafRows *rows, Relation leaf, Relation rel)

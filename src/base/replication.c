@@ -20,9 +20,10 @@
 #include "base/base.h"
 
 /*
- * Has the last commit of this session been confirmed, if it had to be?  Who
- * cancels a COMMIT that waits for a standby ends the wait and nothing else: the
- * server gives a warning and forgets that a cancel was asked for.
+ * Return whether synchronous standbys have confirmed this session's last
+ * commit.  Cancelling a COMMIT that waits for a standby ends only the wait:
+ * the server gives a warning and forgets the cancel request, so a loop would
+ * go on.
  */
 bool
 syncmaster_is_commit_confirmed(void)
@@ -45,8 +46,8 @@ syncmaster_is_commit_confirmed(void)
 }
 
 /*
- * Does a subscription fill this table?  Logical replication brings its rows, and
- * not the values of its sequences.
+ * Does a subscription fill this table?  Logical replication brings its rows,
+ * and not the values of its sequences.
  */
 bool
 syncmaster_is_subscribed(Oid relid)

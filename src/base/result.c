@@ -57,8 +57,8 @@ syncmaster_begin_result(FunctionCallInfo fcinfo)
 }
 
 /*
- * Add a row.  Values may have been read directly, from a table that is not kept
- * from being truncated: what they have in a TOAST table is fetched now.
+ * Add a row.  Values may have been read directly, from a table that is not
+ * kept from being truncated: what they have in a TOAST table is fetched now.
  */
 void
 syncmaster_put_row(ReturnSetInfo *result, Datum *values, bool *nulls)

@@ -36,8 +36,8 @@ syncmaster_scan_snapshot(void)
 }
 
 /*
- * Can the rows of one relation be read from its files?  A standby has no files
- * of one that is not logged.
+ * Can the rows of one relation be read from its files?  A standby has no
+ * files of one that is not logged.
  */
 static bool
 has_files_here(char kind, char persistence)
@@ -47,9 +47,10 @@ has_files_here(char kind, char persistence)
 }
 
 /*
- * Are the rows of this, which the caller has opened, in it or in its partitions?
- * A rule may have turned a table into a view just before it was locked, and Citus
- * may have put the rows into other tables, on other servers.
+ * Are the rows of this, which the caller has opened, in it or in its
+ * partitions?  A rule may have turned a table into a view just before it was
+ * locked, and Citus may have put the rows into other tables, on other
+ * servers.
  */
 bool
 syncmaster_has_rows_here(Relation rel)
@@ -74,7 +75,8 @@ syncmaster_has_rows_here(Relation rel)
 }
 
 /*
- * Begin with the next of the tables that have the rows; false if there is none.
+ * Begin with the next of the tables that have the rows; false if there is
+ * none.
  */
 static bool
 begin_next_leaf(DirectScan *scan)

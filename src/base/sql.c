@@ -83,8 +83,8 @@ stop_rows(DestReceiver *self)
 }
 
 /*
- * Show the statement with its errors, as SPI does.  Where PostgreSQL refuses to
- * defer a trigger, say which one, and what to do.
+ * Show the statement with its errors, as SPI does.  Where PostgreSQL refuses
+ * to defer a trigger, say which one, and what to do.
  */
 static void
 add_error_context(void *arg)
@@ -143,9 +143,9 @@ plan_or_wrap(Query *query, const char *sql, ParamListInfo params)
 }
 
 /*
- * Plan a statement that has been parsed, after asking whether it may run.  Rules
- * can make several of it, or leave none, so the question is about what was
- * written.  The planner is told the parameters' values: Citus needs them.
+ * Plan a statement that has been parsed, after asking whether it may run.
+ * Rules can make several of it, or leave none, so the question is about what
+ * was written.  The planner is told the parameters' values: Citus needs them.
  */
 static List *
 plan(SqlStatement *statement, RawStmt *raw, ParamListInfo params)
@@ -198,8 +198,8 @@ run_plan(const SqlStatement *statement, PlannedStmt *plan, ParamListInfo params,
 }
 
 /*
- * Run the plans of a statement; the number of rows of the statement itself, not
- * of what rules add to it.
+ * Run the plans of a statement; the number of rows of the statement itself,
+ * not of what rules add to it.
  */
 static int64
 run_plans(const SqlStatement *statement, List *plans, ParamListInfo params,

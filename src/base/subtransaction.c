@@ -72,8 +72,8 @@ syncmaster_look(SubtransactionBody body, void *argument)
 }
 
 /*
- * The same with what other servers have to answer, which may be out of reach: NULL,
- * or what their error says.  Who cancels the command is heeded.
+ * The same with what other servers have to answer, which may be out of reach:
+ * NULL, or what their error says.  Who cancels the command is heeded.
  */
 char *
 syncmaster_ask_elsewhere(SubtransactionBody body, void *argument)

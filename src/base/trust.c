@@ -69,8 +69,8 @@ typedef void (*RowVisitor)(TrustQuestion *question, Relation catalog,
 						   HeapTuple tuple);
 
 /*
- * Visit the rows of a catalogue that belong to an object, and close it.  There
- * need not be an index.
+ * Visit the rows of a catalogue that belong to an object, and close it.
+ * There need not be an index.
  */
 static void
 visit(TrustQuestion *question, Relation rel, Oid index, AttrNumber column,
@@ -178,7 +178,8 @@ visit_operator(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 
 /*
  * The functions and operators of an operator class, those of its family
- * included, as an index, an exclusion constraint or a partition key calls them.
+ * included, as an index, an exclusion constraint or a partition key calls
+ * them.
  */
 static void
 ask_operator_class(TrustQuestion *question, Oid opclass)
@@ -264,7 +265,7 @@ visit_policy(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 }
 
 /*
- * Does a rule with these actions do nothing but keep a statement away?
+ * Return whether a rule is DO INSTEAD NOTHING.
  */
 static bool
 does_nothing(Relation catalog, HeapTuple tuple)
@@ -284,8 +285,8 @@ does_nothing(Relation catalog, HeapTuple tuple)
 }
 
 /*
- * A rule has no owner, and what a former owner of the table had it do runs with
- * the rights of the present one.
+ * A rule has no owner, and what a former owner of the table had it do runs
+ * with the rights of the present one.
  */
 static void
 visit_rule(TrustQuestion *question, Relation catalog, HeapTuple tuple)
@@ -329,8 +330,8 @@ events_of_trigger(Form_pg_trigger trigger)
 
 /*
  * Note a trigger that is deferred, which PostgreSQL fires in no
- * security-restricted operation, unless SET CONSTRAINTS has made it immediate:
- * purges do, and their events are deletions.
+ * security-restricted operation, unless SET CONSTRAINTS has made it
+ * immediate: purges do, and their events are deletions.
  */
 static void
 note_deferred(TrustQuestion *question, Form_pg_trigger trigger)
@@ -355,8 +356,8 @@ note_deferred(TrustQuestion *question, Form_pg_trigger trigger)
 }
 
 /*
- * A trigger, also one that is deferred: it fires before the role changes back,
- * or is made immediate.
+ * A trigger, also one that is deferred: it fires before the role changes
+ * back, or is made immediate.
  */
 static void
 visit_trigger(TrustQuestion *question, Relation catalog, HeapTuple tuple)
@@ -406,7 +407,8 @@ visit_child(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 }
 
 /*
- * Has this much of the relation been looked at?  If not, it is now.
+ * Return whether the relation was already checked to this extent, and
+ * remember that it is now.
  */
 static bool
 is_known(TrustQuestion *question, Oid relid, int scope)
@@ -425,7 +427,8 @@ is_known(TrustQuestion *question, Oid relid, int scope)
 }
 
 /*
- * What the action of a foreign key does to the rows that refer; 0 for nothing.
+ * What the action of a foreign key does to the rows that refer; 0 for
+ * nothing.
  */
 static int
 event_of_action(char action)
@@ -444,9 +447,9 @@ event_of_action(char action)
 
 /*
  * The action of a foreign key runs as the owner of the table that refers, but
- * the AFTER triggers that it fires, by rules or in other partitions too, run as
- * whoever deletes.  Its code can create triggers in the middle, so the owner has
- * to be trusted.
+ * the AFTER triggers that it fires, by rules or in other partitions too, run
+ * as whoever deletes.  Its code can create triggers in the middle, so the
+ * owner has to be trusted.
  */
 static void
 visit_foreign_key(TrustQuestion *question, Relation catalog, HeapTuple tuple)
@@ -471,8 +474,8 @@ visit_foreign_key(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 }
 
 /*
- * The triggers of a table whose rows the actions of foreign keys write, and of
- * those whose rows go along with these.
+ * The triggers of a table whose rows the actions of foreign keys write, and
+ * of those whose rows go along with these.
  */
 static void
 ask_triggers(TrustQuestion *question, Oid relid)
@@ -555,7 +558,8 @@ ask_owner(TrustQuestion *question, Form_pg_class relation)
 }
 
 /*
- * Would the role own this if it owned the table?  A partition leads back to it.
+ * Would the role own this if it owned the table?  A partition leads back to
+ * it.
  */
 static bool
 would_be_owned(const TrustQuestion *question, Form_pg_class relation)
@@ -567,7 +571,8 @@ would_be_owned(const TrustQuestion *question, Form_pg_class relation)
 }
 
 /*
- * May somebody who lacks the rights of the role create triggers on the relation?
+ * Return whether a role without the rights of the statement's role can create
+ * triggers on the relation.
  */
 static bool
 is_open_to_triggers(const TrustQuestion *question, HeapTuple tuple)
@@ -669,9 +674,9 @@ ask_scope(TrustQuestion *question, Oid relid, int scope)
 }
 
 /*
- * Ask about a relation, and what belongs to it.  "events" are those of the rows
- * that are written; with "children", the rows of what inherits from it count as
- * well; with "whose", its owner is asked about too.
+ * Ask about a relation, and what belongs to it.  "events" are those of the
+ * rows that are written; with "children", the rows of what inherits from it
+ * count as well; with "whose", its owner is asked about too.
  */
 static void
 ask_relation(TrustQuestion *question, Oid relid, int events, bool children,
@@ -699,7 +704,8 @@ syncmaster_begin_question(TrustQuestion *question, Oid role)
 
 /*
  * What the role could not trust if it owned the table, with the partitions of
- * its owner, and wrote its rows, as a list of findings.  Nothing is run, and no lock needed.
+ * its owner, and wrote its rows, as a list of findings.  Nothing is run, and
+ * no lock needed.
  */
 List *
 syncmaster_distrusted(Oid relid, Oid role, int events)

@@ -96,8 +96,8 @@ ask_range(TrustQuestion *question, Oid type)
 }
 
 /*
- * The casts from and to a type, which some functions of PostgreSQL look for, such
- * as to_json().
+ * The casts from and to a type, which some functions of PostgreSQL look for,
+ * such as to_json().
  */
 static void
 ask_casts(TrustQuestion *question, Oid type)
@@ -307,8 +307,8 @@ events_of_command(CmdType command)
 }
 
 /*
- * Does an UPDATE of a table, which the parser has locked, change a column that a
- * foreign key may refer to?
+ * Does an UPDATE of a table, which the parser has locked, change a column
+ * that a foreign key may refer to?
  */
 static bool
 updates_key(Oid relid, List *columns)
@@ -332,8 +332,8 @@ updates_key(Oid relid, List *columns)
 }
 
 /*
- * The relations of a query within an expression count as those of a statement:
- * whoever wrote it chose them.
+ * The relations of a query within an expression count as those of a
+ * statement: whoever wrote it chose them.
  */
 static void
 ask_range_table(TrustQuestion *question, const Query *query)

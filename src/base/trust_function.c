@@ -35,10 +35,10 @@
 #include "base/compat.h"
 
 /*
- * Functions of pg_catalog that are not VOLATILE and still read tables, or call
- * what an argument names: input functions call the CHECKs of a domain.  The
- * validators of languages, which look into a function's body, are told by their
- * names.
+ * Functions of pg_catalog that are not VOLATILE and still read tables, or
+ * call what an argument names: input functions call the CHECKs of a domain.
+ * The validators of languages, which look into a function's body, are told by
+ * their names.
  */
 static const char *const acting[] = {"table_to_xml",
 									 "table_to_xmlschema",
@@ -132,7 +132,8 @@ syncmaster_distrust(TrustQuestion *question, const char *detail,
 }
 
 /*
- * Has the owner of something the rights of a role, so that it gains nothing?
+ * Return whether an object's owner has all rights of the role already, so
+ * that running the owner's code as the role gives the owner nothing new.
  */
 bool
 syncmaster_has_rights(Oid owner, Oid role)
@@ -163,8 +164,8 @@ may_contain_code(Oid type)
 }
 
 /*
- * Is this a function in C of an extension, which computes a value?  Operators of
- * pg_trgm are an example.
+ * Return whether this is a C function of an extension that computes a value,
+ * such as an operator's function of pg_trgm.
  */
 static bool
 is_of_extension(Form_pg_proc function)
@@ -175,8 +176,8 @@ is_of_extension(Form_pg_proc function)
 }
 
 /*
- * May a superuser's function run a text as code?  One that is IMMUTABLE is not
- * expected to.
+ * Return whether a superuser's function may execute one of its arguments as
+ * code.  A function marked IMMUTABLE is assumed not to.
  */
 static bool
 takes_code(Form_pg_proc function)
@@ -200,7 +201,7 @@ is_builtin(Form_pg_proc function)
 }
 
 /*
- * Does a function of PostgreSQL's do nothing but compute?
+ * Return whether a built-in function only computes a value.
  */
 static bool
 only_computes(Form_pg_proc function)
@@ -223,7 +224,8 @@ typedef enum FunctionUse
 } FunctionUse;
 
 /*
- * Are the arguments of a trigger's function names of columns and the like?
+ * Return whether the trigger function takes only names, such as those of
+ * columns, as arguments.
  */
 static bool
 takes_names(Form_pg_proc function)
@@ -238,7 +240,7 @@ takes_names(Form_pg_proc function)
 }
 
 /*
- * May a function whose owner has the rights be called in this way?
+ * Return whether a function of a trusted owner is safe to call in this way.
  */
 static bool
 is_safe(Form_pg_proc function, FunctionUse use, bool anybody)
@@ -261,8 +263,8 @@ is_safe(Form_pg_proc function, FunctionUse use, bool anybody)
 }
 
 /*
- * Whose arguments matter: a superuser's function, and others wherever somebody
- * else may have created the trigger.
+ * Whose arguments matter: a superuser's function, and others wherever
+ * somebody else may have created the trigger.
  */
 static bool
 arguments_matter(const TrustQuestion *question, Form_pg_proc function,
@@ -273,8 +275,8 @@ arguments_matter(const TrustQuestion *question, Form_pg_proc function,
 }
 
 /*
- * Functions that a statement may find for another one's name, because it looks for
- * the name anew and the arguments have other types by then.
+ * Functions that a statement may find for another one's name, because it
+ * looks for the name anew and the arguments have other types by then.
  */
 static void
 ask_namesakes(TrustQuestion *question, Form_pg_proc function)

@@ -23,7 +23,8 @@
 
 /*
  * A relation that a command names, locked as the command will lock it; its
- * table, if it is an index.  One that is missing is for the command to report.
+ * table, if it is an index.  One that is missing is for the command to
+ * report.
  */
 static void
 ask_named(TrustQuestion *question, const RangeVar *name, LOCKMODE mode)

@@ -59,7 +59,7 @@ add_column_finding(CheckContext *context, Severity severity,
 }
 
 /*
- * Can every value of one type be kept in another, wider one?
+ * Return whether the column's type holds every value of the expected type.
  */
 static bool
 is_widening(const ColumnInfo *column, Form_pg_attribute att)
@@ -273,8 +273,8 @@ set_serial_default(const CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * Statements that give an id its numbers from the sequence of a serial column,
- * which may be there beside that of an identity.
+ * Statements that give an id its numbers from the sequence of a serial
+ * column, which may be there beside that of an identity.
  */
 static char *
 make_default(const CheckContext *context, const RelationInfo *relation,
@@ -404,8 +404,8 @@ report_missing_column(CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * An extra column keeps the services from inserting rows if it must be
- * filled and nothing fills it.
+ * An extra column keeps the services from inserting rows if it must be filled
+ * and nothing fills it.
  */
 static void
 report_extra_column(CheckContext *context, const RelationInfo *relation,
@@ -444,10 +444,10 @@ find_column(const ColumnInfo *columns, const char *name)
 }
 
 /*
- * Is that column an expected one under another name?
+ * Return whether a column may be an expected one that was renamed.
  */
 static bool
-may_be(const ColumnInfo *column, const FormData_pg_attribute *att)
+may_be_renamed(const ColumnInfo *column, const FormData_pg_attribute *att)
 {
 	return att->atttypid == column->type &&
 		   att->atttypmod ==
@@ -456,8 +456,8 @@ may_be(const ColumnInfo *column, const FormData_pg_attribute *att)
 }
 
 /*
- * If just one column is missing and just one is extra, and is made like it, it
- * has been renamed.  Returns that, else NULL.
+ * If just one column is missing and just one is extra, and is made like it,
+ * it has been renamed.  Returns that, else NULL.
  */
 static Form_pg_attribute
 find_renamed(const ColumnInfo *columns, TupleDesc desc)
@@ -495,8 +495,9 @@ find_renamed(const ColumnInfo *columns, TupleDesc desc)
 			nextra++;
 		}
 	}
-	return nmissing == 1 && nextra == 1 && may_be(missing, extra) ? extra
-																  : NULL;
+	return nmissing == 1 && nextra == 1 && may_be_renamed(missing, extra)
+			   ? extra
+			   : NULL;
 }
 
 void

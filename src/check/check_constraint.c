@@ -60,7 +60,7 @@ read_constraints(Oid relid)
 }
 
 /*
- * Does the text start with the other one?
+ * Return whether a text starts with another one.
  */
 static bool
 starts_with(const char *text, const char *start)
@@ -182,8 +182,8 @@ check_state(CheckContext *context, const ExpectedConstraint *expected,
 }
 
 /*
- * The name of a key that is missing may belong to an index that can become the
- * key's, or to something that has to give way first.
+ * The name of a key that is missing may belong to an index that can become
+ * the key's, or to something that has to give way first.
  */
 static void
 use_name(const CheckContext *context, const ExpectedConstraint *expected,

@@ -153,7 +153,7 @@ check_owner(CheckContext *context, const char *name, Oid relid)
 	finding->actual = GetUserNameFromId(owner, true);
 	syncmaster_fill_context(&migration, GetUserId());
 	finding->fix = syncmaster_hand_over(&migration,
-										syncmaster_owned_securables(relid),
+										syncmaster_owned_objects(relid),
 										context->owner, true);
 	finding->left = "which role should own them is for you to say; see "
 					"syncmaster_set_owner()";

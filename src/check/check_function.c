@@ -79,8 +79,8 @@ recreate(const CheckContext *context)
 }
 
 /*
- * A function that a script makes must be there.  The data do not depend on the
- * extension, so that it may be dropped and created again.
+ * A function that a script makes must be there.  The data do not depend on
+ * the extension, so that it may be dropped and created again.
  */
 static void
 check_expected(CheckContext *context, const char *name, List *actual)
@@ -114,8 +114,8 @@ check_expected(CheckContext *context, const char *name, List *actual)
 }
 
 /*
- * Others of the same name may be called by mistake, with the rights of whoever
- * calls.
+ * Others of the same name may be called by mistake, with the rights of
+ * whoever calls.
  */
 static void
 report_namesakes(CheckContext *context)
@@ -135,8 +135,8 @@ report_namesakes(CheckContext *context)
 }
 
 /*
- * Who cannot call what is meant for that role, and who else can call what reads
- * keys.  Rights on other functions beyond those are listed by
+ * Who cannot call what is meant for that role, and who else can call what
+ * reads keys.  Rights on other functions beyond those are listed by
  * syncmaster_privileges().
  */
 static void

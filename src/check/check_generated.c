@@ -39,8 +39,8 @@
 	"    AND objsubid = $2) d(what)"
 
 /*
- * Definition of the index of that name, if it is one of SyncMaster's or of the
- * extension's.
+ * Definition of the index of that name, if it is one of SyncMaster's or of
+ * the extension's.
  */
 static char *
 known_index(const CheckContext *context, const char *index)
@@ -65,8 +65,8 @@ known_index(const CheckContext *context, const char *index)
 }
 
 /*
- * Statements that compute the column anew.  Its indexes go with it; those that
- * are known come back, and their names are added to *indexes.
+ * Statements that compute the column anew.  Its indexes go with it; those
+ * that are known come back, and their names are added to *indexes.
  */
 static char *
 regenerate_column(const CheckContext *context, const RelationInfo *relation,
@@ -96,8 +96,8 @@ regenerate_column(const CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * What would be lost with the column and does not come back, in words; NULL if
- * nothing would.
+ * What would be lost with the column and does not come back, in words; NULL
+ * if nothing would.
  */
 static char *
 describe_dependents(Oid relid, AttrNumber attnum, List *indexes)
@@ -123,8 +123,8 @@ describe_dependents(Oid relid, AttrNumber attnum, List *indexes)
 }
 
 /*
- * Compare a generated column; false if it is to be made anew, which mends its
- * type and everything else about it as well.
+ * Compare a generated column; false if it is to be made anew, which repairs
+ * its type and everything else about it as well.
  */
 bool
 syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,

@@ -32,7 +32,7 @@ grantees(List *objects)
 
 	foreach (lc, objects)
 	{
-		const Securable *object = lfirst(lc);
+		const GrantableObject *object = lfirst(lc);
 
 		for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
 		{
@@ -49,7 +49,7 @@ grantees(List *objects)
  * What the role was granted on the object, by whomever.
  */
 static AclMode
-granted_by_anybody(const Securable *object, Oid role)
+granted_by_anybody(const GrantableObject *object, Oid role)
 {
 	AclMode privileges = 0;
 
@@ -72,7 +72,7 @@ static void
 check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 			  int services)
 {
-	const Securable *table = linitial(objects);
+	const GrantableObject *table = linitial(objects);
 	const char *role_name = role == ACL_ID_PUBLIC
 								? "PUBLIC"
 								: GetUserNameFromId(role, true);
@@ -92,7 +92,7 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 	initStringInfo(&needed);
 	foreach (lc, objects)
 	{
-		const Securable *object = lfirst(lc);
+		const GrantableObject *object = lfirst(lc);
 		AclMode needs = syncmaster_needed(object, services);
 		AclMode excess = granted_by_anybody(object, role) & ~needs;
 
@@ -119,7 +119,7 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 void
 syncmaster_check_grants(CheckContext *context, const char *name, Oid relid)
 {
-	List *objects = syncmaster_table_securables(relid);
+	List *objects = syncmaster_table_objects(relid);
 	MigrationContext migration;
 	List *roles;
 	ListCell *lc;

@@ -28,8 +28,8 @@
 	"AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'"
 
 /*
- * An owner who revoked something from himself, or PUBLIC's default rights with
- * that, can still grant it.
+ * An owner who revoked something from himself, or PUBLIC's default rights
+ * with that, can still grant it.
  */
 static void
 check_owner_rights(CheckContext *context, const char *name, Oid relid)
@@ -52,7 +52,8 @@ check_owner_rights(CheckContext *context, const char *name, Oid relid)
 }
 
 /*
- * A member is dropped with its extension, and left out of dumps with its rows.
+ * A member is dropped with its extension, and left out of dumps with its
+ * rows.
  */
 static void
 check_membership(CheckContext *context, const char *name, Oid relid)

@@ -54,8 +54,8 @@ typedef enum HighestValue
 } HighestValue;
 
 /*
- * Ids below this are the coordinator's: on each node, Citus lets a sequence of
- * bigint count in a range of its own.
+ * Ids below this are the coordinator's: on each node, Citus lets a sequence
+ * of bigint count in a range of its own.
  */
 #define CITUS_COORDINATOR_IDS "281474976710656"
 
@@ -88,8 +88,8 @@ ask_highest(void *argument)
 }
 
 /*
- * The same of a table whose rows Citus has.  *reason says why they could not be
- * asked for.
+ * The same of a table whose rows Citus has.  *reason says why they could not
+ * be asked for.
  */
 static HighestValue
 highest_distributed(Relation rel, AttrNumber attnum, int64 *value,
@@ -112,8 +112,8 @@ has_ids(Oid relid)
 }
 
 /*
- * Highest value in a column, read directly: no statement runs, so that nothing
- * that somebody put on the table does.
+ * Highest value in a column, read directly: no statement runs, so that
+ * nothing that somebody put on the table does.
  */
 static HighestValue
 highest_value(Oid relid, AttrNumber attnum, int64 *value, char **reason)
@@ -152,10 +152,10 @@ highest_value(Oid relid, AttrNumber attnum, int64 *value, char **reason)
 }
 
 /*
- * Statement that takes a sequence to the highest id of a table.  A repair, which
- * runs it at once, needs no query for that, and so no code on the table runs with
- * the rights of the tables' owner.  Shown to somebody who runs it later, the
- * statement has to look again.
+ * Statement that takes a sequence to the highest id of a table.  A repair,
+ * which runs it at once, needs no query for that, and so no code on the table
+ * runs with the rights of the tables' owner.  Shown to somebody who runs it
+ * later, the statement has to look again.
  */
 char *
 syncmaster_set_value(const CheckContext *context, const char *sequence,
@@ -223,7 +223,7 @@ syncmaster_next_value(Oid sequence, int64 *next)
 }
 
 /*
- * May the caller know the value of the sequence and the ids?
+ * Return whether the caller may read the sequence's value and the ids.
  */
 static bool
 may_read(const CheckContext *context, Oid sequence, Oid table,

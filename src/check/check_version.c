@@ -20,7 +20,8 @@
 #include "schema/schema.h"
 
 /*
- * Do the tables contradict the revision that they are compared with?
+ * Report that the tables look like those of another revision than the one
+ * they are compared with.
  */
 void
 syncmaster_check_apparent_revision(CheckContext *context)
@@ -236,7 +237,7 @@ syncmaster_check_versions(CheckContext *context)
 }
 
 /*
- * Does this revision, or an earlier one, create the extension?
+ * Return whether this revision or an earlier one creates the extension.
  */
 static bool
 needs_extension(int revision, const char *name)

@@ -79,8 +79,8 @@ syncmaster_free_name(const CheckContext *context, const char *name)
 }
 
 /*
- * Does a difference say that the tables are at another revision, or cannot be
- * used at this one?  Revision 0013 is nothing but two indexes.
+ * Return whether a difference shows that the tables are at another revision,
+ * or cannot be used at this one.  Revision 0013 only adds two indexes.
  */
 bool
 syncmaster_contradicts(const Finding *finding)

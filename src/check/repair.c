@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * repair.c
- *	  syncmaster_repair(): mends what syncmaster_check() finds, as far as
+ *	  syncmaster_repair(): repairs what syncmaster_check() finds, as far as
  *	  nothing can be lost by it.
  *
  * Each statement runs like one of a migration: with a bounded wait for its
@@ -57,15 +57,16 @@ why_left(const CheckContext *context, const Finding *finding)
 	if (finding->left != NULL)
 		return finding->left;
 	if (finding->fix == NULL)
-		return "no SQL can mend it";
+		return "no SQL can repair it";
 	if (context->unsettled && !finding->of_extension)
 		return "the revision has to be settled first";
 	return NULL;
 }
 
 /*
- * Does this error say that the statement does not fit what is there?  Others,
- * such as a lock not had or a cancel, end the whole command.
+ * Return whether this error means that the statement does not fit the
+ * existing objects.  Other errors, such as a lock timeout or a cancel, end
+ * the whole command.
  */
 static bool
 is_refusal(int sqlerrcode)
@@ -104,8 +105,8 @@ run_fix(void *argument)
 }
 
 /*
- * Run the statements that mend a difference; NULL if they succeeded, else why
- * not.
+ * Run the statements that repair a difference; NULL if they succeeded, else
+ * why not.
  */
 static const char *
 try_fix(const MigrationContext *migration, const Finding *finding)
@@ -173,12 +174,12 @@ compare(CheckContext *context, bool repairs)
 }
 
 /*
- * Mend one difference after the other.  The schema is compared anew each time,
- * because one statement may mend more than one of them.
+ * Mend one difference after the other.  The schema is compared anew each
+ * time, because one statement may repair more than one of them.
  */
 static List *
-mend(ReturnSetInfo *result, const MigrationContext *migration,
-	 CheckContext *context)
+repair_differences(ReturnSetInfo *result, const MigrationContext *migration,
+				   CheckContext *context)
 {
 	List *attempts = NIL;
 	Finding *finding;
@@ -229,7 +230,7 @@ syncmaster_repair(PG_FUNCTION_ARGS)
 
 		syncmaster_begin_command(&migration, "syncmaster_repair()");
 		compare(&context, true);
-		attempts = mend(result, &migration, &context);
+		attempts = repair_differences(result, &migration, &context);
 		syncmaster_extend_grants(&migration);
 	}
 
@@ -246,7 +247,7 @@ syncmaster_repair(PG_FUNCTION_ARGS)
 			report(result, ACTION_PLANNED, finding, NULL);
 		else if (why == NULL && attempt->failure == NULL)
 			report(result, ACTION_LEFT, finding,
-				   "it was there again after it had been mended");
+				   "it was there again after it had been repaired");
 		else
 			report(result, ACTION_LEFT, finding,
 				   why != NULL ? why : attempt->failure);

@@ -33,7 +33,7 @@
 PG_FUNCTION_INFO_V1(syncmaster_check);
 
 /*
- * Where are the tables, and whose?  Anybody may ask.
+ * Find the schema and the owner of the tables.  Every role may do that.
  */
 void
 syncmaster_begin_check(CheckContext *context)
@@ -56,8 +56,8 @@ syncmaster_begin_check(CheckContext *context)
 }
 
 /*
- * Another table of the schema that has the primary key, by name, of one that is
- * missing; NULL if there is none.
+ * Another table of the schema that has the primary key, by name, of one that
+ * is missing; NULL if there is none.
  */
 static char *
 find_renamed(const CheckContext *context, const RelationInfo *relation)
@@ -138,8 +138,8 @@ check_table(CheckContext *context, const RelationInfo *relation, Oid relid)
 }
 
 /*
- * Keep a table as it is until the transaction ends, and return its OID; if its
- * name means another one by then, that one.  Sequences are left alone.
+ * Keep a table as it is until the transaction ends, and return its OID; if
+ * its name means another one by then, that one.  Sequences are left alone.
  */
 static Oid
 lock_table(const CheckContext *context, const RelationInfo *relation)
@@ -222,7 +222,7 @@ check_relations(CheckContext *context)
 }
 
 /*
- * Compare everything.  Parents come before children, so that mending in the
+ * Compare everything.  Parents come before children, so that repairing in the
  * order of the problems works.
  */
 static void
@@ -282,8 +282,8 @@ typedef struct Comparison
 } Comparison;
 
 /*
- * SubtransactionBody: the comparison, which asks for locks on sequences and on
- * whatever else belongs to the tables.
+ * SubtransactionBody: the comparison, which asks for locks on sequences and
+ * on whatever else belongs to the tables.
  */
 static void
 compare_briefly(void *argument)

@@ -62,13 +62,14 @@ require_tables_as(int revision)
 			 errmsg("the tables in schema \"%s\" are not at revision %s",
 					context.schema, syncmaster_revision_id(revision)),
 			 errdetail("Differences: %s.", names.data),
-			 errhint("Stamp the revision that the tables are at, or mend them "
-					 "first.")));
+			 errhint(
+				 "Stamp the revision that the tables are at, or repair them "
+				 "first.")));
 }
 
 /*
- * Prepare for the row that is to be replaced.  What is not SyncMaster's goes only if
- * the caller wants that.
+ * Prepare for the row that is to be replaced.  What is not SyncMaster's goes
+ * only if the caller wants that.
  */
 static void
 prepare_row(MigrationContext *context, bool purge)
@@ -85,7 +86,7 @@ prepare_row(MigrationContext *context, bool purge)
 		syncmaster_run_statements(context,
 								  syncmaster_version_table_ddl(context->schema),
 								  "syncmaster stamp");
-		syncmaster_lock_version(context);
+		syncmaster_lock_version_table(context);
 	}
 	else if (revision->state != REVISION_KNOWN &&
 			 revision->state != REVISION_NO_ROW)
@@ -100,11 +101,12 @@ prepare_row(MigrationContext *context, bool purge)
 }
 
 /*
- * Could a row that seems to be of a later release be nobody's?  A number is no
- * accident, and what the library does not know was made by somebody.
+ * Return whether a row of alembic_version that names no known revision may be
+ * a mistake rather than a later release's.  Four digits are no mistake, and
+ * neither are tables or columns that the library does not know.
  */
 static bool
-may_be_wrong(const MigrationContext *context)
+is_mistaken(const MigrationContext *context)
 {
 	const char *id = context->revision.id;
 
@@ -129,7 +131,7 @@ syncmaster_stamp(PG_FUNCTION_ARGS)
 						errmsg("purge must not be null"),
 						errhint("Give true or false.")));
 	syncmaster_begin_command(&context, "syncmaster_stamp()");
-	syncmaster_lock_version(&context);
+	syncmaster_lock_version_table(&context);
 
 	/* relative targets make no sense where nothing is known of the present */
 	if (text[0] == '+' || text[0] == '-')
@@ -142,7 +144,7 @@ syncmaster_stamp(PG_FUNCTION_ARGS)
 
 	syncmaster_read_revision(context.namespace, &context.revision);
 	if (context.revision.state == REVISION_NEWER &&
-		!(PG_GETARG_BOOL(1) && may_be_wrong(&context)))
+		!(PG_GETARG_BOOL(1) && is_mistaken(&context)))
 		syncmaster_refuse_newer(context.namespace);
 	require_tables_as(target.number);
 	prepare_row(&context, PG_GETARG_BOOL(1));

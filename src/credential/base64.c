@@ -41,8 +41,8 @@ set_value(unsigned char character, uint32_t value)
 }
 
 /*
- * Twelve bits at a time, and four characters by four look-ups without a shift,
- * take half as long as what needs no preparation.
+ * Twelve bits at a time, and four characters by four look-ups without a
+ * shift, take half as long as what needs no preparation.
  */
 static void
 make_tables(void)

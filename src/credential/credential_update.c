@@ -40,8 +40,8 @@
 #include "rows/rows.h"
 
 /*
- * How much one statement replaces: as a statement may join with the whole table,
- * few large ones are cheaper than many small ones.
+ * How much one statement replaces: as a statement may join with the whole
+ * table, few large ones are cheaper than many small ones.
  */
 #define MAX_BATCH 10000
 #define MAX_BATCH_BYTES (1024 * 1024)
@@ -80,7 +80,7 @@ set_up_range_table(EState *estate, OwnedTable *table)
 }
 
 /*
- * Is a trigger none that this update would have to fire?  The server skips
+ * Return whether this update need not fire a trigger.  The server skips
  * checks of foreign keys whose columns do not change, after it has read the
  * old row once more for each of them; for other rows see is_own_row().
  */
@@ -94,8 +94,8 @@ is_idle_trigger(const Trigger *trigger)
 }
 
 /*
- * Does the table have nothing that runs, or depends on the value, when rows
- * are updated?
+ * Return whether an update of the table runs no triggers, rules or policies,
+ * and changes no index on the value.
  */
 static bool
 is_plain_table(Relation relation, AttrNumber value_column)
@@ -133,7 +133,8 @@ is_plain_table(Relation relation, AttrNumber value_column)
 }
 
 /*
- * Is there an index whose definition calls functions?
+ * Return whether an index expression or predicate of the table calls
+ * functions.
  */
 static bool
 has_computed_index(ResultRelInfo *target)
@@ -269,10 +270,10 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 /*
  * Tokens that are read, to be replaced by one statement.
  *
- * Citus sends each parameter as text to every node that has the table, and what
- * an array of texts takes to be written and parsed there is more than the update
- * of the rows.  So the new tokens, whose characters need no quoting, go as one
- * text, and of the old ones a hash.
+ * Citus sends each parameter as text to every node that has the table, and
+ * what an array of texts takes to be written and parsed there is more than
+ * the update of the rows.  So the new tokens, whose characters need no
+ * quoting, go as one text, and of the old ones a hash.
  */
 typedef struct Batch
 {
@@ -303,9 +304,9 @@ make_array(const int64 *numbers, int count)
 /*
  * Replace the tokens of a batch.
  *
- * Where Citus has the rows, the table's lock does not keep those out who work on
- * another node.  A token that one of them has changed since it was read is not
- * the one that is looked for, and must not be overwritten.
+ * Where Citus has the rows, the table's lock does not keep those out who work
+ * on another node.  A token that one of them has changed since it was read is
+ * not the one that is looked for, and must not be overwritten.
  */
 static void
 update_batch(Batch *batch)
@@ -402,8 +403,9 @@ update_by_sql(OwnedTable *table, RowRewriter rewriter, void *state)
 }
 
 /*
- * Does a trigger on each row want to see all rows of the statement?  These are
- * kept by a plan's node, which the direct update does without.
+ * Return whether a row trigger has a transition table (REFERENCING).  Only
+ * the executor's ModifyTable node collects its rows; the direct update does
+ * not.
  */
 static bool
 has_transition_table(Relation relation)

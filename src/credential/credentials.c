@@ -82,7 +82,7 @@ syncmaster_make_token_text(const unsigned char *data, size_t length,
 }
 
 /*
- * Can a service read what was decrypted, at least as text?  Under a key whose
+ * Return whether what was decrypted is text in UTF-8.  Under a key whose
  * signing half is right and whose other half is not, a token in 256 decrypts
  * to noise.
  */

@@ -46,8 +46,8 @@
  * OpenSSL 3.0, and copying a context of the digest-sign interface sets up the
  * key again, at four times the cost of the HMAC itself.
  *
- * The ciphers' contexts do no padding and are never finished, so that they can
- * go on with the next token as they are: see fernet_decrypt().
+ * The ciphers' contexts do no padding and are never finished, so that they
+ * can go on with the next token as they are: see fernet_decrypt().
  *
  * The pool of random bytes must not be shared by two processes: make a key
  * after fork(), not before.
@@ -225,7 +225,8 @@ fernet_encode(const unsigned char *data, size_t length, char *text)
 
 /*
  * The binary form of a token, which may be shorter than any real one if it
- * has a version and a timestamp; "data" has FERNET_DECODED_SIZE(length) bytes.
+ * has a version and a timestamp; "data" has FERNET_DECODED_SIZE(length)
+ * bytes.
  */
 FernetStatus
 fernet_decode(const char *text, size_t length, unsigned char *data,
@@ -253,8 +254,9 @@ fernet_timestamp(const unsigned char *data)
 }
 
 /*
- * Is the token, made at any time of 64 bits, between its time to live before
- * now and the tolerated clock difference after now?  SyncMaster never asks.
+ * Check that the token's time, any 64-bit number, is not older than the time
+ * to live and not further in the future than the tolerated clock skew.
+ * SyncMaster does not make this check.
  */
 FernetStatus
 fernet_check_time(const unsigned char *data, uint64_t ttl, uint64_t now)
@@ -269,7 +271,7 @@ fernet_check_time(const unsigned char *data, uint64_t ttl, uint64_t now)
 }
 
 /*
- * Was this token signed with this key?
+ * Check that the token was signed with this key.
  */
 FernetStatus
 fernet_verify(FernetKey *key, const unsigned char *data, size_t length)

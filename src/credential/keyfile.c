@@ -108,8 +108,8 @@ free_keys(void *argument)
 }
 
 /*
- * A key file as an error's message names it: by its path only for those who may
- * read the setting.
+ * A key file as an error's message names it: by its path only for those who
+ * may read the setting.
  */
 static const char *
 shown_name(const KeyFile *file)
@@ -365,8 +365,9 @@ syncmaster_read_keys(void)
 }
 
 /*
- * May keys that were read before still be used?  A function in PL/pgSQL keeps
- * its call sites until the end of the transaction, over many commands.
+ * Return whether keys that were read earlier are still valid.  A PL/pgSQL
+ * function keeps its call sites until the end of the transaction, over many
+ * commands.
  */
 bool
 syncmaster_keys_are_current(const KeyRing *ring)
@@ -378,9 +379,8 @@ syncmaster_keys_are_current(const KeyRing *ring)
 }
 
 /*
- * Is the primary key the one that SyncMaster's own .env.docker and
- * config.docker.yml have as an example, and that everybody knows?  Its
- * fingerprint is enough to tell.
+ * Return whether the primary key is the public example key of SyncMaster's
+ * own .env.docker and config.docker.yml.  Comparing fingerprints is enough.
  */
 bool
 syncmaster_primary_key_is_public(const KeyRing *ring)

@@ -240,8 +240,8 @@ check_rotation_is_possible(void)
 }
 
 /*
- * Tables that a later release brought may hold tokens as well.  These would be
- * left under the old key.
+ * Tables that a later release brought may hold tokens as well.  These would
+ * be left under the old key.
  */
 static void
 check_revision(bool write)

@@ -26,11 +26,11 @@ static Oid updating_for = InvalidOid;
 /*
  * The role that gave the command which runs the present script.
  *
- * Whoever creates the extension owns it, and whoever updates it has its owner's
- * rights.  So where the script runs as the bootstrap superuser on behalf of
- * somebody else, that is the role of the session or, if a function with its
- * owner's rights gave the command, a role with the rights of the extension's
- * owner: then these rights alone count.
+ * Whoever creates the extension owns it, and whoever updates it has its
+ * owner's rights.  So where the script runs as the bootstrap superuser on
+ * behalf of somebody else, that is the role of the session or, if a function
+ * with its owner's rights gave the command, a role with the rights of the
+ * extension's owner: then these rights alone count.
  */
 Oid
 syncmaster_script_caller(void)
@@ -55,7 +55,8 @@ syncmaster_script_caller(void)
 }
 
 /*
- * Does a function of ours update the extension now?
+ * Return whether a function of this extension is running ALTER EXTENSION
+ * UPDATE.
  */
 bool
 syncmaster_is_updating(void)

@@ -47,9 +47,9 @@ describe_sessions(List *sessions)
 }
 
 /*
- * Other sessions, without those that Citus keeps open between its nodes as long
- * as these run.  One that has a transaction is somebody's who works on another
- * node.
+ * Other sessions, without those that Citus keeps open between its nodes as
+ * long as these run.  One that has a transaction is somebody's who works on
+ * another node.
  */
 static List *
 sessions_at_work(Oid namespace)
@@ -68,9 +68,9 @@ sessions_at_work(Oid namespace)
 }
 
 /*
- * Refuse a command, before its first change, if the guard says so.  A client's
- * command is checked once: a session that connects in the middle of it will
- * wait for its locks.
+ * Refuse a command, before its first change, if the guard says so.  A
+ * client's command is checked once: a session that connects in the middle of
+ * it will wait for its locks.
  */
 void
 syncmaster_enforce_guard(const MigrationContext *context)

@@ -85,8 +85,8 @@ index_definition(const ExtraIndex *index, const char *schema)
 }
 
 /*
- * The definition of an index.  That of a partitioned table speaks of the table
- * alone, although the index has a part for each partition.
+ * The definition of an index.  That of a partitioned table speaks of the
+ * table alone, although the index has a part for each partition.
  */
 static char *
 actual_definition(Oid indexid, Datum actual)
@@ -130,9 +130,9 @@ has_definition(Oid indexid, const char *definition, bool *there)
 }
 
 /*
- * Lock the table of an index, for which pg_get_indexdef() would wait without a
- * limit; "waits" says whether to wait with one, or not at all.  False in *there if
- * the table is dropped meanwhile.
+ * Lock the table of an index, for which pg_get_indexdef() would wait without
+ * a limit; "waits" says whether to wait with one, or not at all.  False in
+ * *there if the table is dropped meanwhile.
  */
 static bool
 lock_table(Oid table, bool waits, bool *there)
@@ -144,8 +144,8 @@ lock_table(Oid table, bool waits, bool *there)
 }
 
 /*
- * What is there under the name of an extra index, which is to have this
- * definition?  Those who do not wait get EXTRA_INDEX_LOCKED where they would
+ * Return what exists under the name of an extra index that should have this
+ * definition.  Those who do not wait get EXTRA_INDEX_LOCKED where they would
  * have to, and give the lock back.
  */
 static ExtraIndexState
@@ -229,8 +229,8 @@ report_other_index(List **problems, const ExtraIndex *index,
 /*
  * Statements that build those that are missing, for the tables that are
  * there, after a migration with the effects that are given.  What is in the
- * way of the others is added to *problems, and so are those that are not known,
- * if the caller does not wait for locks.
+ * way of the others is added to *problems, and so are those that are not
+ * known, if the caller does not wait for locks.
  */
 List *
 syncmaster_missing_indexes(const MigrationContext *context, List *earlier,
@@ -369,7 +369,7 @@ syncmaster_create_indexes(PG_FUNCTION_ARGS)
 	List *before;
 
 	syncmaster_begin_command(&context, "syncmaster_create_indexes()");
-	syncmaster_lock_version(&context);
+	syncmaster_lock_version_table(&context);
 	syncmaster_refuse_newer(context.namespace);
 	before = present_indexes(&context);
 	syncmaster_build_indexes(&context, ERROR);
@@ -389,7 +389,7 @@ syncmaster_drop_indexes(PG_FUNCTION_ARGS)
 	List *before;
 
 	syncmaster_begin_command(&context, "syncmaster_drop_indexes()");
-	syncmaster_lock_version(&context);
+	syncmaster_lock_version_table(&context);
 	syncmaster_warn_of_newer(context.namespace);
 	before = present_indexes(&context);
 	syncmaster_remove_indexes(&context);

@@ -21,12 +21,12 @@
 #include "engine/engine.h"
 
 /*
- * A row for each property of column $2 of table $1 that a new column would not
- * have: its name, the part of ALTER TABLE that gives it, or a statement and the
- * role that runs it.  Privileges are granted again by the role that granted
- * them, if it still may use the schema, and after those that it was given
- * itself.  14 adds attcompression.  attoptions also holds what is the server's
- * own: in some minor versions, the version of the row type.
+ * A row for each property of column $2 of table $1 that a new column would
+ * not have: its name, the part of ALTER TABLE that gives it, or a statement
+ * and the role that runs it.  Privileges are granted again by the role that
+ * granted them, if it still may use the schema, and after those that it was
+ * given itself.  14 adds attcompression.  attoptions also holds what is the
+ * server's own: in some minor versions, the version of the row type.
  */
 #define PROPERTIES_QUERY \
 	"WITH c AS (SELECT a.*, t.typstorage, r.relowner, n.oid AS schema, " \
@@ -96,9 +96,10 @@ add_afterwards(StatementEffect *effect, const char *sql, Oid role)
 }
 
 /*
- * Have one column of one relation keep what it has.  What ALTER TABLE gives is
- * appended to it, so that the rows are written that way; it would give the same
- * to the tables that inherit from this one, which are altered one by one then.
+ * Have one column of one relation keep what it has.  What ALTER TABLE gives
+ * is appended to it, so that the rows are written that way; it would give the
+ * same to the tables that inherit from this one, which are altered one by one
+ * then.
  */
 static void
 keep_column(StatementEffect *effect, Oid relid, const char *column, bool alone,
@@ -129,7 +130,7 @@ keep_column(StatementEffect *effect, Oid relid, const char *column, bool alone,
 }
 
 /*
- * Does a statement add a column of this name?
+ * Return whether a statement adds a column of this name.
  */
 static bool
 adds_column(const AlterTableStmt *stmt, const char *column)
@@ -161,9 +162,9 @@ replace_sql(StatementEffect *effect, const char *sql)
 }
 
 /*
- * Change what a statement does so that columns that it drops and adds again keep
- * what they have now.  Once for a description: the engine calls this when the
- * locks are held.
+ * Change what a statement does so that columns that it drops and adds again
+ * keep what they have now.  Once for a description: the engine calls this
+ * when the locks are held.
  */
 void
 syncmaster_keep_columns(StatementEffect *effect)

@@ -55,9 +55,9 @@ first_time_in_transaction(FullTransactionId *said_in)
 }
 
 /*
- * Are we running one of our own extension scripts?  While a statement of the
- * engine runs, creating_extension is false, so that what a table's owner
- * planted cannot get here.
+ * Raise an error unless one of this extension's scripts is running.  While a
+ * statement of the engine runs, creating_extension is false, so that what a
+ * table's owner planted cannot get here.
  */
 static void
 require_own_script(void)
@@ -76,9 +76,9 @@ require_own_script(void)
 }
 
 /*
- * What each call of a script does first: refuse a schema that the script's next
- * statements would fail on, and give what the script has made its rights before
- * anything runs that somebody may have planted.
+ * What each call of a script does first: refuse a schema that the script's
+ * next statements would fail on, and give what the script has made its rights
+ * before anything runs that somebody may have planted.
  */
 static void
 begin_script_call(void)
@@ -94,7 +94,7 @@ begin_script_call(void)
 }
 
 /*
- * Does this script run because a dump is being restored?
+ * Return whether this script runs because a dump is being restored.
  *
  * A dump creates the extension and then brings the tables, which therefore
  * must not exist yet.  Every dump sets these two parameters first, in the
@@ -102,8 +102,8 @@ begin_script_call(void)
  * the session in which a dump was read means it.
  *
  * What the session or its client says of syncmaster.restoring goes first.  A
- * value of the database, a role or the server counts for nothing: it comes with
- * dumps, and others than those who restore may have set it.
+ * value of the database, a role or the server counts for nothing: it comes
+ * with dumps, and others than those who restore may have set it.
  */
 static bool
 restore_is_under_way(void)
@@ -136,9 +136,9 @@ restore_is_under_way(void)
 }
 
 /*
- * Was ALTER EXTENSION UPDATE told to leave the tables to syncmaster_upgrade()?
- * Whoever updates all extensions of a server need not know that SyncMaster has to
- * be of the tables' revision.
+ * Was ALTER EXTENSION UPDATE told to leave the tables to
+ * syncmaster_upgrade()?  Whoever updates all extensions of a server need not
+ * know that SyncMaster has to be of the tables' revision.
  */
 static bool
 is_update_held(void)
@@ -156,10 +156,11 @@ is_update_held(void)
 }
 
 /*
- * Should this script leave the schema alone?
+ * Return whether this script leaves the schema alone.  Warn if it does, and
+ * say why.
  */
 static bool
-stands_by(void)
+leaves_schema_alone(void)
 {
 	if (restore_is_under_way())
 	{
@@ -176,7 +177,8 @@ stands_by(void)
 }
 
 /*
- * Refuse tables that are not at their revision, and warn of what does no harm.
+ * Refuse tables that are not at their revision, and warn of what does no
+ * harm.
  */
 static void
 require_shape(const MigrationContext *context)
@@ -189,20 +191,21 @@ require_shape(const MigrationContext *context)
 }
 
 /*
- * Lock Alembic's table, and make it if need be.  Others may have migrated before
- * the lock was had, so the revision that the context has is read again then.
+ * Lock Alembic's table, and make it if need be.  Others may have migrated
+ * before the lock was had, so the revision that the context has is read again
+ * then.
  */
 static void
 prepare_version_table(MigrationContext *context)
 {
-	if (syncmaster_lock_version(context))
+	if (syncmaster_lock_version_table(context))
 		(void) syncmaster_read_checked_revision(context);
 	if (OidIsValid(context->revision.version_table))
 		return;
 	syncmaster_run_statements(context,
 							  syncmaster_version_table_ddl(context->schema),
 							  "syncmaster");
-	syncmaster_lock_version(context);
+	syncmaster_lock_version_table(context);
 	syncmaster_require_revision(context->namespace, &context->revision);
 }
 
@@ -276,8 +279,8 @@ repeat_step(const MigrationContext *context, int revision, const char *ddl)
 }
 
 /*
- * Undo the context's revision, one of those that the base script installs in one
- * piece: drop what it made, as Alembic does.
+ * Undo the context's revision, one of those that the base script installs in
+ * one piece: drop what it made, as Alembic does.
  */
 static void
 drop_step(MigrationContext *context)
@@ -304,8 +307,8 @@ drop_step(MigrationContext *context)
 
 /*
  * Take the schema from the context's revision to another one, with steps read
- * from the scripts.  The direction is the caller's to say: a schema that is past
- * the target must not be moved back by mistake.
+ * from the scripts.  The direction is the caller's to say: a schema that is
+ * past the target must not be moved back by mistake.
  */
 static void
 migrate_steps(MigrationContext *context, int to, bool upgrade)
@@ -369,8 +372,8 @@ syncmaster_migrate_to(MigrationContext *context, int to, bool upgrade)
 }
 
 /*
- * Is the schema newer than the library?  Then it is left alone, and scripts
- * that go up bring the functions only.
+ * Return whether the schema is newer than the library.  It is then left
+ * alone, and upgrade scripts only create functions.
  */
 static bool
 leave_newer(MigrationContext *context, bool upgrade)
@@ -397,7 +400,7 @@ argument_revision(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * Has the schema still to be taken over this step?
+ * Return whether the schema has not reached the end of this step yet.
  */
 static bool
 is_needed(const SchemaRevision *revision, int from, int to)
@@ -431,7 +434,7 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 		created_at = GetCurrentStatementStartTimestamp();
 		restore_looked_for = false;
 	}
-	if (stands_by())
+	if (leaves_schema_alone())
 		PG_RETURN_VOID();
 
 	syncmaster_begin_migration(&context, syncmaster_script_caller());
@@ -490,7 +493,7 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 
 	begin_script_call();
 	syncmaster_complete_members();
-	if (stands_by())
+	if (leaves_schema_alone())
 		PG_RETURN_VOID();
 
 	version = text_to_cstring(PG_GETARG_TEXT_PP(0));

@@ -34,10 +34,10 @@ change_owner(const MigrationContext *context, Oid relid, Oid role)
 		return;
 	syncmaster_enforce_guard(context);
 	syncmaster_lock_relation(relid, AccessExclusiveLock);
-	syncmaster_execute_as(
-		syncmaster_hand_over(context, syncmaster_owned_securables(relid), role,
-							 true),
-		GetUserId());
+	syncmaster_execute_as(syncmaster_hand_over(context,
+											   syncmaster_owned_objects(relid),
+											   role, true),
+						  GetUserId());
 	CommandCounterIncrement();
 }
 
@@ -113,9 +113,9 @@ change_owner_of_history(const MigrationContext *context, Oid role)
 }
 
 /*
- * Look at everything with the new owner's eyes: what the tables can call would
- * run with his rights from then on.  The record of migrations has to be in the
- * hands of "owner".
+ * Look at everything with the new owner's eyes: what the tables can call
+ * would run with his rights from then on.  The record of migrations has to be
+ * in the hands of "owner".
  */
 static void
 require_trust_of(const MigrationContext *context, Oid owner, Oid role)

@@ -23,8 +23,8 @@
 #include "vectors/vectors.h"
 
 /*
- * Owners need CREATE on the schema to add a table or an index to it, and USAGE
- * to name what is in it.
+ * Owners need CREATE on the schema to add a table or an index to it, and
+ * USAGE to name what is in it.
  */
 static void
 schema_create_problem(List **problems, const MigrationContext *context,
@@ -91,8 +91,8 @@ syncmaster_effect_problems(List **problems, const MigrationContext *context,
 }
 
 /*
- * A step is written for ordinary tables: one that a DBA has partitioned is not
- * changed by it.
+ * A step is written for ordinary tables: one that a DBA has partitioned is
+ * not changed by it.
  */
 void
 syncmaster_partition_problems(List **problems, const StatementEffect *effect)
@@ -114,8 +114,8 @@ syncmaster_partition_problems(List **problems, const StatementEffect *effect)
 }
 
 /*
- * Describe an ALTER TABLE of a table that is there; false if the effect is that
- * of something else.
+ * Describe an ALTER TABLE of a table that is there; false if the effect is
+ * that of something else.
  */
 static bool
 table_statement(const StatementEffect *effect, TableStatement *statement)
@@ -193,8 +193,8 @@ require_effect(const MigrationContext *context, const StatementEffect *effect)
 
 /*
  * Run a statement.  Another session may be making an object of the same name,
- * which no lock on the table need tell: the server then waits for it, and finds
- * two rows with one name in the catalogue.
+ * which no lock on the table need tell: the server then waits for it, and
+ * finds two rows with one name in the catalogue.
  */
 static void
 run_effect(const MigrationContext *context, StatementEffect *effect,
@@ -227,7 +227,7 @@ run_effect(const MigrationContext *context, StatementEffect *effect,
 }
 
 /*
- * Do the same object and the same locks stand in both?
+ * Return whether both describe the same object and the same locks.
  */
 static bool
 is_same_effect(const StatementEffect *left, const StatementEffect *right)
@@ -250,8 +250,8 @@ is_same_effect(const StatementEffect *left, const StatementEffect *right)
 }
 
 /*
- * Take the locks of a statement, and describe it once more: while this waited,
- * other sessions may have made, dropped or renamed what it is about.
+ * Take the locks of a statement, and describe it once more: while this
+ * waited, other sessions may have made, dropped or renamed what it is about.
  */
 static StatementEffect *
 lock_statement(const MigrationContext *context, const RawStmt *raw,
@@ -289,7 +289,7 @@ warn_taken(const MigrationContext *context, const StatementEffect *effect)
 }
 
 /*
- * Is there nothing to be done for a statement?
+ * Return whether a statement has nothing to do.
  */
 static bool
 is_idle(const MigrationContext *context, const StatementEffect *effect,
@@ -312,8 +312,8 @@ is_idle(const MigrationContext *context, const StatementEffect *effect,
 }
 
 /*
- * Compute what can be computed before the first lock is taken.  Nothing has run
- * yet, so only statements about tables that are there can be described.
+ * Compute what can be computed before the first lock is taken.  Nothing has
+ * run yet, so only statements about tables that are there can be described.
  */
 static List *
 prepare_statements(const MigrationContext *context, List *statements,
@@ -390,8 +390,9 @@ syncmaster_run_statements(const MigrationContext *context, const char *ddl,
 }
 
 /*
- * The same for a step that has been done.  What others have put in the place of
- * one of its objects is a matter for syncmaster_check(), and no reason to fail.
+ * The same for a step that has been done.  What others have put in the place
+ * of one of its objects is a matter for syncmaster_check(), and no reason to
+ * fail.
  */
 void
 syncmaster_repeat_statements(const MigrationContext *context, const char *ddl,

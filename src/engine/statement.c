@@ -39,8 +39,8 @@ find_relation(const RangeVar *name)
 }
 
 /*
- * The same of one that has to be there.  It was a moment ago, if the schema is
- * what it should be.
+ * The same of one that has to be there.  It was a moment ago, if the schema
+ * is what it should be.
  */
 static Oid
 require_relation(const RangeVar *name)
@@ -58,7 +58,7 @@ require_relation(const RangeVar *name)
 }
 
 /*
- * Does one of these statements make an object of that name?
+ * Return whether one of these statements creates an object of that name.
  */
 bool
 syncmaster_is_made(List *effects, const char *object)
@@ -77,7 +77,7 @@ syncmaster_is_made(List *effects, const char *object)
 }
 
 /*
- * Is an index gone by the time these statements have run?
+ * Return whether one of these statements drops the index.
  */
 bool
 syncmaster_is_dropped(List *effects, Oid indexid)
@@ -182,8 +182,8 @@ describe_create_sequence(StatementEffect *effect, CreateSeqStmt *stmt)
 }
 
 /*
- * Does adding this column write every row anew?  The server adds a column
- * with a constant default, or none, without doing so.
+ * Return whether adding this column rewrites the table.  PostgreSQL does not
+ * rewrite it for a column with a constant default, or with none.
  */
 static bool
 new_column_rewrites(const ColumnDef *column)
@@ -310,8 +310,8 @@ describe_create_index(const MigrationContext *context, StatementEffect *effect,
 }
 
 /*
- * A change of a sequence, or of an index's or a constraint's name, or an index
- * built anew: what is locked is the relation that the statement names.
+ * A change of a sequence, or of an index's or a constraint's name, or an
+ * index built anew: what is locked is the relation that the statement names.
  */
 static void
 describe_change(StatementEffect *effect, const char *object_type,

@@ -55,7 +55,7 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 	int current;
 
 	syncmaster_begin_command(&context, "syncmaster_upgrade()");
-	syncmaster_lock_version(&context);
+	syncmaster_lock_version_table(&context);
 	syncmaster_get_extension(&extension);
 	syncmaster_require_revision(context.namespace, &context.revision);
 	current = context.revision.number;
@@ -80,8 +80,8 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 }
 
 /*
- * The same by SQL, which finds the rows wherever Citus has put them, and waits
- * for partitions.
+ * The same by SQL, which finds the rows wherever Citus has put them, and
+ * waits for partitions.
  */
 static int
 count_rows_by_sql(Relation rel)
@@ -177,7 +177,7 @@ syncmaster_downgrade(PG_FUNCTION_ARGS)
 	RevisionTarget target;
 
 	syncmaster_begin_command(&context, "syncmaster_downgrade()");
-	syncmaster_lock_version(&context);
+	syncmaster_lock_version_table(&context);
 	syncmaster_get_extension(&extension);
 	syncmaster_require_revision(context.namespace, &context.revision);
 	syncmaster_parse_target(text, false, context.revision.number, &target);

@@ -263,8 +263,9 @@ has(uint64_t values, int value)
 }
 
 /*
- * Does the schedule fire on a day, counted since 1970?  The date is found by
- * Howard Hinnant's civil_from_days(): the year begins with March.
+ * Return whether the schedule fires on a day, counted since 1970.  Howard
+ * Hinnant's civil_from_days() computes the date, with years that begin in
+ * March.
  */
 static bool
 fires_on(const CronSchedule *schedule, int64_t day)

@@ -22,8 +22,8 @@
 #define VERIFY "syncmaster_verify_credentials"
 
 /*
- * What the check tells is what that function tells: only to those who may call
- * it.
+ * What the check tells is what that function tells: only to those who may
+ * call it.
  */
 static bool
 may_verify(const Health *health)
@@ -53,8 +53,8 @@ run_check(void *argument)
 }
 
 /*
- * Check them in a subtransaction: a key file that cannot be read is a finding,
- * not the end of the others.  NULL if it went well.
+ * Check them in a subtransaction: a key file that cannot be read is a
+ * finding, not the end of the others.  NULL if it went well.
  */
 static ErrorData *
 try_check(CredentialCheck *check, MemoryContext scratch)
@@ -68,9 +68,9 @@ try_check(CredentialCheck *check, MemoryContext scratch)
 }
 
 /*
- * Before a rotation all credentials are under the previous key, which the services
- * still have.  If some are under the primary one, one of the two groups cannot be
- * read by them.
+ * Before a rotation all credentials are under the previous key, which the
+ * services still have.  If some are under the primary one, one of the two
+ * groups cannot be read by them.
  */
 static void
 report_previous(Health *health, const CredentialCheck *check)

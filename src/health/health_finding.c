@@ -45,7 +45,7 @@ report_missing(Health *health, const char *check_name, const char *table)
 }
 
 /*
- * Was a table opened?  If not, say why a check is left out.
+ * Return whether a table was opened; if not, report why a check is skipped.
  */
 bool
 syncmaster_may_look(Health *health, const char *check_name, const char *table,

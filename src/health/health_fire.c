@@ -20,7 +20,7 @@
 
 /*
  * Longer ago, runs may have been purged; and what was missed that long ago
- * should not be reported for ever.
+ * should not be reported forever.
  */
 #define MISSED_DAYS 8
 
@@ -39,8 +39,8 @@ unix_minutes(TimestampTz time)
 }
 
 /*
- * Report schedules on which the scheduler fails, and those that never come; the
- * number of the first.
+ * Report schedules on which the scheduler fails, and those that never come;
+ * the number of the first.
  */
 int64
 syncmaster_check_schedule_texts(Health *health, const TransferList *list)
@@ -124,8 +124,9 @@ syncmaster_has_run_since(const AppTable *runs, int64 transfer,
  * known.
  *
  * The schedule is of the scheduler's time zone, which is nowhere in the
- * database.  It is one in which the job's next time is a time of the schedule; if
- * there are several, the one that gives the earliest time counts.
+ * database.  It is one in which the job's next time is a time of the
+ * schedule; if there are several, the one that gives the earliest time
+ * counts.
  */
 static bool
 find_last_fire(const Health *health, const Transfer *transfer, int64 *last)
@@ -156,8 +157,8 @@ find_last_fire(const Health *health, const Transfer *transfer, int64 *last)
 }
 
 /*
- * Report transfers that should have run and did not, and jobs that have no time
- * to run at.
+ * Report transfers that should have run and did not, and jobs that have no
+ * time to run at.
  */
 void
 syncmaster_check_fires(Health *health, const TransferList *list,

@@ -163,7 +163,7 @@ last_number(Oid sequence, Oid type)
 }
 
 /*
- * How many of the numbers of a sequence are left, for the ids of a table?
+ * Report a sequence that has few numbers left for the ids of a table.
  */
 static void
 check_sequence(Health *health, const char *name, const char *table)

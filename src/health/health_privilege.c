@@ -12,8 +12,8 @@
 #include "privilege/privilege.h"
 
 /*
- * What roles are, and whose members, is the cluster's affair and may be meant:
- * a standby's role is among them.  It is information.
+ * What roles are, and whose members, is the cluster's affair and may be
+ * meant: a standby's role is among them.  It is information.
  */
 static bool
 is_of_role(const Finding *privilege)

@@ -140,8 +140,8 @@ report_share(Health *health, const RecentRuns *recent)
 }
 
 /*
- * Runs that the broker did not get.  Those before the last one that started are
- * lost, but the broker is back.
+ * Runs that the broker did not get.  Those before the last one that started
+ * are lost, but the broker is back.
  */
 static void
 report_unsent(Health *health, const RecentRuns *recent)
@@ -183,8 +183,8 @@ report_unsent(Health *health, const RecentRuns *recent)
 }
 
 /*
- * Runs that a worker got and could not start, if their transfer had no later run
- * that was started.
+ * Runs that a worker got and could not start, if their transfer had no later
+ * run that was started.
  */
 static void
 report_unstarted(Health *health, const RecentRuns *recent)
@@ -218,8 +218,8 @@ report_unstarted(Health *health, const RecentRuns *recent)
 }
 
 /*
- * Transfers that were started twice in one minute by their schedules, which are
- * of whole minutes.
+ * Transfers that were started twice in one minute by their schedules, which
+ * are of whole minutes.
  */
 static void
 report_doubles(Health *health, const RecentRuns *recent)

@@ -95,8 +95,8 @@ report_names(Health *health, const Finding *difference)
 }
 
 /*
- * SubtransactionBody: the comparison, which asks for locks on sequences and on
- * whatever else belongs to the tables.
+ * SubtransactionBody: the comparison, which asks for locks on sequences and
+ * on whatever else belongs to the tables.
  */
 static void
 compare_schema(void *argument)
@@ -247,7 +247,8 @@ syncmaster_check_health_schema(Health *health)
 					 syncmaster_count(errors, "error", "errors"),
 					 syncmaster_count(warnings, "warning", "warnings"),
 					 first->kind, first->subject, first->message),
-			"SELECT * FROM syncmaster_check() lists them, with SQL that mends "
+			"SELECT * FROM syncmaster_check() lists them, with SQL that "
+			"repairs "
 			"them.");
 	else
 		report_step(health);

@@ -332,8 +332,8 @@ put_runs(ReturnSetInfo *result, Oid namespace)
 }
 
 /*
- * When is the scheduler to act next?  A time that has passed says that it does
- * not.
+ * Add the metric with the time at which the scheduler is to act next.  A time
+ * in the past means that no scheduler is running.
  */
 static void
 put_jobs(ReturnSetInfo *result, Oid namespace)
@@ -368,8 +368,8 @@ put_jobs(ReturnSetInfo *result, Oid namespace)
 }
 
 /*
- * How many findings syncmaster_health() has, of each check and severity: zero, too,
- * so that a number which was there before does not stay.
+ * How many findings syncmaster_health() has, of each check and severity:
+ * zero, too, so that a number which was there before does not stay.
  */
 static void
 put_health(ReturnSetInfo *result)

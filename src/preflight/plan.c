@@ -91,8 +91,8 @@ is_complete(const MigrationContext *context, const char *ddl)
 }
 
 /*
- * What syncmaster_upgrade() will do from the revision that the context has, whose
- * shape the caller has checked.
+ * What syncmaster_upgrade() will do from the revision that the context has,
+ * whose shape the caller has checked.
  */
 UpgradePlan *
 syncmaster_make_plan(const MigrationContext *context, int target)

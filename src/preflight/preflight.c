@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * preflight.c
- *	  What stands in the way of an upgrade.
+ *	  What blocks an upgrade.
  *
  * Everything that the upgrade would raise is found by the code that would
  * raise it; the rest is what would make it wait, fail half-way or surprise.
@@ -40,7 +40,7 @@
 PG_FUNCTION_INFO_V1(syncmaster_preflight);
 
 /*
- * Can anything be upgraded here, in this session?
+ * Report what prevents every upgrade on this server or in this session.
  */
 static void
 check_server(Preflight *preflight)
@@ -89,8 +89,8 @@ is_made_again(const Finding *finding)
 }
 
 /*
- * Are the tables at the revision that alembic_version names?  The upgrade does
- * not trip over what is found here, but does not repair it either.
+ * Are the tables at the revision that alembic_version names?  The upgrade
+ * does not trip over what is found here, but does not repair it either.
  */
 static void
 compare_tables(Preflight *preflight)
@@ -129,7 +129,7 @@ compare_tables(Preflight *preflight)
 }
 
 /*
- * Do library, scripts and schema fit each other?
+ * Report a library, scripts and a schema that do not fit each other.
  */
 static void
 check_versions(Preflight *preflight)
@@ -246,8 +246,8 @@ check_rights(Preflight *preflight, const RevisionTarget *target)
 }
 
 /*
- * A transaction that is older than the upgrade would wait for a lock has shown
- * that it may well outlast it.
+ * A transaction that is older than the upgrade would wait for a lock has
+ * shown that it may well outlast it.
  */
 static void
 check_age(Preflight *preflight, const OtherSession *session)
@@ -268,8 +268,8 @@ check_age(Preflight *preflight, const OtherSession *session)
 }
 
 /*
- * May the caller be told how many runs are active?  What is no such table is not
- * looked into.
+ * May the caller be told how many runs are active?  What is no such table is
+ * not looked into.
  */
 static bool
 may_know_of_runs(Oid namespace)
@@ -281,7 +281,7 @@ may_know_of_runs(Oid namespace)
 }
 
 /*
- * Who is at work?
+ * Report sessions and runs that are active.
  */
 static void
 check_activity(Preflight *preflight)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * preflight_citus.c
- *	  What stands in the way of an upgrade where Citus has tables.
+ *	  What blocks an upgrade where Citus has tables.
  *
  *-------------------------------------------------------------------------
  */
@@ -77,7 +77,7 @@ check_owner(Preflight *preflight, Oid owner, List **known)
 }
 
 /*
- * Does the upgrade lock the table?
+ * Return whether the upgrade locks the table.
  */
 static bool
 is_locked_by(const UpgradePlan *plan, Oid relid)

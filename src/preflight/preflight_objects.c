@@ -401,7 +401,7 @@ planned_indexes(const UpgradePlan *plan)
 }
 
 /*
- * What depends on the columns that a statement drops?
+ * Report what depends on the columns that a statement drops.
  */
 static void
 check_dropped_columns(Preflight *preflight, const StatementEffect *effect)
@@ -429,7 +429,7 @@ check_dropped_columns(Preflight *preflight, const StatementEffect *effect)
 }
 
 /*
- * Does the upgrade change the definition of a table?
+ * Return whether the upgrade changes the definition of a table.
  */
 static bool
 is_changed(const Preflight *preflight, Oid relid)

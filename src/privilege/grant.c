@@ -36,23 +36,25 @@ PG_FUNCTION_INFO_V1(syncmaster_grant);
 PG_FUNCTION_INFO_V1(syncmaster_revoke);
 
 /*
- * May that role hand out rights on an object?  The extension's own view shows
- * what is in the tables, so their owner may.
+ * Return whether that role can grant privileges on an object.  The
+ * extension's own view shows what is in the tables, so the owner of the
+ * tables can grant it.
  */
 static bool
-may_grant(const MigrationContext *context, Oid grantor, const Securable *object)
+may_grant(const MigrationContext *context, Oid grantor,
+		  const GrantableObject *object)
 {
 	return has_privs_of_role(grantor, object->of_extension ? context->owner
 														   : object->owner);
 }
 
 /*
- * A schema's owner may have opened it to everybody.  That has to do where nobody
- * can grant more: Citus runs GRANT as the owner on its nodes.
+ * A schema's owner may have opened it to everybody.  That has to do where
+ * nobody can grant more: Citus runs GRANT as the owner on its nodes.
  */
 static bool
 does_without_grant(const MigrationContext *context, Oid grantor,
-				   const Securable *object, Oid role)
+				   const GrantableObject *object, Oid role)
 {
 	return object->is_schema &&
 		   (!may_grant(context, grantor, object) ||
@@ -62,7 +64,7 @@ does_without_grant(const MigrationContext *context, Oid grantor,
 }
 
 static void
-require_grant_rights(const GrantCall *call, const Securable *object)
+require_grant_rights(const GrantCall *call, const GrantableObject *object)
 {
 	if (may_grant(&call->context, call->context.caller, object))
 		return;
@@ -77,11 +79,11 @@ require_grant_rights(const GrantCall *call, const Securable *object)
 }
 
 /*
- * GRANT or REVOKE privileges on an object and its columns, which "list" names;
- * returns the command.
+ * GRANT or REVOKE privileges on an object and its columns, which "list"
+ * names; returns the command.
  */
 static char *
-change_privileges(const Securable *object, const char *list, Oid role,
+change_privileges(const GrantableObject *object, const char *list, Oid role,
 				  bool grant)
 {
 	char *sql = psprintf("%s %s ON %s %s %s", grant ? "GRANT" : "REVOKE", list,
@@ -98,7 +100,7 @@ change_privileges(const Securable *object, const char *list, Oid role,
  * look after it.
  */
 static AclMode
-privileges_to_grant(const GrantCall *call, const Securable *object)
+privileges_to_grant(const GrantCall *call, const GrantableObject *object)
 {
 	AclMode missing = syncmaster_needed(object, call->service) &
 					  ~syncmaster_held(object, call->role);
@@ -117,7 +119,7 @@ privileges_to_grant(const GrantCall *call, const Securable *object)
  * What the role handed on would go with its own rights, or keep them.
  */
 static void
-require_not_handed_on(const GrantCall *call, const Securable *object,
+require_not_handed_on(const GrantCall *call, const GrantableObject *object,
 					  AclMode privileges)
 {
 	for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
@@ -137,8 +139,9 @@ require_not_handed_on(const GrantCall *call, const Securable *object,
 }
 
 /*
- * Has the role anything in the schema, which it then may have to use for other
- * reasons?  When its services' tables have been looked at, that is not theirs.
+ * Has the role anything in the schema, which it then may have to use for
+ * other reasons?  When its services' tables have been looked at, that is not
+ * theirs.
  */
 static bool
 has_other_rights(const GrantCall *call)
@@ -166,7 +169,7 @@ has_other_rights(const GrantCall *call)
  * What the role has on an object for that service alone.
  */
 static AclMode
-privileges_to_revoke(const GrantCall *call, const Securable *object,
+privileges_to_revoke(const GrantCall *call, const GrantableObject *object,
 					 int other_services)
 {
 	AclMode extra = syncmaster_needed(object, call->service) &
@@ -192,9 +195,10 @@ privileges_to_revoke(const GrantCall *call, const Securable *object,
 static List *
 change_all(const GrantCall *call, int other_services, bool grant)
 {
-	List *objects = syncmaster_securables(call->context.namespace, WARNING);
+	List *objects = syncmaster_grantable_objects(call->context.namespace,
+												 WARNING);
 	List *commands = NIL;
-	const Securable *table = NULL;
+	const GrantableObject *table = NULL;
 	StringInfoData list;
 	ListCell *lc;
 
@@ -204,7 +208,7 @@ change_all(const GrantCall *call, int other_services, bool grant)
 	initStringInfo(&list);
 	foreach (lc, objects)
 	{
-		const Securable *object = lfirst(lc);
+		const GrantableObject *object = lfirst(lc);
 		AclMode privileges;
 
 		/* a table's columns follow it */
@@ -259,7 +263,7 @@ begin_call(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
 						GetUserNameFromId(call->context.caller, false),
 						GetUserNameFromId(call->context.owner, false)),
 				 errhint("Run the command as that role or as a superuser.")));
-	syncmaster_lock_version(&call->context);
+	syncmaster_lock_version_table(&call->context);
 	syncmaster_warn_of_newer(call->context.namespace);
 }
 
@@ -342,7 +346,7 @@ syncmaster_revoke(PG_FUNCTION_ARGS)
  * granted the services has no rights over it.
  */
 static bool
-extend_object(const MigrationContext *context, const Securable *object,
+extend_object(const MigrationContext *context, const GrantableObject *object,
 			  List *roles, Oid authority)
 {
 	ListCell *lc;
@@ -385,9 +389,9 @@ warn_of_distrust(const MigrationContext *context, Oid memory)
 }
 
 /*
- * Grant what services need on tables and columns that were not there when they
- * were granted.  The caller of a migration need not be entitled to that: it
- * counts who owns the table in which the services are remembered.
+ * Grant what services need on tables and columns that were not there when
+ * they were granted.  The caller of a migration need not be entitled to that:
+ * it counts who owns the table in which the services are remembered.
  */
 void
 syncmaster_extend_grants(const MigrationContext *context)
@@ -403,9 +407,9 @@ syncmaster_extend_grants(const MigrationContext *context)
 	if (roles == NIL)
 		return;
 	authority = syncmaster_relation_owner(memory);
-	foreach (lc, syncmaster_securables(context->namespace, WARNING))
+	foreach (lc, syncmaster_grantable_objects(context->namespace, WARNING))
 	{
-		const Securable *object = lfirst(lc);
+		const GrantableObject *object = lfirst(lc);
 
 		if (extend_object(context, object, roles, authority))
 			continue;

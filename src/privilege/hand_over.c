@@ -22,7 +22,7 @@
  * Is that one of the tables and sequences that the services make themselves?
  */
 static bool
-is_made_by_services(const Securable *object)
+is_made_by_services(const GrantableObject *object)
 {
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
@@ -35,12 +35,12 @@ is_made_by_services(const Securable *object)
 }
 
 /*
- * The services that an object's owner runs: those that the role was granted or,
- * if it has none and "presume" allows that, those that need what it made.
+ * The services that an object's owner runs: those that the role was granted
+ * or, if it has none and "presume" allows that, those that need what it made.
  */
 static int
-services_of_owner(const MigrationContext *context, const Securable *object,
-				  Oid role, bool presume)
+services_of_owner(const MigrationContext *context,
+				  const GrantableObject *object, Oid role, bool presume)
 {
 	int services = syncmaster_services_of(syncmaster_service_roles(context),
 										  object->owner);
@@ -53,8 +53,8 @@ services_of_owner(const MigrationContext *context, const Securable *object,
 }
 
 static void
-append_grant(StringInfo sql, const Securable *object, const char *privileges,
-			 Oid role)
+append_grant(StringInfo sql, const GrantableObject *object,
+			 const char *privileges, Oid role)
 {
 	if (privileges[0] != '\0')
 		appendStringInfo(sql, "; GRANT %s ON %s TO %s", privileges,
@@ -70,8 +70,8 @@ char *
 syncmaster_hand_over(const MigrationContext *context, List *parts, Oid role,
 					 bool presume)
 {
-	const Securable *object = linitial(parts);
-	const Securable *target = object;
+	const GrantableObject *object = linitial(parts);
+	const GrantableObject *target = object;
 	int services = services_of_owner(context, object, role, presume);
 	StringInfoData sql;
 	StringInfoData privileges;
@@ -83,7 +83,7 @@ syncmaster_hand_over(const MigrationContext *context, List *parts, Oid role,
 					 syncmaster_quoted_role(role));
 	foreach (lc, parts)
 	{
-		const Securable *part = lfirst(lc);
+		const GrantableObject *part = lfirst(lc);
 
 		if (strcmp(part->target, target->target) != 0)
 		{

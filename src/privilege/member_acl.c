@@ -54,8 +54,9 @@ typedef struct Grantee
 } Grantee;
 
 /*
- * The members, with the commands that made their entries.  GRANT does not touch
- * the entries in pg_depend, and a script begins with a new row in pg_extension.
+ * The members, with the commands that made their entries.  GRANT does not
+ * touch the entries in pg_depend, and a script begins with a new row in
+ * pg_extension.
  */
 #define MEMBERS_QUERY \
 	"SELECT p.oid, p.proname, 'f', " \
@@ -95,7 +96,8 @@ find_info(const char *name, MemberKind kind)
 }
 
 /*
- * Was the member's entry made later than the extension's own row of this script?
+ * Return whether this script has created the member: whether its catalogue
+ * entry is younger than the extension's own.
  */
 static bool
 is_new(char **row)
@@ -207,9 +209,9 @@ add_grantee(List *grantees, const Member *member, Oid role, bool grant_option)
 }
 
 /*
- * Who beside its owner is meant to have a right on a member, whatever the tables
- * are.  A dump may have what others were granted; whoever restores it becomes
- * the extension's owner, and must be able to grant it.
+ * Who beside its owner is meant to have a right on a member, whatever the
+ * tables are.  A dump may have what others were granted; whoever restores it
+ * becomes the extension's owner, and must be able to grant it.
  */
 static List *
 meant_grantees(const ExtensionEntry *extension, const Member *member)
@@ -297,7 +299,8 @@ run_in_script(const char *sql)
 }
 
 /*
- * Has the role that right, be it as a member of another one?
+ * Return whether the role has the right, directly or as a member of another
+ * role.
  */
 static bool
 has_right(const Member *member, Oid role)
@@ -386,7 +389,7 @@ tables_owner(const ExtensionEntry *extension)
 }
 
 /*
- * Has a role the rights of one of these?
+ * Return whether a role has the rights of one of these.
  */
 static bool
 is_member_of_any(Oid role, List *roles)
@@ -431,8 +434,8 @@ lacking_roles(const ExtensionEntry *extension, const Member *member)
 /*
  * Grant what is missing, to those who are meant to have it.  The caller need
  * not be entitled to that, so each statement runs as the owner of what it is
- * about, and never as part of a script: what somebody else has granted by then
- * would be taken for the script's, and be left out of dumps.
+ * about, and never as part of a script: what somebody else has granted by
+ * then would be taken for the script's, and be left out of dumps.
  *
  * With "only", just what that statement grants.
  */
@@ -527,7 +530,7 @@ add_right(List **rights, const Member *member, Oid role, bool missing,
 }
 
 /*
- * Is a role entitled to a function for another reason than a grant?
+ * Return whether a role may call a function for another reason than a grant.
  */
 static bool
 is_entitled(const ExtensionEntry *extension, const Member *member, Oid role)
@@ -560,8 +563,8 @@ is_entitled(const ExtensionEntry *extension, const Member *member, Oid role)
 
 /*
  * Who lacks a right on one of our functions and views, and who was granted
- * one that is not meant for that role, as a list of MemberRight.  Who may read
- * the view beside those is a matter of the services.
+ * one that is not meant for that role, as a list of MemberRight.  Who may
+ * read the view beside those is a matter of the services.
  */
 List *
 syncmaster_member_rights(void)

@@ -30,8 +30,8 @@
 #include "schema/schema.h"
 
 /*
- * The roles that "role" is granted with that option.  The owner of the database
- * is a member of pg_database_owner without a grant.
+ * The roles that "role" is granted with that option.  The owner of the
+ * database is a member of pg_database_owner without a grant.
  */
 static List *
 granted_roles(Oid role, bool (*has_option)(Form_pg_auth_members))
@@ -84,8 +84,8 @@ inherited_roles(Oid role)
 }
 
 /*
- * "role" and all that a session of it can become by SET ROLE, with what it can
- * grant itself as well.  Nobody but a superuser can grant a superuser.
+ * "role" and all that a session of it can become by SET ROLE, with what it
+ * can grant itself as well.  Nobody but a superuser can grant a superuser.
  */
 List *
 syncmaster_settable_roles(Oid role)
@@ -147,9 +147,9 @@ syncmaster_usable_services(List *service_roles, Oid role)
 }
 
 /*
- * The commands that take a role from a member that was granted it directly; NULL
- * if none was, or none that is of use.  Another grantor than the bootstrap
- * superuser has to be named.
+ * The commands that take a role from a member that was granted it directly;
+ * NULL if none was, or none that is of use.  Another grantor than the
+ * bootstrap superuser has to be named.
  */
 char *
 syncmaster_revoke_membership(Oid role, Oid member)

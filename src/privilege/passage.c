@@ -58,7 +58,7 @@ typedef struct Search
 {
 	const char *table; /* SyncMaster's */
 	int unpickled_by;
-	List *objects; /* Securables that were found */
+	List *objects; /* objects that were found */
 	List *seen;	   /* OIDs of their relations */
 } Search;
 
@@ -75,19 +75,19 @@ is_first_visit(Search *search, Oid relid)
 }
 
 /*
- * Add a relation that leads to the table by these privileges; NULL if it is gone.
+ * Add a relation that leads to the table by these privileges; NULL if it is
+ * gone.
  */
-static Securable *
+static GrantableObject *
 add_passage(Search *search, Oid relid, const char *pickle, AclMode privileges)
 {
 	char kind = get_rel_relkind(relid);
-	Securable *object;
+	GrantableObject *object;
 
 	if (kind == '\0')
 		return NULL; /* dropped meanwhile */
-	object = syncmaster_relation_securable(kind == RELKIND_VIEW ? "view"
-																: "table",
-										   "TABLE", relid);
+	object = syncmaster_relation_object(kind == RELKIND_VIEW ? "view" : "table",
+										"TABLE", relid);
 	object->name = quote_qualified_identifier(
 		get_namespace_name(get_rel_namespace(relid)), object->name);
 	memset(object->needed, 0, sizeof(object->needed));
@@ -104,13 +104,14 @@ add_passage(Search *search, Oid relid, const char *pickle, AclMode privileges)
 }
 
 /*
- * Add a table, whose owner may do with it whatever he likes, and look around it.
+ * Add a table, whose owner may do with it whatever he likes, and look around
+ * it.
  */
 static void
 add_table(Search *search, Oid relid, const char *pickle, AclMode privileges,
 		  bool rows)
 {
-	Securable *object;
+	GrantableObject *object;
 
 	if (!is_first_visit(search, relid))
 		return;
@@ -122,8 +123,9 @@ add_table(Search *search, Oid relid, const char *pickle, AclMode privileges,
 }
 
 /*
- * Tables that the relation inherits from.  One that is partitioned has its rows
- * in it; through another one they can be changed, as far as it has the column.
+ * Tables that the relation inherits from.  One that is partitioned has its
+ * rows in it; through another one they can be changed, as far as it has the
+ * column.
  */
 static void
 search_parents(Search *search, Oid relid, const char *pickle)
@@ -185,8 +187,8 @@ search_view(Search *search, Oid view, const Query *query, Oid owner, Oid relid,
 		const Var *var = (const Var *) entry->expr;
 		char *column;
 
-		if (entry->resjunk || !IsA(var, Var) || (int) var->varno != from->rtindex ||
-			var->varattno != attnum)
+		if (entry->resjunk || !IsA(var, Var) ||
+			(int) var->varno != from->rtindex || var->varattno != attnum)
 			continue;
 		column = get_attname(view, entry->resno, true);
 		if (held == 0 || column == NULL || !is_first_visit(search, view))
@@ -262,8 +264,8 @@ search_rules(Search *search, Oid relid, const char *pickle)
 }
 
 /*
- * Look around a relation; with "rows", the rows of what inherits from it count
- * as well.
+ * Look around a relation; with "rows", the rows of what inherits from it
+ * count as well.
  */
 static void
 search_from(Search *search, Oid relid, const char *pickle, bool rows)
@@ -283,7 +285,7 @@ search_from(Search *search, Oid relid, const char *pickle, bool rows)
 }
 
 /*
- * All of them, as a list of Securable.
+ * All of them, as a list of GrantableObject.
  */
 List *
 syncmaster_passages(Oid namespace)

@@ -60,8 +60,8 @@ static const struct
 };
 
 /*
- * Rights on settings that name programs, libraries, schemas, or who may log in.
- * Whoever reloads the configuration later on is who makes them count.
+ * Rights on settings that name programs, libraries, schemas, or who may log
+ * in.  Whoever reloads the configuration later on is who makes them count.
  */
 #define SETTING_RIGHTS_QUERY \
 	"SELECT a.grantee, p.parname " \
@@ -110,7 +110,8 @@ syncmaster_add_power(PrivilegeList *list, Severity state, Oid role,
 }
 
 /*
- * May the role do everything anyway?  No role with a service should.
+ * Return whether the role can do everything anyway.  A role of a service
+ * should not.
  */
 bool
 syncmaster_is_entitled(const MigrationContext *context, List *service_roles,
@@ -167,9 +168,9 @@ read_roles(void)
 }
 
 /*
- * The owner of the database may migrate, which makes and drops tables, can have
- * every session search another schema first, and from 15 on owns the schema
- * public.
+ * The owner of the database may migrate, which makes and drops tables, can
+ * have every session search another schema first, and from 15 on owns the
+ * schema public.
  */
 static void
 list_database_owner(PrivilegeList *list)
@@ -248,8 +249,8 @@ list_attribute(PrivilegeList *list, const RoleAttributes *entry,
 }
 
 /*
- * Attributes that lead to other roles' rights.  CREATEROLE by itself does so up
- * to 15 only; from 16 on it is more than a service needs.
+ * Attributes that lead to other roles' rights.  CREATEROLE by itself does so
+ * up to 15 only; from 16 on it is more than a service needs.
  */
 static void
 list_attributes(PrivilegeList *list, const RoleAttributes *entry)

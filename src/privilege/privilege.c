@@ -22,9 +22,10 @@
 #include "schema/schema.h"
 
 /*
- * What the services need is what those of SyncMaster 0.3.5 were seen to do; those
- * of 0.2.0 do no more.  The tests run them with these rights and with each of them
- * missing.  What they need of the application is in the revisions' files.
+ * What the services need is what those of SyncMaster 0.3.5 were seen to do;
+ * those of 0.2.0 do no more.  The tests run them with these rights and with
+ * each of them missing.  What they need of the application is in the
+ * revisions' files.
  */
 static const ServiceNeed view_need = {
 	METRICS_VIEW, SERVICE_MONITOR, ACL_SELECT, {NULL}};
@@ -62,7 +63,7 @@ syncmaster_append_privileges(StringInfo text, AclMode privileges,
 }
 
 AclMode
-syncmaster_needed(const Securable *object, int services)
+syncmaster_needed(const GrantableObject *object, int services)
 {
 	AclMode privileges = 0;
 
@@ -75,25 +76,26 @@ syncmaster_needed(const Securable *object, int services)
 }
 
 /*
- * The privileges that put something into a relation, or through it into another.
+ * The privileges that put something into a relation, or through it into
+ * another.
  */
 AclMode
-syncmaster_putting_in(const Securable *object)
+syncmaster_putting_in(const GrantableObject *object)
 {
 	return object->leads_to == NULL ? ACL_INSERT | ACL_UPDATE
 									: object->leads_by & ~RUNS_CODE;
 }
 
 /*
- * The services as which somebody with these privileges can run code, by putting
- * a pickle into a table or code behind it: a trigger, or a table of his own that
- * refers to this one.  A trigger runs with the rights of whoever writes the
- * table, be it a service or, through a foreign key of SyncMaster's, the owner; the
- * check of a foreign key, and a cast of the type of its column, with the owner's.
- * Deleting a row can put nothing in.
+ * The services as which somebody with these privileges can run code, by
+ * putting a pickle into a table or code behind it: a trigger, or a table of
+ * his own that refers to this one.  A trigger runs with the rights of whoever
+ * writes the table, be it a service or, through a foreign key of
+ * SyncMaster's, the owner; the check of a foreign key, and a cast of the type
+ * of its column, with the owner's.  Deleting a row can put nothing in.
  */
 int
-syncmaster_services_open_to(const Securable *object, AclMode privileges)
+syncmaster_services_open_to(const GrantableObject *object, AclMode privileges)
 {
 	int services = 0;
 
@@ -110,7 +112,7 @@ syncmaster_services_open_to(const Securable *object, AclMode privileges)
  * they lose the right to, and so does not count.
  */
 AclMode
-syncmaster_held(const Securable *object, Oid role)
+syncmaster_held(const GrantableObject *object, Oid role)
 {
 	AclMode privileges = 0;
 
@@ -128,8 +130,8 @@ syncmaster_held(const Securable *object, Oid role)
  * Enter a need of services, if it is one on this relation, or on its column.
  */
 static void
-enter_need(Securable *object, const ServiceNeed *need, const char *relation,
-		   const char *column)
+enter_need(GrantableObject *object, const ServiceNeed *need,
+		   const char *relation, const char *column)
 {
 	AclMode privileges = column == NULL ? need->privileges : 0;
 
@@ -151,7 +153,7 @@ enter_need(Securable *object, const ServiceNeed *need, const char *relation,
  * Enter what services need on a relation, or on one of its columns.
  */
 static void
-enter_needs(Securable *object, const char *relation, const char *column)
+enter_needs(GrantableObject *object, const char *relation, const char *column)
 {
 	enter_need(object, &view_need, relation, column);
 	for (int i = REVISION_BASE + 1; i <= REVISION_HEAD; i++)
@@ -164,10 +166,11 @@ enter_needs(Securable *object, const char *relation, const char *column)
 }
 
 /*
- * Services that unpickle, and so run, what is in a table, and in which column.
+ * Services that unpickle, and so run, what is in a table, and in which
+ * column.
  */
 static void
-enter_pickle(Securable *object, const char *table)
+enter_pickle(GrantableObject *object, const char *table)
 {
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
@@ -190,11 +193,10 @@ copy_acl(int cache, HeapTuple tuple, AttrNumber attnum)
 	return isnull ? NULL : DatumGetAclPCopy(datum);
 }
 
-static Securable *
-make_securable(const char *type, const char *name, const char *target,
-			   Oid owner)
+static GrantableObject *
+make_object(const char *type, const char *name, const char *target, Oid owner)
 {
-	Securable *object = palloc0(sizeof(Securable));
+	GrantableObject *object = palloc0(sizeof(GrantableObject));
 
 	object->type = type;
 	object->name = name;
@@ -207,12 +209,12 @@ make_securable(const char *type, const char *name, const char *target,
 /*
  * A relation, which is to be there.
  */
-Securable *
-syncmaster_relation_securable(const char *type, const char *keyword, Oid relid)
+GrantableObject *
+syncmaster_relation_object(const char *type, const char *keyword, Oid relid)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Form_pg_class form;
-	Securable *object;
+	GrantableObject *object;
 	char *name;
 	char *schema;
 
@@ -221,10 +223,10 @@ syncmaster_relation_securable(const char *type, const char *keyword, Oid relid)
 	form = (Form_pg_class) GETSTRUCT(tuple);
 	name = pstrdup(NameStr(form->relname));
 	schema = get_namespace_name(form->relnamespace);
-	object = make_securable(type, name,
-							psprintf("%s %s", keyword,
-									 quote_qualified_identifier(schema, name)),
-							form->relowner);
+	object = make_object(type, name,
+						 psprintf("%s %s", keyword,
+								  quote_qualified_identifier(schema, name)),
+						 form->relowner);
 	object->relid = relid;
 	object->acl = copy_acl(RELOID, tuple, Anum_pg_class_relacl);
 	ReleaseSysCache(tuple);
@@ -239,7 +241,7 @@ syncmaster_relation_securable(const char *type, const char *keyword, Oid relid)
  * The columns of a table that somebody has rights on, or needs them.
  */
 void
-syncmaster_add_columns(List **objects, const Securable *table, Oid relid)
+syncmaster_add_columns(List **objects, const GrantableObject *table, Oid relid)
 {
 	HeapTuple tuple;
 
@@ -249,15 +251,15 @@ syncmaster_add_columns(List **objects, const Securable *table, Oid relid)
 		 attnum++)
 	{
 		Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT(tuple);
-		Securable *object;
+		GrantableObject *object;
 
 		if (!form->attisdropped)
 		{
 			char *column = pstrdup(NameStr(form->attname));
 
-			object = make_securable("column",
-									psprintf("%s.%s", table->name, column),
-									table->target, table->owner);
+			object = make_object("column",
+								 psprintf("%s.%s", table->name, column),
+								 table->target, table->owner);
 			object->column = quote_identifier(column);
 			object->leads_to = table->leads_to;
 			object->leads_by = table->leads_by;
@@ -279,16 +281,16 @@ syncmaster_add_columns(List **objects, const Securable *table, Oid relid)
 static void
 add_table(List **objects, Oid relid)
 {
-	Securable *table = syncmaster_relation_securable("table", "TABLE", relid);
+	GrantableObject *table = syncmaster_relation_object("table", "TABLE",
+														relid);
 	ListCell *lc;
 
 	*objects = lappend(*objects, table);
 	syncmaster_add_columns(objects, table, relid);
 	foreach (lc, getOwnedSequences(relid))
 	{
-		Securable *sequence = syncmaster_relation_securable("sequence",
-															"SEQUENCE",
-															lfirst_oid(lc));
+		GrantableObject *sequence =
+			syncmaster_relation_object("sequence", "SEQUENCE", lfirst_oid(lc));
 
 		sequence->is_serial = true;
 		for (int i = 0; i < NUM_SERVICES; i++)
@@ -301,14 +303,15 @@ add_table(List **objects, Oid relid)
 }
 
 /*
- * A table and those of its columns that somebody has rights on, or needs them.
+ * A table and those of its columns that somebody has rights on, or needs
+ * them.
  */
 List *
-syncmaster_table_securables(Oid relid)
+syncmaster_table_objects(Oid relid)
 {
-	const Securable *table = syncmaster_relation_securable("table", "TABLE",
-														   relid);
-	List *objects = list_make1(unconstify(Securable *, table));
+	const GrantableObject *table = syncmaster_relation_object("table", "TABLE",
+															  relid);
+	List *objects = list_make1(unconstify(GrantableObject *, table));
 
 	syncmaster_add_columns(&objects, table, relid);
 
@@ -319,13 +322,13 @@ syncmaster_table_securables(Oid relid)
  * A table, its columns and sequences, or a sequence: what has one owner.
  */
 List *
-syncmaster_owned_securables(Oid relid)
+syncmaster_owned_objects(Oid relid)
 {
 	List *objects = NIL;
 
 	if (get_rel_relkind(relid) == RELKIND_SEQUENCE)
 		return list_make1(
-			syncmaster_relation_securable("sequence", "SEQUENCE", relid));
+			syncmaster_relation_object("sequence", "SEQUENCE", relid));
 	add_table(&objects, relid);
 	return objects;
 }
@@ -336,13 +339,13 @@ add_schema(List **objects, Oid namespace)
 	HeapTuple tuple = SearchSysCache1(NAMESPACEOID,
 									  ObjectIdGetDatum(namespace));
 	char *name = get_namespace_name(namespace);
-	Securable *object;
+	GrantableObject *object;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for schema %u", namespace);
-	object = make_securable("schema", name,
-							psprintf("SCHEMA %s", quote_identifier(name)),
-							((Form_pg_namespace) GETSTRUCT(tuple))->nspowner);
+	object = make_object("schema", name,
+						 psprintf("SCHEMA %s", quote_identifier(name)),
+						 ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner);
 	object->acl = copy_acl(NAMESPACEOID, tuple, Anum_pg_namespace_nspacl);
 	ReleaseSysCache(tuple);
 	object->is_schema = true;
@@ -360,24 +363,24 @@ add_metrics_view(List **objects, Oid namespace)
 {
 	Oid relid = get_relname_relid(METRICS_VIEW, namespace);
 	ExtensionEntry extension;
-	Securable *object;
+	GrantableObject *object;
 
 	syncmaster_get_extension(&extension);
 	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW ||
 		getExtensionOfObject(RelationRelationId, relid) != extension.oid)
 		return;
-	object = syncmaster_relation_securable("view", "TABLE", relid);
+	object = syncmaster_relation_object("view", "TABLE", relid);
 	object->of_extension = true;
 	*objects = lappend(*objects, object);
 	syncmaster_add_columns(objects, object, relid);
 }
 
 /*
- * All that is there now, as a list of Securable; columns follow their table.  What
- * is not SyncMaster's is left out, and named at that level.
+ * All that is there now, as a list of GrantableObject; columns follow their
+ * table.  What is not SyncMaster's is left out, and named at that level.
  */
 List *
-syncmaster_securables(Oid namespace, int elevel)
+syncmaster_grantable_objects(Oid namespace, int elevel)
 {
 	List *objects = NIL;
 	Oid version_table = syncmaster_relation_oid(&syncmaster_version_relation,
@@ -406,8 +409,8 @@ syncmaster_securables(Oid namespace, int elevel)
 		}
 		if (relation->kind == RELKIND_SEQUENCE)
 			objects = lappend(objects,
-							  syncmaster_relation_securable("sequence",
-															"SEQUENCE", relid));
+							  syncmaster_relation_object("sequence", "SEQUENCE",
+														 relid));
 		else
 			add_table(&objects, relid);
 	}

@@ -112,7 +112,7 @@ extern const char *syncmaster_misled_text(const MisledService *entry);
 #define METRICS_VIEW "syncmaster_metrics"
 
 /* Something of the application's that privileges are granted on. */
-typedef struct Securable
+typedef struct GrantableObject
 {
 	const char *type;	/* "table", "column" and so on */
 	const char *name;	/* for people; a column's with its table */
@@ -131,23 +131,23 @@ typedef struct Securable
 	bool is_serial;		  /* a sequence that has its owner from its table */
 	bool is_schema;		  /* which need not be SyncMaster's alone */
 	bool of_extension;	  /* its owner is whoever installed that */
-} Securable;
+} GrantableObject;
 
 /* what puts code behind a table: a trigger, or a table that refers to it */
 #define RUNS_CODE (ACL_TRIGGER | ACL_REFERENCES)
 
-extern Securable *syncmaster_relation_securable(const char *type,
-												const char *keyword, Oid relid);
-extern void syncmaster_add_columns(List **objects, const Securable *table,
+extern GrantableObject *
+syncmaster_relation_object(const char *type, const char *keyword, Oid relid);
+extern void syncmaster_add_columns(List **objects, const GrantableObject *table,
 								   Oid relid);
-extern List *syncmaster_table_securables(Oid relid);
-extern List *syncmaster_owned_securables(Oid relid);
-extern List *syncmaster_securables(Oid namespace, int elevel);
-extern AclMode syncmaster_needed(const Securable *object, int services);
-extern AclMode syncmaster_putting_in(const Securable *object);
-extern int syncmaster_services_open_to(const Securable *object,
+extern List *syncmaster_table_objects(Oid relid);
+extern List *syncmaster_owned_objects(Oid relid);
+extern List *syncmaster_grantable_objects(Oid namespace, int elevel);
+extern AclMode syncmaster_needed(const GrantableObject *object, int services);
+extern AclMode syncmaster_putting_in(const GrantableObject *object);
+extern int syncmaster_services_open_to(const GrantableObject *object,
 									   AclMode privileges);
-extern AclMode syncmaster_held(const Securable *object, Oid role);
+extern AclMode syncmaster_held(const GrantableObject *object, Oid role);
 extern void syncmaster_append_privileges(StringInfo text, AclMode privileges,
 										 const char *column,
 										 const char *suffix);

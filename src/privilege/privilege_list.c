@@ -37,7 +37,7 @@ privileges_text(AclMode privileges, const char *column, const char *suffix)
  * What services need and were not granted.
  */
 static void
-list_missing(PrivilegeList *list, const Securable *object)
+list_missing(PrivilegeList *list, const GrantableObject *object)
 {
 	ListCell *lc;
 
@@ -65,7 +65,7 @@ list_missing(PrivilegeList *list, const Securable *object)
  * table takes it from the columns too, where it may be needed.
  */
 static char *
-revoke_command(const PrivilegeList *list, const Securable *object,
+revoke_command(const PrivilegeList *list, const GrantableObject *object,
 			   const AclItem *item, AclMode excess, int services)
 {
 	StringInfoData needed;
@@ -80,7 +80,7 @@ revoke_command(const PrivilegeList *list, const Securable *object,
 	initStringInfo(&needed);
 	foreach (lc, list->objects)
 	{
-		const Securable *other = lfirst(lc);
+		const GrantableObject *other = lfirst(lc);
 
 		if (object->column == NULL && other->column != NULL &&
 			strcmp(object->target, other->target) == 0)
@@ -99,7 +99,7 @@ revoke_command(const PrivilegeList *list, const Securable *object,
  * Why it is dangerous to have something, if it is by way of another relation.
  */
 static const char *
-with_passage(const Securable *object, const char *reason)
+with_passage(const GrantableObject *object, const char *reason)
 {
 	return object->leads_to == NULL ? reason
 									: psprintf("it leads to table \"%s\": %s",
@@ -107,7 +107,7 @@ with_passage(const Securable *object, const char *reason)
 }
 
 static const char *
-danger_reason(const Securable *object, AclMode privileges)
+danger_reason(const GrantableObject *object, AclMode privileges)
 {
 	if (object->unpickled_by != 0 &&
 		(privileges & syncmaster_putting_in(object)) != 0)
@@ -124,7 +124,8 @@ danger_reason(const Securable *object, AclMode privileges)
  * What a role has on an object and does not need, or what it could hand on.
  */
 static void
-list_excess(PrivilegeList *list, const Securable *object, const AclItem *item)
+list_excess(PrivilegeList *list, const GrantableObject *object,
+			const AclItem *item)
 {
 	int services = syncmaster_services_of(list->roles, item->ai_grantee);
 	bool by_owner = item->ai_grantor == object->owner;
@@ -181,13 +182,13 @@ list_excess(PrivilegeList *list, const Securable *object, const AclItem *item)
 }
 
 /*
- * A role that owns it, while another role owns the tables, as when Celery made
- * its own.  Who owns the schema may drop what is in it and make it again; the
- * database's owner, who owns "public" by way of pg_database_owner, is listed
- * with the database.
+ * A role that owns it, while another role owns the tables, as when Celery
+ * made its own.  Who owns the schema may drop what is in it and make it
+ * again; the database's owner, who owns "public" by way of pg_database_owner,
+ * is listed with the database.
  */
 static void
-list_ownership(PrivilegeList *list, const Securable *object)
+list_ownership(PrivilegeList *list, const GrantableObject *object)
 {
 	Oid owner = object->owner;
 	bool sequence = strcmp(object->type, "sequence") == 0;
@@ -208,8 +209,9 @@ list_ownership(PrivilegeList *list, const Securable *object)
 								   "whoever writes the table"),
 		syncmaster_hand_over(&list->context,
 							 object->is_schema || object->leads_to != NULL
-								 ? list_make1(unconstify(Securable *, object))
-								 : syncmaster_owned_securables(object->relid),
+								 ? list_make1(
+									   unconstify(GrantableObject *, object))
+								 : syncmaster_owned_objects(object->relid),
 							 list->context.owner, sequence));
 	if (state == STATE_DANGEROUS)
 		syncmaster_add_power(list, state, owner, UNPICKLING_SERVICES, false,
@@ -217,7 +219,7 @@ list_ownership(PrivilegeList *list, const Securable *object)
 }
 
 static void
-list_object(PrivilegeList *list, const Securable *object)
+list_object(PrivilegeList *list, const GrantableObject *object)
 {
 	list_missing(list, object);
 	list_ownership(list, object);
@@ -262,8 +264,8 @@ list_distrust(PrivilegeList *list)
 }
 
 /*
- * Functions and views of the extension: those that are not for a role that was
- * granted them, and those that are and were not.
+ * Functions and views of the extension: those that are not for a role that
+ * was granted them, and those that are and were not.
  */
 static void
 list_member_rights(PrivilegeList *list)
@@ -307,8 +309,8 @@ list_misled(PrivilegeList *list)
 }
 
 /*
- * All deviations, and the services that roles have.  What is not SyncMaster's is
- * left out, and named at that level.
+ * All deviations, and the services that roles have.  What is not SyncMaster's
+ * is left out, and named at that level.
  */
 void
 syncmaster_list_privileges(PrivilegeList *list, int elevel)
@@ -320,9 +322,9 @@ syncmaster_list_privileges(PrivilegeList *list, int elevel)
 	syncmaster_get_extension(&extension);
 	list->extension_owner = extension.owner;
 	list->roles = syncmaster_service_roles(&list->context);
-	list->objects = list_concat(syncmaster_securables(list->context.namespace,
-													  elevel),
-								syncmaster_passages(list->context.namespace));
+	list->objects = list_concat(
+		syncmaster_grantable_objects(list->context.namespace, elevel),
+		syncmaster_passages(list->context.namespace));
 
 	list_distrust(list);
 	foreach (lc, list->objects)

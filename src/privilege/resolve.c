@@ -32,8 +32,8 @@
 #include "schema/schema.h"
 
 /*
- * The setting that a new session of a role starts with in this database, if it
- * is not the server's: the most specific one.
+ * The setting that a new session of a role starts with in this database, if
+ * it is not the server's: the most specific one.
  */
 #define SETTING_QUERY \
 	"SELECT substr(c, length('search_path=') + 1) " \
@@ -103,9 +103,9 @@ read_setting(Oid role)
 }
 
 /*
- * The schemas that a session of the role searches, as a list of SearchedSchema;
- * also those that are not there, or that the role may not use, and which are
- * passed over until they are and it may.
+ * The schemas that a session of the role searches, as a list of
+ * SearchedSchema; also those that are not there, or that the role may not
+ * use, and which are passed over until they are and it may.
  */
 List *
 syncmaster_searched_schemas(Oid role)

@@ -146,8 +146,8 @@ add_service(List **roles, Oid role, int service)
 }
 
 /*
- * Who was granted services, as a list of ServiceRole; nobody if that is not to
- * be believed.
+ * Who was granted services, as a list of ServiceRole; nobody if that is not
+ * to be believed.
  */
 List *
 syncmaster_service_roles(const MigrationContext *context)

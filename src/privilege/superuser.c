@@ -53,8 +53,9 @@ typedef enum UserState
 } UserState;
 
 /*
- * Characters that one does not see, or sees as a blank: white space, controls,
- * formats, variation selectors, tags.  A space within a name is none of them.
+ * Characters that one does not see, or sees as a blank: white space,
+ * controls, formats, variation selectors, tags.  A space within a name is
+ * none of them.
  */
 static const struct
 {
@@ -85,8 +86,8 @@ is_invisible(pg_wchar c)
 }
 
 /*
- * Can one tell what a name is by looking at it?  In encodings other than
- * UTF-8, only ASCII is looked at.
+ * Return whether a name has no invisible or misleading characters.  In
+ * encodings other than UTF-8, only ASCII is checked.
  */
 static bool
 is_plain_name(const char *name)
@@ -198,7 +199,8 @@ parse_names(ArrayType *array, int width, int *count)
 }
 
 /*
- * May the role read the columns that syncmaster_superusers() shows or looks at?
+ * Return whether the role may read all columns that syncmaster_superusers()
+ * reads.
  */
 static bool
 may_read_columns(Oid relid, Oid role)
@@ -265,9 +267,9 @@ open_user_table(OwnedTable *table, LOCKMODE mode, AclMode rights)
 }
 
 /*
- * Run a statement about one user, and call a function for each row; "%s" in the
- * statement stands for the table, $1 for the name, $2 for what is_superuser is
- * to be.
+ * Run a statement about one user, and call a function for each row; "%s" in
+ * the statement stands for the table, $1 for the name, $2 for what
+ * is_superuser is to be.
  */
 static int64
 execute(const OwnedTable *table, const char *format, const Username *user,
@@ -391,9 +393,9 @@ create_user(const OwnedTable *table, Username *user)
 }
 
 /*
- * Make somebody a superuser, or none; returns what was done.  Nobody is locked
- * out meanwhile, so what was read may have changed when it is written: the
- * result is looked at, too, which tells of triggers that do as they like.
+ * Make somebody a superuser, or none; returns what was done.  Nobody is
+ * locked out meanwhile, so what was read may have changed when it is written:
+ * the result is looked at, too, which tells of triggers that do as they like.
  */
 static const char *
 set_superuser(const OwnedTable *table, Username *user, bool super)
@@ -466,8 +468,8 @@ set_superusers(FunctionCallInfo fcinfo, const char *command, bool super)
 }
 
 /*
- * syncmaster_add_superusers(VARIADIC usernames text[]) returns, for each name,
- * whether the user was created, promoted or left unchanged
+ * syncmaster_add_superusers(VARIADIC usernames text[]) returns, for each
+ * name, whether the user was created, promoted or left unchanged
  */
 Datum
 syncmaster_add_superusers(PG_FUNCTION_ARGS)

@@ -90,9 +90,9 @@ is_lock_error(const ErrorData *error)
 }
 
 /*
- * May an error come from a row, or from what is done when it is deleted?  A
- * trigger can raise whatever it likes, but what is wrong with the server, and a
- * cancel, is not about a row.
+ * Return whether an error may be caused by a row, or by what its deletion
+ * runs.  A trigger can raise any error, but a failing server or a cancel is
+ * not about a row.
  */
 static bool
 is_row_error(const ErrorData *error)

@@ -27,8 +27,8 @@
 #include "schema/schema.h"
 
 /*
- * How long the locks on the table are waited for, in milliseconds.  It is less
- * than the default of deadlock_timeout.
+ * How long the locks on the table are waited for, in milliseconds.  It is
+ * less than the default of deadlock_timeout.
  */
 #define TABLE_LOCK_TIMEOUT 100
 
@@ -36,8 +36,8 @@
 #define RUNS_AT_A_TIME 10000
 
 /*
- * Partitions with an end, by it.  A default partition has none, nor has one that
- * all later ids go to.
+ * Partitions with an end, by it.  A default partition has none, nor has one
+ * that all later ids go to.
  */
 #define PARTITIONS_QUERY \
 	"SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), " \
@@ -169,7 +169,8 @@ drop(void *argument)
 }
 
 /*
- * Does somebody wait for the partition?  He may hold what this waits for next.
+ * Does somebody wait for the partition?  He may hold what this waits for
+ * next.
  */
 static bool
 is_waited_for(const Partition *partition)
@@ -182,7 +183,8 @@ is_waited_for(const Partition *partition)
 }
 
 /*
- * Drop the partition if it holds nothing that is to stay; false if it is left.
+ * Drop the partition if it holds nothing that is to stay; false if it is
+ * left.
  */
 static bool
 drop_partition(Partition *partition)
@@ -245,7 +247,8 @@ require_free_rows(Oid relid)
 }
 
 /*
- * Begin a transaction's work on the table; what is in it is the same each time.
+ * Begin a transaction's work on the table; what is in it is the same each
+ * time.
  */
 static void
 begin(Partition *partition, ActingScope *acting)

@@ -4,7 +4,7 @@
  *	  Runs that a crash left active.
  *
  * A worker writes that a run has ended.  If the worker was killed, or the broker
- * lost its message, nobody does, and the run stays active for ever.
+ * lost its message, nobody does, and the run stays active forever.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,8 +31,8 @@ static const char *const columns[] = {"id",			"transfer_id", "status",
 									  "updated_at", NULL};
 
 /*
- * Since when a run r has its status.  Citus sends a statement on as text, and gets
- * CASE wrong where it compares with what stands behind it.
+ * Since when a run r has its status.  Citus sends a statement on as text, and
+ * gets CASE wrong where it compares with what stands behind it.
  */
 #define SINCE \
 	"CASE WHEN r.status = 'STARTED' " \
@@ -127,8 +127,8 @@ take_ended(void *state, TupleTableSlot *slot)
 }
 
 /*
- * End the runs, but those that a service has locked: it is about to write their
- * status.  Citus has nothing like it for a distributed table.
+ * End the runs, but those that a service has locked: it is about to write
+ * their status.  Citus has nothing like it for a distributed table.
  */
 static void
 end_runs(EndRuns *end, const char *status, bool distributed)

@@ -54,7 +54,8 @@
 	"WHERE r.ev_class = $1 AND r.ev_type = '4' AND r.ev_enabled <> 'D') h"
 
 /*
- * The tables whose rows are deleted along with those of a table, as AlongTables.
+ * The tables whose rows are deleted along with those of a table, as
+ * AlongTables.
  */
 List *
 syncmaster_find_along(Oid relid)

@@ -187,7 +187,8 @@ find_limits_of_runs(HTAB *table, OldRuns *runs, const KeepOptions *options)
 }
 
 /*
- * May this run be deleted, because its transfer has keep_last newer ones?
+ * Return whether this run may be deleted because its transfer has keep_last
+ * newer ones.
  */
 static bool
 exceeds_limit(const OldRun *run)
@@ -202,8 +203,8 @@ exceeds_limit(const OldRun *run)
 }
 
 /*
- * Take the last runs of their transfers out of a list of old ones; returns how
- * many these were.
+ * Take the last runs of their transfers out of a list of old ones; returns
+ * how many these were.
  */
 int
 syncmaster_take_out_kept(HTAB *limits, OldRuns *runs,

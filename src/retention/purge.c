@@ -38,8 +38,9 @@
 #include "settings.h"
 
 /*
- * Does an id name one row?  Where Citus distributes runs by their transfer, the
- * key has to be (id, transfer_id); ids come from one sequence nevertheless.
+ * Return whether an id identifies one row.  Where Citus distributes runs by
+ * their transfer, the key has to be (id, transfer_id); all ids come from one
+ * sequence.
  */
 static bool
 has_unique_id(Oid relid)
@@ -89,9 +90,9 @@ find_column(const RelationInfo *table, const char *name)
 }
 
 /*
- * Lock a table against changes of its definition, and look at it again: between
- * batches anybody may have changed it.  "columns" are those that statements
- * use, and end with NULL.
+ * Lock a table against changes of its definition, and look at it again:
+ * between batches anybody may have changed it.  "columns" are those that
+ * statements use, and end with NULL.
  */
 Oid
 syncmaster_open_for_change(const char *schema, Oid namespace,
@@ -200,8 +201,8 @@ end_batch(Purge *purge)
 }
 
 /*
- * Where does the table begin and end?  False if it is empty.  Rows that come
- * while we work are too young to matter.
+ * Find the lowest and the highest id of the table.  False if it is empty.
+ * Rows that are inserted during the purge are too young to be deleted.
  */
 static bool
 find_ends(Purge *purge)
@@ -223,9 +224,9 @@ find_ends(Purge *purge)
 /*
  * Look at the table as a whole, before the first batch; false if it is empty.
  *
- * A result without a time is one that was begun and not finished: its worker was
- * killed.  Such a row is older than each that came after it, and ids tell the
- * order: so it is certainly old if some row of a higher id is.
+ * A result without a time is one that was begun and not finished: its worker
+ * was killed.  Such a row is older than each that came after it, and ids tell
+ * the order: so it is certainly old if some row of a higher id is.
  */
 static bool
 begin_purge(Purge *purge)
@@ -308,7 +309,8 @@ take_old_run(void *state, TupleTableSlot *slot)
 }
 
 /*
- * Read the old runs of a batch, and leave out the last ones of their transfers.
+ * Read the old runs of a batch, and leave out the last ones of their
+ * transfers.
  */
 static void
 find_runs(Purge *purge, Batch *batch)

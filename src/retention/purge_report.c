@@ -27,7 +27,7 @@
 #define REPORT_SECONDS 10
 
 /*
- * Does a valid index begin with a column?
+ * Return whether a valid index has this column as its first.
  */
 static bool
 has_index(Oid relid, const char *column)
@@ -57,8 +57,8 @@ has_index(Oid relid, const char *column)
 }
 
 /*
- * Tell how far the purge is, everybody in pg_stat_activity and now and then the
- * caller.
+ * Tell how far the purge is, everybody in pg_stat_activity and now and then
+ * the caller.
  */
 void
 syncmaster_tell_progress(Purge *purge, int64 through)
@@ -158,8 +158,8 @@ tell_held(Purge *purge)
 }
 
 /*
- * The statuses of runs that are not known, as a list for SQL; NULL if there are
- * none.  An index on the status gives each of them in one step.
+ * The statuses of runs that are not known, as a list for SQL; NULL if there
+ * are none.  An index on the status gives each of them in one step.
  */
 static char *
 find_unknown_statuses(const Purge *purge)
@@ -188,8 +188,8 @@ find_unknown_statuses(const Purge *purge)
 }
 
 /*
- * Old rows that are left because nothing says that they are over: how many, and
- * for runs in which statuses.
+ * Old rows that are left because nothing says that they are over: how many,
+ * and for runs in which statuses.
  */
 int64
 syncmaster_count_left(Purge *purge, char **statuses)

@@ -80,8 +80,8 @@ read_by_scan(const AppTable *runs, RunReader reader, void *state)
 /*
  * Call "reader" for each active run.  No more than "max_entries" of an index
  * are visited for each status, and complete[] says where that was enough.
- * Without an index, a table of at most "max_blocks" is read from end to end, and
- * a larger one not at all.
+ * Without an index, a table of at most "max_blocks" is read from end to end,
+ * and a larger one not at all.
  */
 RunReadResult
 syncmaster_read_active_runs(const AppTable *runs, int64 max_entries,

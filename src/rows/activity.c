@@ -166,9 +166,9 @@ count_distributed(Oid namespace, char **description)
 }
 
 /*
- * How many runs of which status are active?  The table is read directly: the
- * caller may lack SELECT, and the owner's policies must not run.  No more than
- * these numbers comes out.
+ * Count the active runs of each status.  The table is read directly: the
+ * caller may lack SELECT, and the owner's policies must not run.  No more
+ * than these numbers comes out.
  */
 ActiveRuns
 syncmaster_active_runs(Oid namespace, bool at_any_cost, char **description)

@@ -97,8 +97,9 @@ syncmaster_open_app_table(AppTable *table, Oid namespace, const char *name,
 }
 
 /*
- * May the caller know what is in a column of a table, so that it may be read
- * past his rights?  Who may migrate the tables may.
+ * Return whether the caller may know the contents of a column, so that this
+ * code may read it without asking for SELECT.  Roles that may migrate the
+ * tables may know it.
  */
 bool
 syncmaster_may_know(Oid relid, AttrNumber attnum)

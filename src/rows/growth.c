@@ -26,8 +26,8 @@
 #define TRANSFER_ID 3
 
 /*
- * Open a table that has a time column: "run", or one of Celery's, whose time is
- * UTC, without a time zone.
+ * Open a table that has a time column: "run", or one of Celery's, whose time
+ * is UTC, without a time zone.
  */
 AppTableState
 syncmaster_open_growing(const RelationInfo *growing, AppTable *table,
@@ -71,8 +71,8 @@ read_run(const AppTable *table, TupleTableSlot *slot, RunAge *run)
 }
 
 /*
- * Has the transfer of a run at least so many newer ones?  True also where no
- * index leads to them.
+ * Return whether the transfer of a run has at least keep_last newer runs.
+ * True also where no index finds them.
  */
 static bool
 has_newer_runs(const AppTable *table, const RunAge *run, int keep_last,
@@ -106,9 +106,9 @@ has_newer_runs(const AppTable *table, const RunAge *run, int keep_last,
 }
 
 /*
- * Would a purge delete a run of this age, if it keeps the last ones of each
- * transfer?  Of a transfer whose run stays, all later ones do: "kept" remembers
- * it.
+ * Return whether a purge with keep_last would delete a run of this age.  If
+ * it keeps one run of a transfer, it keeps all newer ones: "kept" remembers
+ * such transfers.
  */
 static bool
 may_go(const AppTable *table, TupleTableSlot *slot, int keep_last, HTAB *kept,
@@ -143,8 +143,8 @@ create_kept(void)
 }
 
 /*
- * When was the first row of an open one made that a purge would delete, if it
- * was made before some time?  No more than "max_entries" of indexes are visited.
+ * Find the oldest row that a purge would delete, if that is older than some
+ * time.  No more than "max_entries" of indexes are visited.
  */
 OldestRow
 syncmaster_oldest_row(const AppTable *table, int keep_last, int64 max_entries,
@@ -193,8 +193,8 @@ syncmaster_oldest_row(const AppTable *table, int keep_last, int64 max_entries,
 
 /*
  * Rows without a time that are older than some time, because a row that came
- * after them is: how many, with their ids.  Such rows come last in the index on
- * the time; without that index, none are found.
+ * after them is: how many, with their ids.  Such rows come last in the index
+ * on the time; without that index, none are found.
  */
 int64
 syncmaster_rows_without_time(const AppTable *table, Timestamp before,
@@ -263,8 +263,8 @@ estimate_leaf(Relation rel)
 }
 
 /*
- * How many rows does a table have, by what VACUUM or ANALYZE saw last, and by
- * how many blocks it has now?  -1 if neither was there yet.
+ * Estimate the number of rows, from what VACUUM or ANALYZE saw last and from
+ * the number of blocks now.  -1 if the table was never analyzed.
  */
 double
 syncmaster_estimate_rows(Relation rel)
@@ -285,8 +285,8 @@ syncmaster_estimate_rows(Relation rel)
 }
 
 /*
- * Open a relation that belongs to a table, unless it is locked; *locked says so.
- * NULL without that means that it was dropped just before.
+ * Open a relation that belongs to a table, unless it is locked; *locked says
+ * so.  NULL without that means that it was dropped just before.
  */
 static Relation
 open_part(Oid relid, bool *locked)
@@ -346,7 +346,8 @@ count_all_blocks(Relation table, bool *locked)
 }
 
 /*
- * Bytes of a table with all that belongs to it; false if some of it is locked.
+ * Bytes of a table with all that belongs to it; false if some of it is
+ * locked.
  */
 bool
 syncmaster_table_bytes(Relation table, double *bytes)

@@ -194,8 +194,8 @@ scan_by_sql(const OwnedTable *table, RowReader reader, void *state)
 }
 
 /*
- * Read an ordinary table, past policies and with no code of its owner; false if
- * its rows are elsewhere.
+ * Read an ordinary table, past policies and with no code of its owner; false
+ * if its rows are elsewhere.
  */
 static bool
 scan_directly(const OwnedTable *table, RowReader reader, void *state)

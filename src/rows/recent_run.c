@@ -16,8 +16,8 @@
 
 /*
  * Read so many runs by the primary key, backwards, and visit no more than so
- * many entries of it, as some are of runs that are gone.  Runs without a time are
- * passed by.
+ * many entries of it, as some are of runs that are gone.  Runs without a time
+ * are passed by.
  */
 RunReadResult
 syncmaster_read_recent_runs(const AppTable *runs, int64 max_runs,

@@ -104,8 +104,8 @@ extern RunReadResult syncmaster_read_active_runs(const AppTable *runs,
 /* recent_run.c: The newest runs. */
 
 /*
- * What is called for each of them, the newest first; false from it means that it
- * has seen enough.
+ * What is called for each of them, the newest first; false from it means that
+ * it has seen enough.
  */
 typedef bool (*RecentRunReader)(void *state, const AppTable *runs,
 								TupleTableSlot *slot, TimestampTz created_at);

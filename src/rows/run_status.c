@@ -57,7 +57,7 @@ syncmaster_find_active_status(Datum status)
 }
 
 /*
- * Is a run of this status known to be over?
+ * Return whether a run of this status is known to have ended.
  */
 bool
 syncmaster_is_final_status(Datum status)
@@ -90,8 +90,8 @@ list_statuses(int first, int end)
 }
 
 /*
- * The statuses from a number on, as a list for SQL: 0 gives all that are known,
- * NACTIVE_STATUSES those of runs that are over.
+ * The statuses from a number on, as a list for SQL: 0 gives all that are
+ * known, NACTIVE_STATUSES those of runs that are over.
  */
 char *
 syncmaster_list_statuses(int first)

@@ -25,8 +25,8 @@ typedef struct Shape
 } Shape;
 
 /*
- * Since which revision is the table's search_vector as it is?  0 if it is that of
- * no revision.
+ * Return the first revision whose search_vector the table has, or 0 if it is
+ * none's.
  */
 static int
 vector_revision(const RelationInfo *relation, Oid relid)
@@ -83,7 +83,8 @@ next_own_table(int revision)
 }
 
 /*
- * Does the revision change the search vectors of tables of earlier ones?
+ * Return whether the revision changes search vectors of tables of earlier
+ * ones.
  */
 static bool
 replaces_vectors(int revision)
@@ -104,7 +105,8 @@ replaces_vectors(int revision)
 }
 
 /*
- * How many of the search vectors are as they are since that revision or later?
+ * Count the search vectors that were introduced by that revision or a later
+ * one.
  */
 static int
 count_vectors(const Shape *shape, int revision)
@@ -126,8 +128,8 @@ has_relation(const char *name, Oid namespace)
 }
 
 /*
- * Is there what the revision adds: its extension, one of its tables and
- * sequences, or else all of its columns and indexes?
+ * Return whether what the revision adds exists: its extension, one of its
+ * tables or sequences, or else all of its columns and indexes.
  */
 static bool
 is_seen(Oid namespace, int revision)
@@ -164,8 +166,8 @@ is_seen(Oid namespace, int revision)
 }
 
 /*
- * The likely revision of tables of this shape, if alembic_version says nothing
- * about it.
+ * The likely revision of tables of this shape, if alembic_version says
+ * nothing about it.
  */
 static int
 likely_revision(Oid namespace, const Shape *shape)
@@ -223,8 +225,8 @@ apparent_revision(Oid namespace, const Shape *shape, int revision)
 }
 
 /*
- * Which revision do the tables seem to be at, if alembic_version does not say
- * it?
+ * Return the revision that the tables seem to be at, for an alembic_version
+ * that does not say it.
  */
 int
 syncmaster_likely_revision(Oid namespace)
@@ -236,8 +238,8 @@ syncmaster_likely_revision(Oid namespace)
 }
 
 /*
- * A revision that the tables could be at: the given one unless they contradict
- * it.
+ * A revision that the tables could be at: the given one unless they
+ * contradict it.
  */
 int
 syncmaster_apparent_revision(Oid namespace, int revision)
@@ -250,8 +252,8 @@ syncmaster_apparent_revision(Oid namespace, int revision)
 
 /*
  * The same of a table that others may have locked; 0 too if nobody is to wait
- * for them.  The lock is given back: whoever migrates takes locks in an order of
- * his own.
+ * for them.  The lock is given back: whoever migrates takes locks in an order
+ * of his own.
  */
 static int
 locked_vector_revision(const RelationInfo *relation, Oid namespace, bool wait)
@@ -274,8 +276,8 @@ locked_vector_revision(const RelationInfo *relation, Oid namespace, bool wait)
 }
 
 /*
- * Since when is a table's search_vector as it is at that revision?  0 if it has
- * none.
+ * Return the revision that introduced the search_vector a table has at a
+ * given revision, or 0 if it has none there.
  */
 static int
 expected_vector_revision(const RelationInfo *relation, int revision)
@@ -326,8 +328,9 @@ report_vectors(List **problems, const OtherVectors *others, Oid namespace,
 }
 
 /*
- * Are the search vectors those of the revision that alembic_version names?  A
- * step that was stamped and not run leaves older ones.  Later ones do no harm.
+ * Report search vectors older than those of the revision that alembic_version
+ * names, as a step leaves that was stamped and not run.  Newer ones do no
+ * harm.
  */
 List *
 syncmaster_vector_problems(Oid namespace, const SchemaRevision *revision,

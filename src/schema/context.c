@@ -53,7 +53,7 @@ syncmaster_lacking_on_schema(Oid namespace, Oid role)
 }
 
 /*
- * Whose are the tables?  On an empty database they become the database
+ * Return the owner of the tables.  In an empty database this is the database
  * owner's, if that role may make tables in the schema, else the schema
  * owner's; of these only a role that the caller may act as.
  */
@@ -124,7 +124,7 @@ syncmaster_fill_context(MigrationContext *context, Oid caller)
 }
 
 /*
- * Has the caller business with what belongs to that role?
+ * Return whether the caller may migrate tables of that owner.
  */
 bool
 syncmaster_may_migrate(Oid caller, Oid owner)
@@ -158,9 +158,9 @@ rights_problem(List **problems, const MigrationContext *context, Oid owner)
 }
 
 /*
- * Has the caller any business with the tables?  Each is asked for, as
- * statements run as their owners.  Scripts of a trusted extension run with a
- * superuser's rights even if the caller has few.
+ * Report the tables that the caller may not migrate.  Each is checked,
+ * because statements run as their owners.  Scripts of a trusted extension run
+ * with a superuser's rights even if the caller has few.
  */
 List *
 syncmaster_caller_problems(const MigrationContext *context)
@@ -187,9 +187,9 @@ syncmaster_caller_problems(const MigrationContext *context)
 
 /*
  * The schema's name becomes part of the scripts and of strings in them.  The
- * server refuses the same names, or with older minor versions part of them, when
- * it runs a script; but a schema can be renamed.  A schema of the server's own is
- * where a search_path that begins with pg_catalog leads.
+ * server refuses the same names, or with older minor versions part of them,
+ * when it runs a script; but a schema can be renamed.  A schema of the
+ * server's own is where a search_path that begins with pg_catalog leads.
  */
 void
 syncmaster_report_name(List **findings, const char *schema)
@@ -237,8 +237,9 @@ syncmaster_fill_context_to_change(MigrationContext *context, Oid caller)
 }
 
 /*
- * The same, and refuse a caller who has no business with the tables.  The first
- * look at alembic_version waits for its lock no longer than any other statement.
+ * The same, and refuse a caller who has no business with the tables.  The
+ * first look at alembic_version waits for its lock no longer than any other
+ * statement.
  */
 void
 syncmaster_begin_migration(MigrationContext *context, Oid caller)
@@ -257,8 +258,8 @@ syncmaster_begin_migration(MigrationContext *context, Oid caller)
 }
 
 /*
- * A worker of Citus has no alembic_version, and what it has of the tables is the
- * coordinator's.
+ * A worker of Citus has no alembic_version, and what it has of the tables is
+ * the coordinator's.
  */
 void
 syncmaster_refuse_citus_worker(const char *command)
@@ -297,7 +298,7 @@ syncmaster_begin_command(MigrationContext *context, const char *command)
  * was not held already.
  */
 bool
-syncmaster_lock_version(const MigrationContext *context)
+syncmaster_lock_version_table(const MigrationContext *context)
 {
 	Oid version_table = get_relname_relid(VERSION_TABLE, context->namespace);
 	Relation rel;
@@ -315,8 +316,8 @@ syncmaster_lock_version(const MigrationContext *context)
 }
 
 /*
- * Refuse tables that are not at their revision; what does no harm is returned as
- * a list of findings.
+ * Refuse tables that are not at their revision; what does no harm is returned
+ * as a list of findings.
  */
 List *
 syncmaster_require_shape(Oid namespace, const SchemaRevision *revision)
@@ -330,7 +331,8 @@ syncmaster_require_shape(Oid namespace, const SchemaRevision *revision)
 }
 
 /*
- * Where is the schema, and does it look like it?
+ * Read the revision, and check that the tables have the shape of that
+ * revision.
  */
 List *
 syncmaster_read_checked_revision(MigrationContext *context)

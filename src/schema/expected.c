@@ -37,7 +37,7 @@ syncmaster_generated_expression(const char *table, int revision)
 }
 
 /*
- * Does the search_vector of that table read the column, at any revision?
+ * Return whether the table's search_vector reads the column, at any revision.
  */
 bool
 syncmaster_generated_input(const char *table, const char *column)

@@ -48,7 +48,7 @@ syncmaster_expression_text(Relation rel, Node *expression)
 }
 
 /*
- * Is an expression a call of a function of pg_catalog?
+ * Return whether an expression calls this function of pg_catalog.
  */
 bool
 syncmaster_is_call_of(Node *expression, const char *function)

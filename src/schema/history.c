@@ -48,8 +48,9 @@ syncmaster_find_history(void)
 }
 
 /*
- * Is this the table that create_history() makes?  A relation of another make
- * under its name must not be read or written: it may be somebody's trap.
+ * Return whether this is the table that create_history() creates.  Another
+ * relation of that name must not be read or written: an attacker may have
+ * created it.
  */
 static bool
 is_history_table(Relation rel)
@@ -106,8 +107,9 @@ owner_error(List **findings, const char *kind, const char *name, Oid holder,
 
 /*
  * Why the record, which the caller has locked, is not to be written.  A table
- * that somebody made first under this name is not the record: it has to belong
- * to the owner of the application's tables, or to a role that has his rights.
+ * that somebody made first under this name is not the record: it has to
+ * belong to the owner of the application's tables, or to a role that has his
+ * rights.
  */
 void
 syncmaster_history_errors(List **findings, Oid relid, Oid owner)

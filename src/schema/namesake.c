@@ -21,11 +21,11 @@
 #include "schema/schema.h"
 
 /*
- * In whatever schema: search_path may name it; and with whatever arguments, as
- * defaults make them fit a call, which then is ambiguous.  Whoever owns the
- * extension can make a function of his own a member, but none in C.  A function
- * of the library that is no member, while no member has its name, is ours and
- * another problem.
+ * In whatever schema: search_path may name it; and with whatever arguments,
+ * as defaults make them fit a call, which then is ambiguous.  Whoever owns
+ * the extension can make a function of his own a member, but none in C.  A
+ * function of the library that is no member, while no member has its name, is
+ * ours and another problem.
  */
 #define NAMESAKES_QUERY \
 	"SELECT format('%I.%I(%s)', n.nspname, p.proname, " \

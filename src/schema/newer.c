@@ -25,8 +25,8 @@
 #define MAX_UNKNOWN_NAMED 10
 
 /*
- * What belongs to the owner of SyncMaster's tables, and is none of them: tables
- * and sequences, and columns of the tables.
+ * What belongs to the owner of SyncMaster's tables, and is none of them:
+ * tables and sequences, and columns of the tables.
  */
 #define UNKNOWN_QUERY \
 	"SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END, " \
@@ -60,8 +60,8 @@ text_array(List *texts)
 }
 
 /*
- * What this library does not know among the tables, as a list of Finding whose
- * kind and subject say what it is.
+ * What this library does not know among the tables, as a list of Finding
+ * whose kind and subject say what it is.
  */
 List *
 syncmaster_unknown_objects(Oid namespace)

@@ -64,8 +64,8 @@ syncmaster_describe_places(Oid namespace)
 }
 
 /*
- * Does the client's command say in which schema the extension is to be?  Only a
- * statement of its own is known here, not one of a function.
+ * Return whether the client's CREATE EXTENSION names the schema.  Only a
+ * top-level statement is known here, not one that a function runs.
  */
 static bool
 names_schema(void)
@@ -127,8 +127,8 @@ syncmaster_place_problems(List **problems, const MigrationContext *context,
 }
 
 /*
- * Are the tables of the schema as they were made, without a row?  Nobody may
- * have them locked, as this would wait.
+ * Return whether the tables of the schema are empty.  If a session has one of
+ * them locked, they are taken to be in use, because reading them would wait.
  */
 static bool
 is_unused(Oid namespace)
@@ -155,8 +155,8 @@ is_unused(Oid namespace)
 }
 
 /*
- * Append the commands that drop the schema's tables and sequences.  Another set
- * may use pg_trgm, so that a downgrade to base would do harm.
+ * Append the commands that drop the schema's tables and sequences.  Another
+ * set may use pg_trgm, so that a downgrade to base would do harm.
  */
 static void
 append_drops(StringInfo sql, Oid namespace, char relkind)
@@ -184,9 +184,9 @@ append_drops(StringInfo sql, Oid namespace, char relkind)
 }
 
 /*
- * The other schemas with tables of SyncMaster, as a list of findings.  The SQL
- * goes over to the other tables, and drops those here only if they were never
- * used.
+ * The other schemas with tables of SyncMaster, as a list of findings.  The
+ * SQL goes over to the other tables, and drops those here only if they were
+ * never used.
  */
 List *
 syncmaster_other_places(Oid namespace)

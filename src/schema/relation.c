@@ -53,8 +53,8 @@ syncmaster_find_relation(const char *name)
 }
 
 /*
- * Is this the kind of relation that SyncMaster makes, or one that a DBA may make
- * of it?
+ * Is this the kind of relation that SyncMaster makes, or one that a DBA may
+ * make of it?
  */
 bool
 syncmaster_is_of_kind(const RelationInfo *relation, Oid relid)
@@ -65,7 +65,7 @@ syncmaster_is_of_kind(const RelationInfo *relation, Oid relid)
 }
 
 /*
- * Must the column of that number, from 0 on, be there?
+ * Return whether the column with that index, from 0 on, is required.
  */
 bool
 syncmaster_is_required(const RelationInfo *relation, int column)
@@ -74,8 +74,8 @@ syncmaster_is_required(const RelationInfo *relation, int column)
 }
 
 /*
- * Put a column that a revision adds or changes in its place in the list, which
- * has room for it.
+ * Put a column that a revision adds or changes in its place in the list,
+ * which has room for it.
  */
 static void
 change_column(ColumnInfo *columns, const ColumnInfo *change)
@@ -141,7 +141,7 @@ syncmaster_first_relation(Oid namespace)
 }
 
 /*
- * Are all tables there that only SyncMaster makes?
+ * Return whether all tables exist that only SyncMaster's migrations create.
  */
 bool
 syncmaster_has_own_tables(Oid namespace)
@@ -158,9 +158,9 @@ syncmaster_has_own_tables(Oid namespace)
 }
 
 /*
- * Are all of Celery's and APScheduler's relations there that the revision
- * says?  Others make them, and may have made only some; a step that needs one
- * would fail.
+ * Return whether all of Celery's and APScheduler's relations of the revision
+ * exist.  Celery and APScheduler can create them as well, and may have
+ * created only some; a step that needs a missing one would fail.
  */
 bool
 syncmaster_is_complete(Oid namespace, int revision)
@@ -300,8 +300,8 @@ check_leftovers(List **problems, Oid namespace, const SchemaRevision *revision)
 }
 
 /*
- * Do the application's relations have the kind, the columns and the types
- * that the revision says?  Lengths, defaults, keys and indexes may differ: no
+ * Report relations of the application without the kind, the columns or the
+ * types of the revision.  Lengths, defaults, keys and indexes may differ: no
  * migration trips over them.
  */
 List *
@@ -354,8 +354,8 @@ report_length(const RelationInfo *relation, Oid relid, const ColumnInfo *column)
 
 /*
  * Warn about columns whose length is not the one that the migrations make
- * today.  SyncMaster edited released migrations, so that a database born with
- * 0.2.0 has other lengths at the same revision.
+ * today.  SyncMaster edited released migrations, so that a database created
+ * by 0.2.0 has other lengths at the same revision.
  */
 void
 syncmaster_report_lengths(Oid namespace, int revision)

@@ -39,9 +39,9 @@ syncmaster_revision_number(const char *id)
 }
 
 /*
- * Revision that an extension version installs: the revision's own version, such
- * as 1.13, or any later release on the same schema, such as 1.13.2.  -1 for what
- * is no such version or a revision that this library does not know.
+ * Revision that an extension version installs: the revision's own version,
+ * such as 1.13, or any later release on the same schema, such as 1.13.2.  -1
+ * for what is no such version or a revision that this library does not know.
  */
 int
 syncmaster_version_revision(const char *version)

@@ -59,9 +59,9 @@ syncmaster_revision_info(int number)
 }
 
 /*
- * Append the entries of one revision to those of earlier ones, and note in each
- * which revision adds it.  A list ends with an entry without a name, or whatever
- * is first in it.
+ * Append the entries of one revision to those of earlier ones, and note in
+ * each which revision adds it.  A list ends with an entry without a name, or
+ * whatever is first in it.
  */
 #define APPEND_ENTRIES(type, list, count, entries, number) \
 	do \

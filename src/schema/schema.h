@@ -164,12 +164,14 @@ typedef struct SearchVector
 #define MAX_UPDATED_COLUMNS 5
 
 /*
- * What services need on a table or sequence, beyond what earlier revisions say.
+ * What services need on a table or sequence, beyond what earlier revisions
+ * say.
  *
  * Who inserts into a table with a serial id needs its sequence as well, and
  * everybody needs USAGE on the schema: that need not be said.  Cascades and
- * checks of foreign keys run as the tables' owner.  UPDATE is for single columns
- * where the service may not delete: elsewhere it could write the row anew anyway.
+ * checks of foreign keys run as the tables' owner.  UPDATE is for single
+ * columns where the service may not delete: elsewhere it could write the row
+ * anew anyway.
  */
 typedef struct ServiceNeed
 {
@@ -323,7 +325,7 @@ extern void syncmaster_refuse_citus_worker(const char *command);
 extern void syncmaster_require_writable(const char *command);
 extern void syncmaster_begin_command(MigrationContext *context,
 									 const char *command);
-extern bool syncmaster_lock_version(const MigrationContext *context);
+extern bool syncmaster_lock_version_table(const MigrationContext *context);
 extern List *syncmaster_require_shape(Oid namespace,
 									  const SchemaRevision *revision);
 extern List *syncmaster_read_checked_revision(MigrationContext *context);

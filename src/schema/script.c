@@ -32,8 +32,8 @@
 #define STEP_NARGS 3
 
 /*
- * Where the scripts are: beside the control file.  From 18 on that may be
- * any directory of extension_control_path.
+ * Where the scripts are: beside the control file.  From 18 on that may be any
+ * directory of extension_control_path.
  */
 static char *
 script_directory(void)
@@ -112,7 +112,7 @@ replace_all(const char *text, const char *from, const char *to)
 }
 
 /*
- * Is this SELECT ...syncmaster_migrate('…', '…', '…')?  If so, give its
+ * If a statement is SELECT …syncmaster_migrate('…', '…', '…'), return its
  * arguments.
  */
 static bool
@@ -186,8 +186,8 @@ parse_script(List *steps, const char *path, const char *schema)
 }
 
 /*
- * Is this the name of one of our scripts?  A copy that somebody left beside
- * them is none.
+ * Return whether this is the file name of one of the extension's scripts.  A
+ * copy under another name, such as a backup, is not.
  */
 static bool
 is_script(const char *name)

@@ -20,8 +20,9 @@
 	"('syncmaster.secret_key_file', 'syncmaster.previous_secret_key_file')"
 
 /*
- * Name, value, where it is, the statement that takes it back, and whether this
- * version has such a setting.  Those of key files are not everybody's to see.
+ * Name, value, where it is, the statement that takes it back, and whether
+ * this version has such a setting.  Those of key files are not everybody's to
+ * see.
  */
 #define SETTINGS_QUERY \
 	"SELECT n, substr(c, strpos(c, '=') + 1), " \
@@ -80,9 +81,9 @@
 #define SETTING_KNOWN 4
 
 /*
- * A value that was given before the library was loaded is not looked at then.
- * When the library is loaded, the server warns of one that is not allowed and
- * takes the default.  Is a value such a one?
+ * A value that was given before the library was loaded is not looked at
+ * then.  When the library is loaded, the server warns of one that is not
+ * allowed and takes the default.  Is a value such a one?
  */
 static bool
 report_misunderstood(List **findings, char **row)

@@ -67,7 +67,7 @@ parse_offset(const char *text, int *offset)
 }
 
 /*
- * Does a script of this version come with the installed package?
+ * Return whether the installed package has a script of this version.
  */
 static bool
 version_is_available(const char *version)

@@ -73,8 +73,8 @@ describe_schema(StringInfo line, const SchemaRevision *revision)
 }
 
 /*
- * Do the tables look as at their revision?  Yes, where they are locked and
- * nothing shows that they do not.
+ * Return whether the tables have the shape of their revision.  A locked table
+ * is not waited for, and does not count as a difference.
  */
 static bool
 fits_tables(Oid namespace, const SchemaRevision *revision)

@@ -23,7 +23,8 @@
 #define LEGACY_REVISION "478240cdad4b"
 
 /*
- * Is this Alembic's table, so that its first column can be read?
+ * Return whether this is Alembic's table, so that its first column can be
+ * read.
  */
 static bool
 is_version_table(Relation rel)
@@ -40,8 +41,8 @@ is_version_table(Relation rel)
 
 /*
  * Tell a revision's text from another application's.  Later releases of
- * SyncMaster need not number their revisions: beside all of its tables, a text
- * that was never one of its numbers is a later release's.
+ * SyncMaster need not number their revisions: beside all of its tables, a
+ * text that was never one of its numbers is a later release's.
  */
 static void
 classify_revision(SchemaRevision *revision, Oid namespace)
@@ -93,7 +94,8 @@ open_version_table(Oid namespace, SchemaRevision *revision)
 }
 
 /*
- * What does alembic_version in this schema say?  Everybody may ask.
+ * Read the revision from alembic_version in this schema.  Every role may do
+ * that.
  */
 void
 syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
@@ -131,7 +133,8 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 }
 
 /*
- * Does alembic_version name a revision that can be migrated?
+ * Report an alembic_version that does not name a revision that can be
+ * migrated.
  */
 List *
 syncmaster_revision_problems(Oid namespace, const SchemaRevision *revision)
@@ -294,9 +297,9 @@ write_revision(Oid namespace, Oid version_table, int from, int to)
 
 /*
  * Write the revision, as the owner of alembic_version, whose triggers and
- * rules may run here; so the row is read back, into *revision, which says what
- * it was before.  An index function of that role may even have taken the table
- * away while the step ran.
+ * rules may run here; so the row is read back, into *revision, which says
+ * what it was before.  An index function of that role may even have taken the
+ * table away while the step ran.
  */
 void
 syncmaster_stamp_revision(Oid namespace, SchemaRevision *revision, int to)

@@ -73,7 +73,8 @@ is_mark(unsigned char c)
  * point with Python.
  *
  * None of these sequences can begin in the middle of a character, so it does
- * not take well-formed UTF-8 to find them: what is malformed belongs to a word.
+ * not take well-formed UTF-8 to find them: what is malformed belongs to a
+ * word.
  */
 static int
 space_length(const char *p, const char *end)
@@ -154,7 +155,7 @@ next_word(WordScan *scan)
 }
 
 /*
- * Are the words the same whether or not they are split at marks?
+ * Return whether splitting the words at punctuation gives the same words.
  */
 static bool
 marks_split_nothing(const char *input, int len)
@@ -219,8 +220,8 @@ build_query(StringInfo query, const char *input, int len)
 }
 
 /*
- * A configuration of PostgreSQL's own, as the generated columns use it: one of
- * the same name elsewhere on the search_path must not matter.
+ * A configuration of PostgreSQL's own, as the generated columns use it: one
+ * of the same name elsewhere on the search_path must not matter.
  */
 static Datum
 system_config(char *name)
@@ -234,10 +235,10 @@ system_config(char *name)
  * The query for an input.
  *
  * The server is a Python program and sees the characters of Unicode.  In a
- * database of another encoding they are converted back and forth; one that has
- * no equivalent in Unicode is refused, as no server can have sent it.
- * SQL_ASCII stands for no encoding: what the server stores there is UTF-8, and
- * bytes that are not belong to a word.
+ * database of another encoding they are converted back and forth; one that
+ * has no equivalent in Unicode is refused, as no server can have sent it.
+ * SQL_ASCII stands for no encoding: what the server stores there is UTF-8,
+ * and bytes that are not belong to a word.
  */
 Datum
 syncmaster_tsquery(PG_FUNCTION_ARGS)

@@ -106,8 +106,8 @@ row_version(ItemPointer tid, TransactionId xmin)
 }
 
 /*
- * Roughly how many vectors a table will give and memory will hold: a hash table
- * that has to grow takes longer.
+ * Roughly how many vectors a table will give and memory will hold: a hash
+ * table that has to grow takes longer.
  */
 static long
 expected_vectors(Relation rel, Size max_memory)
@@ -159,9 +159,10 @@ keep_row(void *state, TupleTableSlot *slot)
 }
 
 /*
- * May a statement about a table, which is locked, be run in parts?  Not where
- * others would see the parts: children and other nodes, which the first part
- * would reach and the others would not, and event triggers.
+ * Return whether a statement about a locked table can be run in parts.  It
+ * cannot where the parts would be visible: to event triggers, and where the
+ * first part would reach child tables or other nodes, and the later parts
+ * would not.
  */
 static bool
 may_run_in_parts(const TableStatement *statement)
@@ -179,8 +180,8 @@ may_run_in_parts(const TableStatement *statement)
 }
 
 /*
- * Is a table, which is locked for reading, worth a query, and does a query of
- * its owner's see what ALTER TABLE will write?
+ * Return whether a table, locked for reading, is large enough for a query,
+ * and its owner's query would see all rows that ALTER TABLE will write.
  */
 static bool
 is_worth_a_query(Relation rel, Oid role)
@@ -330,8 +331,8 @@ syncmaster_compute_vectors(const MigrationContext *context, List *statements,
 }
 
 /*
- * Find the vectors that are known for a statement's table, which is locked; NULL
- * if there are none that hold.
+ * Find the vectors that are known for a statement's table, which is locked;
+ * NULL if there are none that hold.
  */
 static KnownVectors *
 find_vectors(List *known_vectors, const TableStatement *statement,
@@ -392,7 +393,7 @@ typedef struct Addition
 } Addition;
 
 /*
- * Has a table no rows, not even dead ones?
+ * Return whether a table has no rows, not even dead ones.
  */
 static bool
 is_empty(Oid relid)
@@ -581,8 +582,8 @@ run(void *argument)
 }
 
 /*
- * Run an ALTER TABLE whose locks are held, with the vectors that are known for
- * it, which then are forgotten.
+ * Run an ALTER TABLE whose locks are held, with the vectors that are known
+ * for it, which then are forgotten.
  */
 void
 syncmaster_alter_table(const MigrationContext *context,

@@ -37,11 +37,11 @@
 #include "vectors/vectors.h"
 
 /*
- * Less text than this never gives a vector of more than MAXSTRPOS bytes.  A byte
- * is in two terms of the expression at most (what is in three, the name, is
- * short); the parser gives a word as a whole and in parts; in lower case it may
- * have half as many bytes again; and each lexeme has four bytes or five for its
- * position, next to a letter and a blank.
+ * Less text than this never gives a vector of more than MAXSTRPOS bytes.  A
+ * byte is in two terms of the expression at most (what is in three, the name,
+ * is short); the parser gives a word as a whole and in parts; in lower case
+ * it may have half as many bytes again; and each lexeme has four bytes or
+ * five for its position, next to a letter and a blank.
  */
 #define MIN_TEXT (MAXSTRPOS / 32)
 
@@ -65,8 +65,8 @@ typedef struct Trial
 } Trial;
 
 /*
- * The statement's expression on columns of the table.  19's copyObject() asks the
- * compiler for C23.
+ * The statement's expression on columns of the table.  19's copyObject() asks
+ * the compiler for C23.
  */
 static Expr *
 expression(const Search *search)
@@ -87,8 +87,8 @@ expression(const Search *search)
 }
 
 /*
- * Are all columns of types whose functions are the server's, so that computing
- * a vector runs nobody's code?
+ * Return whether all columns have built-in types, so that computing a vector
+ * does not run a user's code.
  */
 static bool
 inputs_are_known_types(const Search *search)
@@ -138,7 +138,7 @@ compute(void *argument)
 }
 
 /*
- * Is a row's vector too long?
+ * Return whether a row's vector is too long.
  */
 static bool
 is_too_long(Trial *trial, TupleTableSlot *row)
@@ -192,7 +192,7 @@ search_rows(Search *search)
 }
 
 /*
- * May a role know what rows a table has?
+ * Return whether a role may know the rows of a table.
  */
 static bool
 may_read(Oid relid, Oid role)
@@ -239,8 +239,8 @@ add_problem(List **findings, const MigrationContext *context, Search *search)
 }
 
 /*
- * Look for rows whose vectors a statement cannot compute, and add what is found.
- * A table that is locked is not waited for.
+ * Look for rows whose vectors a statement cannot compute, and add what is
+ * found.  A table that is locked is not waited for.
  */
 void
 syncmaster_long_vector_problems(List **findings,

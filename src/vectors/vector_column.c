@@ -37,8 +37,9 @@ find_end(const char *expr)
 }
 
 /*
- * Take the column's clause out of the text of the statement: "type" is where the
- * type is named, "generated" where GENERATED ALWAYS AS (...) STORED begins.
+ * Take the column's clause out of the text of the statement: "type" is where
+ * the type is named, "generated" where GENERATED ALWAYS AS (...) STORED
+ * begins.
  */
 static void
 split_statement(const char *sql, const char *type, const char *generated,
@@ -87,8 +88,8 @@ describe_column(const TableStatement *statement, const ColumnDef *definition,
 }
 
 /*
- * Find the search vector that a statement adds to a table that is there; false
- * if it adds none, or several.
+ * Find the search vector that a statement adds to a table that is there;
+ * false if it adds none, or several.
  */
 bool
 syncmaster_find_vector_column(const TableStatement *statement,

@@ -1,5 +1,5 @@
 # A database that is damaged in one way after the other: what
-# syncmaster_check() finds, whether its SQL mends that, and what
+# syncmaster_check() finds, whether its SQL repairs that, and what
 # syncmaster_repair() does about it.
 
 package DamagedSchema;
@@ -62,19 +62,19 @@ sub damaged_server
 			q{SELECT current_setting('server_version_num')::int / 10000}));
 }
 
-# Damage, mend, and give the problems that are left.
+# Damage, repair, and give the problems that are left.
 sub after
 {
-	my ($damage, $mend) = @_;
+	my ($damage, $repair) = @_;
 	my ($ret, $stdout, $stderr) =
-	  $node->psql('damaged', "BEGIN; $damage; $mend\n;$above_info; ROLLBACK",
+	  $node->psql('damaged', "BEGIN; $damage; $repair\n;$above_info; ROLLBACK",
 		on_error_stop => 1);
 
 	return $stderr if $ret != 0;
 	return join "\n", grep { /^(?:error|warning)\|/ } split /\n/, $stdout;
 }
 
-# What each damage does, what is to be found, and what mends it:
+# What each damage does, what is to be found, and what repairs it:
 #   repair	syncmaster_repair() and the fix
 #   fix		the fix, but repair leaves it, because something might be lost
 #   none	there is no SQL for it, or more than one thing to do
@@ -88,10 +88,10 @@ sub try_damages
 
 	foreach my $test (@_)
 	{
-		my ($damage, $problem, $mended_by) = @$test;
+		my ($damage, $problem, $repaired_by) = @$test;
 		my $name = $damage =~ s/\s+/ /gr;
 
-		if ($mended_by eq 'info')
+		if ($repaired_by eq 'info')
 		{
 			is(after($damage, 'SELECT'), '', "no problem: $name");
 			my ($rc, $out, $err) = $node->psql('damaged', qq{
@@ -103,10 +103,10 @@ sub try_damages
 			next;
 		}
 		like(after($damage, 'SELECT'), qr/^\Q$problem\E$/m, "found: $name");
-		is(after($damage, $fixes), '', "fix: $name") if $mended_by ne 'none';
+		is(after($damage, $fixes), '', "fix: $name") if $repaired_by ne 'none';
 
 		my $left = after($damage, $repair);
-		if ($mended_by eq 'repair')
+		if ($repaired_by eq 'repair')
 		{
 			is($left, '', "repaired: $name");
 		}
