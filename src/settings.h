@@ -31,15 +31,15 @@ typedef enum ProgressSetting
 	PROGRESS_OFF
 } ProgressSetting;
 
-extern int syncmaster_lock_timeout;	  /* milliseconds */
-extern int syncmaster_restoring;	  /* RestoringSetting */
-extern int syncmaster_guard;		  /* GuardSetting */
-extern int syncmaster_progress;		  /* ProgressSetting */
-extern int syncmaster_health_started; /* seconds, as the next ones; */
-extern int syncmaster_health_waiting; /* 0 stands for no limit */
-extern int syncmaster_health_queue_idle;
-extern int syncmaster_health_retention;
-extern int syncmaster_health_keep_last;
+extern int	syncmaster_lock_timeout;   /* milliseconds */
+extern int	syncmaster_restoring;	   /* RestoringSetting */
+extern int	syncmaster_guard;		   /* GuardSetting */
+extern int	syncmaster_progress;	   /* ProgressSetting */
+extern int	syncmaster_health_started; /* seconds, as the next ones; */
+extern int	syncmaster_health_waiting; /* 0 stands for no limit */
+extern int	syncmaster_health_queue_idle;
+extern int	syncmaster_health_retention;
+extern int	syncmaster_health_keep_last;
 extern bool syncmaster_create_indexes_enabled;
 extern bool syncmaster_precompute_vectors;
 extern bool syncmaster_allow_destroy;

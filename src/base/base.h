@@ -32,24 +32,24 @@
 /* What comes back when it ends. */
 typedef struct ActingScope
 {
-	Oid user;
-	int security;
-	int settings;
+	Oid	 user;
+	int	 security;
+	int	 settings;
 	bool creating_extension;
-	Oid extension;
+	Oid	 extension;
 } ActingScope;
 
 extern void syncmaster_begin_acting(ActingScope *scope, Oid role);
 extern void syncmaster_end_acting(const ActingScope *scope);
 
-extern int syncmaster_enter_settings(void);
-extern int syncmaster_enter_safe_settings(void);
+extern int	syncmaster_enter_settings(void);
+extern int	syncmaster_enter_safe_settings(void);
 extern void syncmaster_set_locally(const char *name, const char *value);
 extern void syncmaster_set_locally_int(const char *name, int value);
 extern void syncmaster_set_deadlock_timeout(int milliseconds);
 extern void syncmaster_leave_settings(int level);
 extern bool syncmaster_is_setting_value(const char *name, const char *value);
-extern int syncmaster_maintenance_memory(void);
+extern int	syncmaster_maintenance_memory(void);
 
 /* dependency.c: What depends on a column. */
 
@@ -66,8 +66,8 @@ typedef struct ExtensionEntry
 	char *version;
 } ExtensionEntry;
 
-extern bool syncmaster_find_extension(const char *name, ExtensionEntry *entry);
-extern void syncmaster_get_extension(ExtensionEntry *entry);
+extern bool	 syncmaster_find_extension(const char *name, ExtensionEntry *entry);
+extern void	 syncmaster_get_extension(ExtensionEntry *entry);
 extern char *syncmaster_default_version(const char *extension);
 
 /* finding.c: What a check found: to be listed, raised as an error or reported. */
@@ -83,19 +83,19 @@ typedef enum Severity
 
 typedef struct Finding
 {
-	Severity severity;
-	int sqlerrcode;		  /* if it is raised; 0 if it is only listed */
-	const char *kind;	  /* of the subject, or of the check; or NULL */
-	const char *subject;  /* what it is about, in a word or two */
-	const char *message;  /* what is wrong */
-	const char *detail;	  /* NULL if there is no more to say */
-	const char *hint;	  /* what to do, for people; or NULL */
-	const char *expected; /* NULL when nothing is expected */
-	const char *actual;	  /* NULL when there is nothing */
-	const char *fix;	  /* SQL, NULL when none can repair it */
-	const char *left;	  /* why repair leaves it, NULL when it need not */
-	bool of_rows;		  /* it comes from the rows, not from the definitions */
-	bool of_extension;	  /* a member's rights, which its owner can grant */
+	Severity	severity;
+	int			sqlerrcode; /* if it is raised; 0 if it is only listed */
+	const char *kind;		/* of the subject, or of the check; or NULL */
+	const char *subject;	/* what it is about, in a word or two */
+	const char *message;	/* what is wrong */
+	const char *detail;		/* NULL if there is no more to say */
+	const char *hint;		/* what to do, for people; or NULL */
+	const char *expected;	/* NULL when nothing is expected */
+	const char *actual;		/* NULL when there is nothing */
+	const char *fix;		/* SQL, NULL when none can repair it */
+	const char *left;		/* why repair leaves it, NULL when it need not */
+	bool		of_rows; /* it comes from the rows, not from the definitions */
+	bool		of_extension; /* a member's rights, which its owner can grant */
 } Finding;
 
 /* Fills in the columns of a finding's row. */
@@ -104,29 +104,29 @@ typedef void (*FindingColumns)(const Finding *finding, const char **texts);
 /* Marks what is an error's message when the finding is raised. */
 #define finding_message psprintf
 
-extern Finding *syncmaster_add_finding(List **findings, Severity severity,
-									   const char *kind, const char *subject,
-									   const char *message, const char *hint);
-extern Finding *syncmaster_add_error(List **findings, int sqlerrcode,
-									 const char *subject, const char *message,
-									 const char *hint);
+extern Finding	  *syncmaster_add_finding(List **findings, Severity severity,
+										  const char *kind, const char *subject,
+										  const char *message, const char *hint);
+extern Finding	  *syncmaster_add_error(List **findings, int sqlerrcode,
+										const char *subject, const char *message,
+										const char *hint);
 extern const char *syncmaster_severity_name(Severity severity);
-extern void syncmaster_report_findings(List *findings, int elevel);
-extern void syncmaster_raise_error(List *findings);
+extern void		   syncmaster_report_findings(List *findings, int elevel);
+extern void		   syncmaster_raise_error(List *findings);
 extern void syncmaster_put_findings(ReturnSetInfo *result, List *findings,
 									int natts, FindingColumns columns);
 
 /* owner.c: Whose is it? */
 
-extern Oid syncmaster_relation_owner(Oid relation);
-extern Oid syncmaster_schema_owner(Oid namespace);
+extern Oid	syncmaster_relation_owner(Oid relation);
+extern Oid	syncmaster_schema_owner(Oid namespace);
 extern bool syncmaster_can_log_in(Oid role);
 
 /* lock.c: Locking a table with a bounded wait; keeping a schema's name. */
 
 extern char *syncmaster_describe_blockers(Oid relation, LOCKMODE mode);
-extern bool syncmaster_lock_if_there(Oid relation, LOCKMODE mode);
-extern void syncmaster_lock_relation(Oid relation, LOCKMODE mode);
+extern bool	 syncmaster_lock_if_there(Oid relation, LOCKMODE mode);
+extern void	 syncmaster_lock_relation(Oid relation, LOCKMODE mode);
 extern char *syncmaster_hold_schema(Oid namespace);
 
 /* partition.c: Partitioned tables, and the tables that have their rows. */
@@ -134,23 +134,23 @@ extern char *syncmaster_hold_schema(Oid namespace);
 /* The rows of one of them, as the partitioned table has them. */
 typedef struct LeafRows
 {
-	Relation leaf;
-	TupleTableSlot *slot; /* a row as the leaf has it */
+	Relation			leaf;
+	TupleTableSlot	   *slot; /* a row as the leaf has it */
 	TupleConversionMap *map;
-	TupleTableSlot *converted;
+	TupleTableSlot	   *converted;
 } LeafRows;
 
-extern bool syncmaster_is_partitioned(Oid relid);
-extern bool syncmaster_is_partitioned_by(Oid relid, const char *column);
+extern bool	 syncmaster_is_partitioned(Oid relid);
+extern bool	 syncmaster_is_partitioned_by(Oid relid, const char *column);
 extern List *syncmaster_partitions(Oid relid);
-extern void syncmaster_lock_partitions(Oid relid, LOCKMODE mode);
-extern bool syncmaster_try_lock(Oid relid, LOCKMODE mode) MUST_BE_ASKED;
+extern void	 syncmaster_lock_partitions(Oid relid, LOCKMODE mode);
+extern bool	 syncmaster_try_lock(Oid relid, LOCKMODE mode) MUST_BE_ASKED;
 extern List *syncmaster_open_leaves(Relation rel, bool *locked);
-extern void syncmaster_close_leaves(List *leaves);
-extern void syncmaster_begin_leaf(LeafRows *rows, Relation leaf, Relation rel);
+extern void	 syncmaster_close_leaves(List *leaves);
+extern void	 syncmaster_begin_leaf(LeafRows *rows, Relation leaf, Relation rel);
 extern TupleTableSlot *syncmaster_leaf_row(LeafRows *rows);
-extern void syncmaster_end_leaf(LeafRows *rows);
-extern double syncmaster_table_blocks(Relation rel, bool *locked);
+extern void			   syncmaster_end_leaf(LeafRows *rows);
+extern double		   syncmaster_table_blocks(Relation rel, bool *locked);
 
 /* ordered_scan.c: Reading a table directly, in the order of an index. */
 
@@ -161,16 +161,16 @@ struct OrderedLeaf;
 
 typedef struct OrderedScan
 {
-	TupleTableSlot *slot; /* the current row */
-	int64 entries_left;	  /* 0 after a scan that ended for want of them */
-	bool locked; /* if none was begun: an index that is locked may help */
-	Relation rel;
+	TupleTableSlot *slot;	 /* the current row */
+	int64	   entries_left; /* 0 after a scan that ended for want of them */
+	bool	   locked; /* if none was begun: an index that is locked may help */
+	Relation   rel;
 	AttrNumber attnum;
-	bool equal; /* are all rows the same in the column? */
-	ScanDirection direction;
-	Snapshot snapshot;
-	List *leaves; /* the tables that have the rows */
-	int nscans;
+	bool	   equal; /* are all rows the same in the column? */
+	ScanDirection		direction;
+	Snapshot			snapshot;
+	List			   *leaves; /* the tables that have the rows */
+	int					nscans;
 	struct OrderedLeaf *scans;	 /* one of each */
 	struct OrderedLeaf *current; /* whose row is in the slot */
 } OrderedScan;
@@ -196,10 +196,10 @@ extern bool syncmaster_is_subscribed(Oid relid);
 /* result.c: Set-returning functions that give all their rows at once. */
 
 extern ReturnSetInfo *syncmaster_begin_result(FunctionCallInfo fcinfo);
-extern void syncmaster_put_row(ReturnSetInfo *result, Datum *values,
-							   bool *nulls);
-extern void syncmaster_put_texts(ReturnSetInfo *result, int natts,
-								 const char *const *texts);
+extern void			  syncmaster_put_row(ReturnSetInfo *result, Datum *values,
+										 bool *nulls);
+extern void			  syncmaster_put_texts(ReturnSetInfo *result, int natts,
+										   const char *const *texts);
 
 /* same_index.c: Whether an index is the one that a statement makes. */
 
@@ -210,16 +210,16 @@ extern bool syncmaster_is_index(Oid indexid, Oid relid, const IndexStmt *stmt);
 typedef struct DirectScan
 {
 	TupleTableSlot *slot; /* the current row */
-	Relation rel;
-	Snapshot snapshot;
-	List *leaves;  /* the tables that have the rows */
-	int nleaves;   /* begun so far */
-	LeafRows rows; /* of the last one of these */
-	TableScanDesc scan;
+	Relation		rel;
+	Snapshot		snapshot;
+	List		   *leaves;	 /* the tables that have the rows */
+	int				nleaves; /* begun so far */
+	LeafRows		rows;	 /* of the last one of these */
+	TableScanDesc	scan;
 } DirectScan;
 
 extern Snapshot syncmaster_scan_snapshot(void);
-extern bool syncmaster_has_rows_here(Relation rel);
+extern bool		syncmaster_has_rows_here(Relation rel);
 extern bool syncmaster_begin_scan(DirectScan *scan, Relation rel) MUST_BE_ASKED;
 extern bool syncmaster_begin_scan_at(DirectScan *scan, Relation rel,
 									 Snapshot snapshot) MUST_BE_ASKED;
@@ -239,12 +239,12 @@ extern int64 syncmaster_each_row(const char *sql, int nargs, Oid *types,
 extern int64 syncmaster_query_int8(const char *sql, int nargs, Oid *types,
 								   const Datum *values, bool *isnull);
 
-extern void syncmaster_execute_as(const char *sql, Oid role);
+extern void	 syncmaster_execute_as(const char *sql, Oid role);
 extern int64 syncmaster_query_int8_as(const char *sql, Oid role, int nargs,
 									  Oid *types, const Datum *values,
 									  bool *isnull);
-extern void syncmaster_execute_params(const char *sql, Oid role, int nargs,
-									  Oid *types, const Datum *values);
+extern void	 syncmaster_execute_params(const char *sql, Oid role, int nargs,
+									   Oid *types, const Datum *values);
 
 /* of the catalogues: a list of arrays of C strings, NULL for null */
 extern List *syncmaster_query(const char *sql, int nargs, Oid *types,
@@ -279,21 +279,21 @@ typedef struct TrustQuestion TrustQuestion;
 
 struct TrustQuestion
 {
-	Oid role;
+	Oid	  role;
 	List *findings;
 	List *relations; /* OIDs of those that have been looked at... */
 	List *scopes;	 /* ...and what of each, see trust.c */
 	List *types;	 /* the same of types */
 	List *operators; /* and of operators */
-	bool locks;		 /* lock what the statement does not lock by itself */
-	Oid given; /* table that would be the role's, with the partitions of... */
-	Oid given_by; /* ...its owner; or InvalidOid */
+	bool  locks;	 /* lock what the statement does not lock by itself */
+	Oid	  given; /* table that would be the role's, with the partitions of... */
+	Oid	  given_by; /* ...its owner; or InvalidOid */
 
 	/* the object that is being looked at, and what would drop it */
-	Oid relid;		   /* InvalidOid for the statement itself */
+	Oid			relid; /* InvalidOid for the statement itself */
 	const char *table; /* its name */
 	const char *qualified_table;
-	int asked;				/* events of its rows */
+	int			asked;		/* events of its rows */
 	const char *reached_by; /* foreign key whose action writes them, or NULL */
 	bool open;	  /* may roles without the owner's rights create triggers? */
 	bool anybody; /* may anybody have written the expression? */
@@ -323,9 +323,9 @@ extern void syncmaster_ask_text(TrustQuestion *question, Datum node_tree);
 
 /* trust.c: The rule of trust: what may run with a role's rights. */
 
-extern void syncmaster_begin_question(TrustQuestion *question, Oid role);
+extern void	 syncmaster_begin_question(TrustQuestion *question, Oid role);
 extern List *syncmaster_distrusted(Oid relid, Oid role, int events);
-extern void syncmaster_require_trust(Oid relid, Oid role, int events);
+extern void	 syncmaster_require_trust(Oid relid, Oid role, int events);
 
 /* trust_statement.c: The relations of a statement, for the rule of trust. */
 
@@ -338,8 +338,8 @@ extern void syncmaster_raise_dropped(Oid relation, const char *name)
 	__attribute__((noreturn));
 extern Relation syncmaster_open_relation(Oid relation, LOCKMODE mode);
 extern Relation syncmaster_open_named(const char *name, Oid namespace,
-									  LOCKMODE mode);
-extern bool syncmaster_ask(PGFunction function, Oid object, Datum *answer);
+									  LOCKMODE	  mode);
+extern bool		syncmaster_ask(PGFunction function, Oid object, Datum *answer);
 
 /* citus.c: Which node is this, and where are the rows of a table? */
 
@@ -353,18 +353,18 @@ extern void syncmaster_refuse_distributed(Oid relid);
 /* A list of connection_ids. */
 typedef struct IdList
 {
-	int64 count; /* nulls included */
-	int64 nulls;
-	int64 size;
-	int64 *ids; /* the others */
+	int64		  count; /* nulls included */
+	int64		  nulls;
+	int64		  size;
+	int64		 *ids; /* the others */
 	MemoryContext context;
 } IdList;
 
-extern void syncmaster_init_ids(IdList *list);
-extern void syncmaster_add_id(IdList *list, const int64 *id);
+extern void	 syncmaster_init_ids(IdList *list);
+extern void	 syncmaster_add_id(IdList *list, const int64 *id);
 extern char *syncmaster_ids_to_text(IdList *list, int64 most);
 extern Datum syncmaster_ids_to_array(IdList *list);
-extern void syncmaster_compare_ids(IdList *left, IdList *right,
-								   IdList *only_left, IdList *only_right);
+extern void	 syncmaster_compare_ids(IdList *left, IdList *right,
+									IdList *only_left, IdList *only_right);
 
 #endif /* SYNCMASTER_BASE_H */

@@ -31,11 +31,11 @@ bool
 syncmaster_is_citus_worker(void)
 {
 	Oid relid = get_relname_relid("pg_dist_local_group", PG_CATALOG_NAMESPACE);
-	AttrNumber attnum;
-	Relation rel;
+	AttrNumber	attnum;
+	Relation	rel;
 	SysScanDesc scan;
-	HeapTuple tuple;
-	bool result = false;
+	HeapTuple	tuple;
+	bool		result = false;
 
 	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
 		return false;
@@ -48,7 +48,7 @@ syncmaster_is_citus_worker(void)
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
-		bool isnull;
+		bool  isnull;
 		Datum group = heap_getattr(tuple, attnum, RelationGetDescr(rel),
 								   &isnull);
 
@@ -79,11 +79,11 @@ bool
 syncmaster_is_distributed(Oid relid)
 {
 	Oid catalog = get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE);
-	AttrNumber attnum;
-	Relation rel;
+	AttrNumber	attnum;
+	Relation	rel;
 	ScanKeyData key;
 	SysScanDesc scan;
-	bool result;
+	bool		result;
 
 	if (!OidIsValid(catalog) || get_rel_relkind(catalog) != RELKIND_RELATION)
 		return false;

@@ -25,12 +25,12 @@
 List *
 syncmaster_column_indexes(Oid relid, const char *column)
 {
-	AttrNumber attnum = get_attnum(relid, column);
-	List *indexes = NIL;
-	Relation rel;
+	AttrNumber	attnum = get_attnum(relid, column);
+	List	   *indexes = NIL;
+	Relation	rel;
 	ScanKeyData key[3];
 	SysScanDesc scan;
-	HeapTuple tuple;
+	HeapTuple	tuple;
 
 	if (attnum == InvalidAttrNumber)
 		return NIL;

@@ -30,11 +30,11 @@
 bool
 syncmaster_find_extension(const char *name, ExtensionEntry *entry)
 {
-	Relation rel;
+	Relation	rel;
 	ScanKeyData key[1];
 	SysScanDesc scan;
-	HeapTuple tuple;
-	bool found = false;
+	HeapTuple	tuple;
+	bool		found = false;
 
 	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyInit(&key[0], Anum_pg_extension_extname, BTEqualStrategyNumber,
@@ -44,7 +44,7 @@ syncmaster_find_extension(const char *name, ExtensionEntry *entry)
 	if (HeapTupleIsValid(tuple))
 	{
 		Form_pg_extension form = (Form_pg_extension) GETSTRUCT(tuple);
-		bool isnull;
+		bool			  isnull;
 		Datum version = heap_getattr(tuple, Anum_pg_extension_extversion,
 									 RelationGetDescr(rel), &isnull);
 

@@ -71,8 +71,8 @@ sort_ids(IdList *list)
 char *
 syncmaster_ids_to_text(IdList *list, int64 most)
 {
-	int64 count = sort_ids(list);
-	int64 shown = Min(list->count, most);
+	int64		   count = sort_ids(list);
+	int64		   shown = Min(list->count, most);
 	StringInfoData text;
 
 	initStringInfo(&text);
@@ -96,14 +96,14 @@ syncmaster_ids_to_text(IdList *list, int64 most)
 Datum
 syncmaster_ids_to_array(IdList *list)
 {
-	int64 count = sort_ids(list);
-	Size room = Max(list->count, 1);
+	int64  count = sort_ids(list);
+	Size   room = Max(list->count, 1);
 	Datum *datums = MemoryContextAllocHuge(CurrentMemoryContext,
 										   room * sizeof(Datum));
-	bool *nulls = MemoryContextAllocHuge(CurrentMemoryContext,
-										 room * sizeof(bool));
-	int dimension = list->count;
-	int lower_bound = 1;
+	bool  *nulls = MemoryContextAllocHuge(CurrentMemoryContext,
+										  room * sizeof(bool));
+	int	   dimension = list->count;
+	int	   lower_bound = 1;
 
 	for (int64 i = 0; i < list->count; i++)
 	{

@@ -70,8 +70,8 @@ char *
 syncmaster_describe_blockers(Oid relation, LOCKMODE mode)
 {
 	Datum modes[MaxLockMode];
-	int nmodes = 0;
-	Oid types[2] = {OIDOID, TEXTARRAYOID};
+	int	  nmodes = 0;
+	Oid	  types[2] = {OIDOID, TEXTARRAYOID};
 	Datum values[2];
 	List *rows;
 
@@ -131,16 +131,16 @@ report_deadlock(Oid relation, const char *name, LOCKMODE mode)
 
 typedef struct LockWait
 {
-	Oid relation;
+	Oid		 relation;
 	LOCKMODE mode;
-	int limit; /* in milliseconds */
+	int		 limit; /* in milliseconds */
 } LockWait;
 
 static void
 wait_for_lock(void *argument)
 {
 	const LockWait *wait = argument;
-	int level = syncmaster_enter_settings();
+	int				level = syncmaster_enter_settings();
 
 	syncmaster_set_locally_int("lock_timeout", wait->limit);
 	if (DeadlockTimeout > DEADLOCK_LOOK)
@@ -159,14 +159,14 @@ wait_for_lock(void *argument)
 static void
 wait_with_limit(Oid relation, const char *name, LOCKMODE mode)
 {
-	LockWait wait = {relation, mode, 0};
-	int slice = Max(DeadlockTimeout / 2, DEADLOCK_LOOK);
+	LockWait	wait = {relation, mode, 0};
+	int			slice = Max(DeadlockTimeout / 2, DEADLOCK_LOOK);
 	TimestampTz started = GetCurrentTimestamp();
 
 	for (;;)
 	{
-		long waited = TimestampDifferenceMilliseconds(started,
-													  GetCurrentTimestamp());
+		long	   waited = TimestampDifferenceMilliseconds(started,
+															GetCurrentTimestamp());
 		ErrorData *error;
 
 		if (syncmaster_lock_timeout > 0 && waited >= syncmaster_lock_timeout)
@@ -229,13 +229,13 @@ static bool
 lock_schema_row(Relation rel, HeapTuple tuple)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TM_FailureData failure;
-	TM_Result result = table_tuple_lock(rel, &tuple->t_self,
-										GetLatestSnapshot(), slot,
-										GetCurrentCommandId(false),
-										LockTupleKeyShare, LockWaitSkip,
-										TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS,
-										&failure);
+	TM_FailureData	failure;
+	TM_Result		result = table_tuple_lock(rel, &tuple->t_self,
+											  GetLatestSnapshot(), slot,
+											  GetCurrentCommandId(false),
+											  LockTupleKeyShare, LockWaitSkip,
+											  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS,
+											  &failure);
 
 	ExecDropSingleTupleTableSlot(slot);
 	return result == TM_Ok;
@@ -252,11 +252,11 @@ lock_schema_row(Relation rel, HeapTuple tuple)
 char *
 syncmaster_hold_schema(Oid namespace)
 {
-	Relation rel = table_open(NamespaceRelationId, RowShareLock);
+	Relation	rel = table_open(NamespaceRelationId, RowShareLock);
 	ScanKeyData key[1];
 	SysScanDesc scan;
-	HeapTuple tuple;
-	char *name;
+	HeapTuple	tuple;
+	char	   *name;
 
 	ScanKeyInit(&key[0], Anum_pg_namespace_oid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(namespace));

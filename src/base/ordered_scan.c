@@ -37,11 +37,11 @@
 /* The scan of one of the tables that have the rows. */
 typedef struct OrderedLeaf
 {
-	LeafRows rows;
-	Relation index;
-	IndexScanDesc scan;
+	LeafRows		rows;
+	Relation		index;
+	IndexScanDesc	scan;
 	TupleTableSlot *row; /* the next one, if it has been read */
-	bool done;
+	bool			done;
 } OrderedLeaf;
 
 /*
@@ -52,8 +52,8 @@ static bool
 is_ordered_by(Relation index, Relation rel, AttrNumber attnum)
 {
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-	TypeCacheEntry *type = lookup_type_cache(att->atttypid,
-											 TYPECACHE_BTREE_OPFAMILY);
+	TypeCacheEntry	 *type = lookup_type_cache(att->atttypid,
+											   TYPECACHE_BTREE_OPFAMILY);
 
 	return index->rd_rel->relam == BTREE_AM_OID &&
 		   index->rd_index->indisvalid &&
@@ -71,7 +71,7 @@ static bool
 leads_with(Oid indexid, AttrNumber attnum)
 {
 	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
-	bool result;
+	bool	  result;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -92,7 +92,7 @@ open_index(Relation rel, AttrNumber attnum, bool *locked)
 	*locked = false;
 	foreach (lc, RelationGetIndexList(rel))
 	{
-		Oid indexid = lfirst_oid(lc);
+		Oid		 indexid = lfirst_oid(lc);
 		Relation index;
 
 		if (!ConditionalLockRelationOid(indexid, AccessShareLock))
@@ -119,12 +119,12 @@ static bool
 begin_leaf(OrderedScan *scan, OrderedLeaf *leaf, Relation rel,
 		   const Datum *equal)
 {
-	AttrNumber attnum = get_attnum(RelationGetRelid(rel),
-								   get_attname(RelationGetRelid(scan->rel),
-											   scan->attnum, false));
-	int nkeys = equal != NULL ? 1 : 0;
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel),
+									get_attname(RelationGetRelid(scan->rel),
+												scan->attnum, false));
+	int			nkeys = equal != NULL ? 1 : 0;
 	ScanKeyData key;
-	bool locked;
+	bool		locked;
 
 	leaf->index = open_index(rel, attnum, &locked);
 	scan->locked = scan->locked || locked;
@@ -230,13 +230,13 @@ comes_before(const OrderedScan *scan, const OrderedLeaf *left,
 {
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(scan->rel),
 										  scan->attnum - 1);
-	TypeCacheEntry *type = lookup_type_cache(att->atttypid,
-											 TYPECACHE_CMP_PROC_FINFO);
-	bool left_isnull;
-	bool right_isnull;
+	TypeCacheEntry	 *type = lookup_type_cache(att->atttypid,
+											   TYPECACHE_CMP_PROC_FINFO);
+	bool			  left_isnull;
+	bool			  right_isnull;
 	Datum left_value = slot_getattr(left->row, scan->attnum, &left_isnull);
 	Datum right_value = slot_getattr(right->row, scan->attnum, &right_isnull);
-	int order;
+	int	  order;
 
 	/* as in an index, nulls are last */
 	if (left_isnull || right_isnull)

@@ -19,7 +19,7 @@ Oid
 syncmaster_relation_owner(Oid relation)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid owner;
+	Oid		  owner;
 
 	if (!HeapTupleIsValid(tuple))
 		syncmaster_raise_dropped(relation, NULL);
@@ -34,7 +34,7 @@ syncmaster_schema_owner(Oid namespace)
 {
 	HeapTuple tuple = SearchSysCache1(NAMESPACEOID,
 									  ObjectIdGetDatum(namespace));
-	Oid owner;
+	Oid		  owner;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for schema %u", namespace);
@@ -51,7 +51,7 @@ bool
 syncmaster_can_log_in(Oid role)
 {
 	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-	bool result;
+	bool	  result;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;

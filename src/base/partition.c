@@ -34,7 +34,7 @@ syncmaster_is_partitioned_by(Oid relid, const char *column)
 {
 	HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
 	Form_pg_partitioned_table form;
-	bool result;
+	bool					  result;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -99,8 +99,8 @@ syncmaster_try_lock(Oid relid, LOCKMODE mode)
 List *
 syncmaster_open_leaves(Relation rel, bool *locked)
 {
-	Oid relid = RelationGetRelid(rel);
-	List *leaves = NIL;
+	Oid		  relid = RelationGetRelid(rel);
+	List	 *leaves = NIL;
 	ListCell *lc;
 
 	*locked = false;
@@ -108,7 +108,7 @@ syncmaster_open_leaves(Relation rel, bool *locked)
 		return list_make1(relation_open(relid, AccessShareLock));
 	foreach (lc, syncmaster_partitions(relid))
 	{
-		Oid partition = lfirst_oid(lc);
+		Oid		 partition = lfirst_oid(lc);
 		Relation leaf;
 
 		if (!ConditionalLockRelationOid(partition, AccessShareLock))
@@ -183,8 +183,8 @@ syncmaster_end_leaf(LeafRows *rows)
 double
 syncmaster_table_blocks(Relation rel, bool *locked)
 {
-	List *leaves = syncmaster_open_leaves(rel, locked);
-	double blocks = 0;
+	List	 *leaves = syncmaster_open_leaves(rel, locked);
+	double	  blocks = 0;
 	ListCell *lc;
 
 	foreach (lc, leaves)

@@ -47,8 +47,8 @@ syncmaster_report_progress(TimestampTz started, const char *format, ...)
 {
 	long took = TimestampDifferenceMilliseconds(started, GetCurrentTimestamp());
 	StringInfoData text;
-	va_list args;
-	int needed;
+	va_list		   args;
+	int			   needed;
 
 	if (syncmaster_progress == PROGRESS_OFF ||
 		(syncmaster_progress == PROGRESS_AUTO && took < PROGRESS_MIN_MS))

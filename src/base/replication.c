@@ -28,11 +28,11 @@
 bool
 syncmaster_is_commit_confirmed(void)
 {
-	int mode = synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_WRITE
-				   ? SYNC_REP_WAIT_WRITE
-			   : synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY
-				   ? SYNC_REP_WAIT_APPLY
-				   : SYNC_REP_WAIT_FLUSH;
+	int	 mode = synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_WRITE
+					? SYNC_REP_WAIT_WRITE
+				: synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY
+					? SYNC_REP_WAIT_APPLY
+					: SYNC_REP_WAIT_FLUSH;
 	bool confirmed;
 
 	if (!SyncRepRequested() || SyncRepStandbyNames == NULL ||
@@ -54,7 +54,7 @@ syncmaster_is_subscribed(Oid relid)
 {
 	CatCList *subscriptions = SearchSysCacheList1(SUBSCRIPTIONRELMAP,
 												  ObjectIdGetDatum(relid));
-	bool result = subscriptions->n_members > 0;
+	bool	  result = subscriptions->n_members > 0;
 
 	ReleaseSysCacheList(subscriptions);
 	return result;

@@ -26,9 +26,9 @@ ReturnSetInfo *
 syncmaster_begin_result(FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext old_context;
-	TupleDesc desc;
-	Oid type;
+	MemoryContext  old_context;
+	TupleDesc	   desc;
+	Oid			   type;
 
 	if (result == NULL || !IsA(result, ReturnSetInfo) ||
 		!(result->allowedModes & SFRM_Materialize))
@@ -83,7 +83,7 @@ void
 syncmaster_put_texts(ReturnSetInfo *result, int natts, const char *const *texts)
 {
 	Datum *values = palloc0(sizeof(Datum) * natts);
-	bool *nulls = palloc0(sizeof(bool) * natts);
+	bool  *nulls = palloc0(sizeof(bool) * natts);
 
 	if (result->setDesc->natts != natts)
 		ereport(ERROR,

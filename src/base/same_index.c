@@ -27,26 +27,26 @@ static bool
 keys_are(HeapTuple tuple, Oid relid, Oid method, const IndexStmt *stmt)
 {
 	Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
-	bool isnull;
-	oidvector *opclasses = (oidvector *) DatumGetPointer(
-		SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indclass, &isnull));
+	bool		  isnull;
+	oidvector	 *opclasses = (oidvector *) DatumGetPointer(
+		   SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indclass, &isnull));
 	oidvector *collations = (oidvector *) DatumGetPointer(
 		SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indcollation,
 						&isnull));
 	int2vector *options = (int2vector *) DatumGetPointer(
 		SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indoption, &isnull));
 	ListCell *lc;
-	int i = 0;
+	int		  i = 0;
 
 	foreach (lc, stmt->indexParams)
 	{
 		const IndexElem *element = lfirst_node(IndexElem, lc);
-		AttrNumber attnum = element->name != NULL
-								? get_attnum(relid, element->name)
-								: InvalidAttrNumber;
-		Oid type;
-		int32 typmod;
-		Oid collation;
+		AttrNumber		 attnum = element->name != NULL
+									  ? get_attnum(relid, element->name)
+									  : InvalidAttrNumber;
+		Oid				 type;
+		int32			 typmod;
+		Oid				 collation;
 
 		if (attnum <= 0 || form->indkey.values[i] != attnum)
 			return false;
@@ -64,7 +64,7 @@ syncmaster_is_index(Oid indexid, Oid relid, const IndexStmt *stmt)
 {
 	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
 	HeapTuple class = SearchSysCache1(RELOID, ObjectIdGetDatum(indexid));
-	Oid method = get_index_am_oid(stmt->accessMethod, true);
+	Oid	 method = get_index_am_oid(stmt->accessMethod, true);
 	bool result = false;
 
 	if (HeapTupleIsValid(tuple) && HeapTupleIsValid(class))

@@ -47,10 +47,9 @@ has_files_here(char kind, char persistence)
 }
 
 /*
- * Are the rows of this, which the caller has opened, in it or in its
- * partitions?  A rule may have turned a table into a view just before it was
- * locked, and Citus may have put the rows into other tables, on other
- * servers.
+ * Return whether an opened relation, or its partitions, contain its rows.  A
+ * rule may have turned a table into a view just before it was locked, and
+ * Citus may have put the rows into other tables, on other servers.
  */
 bool
 syncmaster_has_rows_here(Relation rel)

@@ -39,26 +39,26 @@
 typedef struct SqlStatement
 {
 	const char *sql;
-	int nargs;
-	Oid *types;
-	List *warnings; /* what may be in its way */
+	int			nargs;
+	Oid		   *types;
+	List	   *warnings; /* what may be in its way */
 } SqlStatement;
 
 /* What hands the rows of a query on, one by one. */
 typedef struct RowDest
 {
-	DestReceiver pub;
-	RowReceiver receive;
-	void *state;
+	DestReceiver  pub;
+	RowReceiver	  receive;
+	void		 *state;
 	MemoryContext row_context; /* reset after each row */
 } RowDest;
 
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
-	RowDest *dest = (RowDest *) self;
+	RowDest		 *dest = (RowDest *) self;
 	MemoryContext old_context = MemoryContextSwitchTo(dest->row_context);
-	bool more;
+	bool		  more;
 
 	slot_getallattrs(slot);
 	more = dest->receive(dest->state, slot);
@@ -90,7 +90,7 @@ static void
 add_error_context(void *arg)
 {
 	const SqlStatement *statement = arg;
-	int position = geterrposition();
+	int					position = geterrposition();
 
 	if (position > 0)
 	{
@@ -150,9 +150,9 @@ plan_or_wrap(Query *query, const char *sql, ParamListInfo params)
 static List *
 plan(SqlStatement *statement, RawStmt *raw, ParamListInfo params)
 {
-	List *plans = NIL;
-	List *queries;
-	Query *query;
+	List	 *plans = NIL;
+	List	 *queries;
+	Query	 *query;
 	ListCell *lc;
 
 	CommandCounterIncrement();
@@ -205,13 +205,13 @@ static int64
 run_plans(const SqlStatement *statement, List *plans, ParamListInfo params,
 		  DestReceiver *dest)
 {
-	int64 result = 0;
+	int64	  result = 0;
 	ListCell *lc;
 
 	foreach (lc, plans)
 	{
 		PlannedStmt *plan = lfirst_node(PlannedStmt, lc);
-		uint64 processed =
+		uint64		 processed =
 			run_plan(statement, plan, params,
 					 plan->canSetTag && dest != NULL ? dest : None_Receiver);
 
@@ -230,16 +230,16 @@ static int64
 run(const char *sql, int nargs, Oid *types, const Datum *values,
 	RowReceiver receive, void *state)
 {
-	MemoryContext caller_context = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
-												  "syncmaster SQL",
-												  ALLOCSET_DEFAULT_SIZES);
-	SqlStatement statement = {sql, nargs, types, NIL};
-	ParamListInfo params;
-	RowDest dest = {0};
+	MemoryContext		 caller_context = CurrentMemoryContext;
+	MemoryContext		 context = AllocSetContextCreate(CurrentMemoryContext,
+														 "syncmaster SQL",
+														 ALLOCSET_DEFAULT_SIZES);
+	SqlStatement		 statement = {sql, nargs, types, NIL};
+	ParamListInfo		 params;
+	RowDest				 dest = {0};
 	ErrorContextCallback callback;
-	int64 result = 0;
-	ListCell *lc;
+	int64				 result = 0;
+	ListCell			*lc;
 
 	dest.pub.receiveSlot = receive_row;
 	dest.pub.rStartup = start_rows;
@@ -292,7 +292,7 @@ syncmaster_each_row(const char *sql, int nargs, Oid *types, const Datum *values,
 typedef struct Number
 {
 	int64 value;
-	bool isnull;
+	bool  isnull;
 } Number;
 
 static bool
@@ -321,21 +321,21 @@ syncmaster_query_int8(const char *sql, int nargs, Oid *types,
 
 typedef struct TextRows
 {
-	List *rows;
+	List		 *rows;
 	MemoryContext context;
 } TextRows;
 
 static bool
 take_texts(void *state, TupleTableSlot *slot)
 {
-	TextRows *result = state;
-	TupleDesc desc = slot->tts_tupleDescriptor;
+	TextRows	 *result = state;
+	TupleDesc	  desc = slot->tts_tupleDescriptor;
 	MemoryContext old_context = MemoryContextSwitchTo(result->context);
-	char **row = palloc0(sizeof(char *) * Max(desc->natts, 1));
+	char		**row = palloc0(sizeof(char *) * Max(desc->natts, 1));
 
 	for (int i = 0; i < desc->natts; i++)
 	{
-		Oid output;
+		Oid	 output;
 		bool is_varlena;
 
 		if (slot->tts_isnull[i])
@@ -357,7 +357,7 @@ List *
 syncmaster_query(const char *sql, int nargs, Oid *types, const Datum *values)
 {
 	TextRows result = {NIL, CurrentMemoryContext};
-	int level = syncmaster_enter_safe_settings();
+	int		 level = syncmaster_enter_safe_settings();
 
 	run(sql, nargs, types, values, take_texts, &result);
 	syncmaster_leave_settings(level);
@@ -371,7 +371,7 @@ syncmaster_query(const char *sql, int nargs, Oid *types, const Datum *values)
 List *
 syncmaster_query_oid(const char *sql, Oid argument)
 {
-	Oid types[1] = {OIDOID};
+	Oid	  types[1] = {OIDOID};
 	Datum values[1];
 
 	values[0] = ObjectIdGetDatum(argument);
@@ -381,7 +381,7 @@ syncmaster_query_oid(const char *sql, Oid argument)
 List *
 syncmaster_query_text(const char *sql, const char *argument)
 {
-	Oid types[1] = {TEXTOID};
+	Oid	  types[1] = {TEXTOID};
 	Datum values[1];
 
 	values[0] = CStringGetTextDatum(argument);
@@ -410,7 +410,7 @@ syncmaster_query_int8_as(const char *sql, Oid role, int nargs, Oid *types,
 						 const Datum *values, bool *isnull)
 {
 	ActingScope scope;
-	int64 result;
+	int64		result;
 
 	syncmaster_begin_acting(&scope, role);
 	result = syncmaster_query_int8(sql, nargs, types, values, isnull);

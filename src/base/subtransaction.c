@@ -18,8 +18,8 @@ run(SubtransactionBody body, void *argument, bool keep)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
 	ResourceOwner caller_owner = CurrentResourceOwner;
-	bool save_creating = creating_extension;
-	Oid save_extension = CurrentExtensionObject;
+	bool		  save_creating = creating_extension;
+	Oid			  save_extension = CurrentExtensionObject;
 	ErrorData *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);

@@ -78,7 +78,7 @@ visit(TrustQuestion *question, Relation rel, Oid index, AttrNumber column,
 {
 	ScanKeyData key[1];
 	SysScanDesc scan;
-	HeapTuple tuple;
+	HeapTuple	tuple;
 
 	ScanKeyInit(&key[0], column, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(object));
@@ -96,7 +96,7 @@ static void
 ask_column(TrustQuestion *question, Relation catalog, HeapTuple tuple,
 		   AttrNumber column)
 {
-	bool isnull;
+	bool  isnull;
 	Datum value = heap_getattr(tuple, column, RelationGetDescr(catalog),
 							   &isnull);
 
@@ -204,9 +204,9 @@ static void
 ask_operator_classes(TrustQuestion *question, Relation catalog, HeapTuple tuple,
 					 AttrNumber column)
 {
-	bool isnull;
-	Datum value = heap_getattr(tuple, column, RelationGetDescr(catalog),
-							   &isnull);
+	bool	   isnull;
+	Datum	   value = heap_getattr(tuple, column, RelationGetDescr(catalog),
+									&isnull);
 	oidvector *classes;
 
 	if (isnull)
@@ -220,8 +220,8 @@ static void
 visit_index(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 {
 	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
-	char *name = get_rel_name(index->indexrelid);
-	char *qualified;
+	char		 *name = get_rel_name(index->indexrelid);
+	char		 *qualified;
 
 	if (name == NULL)
 		return; /* dropped meanwhile */
@@ -270,10 +270,10 @@ visit_policy(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 static bool
 does_nothing(Relation catalog, HeapTuple tuple)
 {
-	bool isnull;
-	Datum value = heap_getattr(tuple, Anum_pg_rewrite_ev_action,
-							   RelationGetDescr(catalog), &isnull);
-	List *actions = isnull ? NIL : stringToNode(TextDatumGetCString(value));
+	bool	  isnull;
+	Datum	  value = heap_getattr(tuple, Anum_pg_rewrite_ev_action,
+								   RelationGetDescr(catalog), &isnull);
+	List	 *actions = isnull ? NIL : stringToNode(TextDatumGetCString(value));
 	ListCell *lc;
 
 	foreach (lc, actions)
@@ -292,8 +292,8 @@ static void
 visit_rule(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 {
 	Form_pg_rewrite rule = (Form_pg_rewrite) GETSTRUCT(tuple);
-	CmdType command = (CmdType) (rule->ev_type - '0');
-	bool selects = command == CMD_SELECT;
+	CmdType			command = (CmdType) (rule->ev_type - '0');
+	bool			selects = command == CMD_SELECT;
 
 	if (rule->ev_enabled == RULE_DISABLED ||
 		(!selects && (question->asked & EVENT_OF_COMMAND(command)) == 0))
@@ -455,7 +455,7 @@ static void
 visit_foreign_key(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 {
 	Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
-	int event = 0;
+	int				   event = 0;
 
 	(void) catalog;
 	if (constraint->contype != CONSTRAINT_FOREIGN)
@@ -577,10 +577,10 @@ would_be_owned(const TrustQuestion *question, Form_pg_class relation)
 static bool
 is_open_to_triggers(const TrustQuestion *question, HeapTuple tuple)
 {
-	bool isnull;
+	bool  isnull;
 	Datum value = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
-	bool open = !syncmaster_has_rights(
-		((Form_pg_class) GETSTRUCT(tuple))->relowner, question->role);
+	bool  open = !syncmaster_has_rights(
+		 ((Form_pg_class) GETSTRUCT(tuple))->relowner, question->role);
 	Acl *acl;
 
 	if (isnull)
@@ -605,10 +605,10 @@ is_open_to_triggers(const TrustQuestion *question, HeapTuple tuple)
 static void
 ask_scope(TrustQuestion *question, Oid relid, int scope)
 {
-	HeapTuple tuple;
+	HeapTuple	  tuple;
 	Form_pg_class relation;
 	TrustQuestion save;
-	char *schema;
+	char		 *schema;
 
 	check_stack_depth();
 

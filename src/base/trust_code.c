@@ -39,17 +39,17 @@
 static void
 ask_domain(TrustQuestion *question, Oid type)
 {
-	Relation rel = table_open(ConstraintRelationId, AccessShareLock);
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyData key[1];
 	SysScanDesc scan;
-	HeapTuple tuple;
+	HeapTuple	tuple;
 
 	ScanKeyInit(&key[0], Anum_pg_constraint_contypid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(type));
 	scan = systable_beginscan(rel, ConstraintTypidIndexId, true, NULL, 1, key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		bool isnull;
+		bool  isnull;
 		Datum check = heap_getattr(tuple, Anum_pg_constraint_conbin,
 								   RelationGetDescr(rel), &isnull);
 
@@ -81,7 +81,7 @@ ask_composite(TrustQuestion *question, Oid relid)
 static void
 ask_range(TrustQuestion *question, Oid type)
 {
-	HeapTuple tuple = SearchSysCache1(RANGETYPE, ObjectIdGetDatum(type));
+	HeapTuple	  tuple = SearchSysCache1(RANGETYPE, ObjectIdGetDatum(type));
 	Form_pg_range range;
 
 	if (!HeapTupleIsValid(tuple))
@@ -102,10 +102,10 @@ ask_range(TrustQuestion *question, Oid type)
 static void
 ask_casts(TrustQuestion *question, Oid type)
 {
-	Relation rel = table_open(CastRelationId, AccessShareLock);
+	Relation	rel = table_open(CastRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
 										  NULL);
-	HeapTuple tuple;
+	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -126,7 +126,7 @@ ask_casts(TrustQuestion *question, Oid type)
 void
 syncmaster_ask_type(TrustQuestion *question, Oid type)
 {
-	HeapTuple tuple;
+	HeapTuple	 tuple;
 	Form_pg_type form;
 
 	check_stack_depth();
@@ -154,7 +154,7 @@ syncmaster_ask_type(TrustQuestion *question, Oid type)
 	ask_casts(question, type);
 	if (form->typtype == TYPTYPE_DOMAIN)
 	{
-		bool isnull;
+		bool  isnull;
 		Datum value = SysCacheGetAttr(TYPEOID, tuple,
 									  Anum_pg_type_typdefaultbin, &isnull);
 
@@ -212,7 +212,7 @@ ask_namesakes(TrustQuestion *question, Form_pg_operator operator)
 static void
 ask_operator(TrustQuestion *question, Oid oid)
 {
-	HeapTuple tuple;
+	HeapTuple		 tuple;
 	Form_pg_operator operator;
 
 	if (oid < FirstNormalObjectId || list_member_oid(question->operators, oid))
@@ -313,10 +313,10 @@ events_of_command(CmdType command)
 static bool
 updates_key(Oid relid, List *columns)
 {
-	Relation rel = relation_open(relid, NoLock);
+	Relation   rel = relation_open(relid, NoLock);
 	Bitmapset *keys = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
-	bool result = false;
-	ListCell *lc;
+	bool	   result = false;
+	ListCell  *lc;
 
 	relation_close(rel, NoLock);
 	foreach (lc, columns)
@@ -338,13 +338,13 @@ updates_key(Oid relid, List *columns)
 static void
 ask_range_table(TrustQuestion *question, const Query *query)
 {
-	int number = 0;
+	int		  number = 0;
 	ListCell *lc;
 
 	foreach (lc, query->rtable)
 	{
 		RangeTblEntry *entry = lfirst_node(RangeTblEntry, lc);
-		int events = 0;
+		int			   events = 0;
 
 		number++;
 		if (entry->rtekind == RTE_FUNCTION)
@@ -370,7 +370,7 @@ static bool
 walk(Node *node, void *context)
 {
 	TrustQuestion *question = context;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	if (node == NULL)
 		return false;

@@ -287,7 +287,7 @@ ask_namesakes(TrustQuestion *question, Form_pg_proc function)
 	for (int i = 0; i < list->n_members; i++)
 	{
 		Form_pg_proc other = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
-		char *signature;
+		char		*signature;
 
 		if (other->pronamespace != function->pronamespace ||
 			syncmaster_has_rights(other->proowner, question->role))
@@ -311,10 +311,10 @@ ask_namesakes(TrustQuestion *question, Form_pg_proc function)
 static void
 ask(TrustQuestion *question, Oid oid, FunctionUse use)
 {
-	HeapTuple tuple;
+	HeapTuple	 tuple;
 	Form_pg_proc function;
-	char *owner;
-	char *signature;
+	char		*owner;
+	char		*signature;
 
 	/* what the library's own statements call of PostgreSQL is meant */
 	if (!OidIsValid(question->relid) && oid < FirstNormalObjectId)
@@ -365,7 +365,7 @@ ask(TrustQuestion *question, Oid oid, FunctionUse use)
 static void
 ask_aggregate(TrustQuestion *question, Oid oid)
 {
-	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(oid));
+	HeapTuple		  tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(oid));
 	Form_pg_aggregate aggregate;
 
 	if (!HeapTupleIsValid(tuple))

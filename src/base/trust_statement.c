@@ -70,10 +70,10 @@ ask_constraints(TrustQuestion *question, List *nodes)
 static void
 ask_foreign_keys(TrustQuestion *question, Oid relid, AttrNumber column)
 {
-	Relation rel = table_open(ConstraintRelationId, AccessShareLock);
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyData key[1];
 	SysScanDesc scan;
-	HeapTuple tuple;
+	HeapTuple	tuple;
 
 	/* by confrelid there is no index */
 	ScanKeyInit(&key[0], column, BTEqualStrategyNumber, F_OIDEQ,
@@ -95,8 +95,8 @@ ask_foreign_keys(TrustQuestion *question, Oid relid, AttrNumber column)
 static void
 ask_alter_table(TrustQuestion *question, const AlterTableStmt *stmt)
 {
-	bool changes_type = false;
-	bool asks = false;
+	bool	  changes_type = false;
+	bool	  asks = false;
 	ListCell *lc;
 
 	foreach (lc, stmt->cmds)

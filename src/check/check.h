@@ -24,10 +24,10 @@ typedef struct CheckContext
 {
 	Oid namespace;
 	char *schema;
-	Oid owner;		/* of the tables */
-	int revision;	/* that the schema is compared with */
-	bool unsettled; /* the tables may be at another one */
-	bool repairs;	/* fixes run at once, by whoever may migrate */
+	Oid	  owner;	 /* of the tables */
+	int	  revision;	 /* that the schema is compared with */
+	bool  unsettled; /* the tables may be at another one */
+	bool  repairs;	 /* fixes run at once, by whoever may migrate */
 	List *findings;
 } CheckContext;
 
@@ -45,61 +45,61 @@ extern bool syncmaster_try_check_tables(CheckContext *context, int revision,
 										const char **locked);
 
 extern Finding *syncmaster_add_difference(CheckContext *context,
-										  Severity severity,
-										  const char *object_type,
-										  const char *object_name,
-										  const char *message);
-extern bool syncmaster_contradicts(const Finding *finding);
+										  Severity		severity,
+										  const char   *object_type,
+										  const char   *object_name,
+										  const char   *message);
+extern bool		syncmaster_contradicts(const Finding *finding);
 extern char *syncmaster_qualify(const CheckContext *context, const char *name);
 extern char *syncmaster_column_name(const char *table, const char *column);
 
 extern char *syncmaster_make_relation(const CheckContext *context,
 									  const RelationInfo *relation);
 extern char *syncmaster_free_name(const CheckContext *context,
-								  const char *name);
+								  const char		 *name);
 extern char *syncmaster_set_value(const CheckContext *context,
 								  const char *sequence, const char *table,
 								  const char *column);
 
 /* One part of the comparison each. */
-extern void syncmaster_check_columns(CheckContext *context,
+extern void	 syncmaster_check_columns(CheckContext		 *context,
+									  const RelationInfo *relation, Oid relid);
+extern bool	 syncmaster_check_generated(CheckContext	   *context,
+										const RelationInfo *relation,
+										Relation rel, const ColumnInfo *column,
+										Form_pg_attribute att);
+extern void	 syncmaster_check_constraints(CheckContext		 *context,
+										  const RelationInfo *relation,
+										  Oid				  relid);
+extern bool	 syncmaster_is_constraint(const char *table, const char *name);
+extern void	 syncmaster_check_indexes(CheckContext		 *context,
+									  const RelationInfo *relation, Oid relid);
+extern void	 syncmaster_check_extra_indexes(CheckContext *context);
+extern void	 syncmaster_check_serial(CheckContext		*context,
 									 const RelationInfo *relation, Oid relid);
-extern bool syncmaster_check_generated(CheckContext *context,
-									   const RelationInfo *relation,
-									   Relation rel, const ColumnInfo *column,
-									   Form_pg_attribute att);
-extern void syncmaster_check_constraints(CheckContext *context,
-										 const RelationInfo *relation,
-										 Oid relid);
-extern bool syncmaster_is_constraint(const char *table, const char *name);
-extern void syncmaster_check_indexes(CheckContext *context,
-									 const RelationInfo *relation, Oid relid);
-extern void syncmaster_check_extra_indexes(CheckContext *context);
-extern void syncmaster_check_serial(CheckContext *context,
-									const RelationInfo *relation, Oid relid);
 extern char *syncmaster_make_serial(const CheckContext *context,
 									const RelationInfo *relation,
 									const ColumnInfo *column, const char *name);
-extern bool syncmaster_next_value(Oid sequence, int64 *next);
-extern void syncmaster_check_sequence(CheckContext *context, const char *name,
-									  Oid table, const char *column,
-									  bool owned);
-extern void syncmaster_check_relation(CheckContext *context, const char *name,
-									  Oid relid);
-extern void syncmaster_check_rights(CheckContext *context, const char *name,
-									Oid relid);
-extern void syncmaster_check_grants(CheckContext *context, const char *name,
-									Oid relid);
-extern void syncmaster_check_names(CheckContext *context);
-extern void syncmaster_check_schema_usage(CheckContext *context);
-extern void syncmaster_check_extras(CheckContext *context,
-									const RelationInfo *relation, Oid relid);
-extern void syncmaster_add_distrust(CheckContext *context, List *findings);
-extern void syncmaster_check_other_relations(CheckContext *context);
-extern void syncmaster_check_versions(CheckContext *context);
-extern void syncmaster_check_apparent_revision(CheckContext *context);
-extern void syncmaster_check_extension_members(CheckContext *context);
-extern void syncmaster_check_trgm(CheckContext *context);
-extern void syncmaster_check_search_path(CheckContext *context);
+extern bool	 syncmaster_next_value(Oid sequence, int64 *next);
+extern void	 syncmaster_check_sequence(CheckContext *context, const char *name,
+									   Oid table, const char *column,
+									   bool owned);
+extern void	 syncmaster_check_relation(CheckContext *context, const char *name,
+									   Oid relid);
+extern void	 syncmaster_check_rights(CheckContext *context, const char *name,
+									 Oid relid);
+extern void	 syncmaster_check_grants(CheckContext *context, const char *name,
+									 Oid relid);
+extern void	 syncmaster_check_names(CheckContext *context);
+extern void	 syncmaster_check_schema_usage(CheckContext *context);
+extern void	 syncmaster_check_extras(CheckContext		*context,
+									 const RelationInfo *relation, Oid relid);
+extern void	 syncmaster_add_distrust(CheckContext *context, List *findings);
+extern void	 syncmaster_check_other_relations(CheckContext *context);
+extern void	 syncmaster_check_versions(CheckContext *context);
+extern void	 syncmaster_check_apparent_revision(CheckContext *context);
+extern void	 syncmaster_check_extension_members(CheckContext *context);
+extern void	 syncmaster_check_trgm(CheckContext *context);
+extern void	 syncmaster_check_search_path(CheckContext *context);
 
 #endif /* SYNCMASTER_CHECK_H */

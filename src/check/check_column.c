@@ -170,7 +170,7 @@ check_unproved_not_null(CheckContext *context, const RelationInfo *relation,
 					 "AND NOT c.convalidated ORDER BY a.attnum",
 					 relid))
 	{
-		char **row = lfirst(lc);
+		char   **row = lfirst(lc);
 		Finding *finding = add_column_finding(context, SEVERITY_WARNING,
 											  relation, row[1],
 											  "has NOT NULL that is not valid");
@@ -191,7 +191,7 @@ static void
 check_plain(CheckContext *context, const RelationInfo *relation, Relation rel,
 			const ColumnInfo *column, Form_pg_attribute att)
 {
-	Node *stored = syncmaster_stored_expression(rel, att->attnum);
+	Node	*stored = syncmaster_stored_expression(rel, att->attnum);
 	Finding *finding;
 
 	if (att->attgenerated != '\0')
@@ -234,7 +234,7 @@ static void
 check_now(CheckContext *context, const RelationInfo *relation, Relation rel,
 		  const ColumnInfo *column, Form_pg_attribute att)
 {
-	Node *stored = syncmaster_stored_expression(rel, att->attnum);
+	Node	*stored = syncmaster_stored_expression(rel, att->attnum);
 	Finding *finding;
 
 	/* a column of another type, which says it all, converts the value */
@@ -281,7 +281,7 @@ make_default(const CheckContext *context, const RelationInfo *relation,
 			 const ColumnInfo *column, const char *name, Relation rel,
 			 Form_pg_attribute att)
 {
-	Oid types[3] = {OIDOID, OIDOID, INT4OID};
+	Oid	  types[3] = {OIDOID, OIDOID, INT4OID};
 	Datum values[3];
 
 	values[0] = ObjectIdGetDatum(get_relname_relid(name, context->namespace));
@@ -309,9 +309,9 @@ check_serial_default(CheckContext *context, const RelationInfo *relation,
 					 Relation rel, const ColumnInfo *column,
 					 Form_pg_attribute att)
 {
-	char *name = psprintf("%s_%s_seq", relation->name, column->name);
-	Oid sequence = get_relname_relid(name, context->namespace);
-	Node *stored = syncmaster_stored_expression(rel, att->attnum);
+	char	*name = psprintf("%s_%s_seq", relation->name, column->name);
+	Oid		 sequence = get_relname_relid(name, context->namespace);
+	Node	*stored = syncmaster_stored_expression(rel, att->attnum);
 	Finding *finding;
 
 	if (att->attidentity != '\0' || att->attgenerated != '\0')
@@ -464,8 +464,8 @@ find_renamed(const ColumnInfo *columns, TupleDesc desc)
 {
 	const ColumnInfo *missing = NULL;
 	Form_pg_attribute extra = NULL;
-	int nmissing = 0;
-	int nextra = 0;
+	int				  nmissing = 0;
+	int				  nextra = 0;
 
 	for (const ColumnInfo *column = columns; column->name != NULL; column++)
 	{
@@ -504,13 +504,13 @@ void
 syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 						 Oid relid)
 {
-	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
-	TupleDesc desc = RelationGetDescr(rel);
+	Relation		  rel = syncmaster_open_relation(relid, AccessShareLock);
+	TupleDesc		  desc = RelationGetDescr(rel);
 	const ColumnInfo *columns = syncmaster_columns_at(relation,
 													  context->revision);
 	Form_pg_attribute renamed = find_renamed(columns, desc);
 	const ColumnInfo *last = NULL;
-	bool in_order = true;
+	bool			  in_order = true;
 
 	for (const ColumnInfo *column = columns; column->name != NULL; column++)
 	{

@@ -31,22 +31,22 @@
 typedef struct ActualConstraint
 {
 	char *name;
-	char type;
+	char  type;
 	char *definition;
-	bool disabled; /* the triggers of a foreign key */
-	bool enforced;
-	bool expected; /* one of those that should be there */
+	bool  disabled; /* the triggers of a foreign key */
+	bool  enforced;
+	bool  expected; /* one of those that should be there */
 } ActualConstraint;
 
 static List *
 read_constraints(Oid relid)
 {
-	List *result = NIL;
+	List	 *result = NIL;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_query_oid(CONSTRAINTS_QUERY, relid))
 	{
-		char **row = lfirst(lc);
+		char			**row = lfirst(lc);
 		ActualConstraint *con = palloc0(sizeof(ActualConstraint));
 
 		con->name = row[0];
@@ -143,7 +143,7 @@ check_state(CheckContext *context, const ExpectedConstraint *expected,
 	const char *rest = con->definition + strlen(definition);
 	const char *table = syncmaster_qualify(context, expected->table);
 	const char *name = quote_identifier(expected->name); /* by then */
-	Finding *finding;
+	Finding	   *finding;
 
 	if (*rest == '\0' && !con->disabled)
 		return;
@@ -189,7 +189,7 @@ static void
 use_name(const CheckContext *context, const ExpectedConstraint *expected,
 		 Finding *finding)
 {
-	Oid relid = get_relname_relid(expected->name, context->namespace);
+	Oid	  relid = get_relname_relid(expected->name, context->namespace);
 	char *definition = psprintf("CREATE UNIQUE INDEX %s ON %s USING btree (%s)",
 								expected->name,
 								syncmaster_qualify(context, expected->table),
@@ -227,7 +227,7 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 														context->schema);
 	char *object = syncmaster_column_name(expected->table, expected->name);
 	ActualConstraint *con = find_by_name(actual, expected->name);
-	Finding *finding;
+	Finding			 *finding;
 
 	if (con != NULL)
 	{
@@ -288,10 +288,10 @@ report_extra_constraint(CheckContext *context, const char *table,
 }
 
 void
-syncmaster_check_constraints(CheckContext *context,
+syncmaster_check_constraints(CheckContext		*context,
 							 const RelationInfo *relation, Oid relid)
 {
-	List *actual = read_constraints(relid);
+	List	 *actual = read_constraints(relid);
 	ListCell *lc;
 
 	/* others may have made the table before the revision that would */

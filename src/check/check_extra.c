@@ -115,7 +115,7 @@ is_known_relation(const char *name)
 static void
 check_persistence(CheckContext *context, const char *name, Oid relid)
 {
-	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
+	bool	 sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
 	Finding *finding;
 
 	if (get_rel_persistence(relid) == RELPERSISTENCE_PERMANENT)
@@ -134,12 +134,12 @@ check_persistence(CheckContext *context, const char *name, Oid relid)
 static void
 check_owner(CheckContext *context, const char *name, Oid relid)
 {
-	Oid owner = syncmaster_relation_owner(relid);
-	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
+	Oid				 owner = syncmaster_relation_owner(relid);
+	bool			 sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
 	MigrationContext migration;
-	Finding *finding;
-	Oid table;
-	int32 column;
+	Finding			*finding;
+	Oid				 table;
+	int32			 column;
 
 	/* a column's sequence has its table's owner, and goes with it */
 	if (owner == context->owner ||
@@ -172,8 +172,8 @@ syncmaster_check_relation(CheckContext *context, const char *name, Oid relid)
 	syncmaster_check_rights(context, name, relid);
 	foreach (lc, syncmaster_query_oid(COMMENTS_QUERY, relid))
 	{
-		char **row = lfirst(lc);
-		bool of_column = row[0] != NULL;
+		char   **row = lfirst(lc);
+		bool	 of_column = row[0] != NULL;
 		Finding *finding = syncmaster_add_difference(
 			context, SEVERITY_INFO, "comment",
 			of_column ? syncmaster_column_name(name, row[0]) : name,
@@ -199,8 +199,8 @@ check_triggers(CheckContext *context, const char *name, Oid relid)
 
 	foreach (lc, syncmaster_query_oid(TRIGGERS_QUERY, relid))
 	{
-		char **row = lfirst(lc);
-		bool disabled = row[2][0] == 'D';
+		char   **row = lfirst(lc);
+		bool	 disabled = row[2][0] == 'D';
 		Finding *finding = syncmaster_add_difference(
 			context, disabled ? SEVERITY_INFO : SEVERITY_WARNING, "trigger",
 			syncmaster_column_name(name, row[0]),
@@ -221,8 +221,8 @@ check_rules(CheckContext *context, const char *name, Oid relid)
 
 	foreach (lc, syncmaster_query_oid(RULES_QUERY, relid))
 	{
-		char **row = lfirst(lc);
-		bool disabled = row[2][0] == 'D';
+		char   **row = lfirst(lc);
+		bool	 disabled = row[2][0] == 'D';
 		Finding *finding = syncmaster_add_difference(
 			context, disabled ? SEVERITY_INFO : SEVERITY_WARNING, "rule",
 			syncmaster_column_name(name, row[0]),
@@ -242,7 +242,7 @@ check_rules(CheckContext *context, const char *name, Oid relid)
 static void
 check_row_security(CheckContext *context, const char *name, Oid relid)
 {
-	List *rows = syncmaster_query_oid(SECURITY_QUERY, relid);
+	List	 *rows = syncmaster_query_oid(SECURITY_QUERY, relid);
 	ListCell *lc;
 
 	/* in no row of pg_class, if it has gone meanwhile */
@@ -263,7 +263,7 @@ check_row_security(CheckContext *context, const char *name, Oid relid)
 	}
 	foreach (lc, syncmaster_query_oid(POLICIES_QUERY, relid))
 	{
-		char **policy = lfirst(lc);
+		char   **policy = lfirst(lc);
 		Finding *finding =
 			syncmaster_add_difference(context, SEVERITY_WARNING, "policy",
 									  syncmaster_column_name(name, policy[0]),
@@ -283,13 +283,13 @@ static void
 check_inheritance(CheckContext *context, const char *name, Oid relid)
 {
 	const char *table = syncmaster_qualify(context, name);
-	ListCell *lc;
+	ListCell   *lc;
 
 	foreach (lc, syncmaster_query_oid(INHERITANCE_QUERY, relid))
 	{
-		char **row = lfirst(lc);
-		bool child = row[1][0] == 't';
-		bool partitioned = row[2][0] == 't';
+		char   **row = lfirst(lc);
+		bool	 child = row[1][0] == 't';
+		bool	 partitioned = row[2][0] == 't';
 		Finding *finding =
 			syncmaster_add_difference(context, SEVERITY_WARNING, "table", name,
 									  child ? "has a child table"
@@ -319,10 +319,10 @@ check_references(CheckContext *context, const char *name, Oid relid)
 
 	foreach (lc, syncmaster_query_oid(REFERENCES_QUERY, relid))
 	{
-		char **row = lfirst(lc);
-		bool keeps = row[4][0] == 't';
+		char	  **row = lfirst(lc);
+		bool		keeps = row[4][0] == 't';
 		const char *table = quote_qualified_identifier(row[1], row[0]);
-		Finding *finding;
+		Finding	   *finding;
 
 		if (row[5][0] == 't' && is_known_relation(row[0]))
 			continue;
@@ -345,9 +345,9 @@ check_references(CheckContext *context, const char *name, Oid relid)
 static void
 check_replica_identity(CheckContext *context, const char *name, Oid relid)
 {
-	List *rows = syncmaster_query_oid(REPLICA_QUERY, relid);
-	char **row;
-	bool published;
+	List	*rows = syncmaster_query_oid(REPLICA_QUERY, relid);
+	char   **row;
+	bool	 published;
 	Finding *finding;
 
 	if (rows == NIL)
@@ -393,11 +393,11 @@ syncmaster_add_distrust(CheckContext *context, List *findings)
 	foreach (lc, findings)
 	{
 		const Finding *finding = lfirst(lc);
-		Finding *difference = syncmaster_add_difference(
-			context, SEVERITY_WARNING, finding->kind,
-			finding->actual != NULL ? finding->actual : finding->subject,
-			finding->actual != NULL ? "may run another role's code"
-									: finding->message);
+		Finding		  *difference = syncmaster_add_difference(
+				  context, SEVERITY_WARNING, finding->kind,
+			  finding->actual != NULL ? finding->actual : finding->subject,
+			  finding->actual != NULL ? "may run another role's code"
+										  : finding->message);
 
 		difference->actual = finding->detail;
 		difference->left = finding->left;
@@ -413,7 +413,7 @@ check_partition_indexes(CheckContext *context, Oid relid)
 
 	foreach (lc, syncmaster_query_oid(PARTITION_INDEXES_QUERY, relid))
 	{
-		char **row = lfirst(lc);
+		char   **row = lfirst(lc);
 		Finding *finding = syncmaster_add_difference(context, SEVERITY_WARNING,
 													 "index", row[1],
 													 "is extra");
@@ -434,8 +434,8 @@ check_partitions(CheckContext *context, Oid relid)
 
 	foreach (lc, syncmaster_partitions(relid))
 	{
-		Oid partition = lfirst_oid(lc);
-		const char *name = get_rel_name(partition);
+		Oid				   partition = lfirst_oid(lc);
+		const char		  *name = get_rel_name(partition);
 		const CheckContext save = *context;
 
 		if (name == NULL)
@@ -482,7 +482,7 @@ syncmaster_check_other_relations(CheckContext *context)
 
 	foreach (lc, syncmaster_query_oid(RELATIONS_QUERY, context->namespace))
 	{
-		char **row = lfirst(lc);
+		char   **row = lfirst(lc);
 		Finding *finding;
 
 		if (is_known_relation(row[0]))

@@ -39,19 +39,19 @@ typedef struct ActualFunction
 {
 	const char *name;
 	const char *signature; /* as DROP takes it */
-	bool member;
-	bool ours; /* a function of the library */
+	bool		member;
+	bool		ours; /* a function of the library */
 } ActualFunction;
 
 static List *
 read_functions(Oid namespace)
 {
-	List *result = NIL;
+	List	 *result = NIL;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_query_oid(FUNCTIONS_QUERY, namespace))
 	{
-		char **row = lfirst(lc);
+		char		  **row = lfirst(lc);
 		ActualFunction *function = palloc(sizeof(ActualFunction));
 
 		function->name = row[0];
@@ -86,8 +86,8 @@ static void
 check_expected(CheckContext *context, const char *name, List *actual)
 {
 	const ActualFunction *stray = NULL;
-	Finding *finding;
-	ListCell *lc;
+	Finding				 *finding;
+	ListCell			 *lc;
 
 	foreach (lc, actual)
 	{
@@ -125,9 +125,9 @@ report_namesakes(CheckContext *context)
 	foreach (lc, syncmaster_namesakes())
 	{
 		const Namesake *namesake = lfirst(lc);
-		Finding *finding = syncmaster_add_difference(
-			context, SEVERITY_ERROR, "function", namesake->signature,
-			"has the name of a function of the extension");
+		Finding		   *finding = syncmaster_add_difference(
+				   context, SEVERITY_ERROR, "function", namesake->signature,
+				   "has the name of a function of the extension");
 
 		finding->fix = namesake->drop;
 		finding->left = LEFT_FOREIGN;
@@ -147,10 +147,10 @@ check_member_rights(CheckContext *context)
 	foreach (lc, syncmaster_member_rights())
 	{
 		const MemberRight *right = lfirst(lc);
-		const char *role = right->role == ACL_ID_PUBLIC
-							   ? "PUBLIC"
-							   : GetUserNameFromId(right->role, false);
-		Finding *finding;
+		const char		  *role = right->role == ACL_ID_PUBLIC
+									  ? "PUBLIC"
+									  : GetUserNameFromId(right->role, false);
+		Finding			  *finding;
 
 		if (!right->missing && right->audience != FOR_SUPERUSERS)
 			continue;
@@ -175,8 +175,8 @@ check_member_rights(CheckContext *context)
 static void
 check_history(CheckContext *context)
 {
-	Oid relid = syncmaster_find_history();
-	List *findings = NIL;
+	Oid		 relid = syncmaster_find_history();
+	List	*findings = NIL;
 	Finding *finding;
 
 	if (!OidIsValid(relid))
@@ -204,9 +204,9 @@ check_history(CheckContext *context)
 static void
 check_services(CheckContext *context)
 {
-	Oid relid = syncmaster_find_service_table();
+	Oid				 relid = syncmaster_find_service_table();
 	MigrationContext migration;
-	const char *distrust;
+	const char		*distrust;
 
 	if (!OidIsValid(relid))
 		return;

@@ -54,7 +54,7 @@ known_index(const CheckContext *context, const char *index)
 	for (int i = 0; i < syncmaster_extra_index_count(); i++)
 	{
 		const char *name;
-		char *definition;
+		char	   *definition;
 
 		if (syncmaster_extra_index(i, context->namespace, context->schema,
 								   &name, &definition) == EXTRA_INDEX_PRESENT &&
@@ -74,7 +74,7 @@ regenerate_column(const CheckContext *context, const RelationInfo *relation,
 {
 	Oid relid = syncmaster_relation_oid(relation, context->namespace);
 	StringInfoData sql;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "ALTER TABLE %s DROP COLUMN %s, ADD COLUMN %s",
@@ -102,11 +102,11 @@ regenerate_column(const CheckContext *context, const RelationInfo *relation,
 static char *
 describe_dependents(Oid relid, AttrNumber attnum, List *indexes)
 {
-	Datum *names = palloc((list_length(indexes) + 1) * sizeof(Datum));
-	Oid types[3] = {OIDOID, INT4OID, TEXTARRAYOID};
-	Datum values[3];
-	int count = 0;
-	char **row;
+	Datum	 *names = palloc((list_length(indexes) + 1) * sizeof(Datum));
+	Oid		  types[3] = {OIDOID, INT4OID, TEXTARRAYOID};
+	Datum	  values[3];
+	int		  count = 0;
+	char	**row;
 	ListCell *lc;
 
 	foreach (lc, indexes)
@@ -133,11 +133,11 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 {
 	const char *text = syncmaster_generated_expression(relation->name,
 													   context->revision);
-	Node *stored = syncmaster_stored_expression(rel, att->attnum);
-	bool right_type = att->atttypid == column->type;
-	List *indexes = NIL;
-	Finding *finding;
-	char *lost;
+	Node	   *stored = syncmaster_stored_expression(rel, att->attnum);
+	bool		right_type = att->atttypid == column->type;
+	List	   *indexes = NIL;
+	Finding	   *finding;
+	char	   *lost;
 
 	if (!syncmaster_inputs_are_right(relation, rel, context->revision) ||
 		(right_type &&

@@ -27,7 +27,7 @@
 static List *
 grantees(List *objects)
 {
-	List *roles = NIL;
+	List	 *roles = NIL;
 	ListCell *lc;
 
 	foreach (lc, objects)
@@ -73,17 +73,17 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 			  int services)
 {
 	const GrantableObject *table = linitial(objects);
-	const char *role_name = role == ACL_ID_PUBLIC
-								? "PUBLIC"
-								: GetUserNameFromId(role, true);
-	const char *quoted = role == ACL_ID_PUBLIC ? "PUBLIC"
-						 : role_name != NULL   ? quote_identifier(role_name)
-											   : NULL;
-	StringInfoData extra;
-	StringInfoData needed;
-	AclMode on_table = 0;
-	Finding *finding;
-	ListCell *lc;
+	const char			  *role_name = role == ACL_ID_PUBLIC
+										   ? "PUBLIC"
+										   : GetUserNameFromId(role, true);
+	const char			  *quoted = role == ACL_ID_PUBLIC ? "PUBLIC"
+									: role_name != NULL ? quote_identifier(role_name)
+														: NULL;
+	StringInfoData		   extra;
+	StringInfoData		   needed;
+	AclMode				   on_table = 0;
+	Finding				  *finding;
+	ListCell			  *lc;
 
 	/* dropped meanwhile */
 	if (quoted == NULL)
@@ -93,7 +93,7 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 	foreach (lc, objects)
 	{
 		const GrantableObject *object = lfirst(lc);
-		AclMode needs = syncmaster_needed(object, services);
+		AclMode				   needs = syncmaster_needed(object, services);
 		AclMode excess = granted_by_anybody(object, role) & ~needs;
 
 		if (object->column == NULL)
@@ -119,10 +119,10 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 void
 syncmaster_check_grants(CheckContext *context, const char *name, Oid relid)
 {
-	List *objects = syncmaster_table_objects(relid);
+	List			*objects = syncmaster_table_objects(relid);
 	MigrationContext migration;
-	List *roles;
-	ListCell *lc;
+	List			*roles;
+	ListCell		*lc;
 
 	syncmaster_fill_context(&migration, GetUserId());
 	roles = syncmaster_service_roles(&migration);

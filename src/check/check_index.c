@@ -33,23 +33,23 @@
 typedef struct ActualIndex
 {
 	char *name;
-	bool unique;
-	bool valid;
+	bool  unique;
+	bool  valid;
 	char *definition;
-	bool of_constraint;
-	bool partitioned;
-	bool expected;
+	bool  of_constraint;
+	bool  partitioned;
+	bool  expected;
 } ActualIndex;
 
 static List *
 read_indexes(Oid relid)
 {
-	List *result = NIL;
+	List	 *result = NIL;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_query_oid(INDEXES_QUERY, relid))
 	{
-		char **row = lfirst(lc);
+		char	   **row = lfirst(lc);
 		ActualIndex *index = palloc0(sizeof(ActualIndex));
 
 		index->name = row[0];
@@ -230,7 +230,7 @@ void
 syncmaster_check_indexes(CheckContext *context, const RelationInfo *relation,
 						 Oid relid)
 {
-	List *actual = read_indexes(relid);
+	List	 *actual = read_indexes(relid);
 	ListCell *lc;
 
 	for (int i = 0; i < syncmaster_nindexes; i++)
@@ -262,8 +262,8 @@ syncmaster_check_extra_indexes(CheckContext *context)
 	for (int i = 0; i < syncmaster_extra_index_count(); i++)
 	{
 		const char *name;
-		char *definition;
-		Finding *finding;
+		char	   *definition;
+		Finding	   *finding;
 
 		switch (syncmaster_extra_index(i, context->namespace, context->schema,
 									   &name, &definition))

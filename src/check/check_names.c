@@ -18,7 +18,7 @@ void
 syncmaster_check_names(CheckContext *context)
 {
 	MigrationContext migration;
-	ListCell *lc;
+	ListCell		*lc;
 
 	syncmaster_fill_context(&migration, GetUserId());
 	foreach (lc,
@@ -26,7 +26,7 @@ syncmaster_check_names(CheckContext *context)
 										syncmaster_service_roles(&migration)))
 	{
 		const MisledService *entry = lfirst(lc);
-		Finding *finding =
+		Finding				*finding =
 			syncmaster_add_difference(context, SEVERITY_ERROR, "role",
 									  syncmaster_role_name(entry->role),
 									  syncmaster_misled_text(entry));

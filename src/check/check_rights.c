@@ -34,9 +34,9 @@
 static void
 check_owner_rights(CheckContext *context, const char *name, Oid relid)
 {
-	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
-	AclMode needed = sequence ? ACL_USAGE : TABLE_RIGHTS;
-	Oid owner = syncmaster_relation_owner(relid);
+	bool	 sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
+	AclMode	 needed = sequence ? ACL_USAGE : TABLE_RIGHTS;
+	Oid		 owner = syncmaster_relation_owner(relid);
 	Finding *finding;
 
 	if (pg_class_aclmask(relid, owner, needed, ACLMASK_ALL) == needed)
@@ -58,12 +58,12 @@ check_owner_rights(CheckContext *context, const char *name, Oid relid)
 static void
 check_membership(CheckContext *context, const char *name, Oid relid)
 {
-	bool sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
+	bool	  sequence = get_rel_relkind(relid) == RELKIND_SEQUENCE;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_query_oid(MEMBERSHIP_QUERY, relid))
 	{
-		char **row = lfirst(lc);
+		char   **row = lfirst(lc);
 		Finding *finding = syncmaster_add_difference(
 			context, SEVERITY_ERROR, sequence ? "sequence" : "table", name,
 			"is a member of an extension, and dropped with it");
@@ -89,9 +89,9 @@ syncmaster_check_rights(CheckContext *context, const char *name, Oid relid)
 void
 syncmaster_check_schema_usage(CheckContext *context)
 {
-	Oid types[2] = {OIDOID, OIDOID};
-	Datum values[2];
-	char **row;
+	Oid		 types[2] = {OIDOID, OIDOID};
+	Datum	 values[2];
+	char   **row;
 	Finding *finding;
 
 	values[0] = ObjectIdGetDatum(context->owner);

@@ -61,10 +61,10 @@ typedef enum HighestValue
 
 typedef struct HighestQuestion
 {
-	Relation rel;
+	Relation   rel;
 	AttrNumber attnum;
-	int64 value;
-	bool isnull;
+	int64	   value;
+	bool	   isnull;
 } HighestQuestion;
 
 /* SubtransactionBody: ask by SQL, as the owner. */
@@ -72,9 +72,9 @@ static void
 ask_highest(void *argument)
 {
 	HighestQuestion *question = argument;
-	Relation rel = question->rel;
-	const char *column = quote_identifier(
-		get_attname(RelationGetRelid(rel), question->attnum, false));
+	Relation		 rel = question->rel;
+	const char		*column = quote_identifier(
+			 get_attname(RelationGetRelid(rel), question->attnum, false));
 
 	question->value = syncmaster_query_int8_as(
 		psprintf(
@@ -118,10 +118,10 @@ has_ids(Oid relid)
 static HighestValue
 highest_value(Oid relid, AttrNumber attnum, int64 *value, char **reason)
 {
-	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
-	Oid type = get_atttype(relid, attnum);
+	Relation	 rel = syncmaster_open_relation(relid, AccessShareLock);
+	Oid			 type = get_atttype(relid, attnum);
 	HighestValue result = HIGHEST_UNKNOWN;
-	OrderedScan scan;
+	OrderedScan	 scan;
 
 	if (type != INT8OID && type != INT4OID)
 		result = HIGHEST_UNKNOWN;
@@ -134,7 +134,7 @@ highest_value(Oid relid, AttrNumber attnum, int64 *value, char **reason)
 		result = HIGHEST_NONE;
 		if (syncmaster_next_ordered(&scan))
 		{
-			bool isnull;
+			bool  isnull;
 			Datum datum = slot_getattr(scan.slot, attnum, &isnull);
 
 			if (!isnull)
@@ -161,13 +161,13 @@ char *
 syncmaster_set_value(const CheckContext *context, const char *sequence,
 					 const char *table, const char *column)
 {
-	char *name = quote_literal_cstr(syncmaster_qualify(context, sequence));
-	Oid relid = get_relname_relid(table, context->namespace);
+	char	  *name = quote_literal_cstr(syncmaster_qualify(context, sequence));
+	Oid		   relid = get_relname_relid(table, context->namespace);
 	AttrNumber attnum = OidIsValid(relid) ? get_attnum(relid, column)
 										  : InvalidAttrNumber;
 	HighestValue known = HIGHEST_UNKNOWN;
-	char *reason = NULL;
-	int64 highest;
+	char		*reason = NULL;
+	int64		 highest;
 
 	if (context->repairs && attnum > 0 && has_ids(relid))
 		known = highest_value(relid, attnum, &highest, &reason);
@@ -195,9 +195,9 @@ syncmaster_set_value(const CheckContext *context, const char *sequence,
 bool
 syncmaster_next_value(Oid sequence, int64 *next)
 {
-	Relation rel = syncmaster_open_relation(sequence, AccessShareLock);
+	Relation   rel = syncmaster_open_relation(sequence, AccessShareLock);
 	DirectScan scan;
-	bool result = false;
+	bool	   result = false;
 
 	*next = 0;
 	if (!syncmaster_begin_scan(&scan, rel))
@@ -245,15 +245,15 @@ static void
 check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 			const char *column, const char *parameters, int64 maximum)
 {
-	AttrNumber attnum = get_attnum(table, column);
-	Oid type = attnum > 0 ? get_atttype(table, attnum) : InvalidOid;
-	Finding *finding;
+	AttrNumber	 attnum = get_attnum(table, column);
+	Oid			 type = attnum > 0 ? get_atttype(table, attnum) : InvalidOid;
+	Finding		*finding;
 	HighestValue known;
-	char *reason = NULL;
-	int64 highest;
-	int64 next;
-	bool has_next;
-	bool subscribed;
+	char		*reason = NULL;
+	int64		 highest;
+	int64		 next;
+	bool		 has_next;
+	bool		 subscribed;
 
 	if (!has_ids(table) || (type != INT8OID && type != INT4OID))
 		return;
@@ -307,7 +307,7 @@ check_parameters(CheckContext *context, const char *name, char **row)
 	bool right = strcmp(row[0], "bigint") == 0 && strcmp(row[1], "1") == 0 &&
 				 strcmp(row[3], "9223372036854775807") == 0 && row[4][0] == 'f';
 	const char *fix = NULL;
-	Finding *finding;
+	Finding	   *finding;
 
 	if (!right || strcmp(row[2], "1") != 0)
 	{
@@ -339,12 +339,12 @@ static void
 check_ownership(CheckContext *context, const char *name, char **row, Oid table,
 				const char *column, bool owned)
 {
-	Oid owner_table = row[6] != NULL ? (Oid) strtoul(row[6], NULL, 10)
-									 : InvalidOid;
+	Oid		   owner_table = row[6] != NULL ? (Oid) strtoul(row[6], NULL, 10)
+											: InvalidOid;
 	AttrNumber owner_column = row[7] != NULL
 								  ? (AttrNumber) strtol(row[7], NULL, 10)
 								  : 0;
-	Finding *finding;
+	Finding	  *finding;
 
 	if (!owned && !OidIsValid(owner_table))
 		return;
@@ -377,10 +377,10 @@ void
 syncmaster_check_sequence(CheckContext *context, const char *name, Oid table,
 						  const char *column, bool owned)
 {
-	Oid sequence = get_relname_relid(name, context->namespace);
-	List *rows = syncmaster_query_oid(SEQUENCE_QUERY, sequence);
+	Oid			sequence = get_relname_relid(name, context->namespace);
+	List	   *rows = syncmaster_query_oid(SEQUENCE_QUERY, sequence);
 	const char *parameters;
-	char **row;
+	char	  **row;
 
 	if (rows == NIL)
 		return; /* dropped meanwhile */
@@ -402,9 +402,9 @@ syncmaster_make_serial(const CheckContext *context,
 					   const char *name)
 {
 	const RelationInfo sequence = {.name = name, .kind = RELKIND_SEQUENCE};
-	const char *table = syncmaster_qualify(context, relation->name);
-	const char *id = quote_identifier(column->name);
-	const char *qualified = syncmaster_qualify(context, name);
+	const char		  *table = syncmaster_qualify(context, relation->name);
+	const char		  *id = quote_identifier(column->name);
+	const char		  *qualified = syncmaster_qualify(context, name);
 
 	return psprintf("%s; ALTER SEQUENCE %s OWNED BY %s.%s; %s; ALTER TABLE %s "
 					"ALTER COLUMN %s SET DEFAULT pg_catalog.nextval(%s)",
@@ -422,9 +422,9 @@ syncmaster_make_serial(const CheckContext *context,
 static char *
 other_sequence(const CheckContext *context, Oid relid, const char *column)
 {
-	Oid types[3] = {OIDOID, INT4OID, OIDOID};
-	Datum values[3];
-	List *rows;
+	Oid	   types[3] = {OIDOID, INT4OID, OIDOID};
+	Datum  values[3];
+	List  *rows;
 	char **row;
 
 	values[0] = ObjectIdGetDatum(relid);
@@ -448,10 +448,10 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 						Oid relid)
 {
 	const ColumnInfo *column = &relation->columns[0];
-	char *name = psprintf("%s_%s_seq", relation->name, column->name);
-	Oid sequence = get_relname_relid(name, context->namespace);
+	char	*name = psprintf("%s_%s_seq", relation->name, column->name);
+	Oid		 sequence = get_relname_relid(name, context->namespace);
 	Finding *finding;
-	char *other;
+	char	*other;
 
 	if (column->filled_by != DEFAULT_SERIAL)
 		return;

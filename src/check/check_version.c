@@ -26,8 +26,8 @@
 void
 syncmaster_check_apparent_revision(CheckContext *context)
 {
-	int apparent = syncmaster_apparent_revision(context->namespace,
-												context->revision);
+	int		 apparent = syncmaster_apparent_revision(context->namespace,
+													 context->revision);
 	Finding *finding;
 
 	if (apparent == context->revision)
@@ -54,7 +54,7 @@ static void
 check_extension(CheckContext *context, const ExtensionEntry *extension,
 				const SchemaRevision *schema)
 {
-	int installed = syncmaster_version_revision(extension->version);
+	int		 installed = syncmaster_version_revision(extension->version);
 	Finding *finding = NULL;
 
 	if (installed < 0)
@@ -151,7 +151,7 @@ list_unknown(CheckContext *context)
 static void
 check_row(CheckContext *context, const SchemaRevision *schema)
 {
-	bool empty = syncmaster_first_relation(context->namespace) == NULL;
+	bool	 empty = syncmaster_first_relation(context->namespace) == NULL;
 	Finding *finding;
 
 	switch (schema->state)
@@ -259,7 +259,7 @@ void
 syncmaster_check_trgm(CheckContext *context)
 {
 	ExtensionEntry trgm;
-	Finding *finding;
+	Finding		  *finding;
 
 	if (!syncmaster_find_extension("pg_trgm", &trgm))
 	{

@@ -31,8 +31,8 @@
 typedef struct Attempt
 {
 	const Finding *finding;
-	const char *fix;
-	const char *failure; /* NULL if it did not */
+	const char	  *fix;
+	const char	  *failure; /* NULL if it did not */
 } Attempt;
 
 PG_FUNCTION_INFO_V1(syncmaster_repair);
@@ -89,7 +89,7 @@ is_refusal(int sqlerrcode)
 typedef struct Fix
 {
 	const MigrationContext *migration;
-	const Finding *finding;
+	const Finding		   *finding;
 } Fix;
 
 static void
@@ -111,7 +111,7 @@ run_fix(void *argument)
 static const char *
 try_fix(const MigrationContext *migration, const Finding *finding)
 {
-	Fix fix = {migration, finding};
+	Fix		   fix = {migration, finding};
 	ErrorData *error = syncmaster_try(run_fix, &fix);
 
 	if (error == NULL)
@@ -181,7 +181,7 @@ static List *
 repair_differences(ReturnSetInfo *result, const MigrationContext *migration,
 				   CheckContext *context)
 {
-	List *attempts = NIL;
+	List	*attempts = NIL;
 	Finding *finding;
 
 	while ((finding = next_finding(context, attempts)) != NULL)
@@ -209,10 +209,10 @@ Datum
 syncmaster_repair(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	CheckContext context;
-	List *attempts = NIL;
-	ListCell *lc;
-	bool dry_run;
+	CheckContext   context;
+	List		  *attempts = NIL;
+	ListCell	  *lc;
+	bool		   dry_run;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -237,9 +237,9 @@ syncmaster_repair(PG_FUNCTION_ARGS)
 	syncmaster_warn_of_newer(context.namespace);
 	foreach (lc, context.findings)
 	{
-		Finding *finding = lfirst(lc);
+		Finding		  *finding = lfirst(lc);
 		const Attempt *attempt = find_attempt(attempts, finding);
-		const char *why = why_left(&context, finding);
+		const char	  *why = why_left(&context, finding);
 
 		if (finding->severity == SEVERITY_INFO)
 			continue;

@@ -38,9 +38,9 @@ PG_FUNCTION_INFO_V1(syncmaster_check);
 void
 syncmaster_begin_check(CheckContext *context)
 {
-	ExtensionEntry extension;
+	ExtensionEntry		extension;
 	const RelationInfo *first;
-	Oid relid;
+	Oid					relid;
 
 	memset(context, 0, sizeof(*context));
 	syncmaster_get_extension(&extension);
@@ -278,7 +278,7 @@ syncmaster_check_tables_at(CheckContext *context, int revision)
 typedef struct Comparison
 {
 	CheckContext *context;
-	int revision;
+	int			  revision;
 } Comparison;
 
 /*
@@ -289,7 +289,7 @@ static void
 compare_briefly(void *argument)
 {
 	Comparison *comparison = argument;
-	int level = syncmaster_enter_settings();
+	int			level = syncmaster_enter_settings();
 
 	if (LockTimeout == 0 || LockTimeout > BRIEF_WAIT)
 		syncmaster_set_locally_int("lock_timeout", BRIEF_WAIT);
@@ -347,7 +347,7 @@ Datum
 syncmaster_check(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	CheckContext context;
+	CheckContext   context;
 
 	syncmaster_begin_check(&context);
 	syncmaster_check_schema(&context);

@@ -34,10 +34,10 @@ PG_FUNCTION_INFO_V1(syncmaster_stamp);
 static void
 require_tables_as(int revision)
 {
-	CheckContext context;
+	CheckContext   context;
 	StringInfoData names;
-	ListCell *lc;
-	int found = 0;
+	ListCell	  *lc;
+	int			   found = 0;
 
 	syncmaster_begin_check(&context);
 	syncmaster_check_tables_at(&context, revision);
@@ -120,11 +120,11 @@ is_mistaken(const MigrationContext *context)
 Datum
 syncmaster_stamp(PG_FUNCTION_ARGS)
 {
-	char *text = syncmaster_target_argument(fcinfo);
-	TimestampTz started = GetCurrentTimestamp();
+	char			*text = syncmaster_target_argument(fcinfo);
+	TimestampTz		 started = GetCurrentTimestamp();
 	MigrationContext context;
-	RevisionTarget target;
-	int current;
+	RevisionTarget	 target;
+	int				 current;
 
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

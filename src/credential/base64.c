@@ -114,12 +114,12 @@ syncmaster_decode_base64(const char *text, size_t length, unsigned char *data,
 {
 	const unsigned char *in = (const unsigned char *) text;
 	const unsigned char *end = in + length;
-	unsigned char *out = data;
-	uint32_t group = 0;
-	int position = 0;
-	int padding = 0;
-	unsigned char all = 0;
-	bool complete = false;
+	unsigned char		*out = data;
+	uint32_t			 group = 0;
+	int					 position = 0;
+	int					 padding = 0;
+	unsigned char		 all = 0;
+	bool				 complete = false;
 
 	if (!tables_are_ready)
 		make_tables();

@@ -15,7 +15,7 @@
 
 extern size_t syncmaster_encode_base64(const unsigned char *data, size_t length,
 									   char *text);
-extern bool syncmaster_decode_base64(const char *text, size_t length,
-									 unsigned char *data, size_t *data_length);
+extern bool	  syncmaster_decode_base64(const char *text, size_t length,
+									   unsigned char *data, size_t *data_length);
 
 #endif /* SYNCMASTER_BASE64_H */

@@ -26,29 +26,29 @@ typedef struct Checksum
 } Checksum;
 
 extern uint64 syncmaster_make_checksum_seed(void);
-extern void syncmaster_add_to_checksum(Checksum *checksum, uint64 seed,
-									   const int64 *id, const char *token,
-									   Size length);
+extern void	  syncmaster_add_to_checksum(Checksum *checksum, uint64 seed,
+										 const int64 *id, const char *token,
+										 Size length);
 
 /* keyfile.c: The files that hold SyncMaster's secret keys. */
 
 /* The keys in the order in which they are tried; the first is primary. */
 typedef struct KeyRing
 {
-	int count;
-	int size;
-	int last; /* the key that a token was last read under */
+	int			count;
+	int			size;
+	int			last; /* the key that a token was last read under */
 	FernetKey **keys;
-	char *file; /* the settings, and the command, that it was read for */
-	char *previous_file;
+	char	   *file; /* the settings, and the command, that it was read for */
+	char	   *previous_file;
 	TimestampTz command_start;
 	MemoryContextCallback callback;
 } KeyRing;
 
-extern void syncmaster_define_key_settings(void);
+extern void		syncmaster_define_key_settings(void);
 extern KeyRing *syncmaster_read_keys(void);
-extern bool syncmaster_keys_are_current(const KeyRing *ring);
-extern bool syncmaster_primary_key_is_public(const KeyRing *ring);
+extern bool		syncmaster_keys_are_current(const KeyRing *ring);
+extern bool		syncmaster_primary_key_is_public(const KeyRing *ring);
 
 /* secret.c: Memory that is wiped before it is given back. */
 
@@ -59,50 +59,50 @@ extern bool syncmaster_primary_key_is_public(const KeyRing *ring);
 /* Bytes that grow; for what must not stay in memory afterwards. */
 typedef struct Secret
 {
-	unsigned char *data;
-	Size length;
-	Size size;
+	unsigned char		 *data;
+	Size				  length;
+	Size				  size;
 	MemoryContextCallback callback;
 } Secret;
 
 extern Secret *syncmaster_make_secret(Size size);
-extern void syncmaster_reserve_secret(Secret *secret, Size size);
-extern void syncmaster_append_secret(Secret *secret, const void *data,
-									 Size length);
-extern void syncmaster_adopt_secret(void *data, Size length);
-extern void syncmaster_wipe_secret(Secret *secret);
+extern void	   syncmaster_reserve_secret(Secret *secret, Size size);
+extern void	   syncmaster_append_secret(Secret *secret, const void *data,
+										Size length);
+extern void	   syncmaster_adopt_secret(void *data, Size length);
+extern void	   syncmaster_wipe_secret(Secret *secret);
 
 /* credentials.c: Single tokens. */
 
 /* Stored tokens, one after the other. */
 typedef struct TokenReader
 {
-	KeyRing *ring;
+	KeyRing		  *ring;
 	unsigned char *data; /* the binary form of the token at hand */
-	size_t length;
-	size_t size;
-	Secret *plaintext;
-	int key; /* number of the key that it is under */
-	MemoryContext context;
+	size_t		   length;
+	size_t		   size;
+	Secret		  *plaintext;
+	int			   key; /* number of the key that it is under */
+	MemoryContext  context;
 } TokenReader;
 
 extern TokenReader *syncmaster_make_token_reader(void);
-extern bool syncmaster_read_token(TokenReader *reader,
-								  const struct varlena *value);
-extern text *syncmaster_make_token_text(const unsigned char *data,
-										size_t length, MemoryContext context);
+extern bool			syncmaster_read_token(TokenReader		   *reader,
+										  const struct varlena *value);
+extern text		   *syncmaster_make_token_text(const unsigned char *data,
+											   size_t length, MemoryContext context);
 
 /* credential_check.c: Which key each of the stored credentials is under. */
 
 typedef struct CredentialCheck
 {
 	TokenReader *reader;
-	int64 *tokens;	/* how many are under which key */
-	int64 previous; /* how many are not under the primary one */
-	IdList all;
-	IdList unreadable;
-	IdList missing;	 /* connections without credentials */
-	IdList orphaned; /* credentials without a connection */
+	int64		*tokens;   /* how many are under which key */
+	int64		 previous; /* how many are not under the primary one */
+	IdList		 all;
+	IdList		 unreadable;
+	IdList		 missing;  /* connections without credentials */
+	IdList		 orphaned; /* credentials without a connection */
 } CredentialCheck;
 
 extern void syncmaster_check_credentials(CredentialCheck *check);
@@ -120,7 +120,7 @@ extern void syncmaster_update_credentials(OwnedTable *table,
 /* payload.c: What a credential's token contains: JSON, as Python writes it. */
 
 extern Secret *syncmaster_write_payload(Jsonb *jsonb);
-extern Datum syncmaster_parse_payload(Secret *payload,
-									  MemoryContext result_context);
+extern Datum   syncmaster_parse_payload(Secret		 *payload,
+										MemoryContext result_context);
 
 #endif /* SYNCMASTER_CREDENTIAL_H */

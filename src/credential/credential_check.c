@@ -49,7 +49,7 @@ add_row(ReturnSetInfo *result, const char *status, const char *key, int64 count,
 		IdList *ids)
 {
 	Datum values[VERIFY_COLUMNS];
-	bool nulls[VERIFY_COLUMNS] = {false};
+	bool  nulls[VERIFY_COLUMNS] = {false};
 
 	values[0] = CStringGetTextDatum(status);
 	nulls[1] = key == NULL;
@@ -83,7 +83,7 @@ void
 syncmaster_check_credentials(CredentialCheck *check)
 {
 	OwnedTable table;
-	IdList connections;
+	IdList	   connections;
 
 	check->reader = syncmaster_make_token_reader();
 	check->tokens = palloc0(check->reader->ring->count * sizeof(int64));
@@ -109,11 +109,11 @@ syncmaster_check_credentials(CredentialCheck *check)
 Datum
 syncmaster_verify_credentials(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	ReturnSetInfo  *result = syncmaster_begin_result(fcinfo);
 	CredentialCheck check;
-	ExtensionEntry extension;
-	MemoryContext scratch;
-	MemoryContext old_context;
+	ExtensionEntry	extension;
+	MemoryContext	scratch;
+	MemoryContext	old_context;
 
 	syncmaster_get_extension(&extension);
 	syncmaster_warn_of_newer(extension.namespace);

@@ -52,11 +52,11 @@
 /* What the executor needs for an update that it has not planned. */
 typedef struct Updater
 {
-	EState *estate;
-	EPQState epq;
-	ResultRelInfo *target;
-	bool plain;		 /* no code of others' is involved */
-	bool identified; /* rows may change without a replica identity */
+	EState		   *estate;
+	EPQState		epq;
+	ResultRelInfo  *target;
+	bool			plain;		/* no code of others' is involved */
+	bool			identified; /* rows may change without a replica identity */
 	TupleTableSlot *old_row;
 	TupleTableSlot *new_row;
 } Updater;
@@ -69,8 +69,8 @@ static void
 set_up_range_table(EState *estate, OwnedTable *table)
 {
 	RangeTblEntry *entry = makeNode(RangeTblEntry);
-	Bitmapset *updated = bms_make_singleton(table->value_column -
-											FirstLowInvalidHeapAttributeNumber);
+	Bitmapset	  *updated = bms_make_singleton(table->value_column -
+												FirstLowInvalidHeapAttributeNumber);
 
 	entry->rtekind = RTE_RELATION;
 	entry->relid = RelationGetRelid(table->relation);
@@ -100,9 +100,9 @@ is_idle_trigger(const Trigger *trigger)
 static bool
 is_plain_table(Relation relation, AttrNumber value_column)
 {
-	TupleDesc descriptor = RelationGetDescr(relation);
+	TupleDesc	 descriptor = RelationGetDescr(relation);
 	TriggerDesc *triggers = relation->trigdesc;
-	ListCell *cell;
+	ListCell	*cell;
 
 	/* which rows a partition may have can depend on the value */
 	if (relation->rd_rel->relispartition)
@@ -193,7 +193,7 @@ end_update(Updater *updater)
 static bool
 is_own_row(TupleTableSlot *row)
 {
-	bool isnull;
+	bool  isnull;
 	Datum xmin = slot_getsysattr(row, MinTransactionIdAttributeNumber, &isnull);
 
 	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
@@ -204,7 +204,7 @@ replace_value(Updater *updater, AttrNumber column, text *value)
 {
 	TupleTableSlot *old_row = updater->old_row;
 	TupleTableSlot *new_row = updater->new_row;
-	int columns = old_row->tts_tupleDescriptor->natts;
+	int				columns = old_row->tts_tupleDescriptor->natts;
 
 	slot_getallattrs(old_row);
 	ExecClearTuple(new_row);
@@ -234,7 +234,7 @@ static bool
 update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 				bool *alone)
 {
-	Updater updater;
+	Updater	   updater;
 	DirectScan scan;
 
 	if (!syncmaster_begin_scan_at(&scan, table->relation, GetActiveSnapshot()))
@@ -245,8 +245,8 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 	{
 		MemoryContext old_context = MemoryContextSwitchTo(
 			GetPerTupleMemoryContext(updater.estate));
-		bool id_isnull;
-		bool value_isnull;
+		bool  id_isnull;
+		bool  value_isnull;
 		Datum id = slot_getattr(scan.slot, table->id_column, &id_isnull);
 		int64 number = id_isnull ? 0 : DatumGetInt64(id);
 		Datum value = slot_getattr(scan.slot, table->value_column,
@@ -277,16 +277,16 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
  */
 typedef struct Batch
 {
-	RowRewriter rewriter;
-	void *state;
+	RowRewriter		  rewriter;
+	void			 *state;
 	const OwnedTable *table;
-	char *command;
-	MemoryContext context; /* of one statement's parameters */
-	uint64 seed;		   /* of the hashes, that nobody can know */
-	int count;
-	int64 ids[MAX_BATCH];
-	int64 old_hashes[MAX_BATCH];
-	StringInfoData new_values; /* separated by TOKEN_SEPARATOR */
+	char			 *command;
+	MemoryContext	  context; /* of one statement's parameters */
+	uint64			  seed;	   /* of the hashes, that nobody can know */
+	int				  count;
+	int64			  ids[MAX_BATCH];
+	int64			  old_hashes[MAX_BATCH];
+	StringInfoData	  new_values; /* separated by TOKEN_SEPARATOR */
 } Batch;
 
 static Datum
@@ -311,10 +311,10 @@ make_array(const int64 *numbers, int count)
 static void
 update_batch(Batch *batch)
 {
-	Oid types[] = {INT8ARRAYOID, INT8ARRAYOID, TEXTOID, INT8OID};
-	Datum values[4];
+	Oid			  types[] = {INT8ARRAYOID, INT8ARRAYOID, TEXTOID, INT8OID};
+	Datum		  values[4];
 	MemoryContext old_context;
-	int64 updated;
+	int64		  updated;
 
 	if (batch->count == 0)
 		return;
@@ -352,7 +352,7 @@ static void
 add_to_batch(void *argument, const int64 *id, struct varlena *value)
 {
 	Batch *batch = (Batch *) argument;
-	text *replacement = batch->rewriter(batch->state, id, value);
+	text  *replacement = batch->rewriter(batch->state, id, value);
 
 	/* without an id, no statement can name the row */
 	if (replacement == NULL || id == NULL)

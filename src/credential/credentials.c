@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(syncmaster_decrypt);
 static KeyRing *
 get_keys(FunctionCallInfo fcinfo)
 {
-	KeyRing *ring = (KeyRing *) fcinfo->flinfo->fn_extra;
+	KeyRing		 *ring = (KeyRing *) fcinfo->flinfo->fn_extra;
 	MemoryContext context;
 	MemoryContext old_context;
 
@@ -72,7 +72,7 @@ text *
 syncmaster_make_token_text(const unsigned char *data, size_t length,
 						   MemoryContext context)
 {
-	Size size = FERNET_ENCODED_SIZE(length) + VARHDRSZ;
+	Size  size = FERNET_ENCODED_SIZE(length) + VARHDRSZ;
 	text *result;
 
 	result = MemoryContextAlloc(context, size);
@@ -97,7 +97,7 @@ static FernetStatus
 try_key(KeyRing *ring, int number, const unsigned char *data, size_t length,
 		Secret *plaintext)
 {
-	size_t plaintext_length;
+	size_t		 plaintext_length;
 	FernetStatus status;
 
 	syncmaster_wipe_secret(plaintext);
@@ -122,8 +122,8 @@ try_keys(KeyRing *ring, const unsigned char *data, size_t length,
 		 Secret *plaintext, int *number)
 {
 	FernetStatus status = FERNET_OTHER_KEY;
-	int start = ring->last;
-	int signer = -1;
+	int			 start = ring->last;
+	int			 signer = -1;
 
 	syncmaster_reserve_secret(plaintext, length);
 	for (int i = 0; i < ring->count; i++)
@@ -183,7 +183,7 @@ syncmaster_read_token(TokenReader *reader, const struct varlena *value)
 Datum
 syncmaster_generate_key(PG_FUNCTION_ARGS)
 {
-	char key[FERNET_KEY_LENGTH + 1];
+	char  key[FERNET_KEY_LENGTH + 1];
 	text *result = palloc(VARHDRSZ + FERNET_KEY_LENGTH);
 
 	if (fernet_generate_key(key) != FERNET_OK)
@@ -197,13 +197,13 @@ syncmaster_generate_key(PG_FUNCTION_ARGS)
 Datum
 syncmaster_encrypt(PG_FUNCTION_ARGS)
 {
-	KeyRing *ring = get_keys(fcinfo);
-	MemoryContext old_context;
-	MemoryContext scratch = enter_scratch_context(&old_context);
-	Jsonb *value = PG_GETARG_JSONB_P(0);
-	Secret *payload;
+	KeyRing		  *ring = get_keys(fcinfo);
+	MemoryContext  old_context;
+	MemoryContext  scratch = enter_scratch_context(&old_context);
+	Jsonb		  *value = PG_GETARG_JSONB_P(0);
+	Secret		  *payload;
 	unsigned char *data;
-	text *result;
+	text		  *result;
 
 	if ((Pointer) value != DatumGetPointer(PG_GETARG_DATUM(0)))
 		syncmaster_adopt_secret(value, VARSIZE(value));
@@ -239,16 +239,16 @@ list_fingerprints(KeyRing *ring)
 Datum
 syncmaster_decrypt(PG_FUNCTION_ARGS)
 {
-	KeyRing *ring = get_keys(fcinfo);
-	MemoryContext old_context;
-	MemoryContext scratch = enter_scratch_context(&old_context);
-	text *token = PG_GETARG_TEXT_PP(0);
-	size_t length = VARSIZE_ANY_EXHDR(token);
+	KeyRing		  *ring = get_keys(fcinfo);
+	MemoryContext  old_context;
+	MemoryContext  scratch = enter_scratch_context(&old_context);
+	text		  *token = PG_GETARG_TEXT_PP(0);
+	size_t		   length = VARSIZE_ANY_EXHDR(token);
 	unsigned char *data = palloc(FERNET_DECODED_SIZE(length));
-	Secret *plaintext = syncmaster_make_secret(0);
-	FernetStatus status;
-	int number;
-	Datum result;
+	Secret		  *plaintext = syncmaster_make_secret(0);
+	FernetStatus   status;
+	int			   number;
+	Datum		   result;
 
 	status = fernet_decode(VARDATA_ANY(token), length, data, &length);
 	if (status == FERNET_OK)

@@ -56,12 +56,12 @@ struct FernetKey
 {
 	EVP_CIPHER_CTX *encryptor;
 	EVP_CIPHER_CTX *decryptor;
-	EVP_MD_CTX *inner;
-	EVP_MD_CTX *outer;
-	EVP_MD_CTX *work;
-	size_t pool_left;
-	unsigned char pool[POOL_BYTES];
-	char fingerprint[FERNET_FINGERPRINT_LENGTH + 1];
+	EVP_MD_CTX	   *inner;
+	EVP_MD_CTX	   *outer;
+	EVP_MD_CTX	   *work;
+	size_t			pool_left;
+	unsigned char	pool[POOL_BYTES];
+	char			fingerprint[FERNET_FINGERPRINT_LENGTH + 1];
 };
 
 /*
@@ -71,7 +71,7 @@ FernetStatus
 fernet_generate_key(char *text)
 {
 	unsigned char bytes[FERNET_KEY_BYTES];
-	bool ok = RAND_priv_bytes(bytes, sizeof(bytes)) == 1;
+	bool		  ok = RAND_priv_bytes(bytes, sizeof(bytes)) == 1;
 
 	if (ok)
 		text[syncmaster_encode_base64(bytes, sizeof(bytes), text)] = '\0';
@@ -86,9 +86,9 @@ fernet_generate_key(char *text)
 static EVP_MD_CTX *
 make_hmac_half(const unsigned char *signing_key, unsigned char constant)
 {
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_MD_CTX	 *context = EVP_MD_CTX_new();
 	unsigned char block[SHA256_BLOCK_BYTES];
-	bool ok;
+	bool		  ok;
 
 	memset(block, constant, sizeof(block));
 	for (int i = 0; i < HALF_KEY_BYTES; i++)
@@ -114,7 +114,7 @@ static bool
 make_fingerprint(const unsigned char *bytes, char *fingerprint)
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char hash[EVP_MAX_MD_SIZE];
+	unsigned char	  hash[EVP_MAX_MD_SIZE];
 
 	if (EVP_Digest(bytes, FERNET_KEY_BYTES, hash, NULL, EVP_sha256(), NULL) !=
 		1)
@@ -132,7 +132,7 @@ static bool
 set_up_key(FernetKey *key, const unsigned char *bytes)
 {
 	static const unsigned char zeros[FERNET_IV_BYTES];
-	const unsigned char *encryption_key = bytes + HALF_KEY_BYTES;
+	const unsigned char		  *encryption_key = bytes + HALF_KEY_BYTES;
 
 	key->inner = make_hmac_half(bytes, 0x36);
 	key->outer = make_hmac_half(bytes, 0x5c);
@@ -159,8 +159,8 @@ FernetStatus
 fernet_key_create(const char *text, size_t length, FernetKey **key)
 {
 	unsigned char bytes[FERNET_DECODED_SIZE(MAX_KEY_TEXT)];
-	size_t bytes_length = 0;
-	FernetStatus status = FERNET_MALFORMED;
+	size_t		  bytes_length = 0;
+	FernetStatus  status = FERNET_MALFORMED;
 
 	*key = NULL;
 	if (length <= MAX_KEY_TEXT &&
@@ -277,7 +277,7 @@ FernetStatus
 fernet_verify(FernetKey *key, const unsigned char *data, size_t length)
 {
 	unsigned char hmac[EVP_MAX_MD_SIZE];
-	FernetStatus status;
+	FernetStatus  status;
 
 	if (length < FERNET_SEALED_SIZE(0) ||
 		(length - FERNET_OVERHEAD) % BLOCK_BYTES != 0)
@@ -329,8 +329,8 @@ fernet_decrypt(FernetKey *key, const unsigned char *data, size_t length,
 			   unsigned char *plaintext, size_t *plaintext_length)
 {
 	FernetStatus status;
-	int size = 0;
-	size_t padding = 0;
+	int			 size = 0;
+	size_t		 padding = 0;
 
 	*plaintext_length = 0;
 	status = fernet_verify(key, data, length);
@@ -384,12 +384,12 @@ fernet_encrypt(FernetKey *key, const unsigned char *plaintext,
 			   size_t plaintext_length, uint64_t timestamp,
 			   const unsigned char *iv, unsigned char *data)
 {
-	unsigned char *ciphertext = data + CIPHERTEXT_OFFSET;
-	unsigned char *start = data + IV_OFFSET;
+	unsigned char		*ciphertext = data + CIPHERTEXT_OFFSET;
+	unsigned char		*start = data + IV_OFFSET;
 	const unsigned char *first_block = iv;
-	size_t length;
-	size_t padding;
-	int size = 0;
+	size_t				 length;
+	size_t				 padding;
+	int					 size = 0;
 
 	if (plaintext_length > FERNET_MAX_PLAINTEXT)
 		return FERNET_FAILED;

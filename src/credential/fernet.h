@@ -59,15 +59,15 @@ typedef struct FernetKey FernetKey;
 extern FernetStatus fernet_generate_key(char *text);
 extern FernetStatus fernet_key_create(const char *text, size_t length,
 									  FernetKey **key);
-extern void fernet_key_free(FernetKey *key);
-extern const char *fernet_key_fingerprint(const FernetKey *key);
+extern void			fernet_key_free(FernetKey *key);
+extern const char  *fernet_key_fingerprint(const FernetKey *key);
 
 extern FernetStatus fernet_decode(const char *text, size_t length,
 								  unsigned char *data, size_t *data_length);
-extern size_t fernet_encode(const unsigned char *data, size_t length,
-							char *text);
+extern size_t		fernet_encode(const unsigned char *data, size_t length,
+								  char *text);
 
-extern uint64_t fernet_timestamp(const unsigned char *data);
+extern uint64_t		fernet_timestamp(const unsigned char *data);
 extern FernetStatus fernet_check_time(const unsigned char *data, uint64_t ttl,
 									  uint64_t now);
 extern FernetStatus fernet_verify(FernetKey *key, const unsigned char *data,
@@ -75,10 +75,10 @@ extern FernetStatus fernet_verify(FernetKey *key, const unsigned char *data,
 extern FernetStatus fernet_decrypt(FernetKey *key, const unsigned char *data,
 								   size_t length, unsigned char *plaintext,
 								   size_t *plaintext_length);
-extern FernetStatus fernet_encrypt(FernetKey *key,
+extern FernetStatus fernet_encrypt(FernetKey		   *key,
 								   const unsigned char *plaintext,
 								   size_t plaintext_length, uint64_t timestamp,
 								   const unsigned char *iv,
-								   unsigned char *data);
+								   unsigned char	   *data);
 
 #endif /* SYNCMASTER_FERNET_H */

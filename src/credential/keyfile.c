@@ -52,8 +52,8 @@ static bool
 check_key_file(char **newval, void **extra, GucSource source)
 {
 	const char *value = *newval;
-	size_t length;
-	size_t rest;
+	size_t		length;
+	size_t		rest;
 
 	(void) extra;
 	(void) source;
@@ -130,8 +130,8 @@ static int
 open_key_file(const KeyFile *key_file)
 {
 	struct stat status;
-	mode_t forbidden;
-	int file;
+	mode_t		forbidden;
+	int			file;
 
 	/* A named pipe must not make us wait for its writer. */
 	file = OpenTransientFile(key_file->path, O_RDONLY | O_NONBLOCK);
@@ -184,7 +184,7 @@ open_key_file(const KeyFile *key_file)
 static Secret *
 read_key_file(const KeyFile *key_file)
 {
-	int file = open_key_file(key_file);
+	int		file = open_key_file(key_file);
 	Secret *content = syncmaster_make_secret(MAX_KEY_FILE_SIZE + 1);
 
 	while (content->length <= MAX_KEY_FILE_SIZE)
@@ -243,7 +243,7 @@ static void
 add_key(KeyRing *ring, const char *text, size_t length, const KeyFile *key_file,
 		int line)
 {
-	FernetKey *key;
+	FernetKey	*key;
 	FernetStatus status;
 
 	/* Whatever can fail for want of memory comes before the key is made. */
@@ -294,12 +294,12 @@ is_blank(char c)
 static void
 add_key_file(KeyRing *ring, const char *path, const char *setting)
 {
-	KeyFile key_file = {path, setting};
-	Secret *content = read_key_file(&key_file);
+	KeyFile		key_file = {path, setting};
+	Secret	   *content = read_key_file(&key_file);
 	const char *next = (const char *) content->data;
 	const char *end = next + content->length;
-	int line = 0;
-	bool empty = true;
+	int			line = 0;
+	bool		empty = true;
 
 	while (next < end)
 	{

@@ -30,8 +30,8 @@
 
 typedef struct Member
 {
-	char *key;
-	size_t key_length;
+	char	  *key;
+	size_t	   key_length;
 	JsonbValue value;
 } Member;
 
@@ -69,7 +69,7 @@ write_string(Secret *out, const char *text, size_t length)
 	while (text < end)
 	{
 		const char *start = text;
-		char escape[8];
+		char		escape[8];
 
 		while (text < end && (unsigned char) *text >= ' ' && *text != '"' &&
 			   *text != '\\')
@@ -140,11 +140,11 @@ increment_digits(char *digits)
 static void
 format_float(double number, char *result)
 {
-	char digits[FLOAT_TEXT_SIZE];
+	char		digits[FLOAT_TEXT_SIZE];
 	const char *sign = number < 0 ? "-" : "";
-	char *exponent_mark;
-	int exponent;
-	int count;
+	char	   *exponent_mark;
+	int			exponent;
+	int			count;
 
 	/*
 	 * One digit, a point, more digits, "e", exponent.  Fifteen digits tell
@@ -201,7 +201,7 @@ write_number(Secret *out, Numeric number)
 	char *text = DatumGetCString(
 		DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
 	size_t length = strlen(text);
-	char python[FLOAT_TEXT_SIZE];
+	char   python[FLOAT_TEXT_SIZE];
 
 	syncmaster_adopt_secret(text, length);
 	if (strchr(text, '.') == NULL)
@@ -252,7 +252,7 @@ write_value(Secret *out, JsonbValue *value)
 		case jbvString:
 		{
 			size_t length = value->val.string.len;
-			char *text = to_utf8(value->val.string.val, &length);
+			char  *text = to_utf8(value->val.string.val, &length);
 
 			write_string(out, text, length);
 			break;
@@ -284,7 +284,7 @@ compare_members(const void *left, const void *right)
 static void
 write_object(Secret *out, JsonbIterator *iterator, int count)
 {
-	Member *members = palloc(Max(count, 1) * sizeof(Member));
+	Member	  *members = palloc(Max(count, 1) * sizeof(Member));
 	JsonbValue key;
 
 	for (int i = 0; i < count; i++)
@@ -333,7 +333,7 @@ static void
 write_container(Secret *out, JsonbContainer *container)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(container);
-	JsonbValue value;
+	JsonbValue	   value;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
@@ -369,7 +369,7 @@ Secret *
 syncmaster_write_payload(Jsonb *jsonb)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Secret *out = syncmaster_make_secret(VARSIZE(jsonb) + 64);
+	Secret		 *out = syncmaster_make_secret(VARSIZE(jsonb) + 64);
 
 	PG_TRY();
 	{
@@ -390,7 +390,7 @@ syncmaster_write_payload(Jsonb *jsonb)
 Datum
 syncmaster_parse_payload(Secret *payload, MemoryContext result_context)
 {
-	MemoryContext context = CurrentMemoryContext;
+	MemoryContext  context = CurrentMemoryContext;
 	volatile Datum result = (Datum) 0;
 
 	syncmaster_append_secret(payload, "", 1);

@@ -44,18 +44,18 @@ PG_FUNCTION_INFO_V1(syncmaster_rotate_credentials);
 typedef struct Rotation
 {
 	TokenReader *reader;
-	bool write;
-	bool alone; /* nobody else writes, so no checksum is needed */
-	int64 re_encrypted;
-	int64 already_current;
-	IdList failed;
+	bool		 write;
+	bool		 alone; /* nobody else writes, so no checksum is needed */
+	int64		 re_encrypted;
+	int64		 already_current;
+	IdList		 failed;
 
-	uint64 seed;
+	uint64	 seed;
 	Checksum expected;
 	Checksum found;
 
-	double estimated_rows;
-	int64 rows;
+	double		estimated_rows;
+	int64		rows;
 	TimestampTz reported;
 } Rotation;
 
@@ -66,7 +66,7 @@ static void
 report_progress(Rotation *rotation)
 {
 	TimestampTz now;
-	char activity[128];
+	char		activity[128];
 
 	if (++rotation->rows % ROWS_PER_PROGRESS != 0)
 		return;
@@ -104,9 +104,9 @@ expect_token(Rotation *rotation, const int64 *connection_id,
 static text *
 rotate_token(void *state, const int64 *connection_id, struct varlena *value)
 {
-	Rotation *rotation = (Rotation *) state;
+	Rotation	*rotation = (Rotation *) state;
 	TokenReader *reader = rotation->reader;
-	text *token;
+	text		*token;
 
 	report_progress(rotation);
 	if (!syncmaster_read_token(reader, value))
@@ -273,8 +273,8 @@ static Datum
 make_rotation_result(FunctionCallInfo fcinfo, Rotation *rotation)
 {
 	TupleDesc descriptor;
-	Datum values[4];
-	bool nulls[4] = {false};
+	Datum	  values[4];
+	bool	  nulls[4] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -292,12 +292,12 @@ make_rotation_result(FunctionCallInfo fcinfo, Rotation *rotation)
 Datum
 syncmaster_rotate_credentials(PG_FUNCTION_ARGS)
 {
-	bool write;
+	bool		  write;
 	MemoryContext scratch;
 	MemoryContext old_context;
-	Rotation *rotation;
-	OwnedTable table;
-	Datum result;
+	Rotation	 *rotation;
+	OwnedTable	  table;
+	Datum		  result;
 
 	/* STRICT would make "nothing happened" of a null. */
 	if (PG_ARGISNULL(0))

@@ -36,9 +36,9 @@ Oid
 syncmaster_script_caller(void)
 {
 	ExtensionEntry extension;
-	Oid user;
-	int sec_context;
-	Oid outer = GetOuterUserId();
+	Oid			   user;
+	int			   sec_context;
+	Oid			   outer = GetOuterUserId();
 
 	if (OidIsValid(updating_for))
 		return updating_for;
@@ -72,7 +72,7 @@ syncmaster_update_extension(const char *version)
 {
 	char *sql = psprintf("ALTER EXTENSION syncmaster UPDATE TO %s",
 						 quote_literal_cstr(version));
-	Oid save_updating_for = updating_for;
+	Oid	  save_updating_for = updating_for;
 
 	updating_for = GetUserId();
 	PG_TRY();

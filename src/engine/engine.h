@@ -23,7 +23,7 @@ extern void syncmaster_migrate_to(MigrationContext *context, int to,
 
 /* caller.c: For whom a script of the extension runs. */
 
-extern Oid syncmaster_script_caller(void);
+extern Oid	syncmaster_script_caller(void);
 extern bool syncmaster_is_updating(void);
 extern void syncmaster_update_extension(const char *version);
 
@@ -46,14 +46,14 @@ typedef enum ExtraIndexState
 	EXTRA_INDEX_NOT_POSSIBLE /* its table or pg_trgm is not there */
 } ExtraIndexState;
 
-extern int syncmaster_extra_index_count(void);
-extern bool syncmaster_is_extra_index(const char *name);
-extern ExtraIndexState syncmaster_extra_index(int i, Oid namespace,
-											  const char *schema,
+extern int			   syncmaster_extra_index_count(void);
+extern bool			   syncmaster_is_extra_index(const char *name);
+extern ExtraIndexState syncmaster_extra_index(int		   i, Oid namespace,
+											  const char  *schema,
 											  const char **name,
-											  char **definition);
-extern void syncmaster_build_indexes(const MigrationContext *context,
-									 int elevel);
+											  char		 **definition);
+extern void			   syncmaster_build_indexes(const MigrationContext *context,
+												int						elevel);
 extern void syncmaster_remove_indexes(const MigrationContext *context);
 
 /* statement.c: One DDL statement of a migration. */
@@ -61,8 +61,8 @@ extern void syncmaster_remove_indexes(const MigrationContext *context);
 /* A lock that a statement takes on a table that is there. */
 typedef struct TableLock
 {
-	Oid relid;
-	LOCKMODE mode;
+	Oid			relid;
+	LOCKMODE	mode;
 	const char *action; /* what for, in words; NULL: as the statement says */
 } TableLock;
 
@@ -70,7 +70,7 @@ typedef struct TableLock
 typedef struct RoleStatement
 {
 	const char *sql;
-	Oid role;
+	Oid			role;
 } RoleStatement;
 
 /*
@@ -79,48 +79,48 @@ typedef struct RoleStatement
  */
 typedef struct StatementEffect
 {
-	Node *stmt;
+	Node	   *stmt;
 	const char *sql;
-	int location; /* of that in the source */
+	int			location; /* of that in the source */
 
 	/* in words */
 	const char *object_type;
 	const char *object; /* name of what it makes, changes or drops */
-	char *action;
+	char	   *action;
 
 	/* the table that it changes or builds an index on */
-	const char *table; /* NULL if there is none */
-	Oid relid;		   /* invalid if an earlier statement makes it */
-	List *locks;	   /* of TableLock, in the order to take them */
-	bool rewrites;	   /* the table and its indexes are written anew */
-	bool builds_index; /* reads the table and blocks its writers */
-	List *dropped;	   /* OIDs of the indexes that go with a column */
-	List *afterwards;  /* of RoleStatement, run after it */
+	const char *table;		  /* NULL if there is none */
+	Oid			relid;		  /* invalid if an earlier statement makes it */
+	List	   *locks;		  /* of TableLock, in the order to take them */
+	bool		rewrites;	  /* the table and its indexes are written anew */
+	bool		builds_index; /* reads the table and blocks its writers */
+	List	   *dropped;	  /* OIDs of the indexes that go with a column */
+	List	   *afterwards;	  /* of RoleStatement, run after it */
 
-	Oid role;		   /* as whom it runs; invalid if nobody here may */
+	Oid	 role;		   /* as whom it runs; invalid if nobody here may */
 	bool needs_create; /* that role needs CREATE on the schema */
 	bool skipped;	   /* there is nothing left for it to do */
 	bool name_taken;   /* something else has the name of what it makes */
 } StatementEffect;
 
-extern StatementEffect *
+extern StatementEffect			   *
 syncmaster_describe_statement(const MigrationContext *context,
-							  const RawStmt *raw, const char *source,
-							  List *earlier);
+										  const RawStmt *raw, const char *source,
+										  List *earlier);
 extern void syncmaster_skip_effect(StatementEffect *effect);
 extern bool syncmaster_is_made(List *effects, const char *object);
 extern bool syncmaster_is_dropped(List *effects, Oid indexid);
-extern void syncmaster_effect_problems(List **problems,
+extern void syncmaster_effect_problems(List					 **problems,
 									   const MigrationContext *context,
-									   const StatementEffect *effect);
+									   const StatementEffect  *effect);
 extern void syncmaster_keep_columns(StatementEffect *effect);
-extern void syncmaster_partition_problems(List **problems,
+extern void syncmaster_partition_problems(List				   **problems,
 										  const StatementEffect *effect);
-extern void syncmaster_row_problems(List **problems,
+extern void syncmaster_row_problems(List				  **problems,
 									const MigrationContext *context,
-									const StatementEffect *effect);
+									const StatementEffect  *effect);
 extern void syncmaster_require_schema_create(const MigrationContext *context,
-											 Oid role);
+											 Oid					 role);
 extern void syncmaster_run_statements(const MigrationContext *context,
 									  const char *ddl, const char *activity);
 extern void syncmaster_repeat_statements(const MigrationContext *context,

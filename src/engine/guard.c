@@ -26,8 +26,8 @@ static char *
 describe_sessions(List *sessions)
 {
 	StringInfoData text;
-	int named = 0;
-	ListCell *lc;
+	int			   named = 0;
+	ListCell	  *lc;
 
 	initStringInfo(&text);
 	foreach (lc, sessions)
@@ -54,7 +54,7 @@ describe_sessions(List *sessions)
 static List *
 sessions_at_work(Oid namespace)
 {
-	List *sessions = NIL;
+	List	 *sessions = NIL;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_other_sessions(namespace))
@@ -75,11 +75,11 @@ sessions_at_work(Oid namespace)
 void
 syncmaster_enforce_guard(const MigrationContext *context)
 {
-	static TimestampTz passed_at = 0;
+	static TimestampTz		 passed_at = 0;
 	static FullTransactionId passed_in = {0};
-	List *sessions;
-	char *runs;
-	StringInfoData detail;
+	List					*sessions;
+	char					*runs;
+	StringInfoData			 detail;
 
 	if (syncmaster_guard != GUARD_SESSIONS)
 		return;

@@ -73,7 +73,7 @@ PG_FUNCTION_INFO_V1(syncmaster_drop_indexes);
 static char *
 index_definition(const ExtraIndex *index, const char *schema)
 {
-	int save_nestlevel = syncmaster_enter_safe_settings();
+	int	  save_nestlevel = syncmaster_enter_safe_settings();
 	char *definition = psprintf("CREATE INDEX %s ON %s USING %s", index->name,
 								quote_qualified_identifier(schema,
 														   index->table),
@@ -92,8 +92,8 @@ static char *
 actual_definition(Oid indexid, Datum actual)
 {
 	static const char only[] = " ON ONLY ";
-	char *definition = TextDatumGetCString(actual);
-	char *found = strstr(definition, only);
+	char			 *definition = TextDatumGetCString(actual);
+	char			 *found = strstr(definition, only);
 
 	if (found == NULL || get_rel_relkind(indexid) != RELKIND_PARTITIONED_INDEX)
 		return definition;
@@ -108,10 +108,10 @@ actual_definition(Oid indexid, Datum actual)
 static bool
 has_definition(Oid indexid, const char *definition, bool *there)
 {
-	int save_nestlevel;
+	int		  save_nestlevel;
 	HeapTuple tuple;
-	Datum actual;
-	bool fits;
+	Datum	  actual;
+	bool	  fits;
 
 	*there = false;
 	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
@@ -156,7 +156,7 @@ index_state(const ExtraIndex *index, Oid namespace, const char *definition,
 
 	while (OidIsValid(indexid = get_relname_relid(index->name, namespace)))
 	{
-		Oid table = IndexGetRelation(indexid, true);
+		Oid	 table = IndexGetRelation(indexid, true);
 		bool there = get_rel_relkind(indexid) != '\0';
 		bool fits = false;
 
@@ -241,7 +241,7 @@ syncmaster_missing_indexes(const MigrationContext *context, List *earlier,
 	for (int i = 0; i < nextra_indexes; i++)
 	{
 		const ExtraIndex *index = &extra_indexes[i];
-		Oid indexid = get_relname_relid(index->name, context->namespace);
+		Oid	  indexid = get_relname_relid(index->name, context->namespace);
 		char *definition = index_definition(index, context->schema);
 		ExtraIndexState state = EXTRA_INDEX_MISSING;
 
@@ -272,7 +272,7 @@ static void
 build_index(const MigrationContext *context, const ExtraIndex *index)
 {
 	char *definition = index_definition(index, context->schema);
-	Oid table = get_relname_relid(index->table, context->namespace);
+	Oid	  table = get_relname_relid(index->table, context->namespace);
 
 	if (!OidIsValid(table) || index_state(index, context->namespace, definition,
 										  true) != EXTRA_INDEX_MISSING)
@@ -308,7 +308,7 @@ syncmaster_remove_indexes(const MigrationContext *context)
 	for (int i = 0; i < nextra_indexes; i++)
 	{
 		const ExtraIndex *index = &extra_indexes[i];
-		char *definition = index_definition(index, context->schema);
+		char			 *definition = index_definition(index, context->schema);
 
 		/* it may be gone once the table's lock is free */
 		if (index_state(index, context->namespace, definition, true) ==
@@ -350,7 +350,7 @@ return_difference(ReturnSetInfo *result, List *names, List *others)
 	foreach (lc, names)
 	{
 		Datum value = CStringGetTextDatum(lfirst(lc));
-		bool isnull = false;
+		bool  isnull = false;
 
 		if (!list_member_ptr(others, lfirst(lc)))
 			syncmaster_put_row(result, &value, &isnull);
@@ -364,9 +364,9 @@ return_difference(ReturnSetInfo *result, List *names, List *others)
 Datum
 syncmaster_create_indexes(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	ReturnSetInfo	*result = syncmaster_begin_result(fcinfo);
 	MigrationContext context;
-	List *before;
+	List			*before;
 
 	syncmaster_begin_command(&context, "syncmaster_create_indexes()");
 	syncmaster_lock_version_table(&context);
@@ -384,9 +384,9 @@ syncmaster_create_indexes(PG_FUNCTION_ARGS)
 Datum
 syncmaster_drop_indexes(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	ReturnSetInfo	*result = syncmaster_begin_result(fcinfo);
 	MigrationContext context;
-	List *before;
+	List			*before;
 
 	syncmaster_begin_command(&context, "syncmaster_drop_indexes()");
 	syncmaster_lock_version_table(&context);

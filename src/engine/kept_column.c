@@ -77,7 +77,7 @@
 static List *
 read_properties(Oid relid, const char *column)
 {
-	Oid types[2] = {OIDOID, TEXTOID};
+	Oid	  types[2] = {OIDOID, TEXTOID};
 	Datum values[2];
 
 	values[0] = ObjectIdGetDatum(relid);
@@ -171,8 +171,8 @@ syncmaster_keep_columns(StatementEffect *effect)
 {
 	StringInfoData sql;
 	StringInfoData action;
-	List *names = NIL;
-	ListCell *lc;
+	List		  *names = NIL;
+	ListCell	  *lc;
 
 	if (effect->skipped || !OidIsValid(effect->relid) ||
 		!IsA(effect->stmt, AlterTableStmt))
@@ -182,7 +182,7 @@ syncmaster_keep_columns(StatementEffect *effect)
 	foreach (lc, ((AlterTableStmt *) effect->stmt)->cmds)
 	{
 		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
-		ListCell *lock;
+		ListCell	  *lock;
 
 		if (command->subtype != AT_DropColumn ||
 			!adds_column((AlterTableStmt *) effect->stmt, command->name))

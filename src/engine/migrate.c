@@ -37,7 +37,7 @@ static FullTransactionId shape_said_in = {0};
 
 /* Transaction and time in which CREATE EXTENSION last ran our base script. */
 static FullTransactionId created_in = {0};
-static TimestampTz created_at = 0;
+static TimestampTz		 created_at = 0;
 
 /* Is it known whether that is part of a restore?  And is it? */
 static bool restore_looked_for = false;
@@ -84,7 +84,7 @@ static void
 begin_script_call(void)
 {
 	ExtensionEntry extension;
-	List *problems = NIL;
+	List		  *problems = NIL;
 
 	require_own_script();
 	syncmaster_get_extension(&extension);
@@ -230,9 +230,9 @@ finish_step(MigrationContext *context, int to, TimestampTz started)
 static void
 require_no_partitions(const MigrationContext *context, const char *ddl)
 {
-	int save_nestlevel = syncmaster_enter_safe_settings();
-	List *problems = NIL;
-	List *effects = NIL;
+	int		  save_nestlevel = syncmaster_enter_safe_settings();
+	List	 *problems = NIL;
+	List	 *effects = NIL;
 	ListCell *lc;
 
 	foreach (lc, pg_parse_query(ddl))
@@ -285,7 +285,7 @@ repeat_step(const MigrationContext *context, int revision, const char *ddl)
 static void
 drop_step(MigrationContext *context)
 {
-	int revision = context->revision.number;
+	int			   revision = context->revision.number;
 	StringInfoData ddl;
 
 	initStringInfo(&ddl);
@@ -314,7 +314,7 @@ static void
 migrate_steps(MigrationContext *context, int to, bool upgrade)
 {
 	List *steps = syncmaster_read_steps(context->namespace);
-	int current = context->revision.number;
+	int	  current = context->revision.number;
 
 	if (upgrade ? to < current : to > current)
 		elog(ERROR, "schema is at revision %d, past the target %d", current,
@@ -392,7 +392,7 @@ static int
 argument_revision(FunctionCallInfo fcinfo, int n)
 {
 	char *id = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	int number = syncmaster_revision_number(id);
+	int	  number = syncmaster_revision_number(id);
 
 	if (number < 0)
 		elog(ERROR, "script names unknown revision \"%s\"", id);
@@ -416,11 +416,11 @@ is_needed(const SchemaRevision *revision, int from, int to)
 Datum
 syncmaster_migrate(PG_FUNCTION_ARGS)
 {
-	MigrationContext context;
+	MigrationContext	  context;
 	const SchemaRevision *revision = &context.revision;
-	int from;
-	int to;
-	char *ddl;
+	int					  from;
+	int					  to;
+	char				 *ddl;
 
 	begin_script_call();
 	from = argument_revision(fcinfo, 0);
@@ -489,7 +489,7 @@ Datum
 syncmaster_finish_script(PG_FUNCTION_ARGS)
 {
 	MigrationContext context;
-	char *version;
+	char			*version;
 
 	begin_script_call();
 	syncmaster_complete_members();

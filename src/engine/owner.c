@@ -62,7 +62,7 @@ static void
 change_owner_of_services(const MigrationContext *context, Oid relid, Oid role)
 {
 	const char *distrust = syncmaster_service_distrust(context, relid);
-	List *findings = syncmaster_distrusted(relid, role, 0);
+	List	   *findings = syncmaster_distrusted(relid, role, 0);
 
 	if (distrust == NULL && findings != NIL)
 		distrust = ((Finding *) linitial(findings))->detail;
@@ -120,8 +120,8 @@ change_owner_of_history(const MigrationContext *context, Oid role)
 static void
 require_trust_of(const MigrationContext *context, Oid owner, Oid role)
 {
-	Oid version_table = context->revision.version_table;
-	Oid history = syncmaster_find_history();
+	Oid	  version_table = context->revision.version_table;
+	Oid	  history = syncmaster_find_history();
 	List *findings = NIL;
 
 	if (OidIsValid(version_table))
@@ -161,7 +161,7 @@ Datum
 syncmaster_set_owner(PG_FUNCTION_ARGS)
 {
 	MigrationContext context;
-	Oid role;
+	Oid				 role;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

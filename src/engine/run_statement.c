@@ -153,7 +153,7 @@ execute_effect(const MigrationContext *context, StatementEffect *effect,
 			   List *known_vectors)
 {
 	TableStatement statement;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	syncmaster_keep_columns(effect);
 	if (table_statement(effect, &statement))
@@ -260,7 +260,7 @@ lock_statement(const MigrationContext *context, const RawStmt *raw,
 	for (;;)
 	{
 		StatementEffect *now;
-		ListCell *lc;
+		ListCell		*lc;
 
 		require_effect(context, effect);
 		foreach (lc, effect->locks)
@@ -319,12 +319,12 @@ static List *
 prepare_statements(const MigrationContext *context, List *statements,
 				   const char *ddl, const char *activity)
 {
-	List *result = NIL;
+	List	 *result = NIL;
 	ListCell *lc;
 
 	foreach (lc, statements)
 	{
-		RawStmt *raw = lfirst_node(RawStmt, lc);
+		RawStmt		   *raw = lfirst_node(RawStmt, lc);
 		TableStatement *statement = palloc(sizeof(TableStatement));
 
 		if (!IsA(raw->stmt, AlterTableStmt) ||
@@ -346,18 +346,18 @@ static void
 run_statements(const MigrationContext *context, const char *ddl,
 			   const char *activity, bool again)
 {
-	int save_nestlevel = syncmaster_enter_safe_settings();
-	List *statements = pg_parse_query(ddl);
-	List *known_vectors;
+	int		  save_nestlevel = syncmaster_enter_safe_settings();
+	List	 *statements = pg_parse_query(ddl);
+	List	 *known_vectors;
 	ListCell *lc;
 
 	known_vectors = prepare_statements(context, statements, ddl, activity);
 	foreach (lc, statements)
 	{
-		RawStmt *raw = lfirst_node(RawStmt, lc);
+		RawStmt			*raw = lfirst_node(RawStmt, lc);
 		StatementEffect *effect = syncmaster_describe_statement(context, raw,
 																ddl, NIL);
-		TimestampTz started = GetCurrentTimestamp();
+		TimestampTz		 started = GetCurrentTimestamp();
 
 		CHECK_FOR_INTERRUPTS();
 		if (is_idle(context, effect, again))

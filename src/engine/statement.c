@@ -143,7 +143,7 @@ static void
 add_referenced_table(StatementEffect *effect, const Node *node)
 {
 	const Constraint *constraint = (const Constraint *) node;
-	Oid parent;
+	Oid				  parent;
 
 	if (!IsA(node, Constraint) || constraint->contype != CONSTR_FOREIGN)
 		return;
@@ -216,8 +216,8 @@ describe_alter_command(StatementEffect *effect, StringInfo action,
 							 command->name);
 			if (OidIsValid(effect->relid))
 			{
-				List *indexes = syncmaster_column_indexes(effect->relid,
-														  command->name);
+				List	 *indexes = syncmaster_column_indexes(effect->relid,
+															  command->name);
 				ListCell *lc;
 
 				foreach (lc, indexes)
@@ -260,9 +260,9 @@ static void
 describe_alter_table(StatementEffect *effect, AlterTableStmt *stmt,
 					 List *earlier)
 {
-	LOCKMODE mode = AlterTableGetLockLevel(stmt->cmds);
+	LOCKMODE	   mode = AlterTableGetLockLevel(stmt->cmds);
 	StringInfoData action;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	effect->object_type = "table";
 	effect->object = stmt->relation->relname;
@@ -416,12 +416,12 @@ describe_create_extension(const MigrationContext *context,
 static void
 add_parents(StatementEffect *effect, Oid relid)
 {
-	Relation rel = table_open(ConstraintRelationId, AccessShareLock);
-	List *parents = NIL;
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	List	   *parents = NIL;
 	ScanKeyData key[1];
 	SysScanDesc scan;
-	HeapTuple tuple;
-	ListCell *lc;
+	HeapTuple	tuple;
+	ListCell   *lc;
 
 	ScanKeyInit(&key[0], Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
@@ -487,7 +487,7 @@ describe_drop_extension(const MigrationContext *context,
 						StatementEffect *effect, DropStmt *stmt)
 {
 	const char *name = strVal(linitial(stmt->objects));
-	Oid extension = get_extension_oid(name, true);
+	Oid			extension = get_extension_oid(name, true);
 
 	effect->object_type = "extension";
 	effect->object = name;
@@ -524,8 +524,8 @@ syncmaster_describe_statement(const MigrationContext *context,
 							  List *earlier)
 {
 	StatementEffect *effect = palloc0(sizeof(StatementEffect));
-	Node *stmt = raw->stmt;
-	const char *sql = source + raw->stmt_location;
+	Node			*stmt = raw->stmt;
+	const char		*sql = source + raw->stmt_location;
 
 	sql = pnstrdup(sql, raw->stmt_len > 0 ? raw->stmt_len : (int) strlen(sql));
 	effect->stmt = stmt;

@@ -47,12 +47,12 @@ update_extension(MigrationContext *context, const char *version)
 Datum
 syncmaster_upgrade(PG_FUNCTION_ARGS)
 {
-	char *text = syncmaster_target_argument(fcinfo);
+	char			*text = syncmaster_target_argument(fcinfo);
 	MigrationContext context;
-	ExtensionEntry extension;
-	RevisionTarget target;
-	char *version;
-	int current;
+	ExtensionEntry	 extension;
+	RevisionTarget	 target;
+	char			*version;
+	int				 current;
 
 	syncmaster_begin_command(&context, "syncmaster_upgrade()");
 	syncmaster_lock_version_table(&context);
@@ -104,9 +104,9 @@ count_rows_by_sql(Relation rel)
 static int
 count_rows(Oid relid)
 {
-	Relation rel;
+	Relation   rel;
 	DirectScan scan;
-	int count = 0;
+	int		   count = 0;
 
 	syncmaster_lock_relation(relid, AccessShareLock);
 	rel = table_open(relid, NoLock);
@@ -171,10 +171,10 @@ require_allow_destroy(const MigrationContext *context, int to)
 Datum
 syncmaster_downgrade(PG_FUNCTION_ARGS)
 {
-	char *text = syncmaster_target_argument(fcinfo);
+	char			*text = syncmaster_target_argument(fcinfo);
 	MigrationContext context;
-	ExtensionEntry extension;
-	RevisionTarget target;
+	ExtensionEntry	 extension;
+	RevisionTarget	 target;
 
 	syncmaster_begin_command(&context, "syncmaster_downgrade()");
 	syncmaster_lock_version_table(&context);

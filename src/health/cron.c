@@ -32,10 +32,10 @@ static const char *const weekday_names[] = {"mon", "tue", "wed", "thu",
 /* The fields, in their order. */
 typedef struct CronField
 {
-	int min;
-	int max;
+	int				   min;
+	int				   max;
 	const char *const *names; /* of the values from "min" on; or NULL */
-	bool has_last;
+	bool			   has_last;
 } CronField;
 
 #define NFIELDS 5
@@ -218,9 +218,9 @@ CronStatus
 cron_parse(const char *text, CronSchedule *schedule)
 {
 	uint64_t values[NFIELDS] = {0};
-	bool last_day = false;
-	bool good = true;
-	int count = 0;
+	bool	 last_day = false;
+	bool	 good = true;
+	int		 count = 0;
 
 	for (const char *c = text; *c != '\0'; c++)
 	{
@@ -279,15 +279,15 @@ fires_on(const CronSchedule *schedule, int64_t day)
 					  365;
 	int day_of_year = day_of_era -
 					  (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	int from_march = (5 * day_of_year + 2) / 153;
-	int month = from_march < 10 ? from_march + 3 : from_march - 9;
-	int day_of_month = day_of_year - (153 * from_march + 2) / 5 + 1;
+	int		from_march = (5 * day_of_year + 2) / 153;
+	int		month = from_march < 10 ? from_march + 3 : from_march - 9;
+	int		day_of_month = day_of_year - (153 * from_march + 2) / 5 + 1;
 	int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-	int length = month == 2 ? 28 + (leap ? 1 : 0)
-				 : month == 4 || month == 6 || month == 9 || month == 11 ? 30
-																		 : 31;
-	int weekday = (int) (((day + 3) % 7 + 7) % 7);
+	bool	leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+	int		length = month == 2 ? 28 + (leap ? 1 : 0)
+					 : month == 4 || month == 6 || month == 9 || month == 11 ? 30
+																			 : 31;
+	int		weekday = (int) (((day + 3) % 7 + 7) % 7);
 
 	return has(schedule->months, month) && has(schedule->weekdays, weekday) &&
 		   (has(schedule->days, day_of_month) ||
@@ -324,7 +324,7 @@ static bool
 find(const CronSchedule *schedule, int64_t from, int direction, int64_t *minute)
 {
 	int64_t day = day_of(from);
-	int time = (int) (from - day * MINUTES_A_DAY);
+	int		time = (int) (from - day * MINUTES_A_DAY);
 
 	for (int i = 0; i <= CALENDAR_DAYS; i++)
 	{

@@ -22,7 +22,7 @@ typedef struct CronSchedule
 	uint64_t days;
 	uint64_t months;
 	uint64_t weekdays; /* 0 is Monday */
-	bool last_day;	   /* the last day of the month, too */
+	bool	 last_day; /* the last day of the month, too */
 } CronSchedule;
 
 typedef enum CronStatus
@@ -33,10 +33,10 @@ typedef enum CronStatus
 } CronStatus;
 
 extern CronStatus cron_parse(const char *text, CronSchedule *schedule);
-extern bool cron_fires_at(const CronSchedule *schedule, int64_t minute);
-extern bool cron_next(const CronSchedule *schedule, int64_t from,
-					  int64_t *minute);
-extern bool cron_previous(const CronSchedule *schedule, int64_t from,
-						  int64_t *minute);
+extern bool		  cron_fires_at(const CronSchedule *schedule, int64_t minute);
+extern bool		  cron_next(const CronSchedule *schedule, int64_t from,
+							int64_t *minute);
+extern bool		  cron_previous(const CronSchedule *schedule, int64_t from,
+								int64_t *minute);
 
 #endif /* SYNCMASTER_CRON_H */

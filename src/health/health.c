@@ -71,7 +71,7 @@ Datum
 syncmaster_health(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	Health health;
+	Health		   health;
 
 	syncmaster_collect_health(&health);
 	syncmaster_put_findings(result, health.findings, HEALTH_NATTS, put_columns);

@@ -24,8 +24,8 @@ typedef struct Health
 {
 	ExtensionEntry extension;
 	SchemaRevision revision;
-	TimestampTz now;
-	List *findings; /* of Finding; the kind is the name of the check */
+	TimestampTz	   now;
+	List		  *findings; /* of Finding; the kind is the name of the check */
 } Health;
 
 extern void syncmaster_collect_health(Health *health);
@@ -46,34 +46,34 @@ extern char *syncmaster_list_ids(IdList *ids);
 /* A transfer, and the scheduler's job for it. */
 typedef struct Transfer
 {
-	int64 id;
-	int64 queue_id;
-	TimestampTz updated_at;
-	bool is_scheduled;
-	CronStatus schedule_status;
+	int64		 id;
+	int64		 queue_id;
+	TimestampTz	 updated_at;
+	bool		 is_scheduled;
+	CronStatus	 schedule_status;
 	CronSchedule schedule; /* if the status is CRON_OK */
-	char *refused;		   /* the schedule's text, if it is not right */
-	bool has_job;
-	double next_run_time; /* of the job; infinite if it has none */
+	char		*refused;  /* the schedule's text, if it is not right */
+	bool		 has_job;
+	double		 next_run_time; /* of the job; infinite if it has none */
 } Transfer;
 
 typedef struct TransferList
 {
 	Transfer *transfers;
-	int64 count;
-	int64 size;
+	int64	  count;
+	int64	  size;
 } TransferList;
 
-extern int64 syncmaster_check_schedule_texts(Health *health,
+extern int64 syncmaster_check_schedule_texts(Health				*health,
 											 const TransferList *list);
-extern void syncmaster_check_fires(Health *health, const TransferList *list,
-								   const AppTable *runs, bool *locked);
-extern bool syncmaster_has_run_since(const AppTable *runs, int64 transfer,
-									 TimestampTz since, bool *locked);
+extern void	 syncmaster_check_fires(Health *health, const TransferList *list,
+									const AppTable *runs, bool *locked);
+extern bool	 syncmaster_has_run_since(const AppTable *runs, int64 transfer,
+									  TimestampTz since, bool *locked);
 
 /* health_recent.c: What became of the runs of the last day. */
 
-extern RunReadResult syncmaster_check_recent_runs(Health *health,
+extern RunReadResult syncmaster_check_recent_runs(Health		 *health,
 												  const AppTable *runs);
 
 /* One check, or a few that read the same tables. */

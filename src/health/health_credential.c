@@ -29,7 +29,7 @@ static bool
 may_verify(const Health *health)
 {
 	oidvector *no_arguments = buildoidvector(NULL, 0);
-	Oid function =
+	Oid		   function =
 		GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
 						CStringGetDatum(VERIFY), PointerGetDatum(no_arguments),
 						ObjectIdGetDatum(health->extension.namespace));
@@ -40,7 +40,7 @@ may_verify(const Health *health)
 typedef struct CheckCall
 {
 	CredentialCheck *check;
-	MemoryContext scratch;
+	MemoryContext	 scratch;
 } CheckCall;
 
 static void
@@ -59,7 +59,7 @@ run_check(void *argument)
 static ErrorData *
 try_check(CredentialCheck *check, MemoryContext scratch)
 {
-	CheckCall call = {check, scratch};
+	CheckCall  call = {check, scratch};
 	ErrorData *error = syncmaster_try(run_check, &call);
 
 	if (error != NULL && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
@@ -139,7 +139,7 @@ may_look_at_tables(Health *health)
 
 	for (int i = 0; i < (int) lengthof(tables); i++)
 	{
-		AppTable table;
+		AppTable	  table;
 		AppTableState state = syncmaster_open_app_table(
 			&table, health->extension.namespace, tables[i], no_columns);
 
@@ -154,11 +154,11 @@ may_look_at_tables(Health *health)
 void
 syncmaster_check_stored_credentials(Health *health)
 {
-	const char *file = GetConfigOption("syncmaster.secret_key_file", false,
-									   false);
-	MemoryContext scratch;
+	const char	   *file = GetConfigOption("syncmaster.secret_key_file", false,
+										   false);
+	MemoryContext	scratch;
 	CredentialCheck check = {0};
-	ErrorData *error;
+	ErrorData	   *error;
 
 	if (file == NULL || file[0] == '\0')
 	{

@@ -46,15 +46,15 @@ int64
 syncmaster_check_schedule_texts(Health *health, const TransferList *list)
 {
 	const char *text = NULL;
-	IdList refused;
-	IdList never;
+	IdList		refused;
+	IdList		never;
 
 	syncmaster_init_ids(&refused);
 	syncmaster_init_ids(&never);
 	for (int64 i = 0; i < list->count; i++)
 	{
 		const Transfer *transfer = &list->transfers[i];
-		int64_t minute;
+		int64_t			minute;
 
 		if (!transfer->is_scheduled)
 			continue;
@@ -95,9 +95,9 @@ bool
 syncmaster_has_run_since(const AppTable *runs, int64 transfer,
 						 TimestampTz since, bool *locked)
 {
-	Datum equal = Int64GetDatum(transfer);
+	Datum		equal = Int64GetDatum(transfer);
 	OrderedScan scan;
-	bool found = false;
+	bool		found = false;
 
 	/* later pages first, where the new rows most often are */
 	if (!syncmaster_begin_ordered_scan(&scan, runs->rel, runs->columns[0],
@@ -109,7 +109,7 @@ syncmaster_has_run_since(const AppTable *runs, int64 transfer,
 	}
 	while (!found && syncmaster_next_ordered(&scan))
 	{
-		bool isnull;
+		bool  isnull;
 		Datum created_at = slot_getattr(scan.slot, runs->columns[1], &isnull);
 
 		found = !isnull && DatumGetTimestampTz(created_at) >= since;
@@ -134,8 +134,8 @@ find_last_fire(const Health *health, const Transfer *transfer, int64 *last)
 	double limit = unix_minutes(
 		syncmaster_ago(health, syncmaster_health_waiting));
 	double next = transfer->next_run_time / SECS_PER_MINUTE;
-	int64 until;
-	bool found = false;
+	int64  until;
+	bool   found = false;
 
 	if (!transfer->is_scheduled || transfer->schedule_status != CRON_OK ||
 		!isfinite(next) || next < limit || fabs(next) > 1e9 ||
@@ -166,17 +166,17 @@ syncmaster_check_fires(Health *health, const TransferList *list,
 {
 	TimestampTz oldest = syncmaster_ago(health, MISSED_DAYS * SECS_PER_DAY);
 	TimestampTz first = DT_NOEND;
-	IdList missed;
-	IdList timeless;
+	IdList		missed;
+	IdList		timeless;
 
 	syncmaster_init_ids(&missed);
 	syncmaster_init_ids(&timeless);
 	for (int64 i = 0; i < list->count && !*locked; i++)
 	{
 		const Transfer *transfer = &list->transfers[i];
-		int64_t minute;
-		int64 last;
-		TimestampTz time;
+		int64_t			minute;
+		int64			last;
+		TimestampTz		time;
 
 		if (transfer->is_scheduled && transfer->has_job &&
 			isinf(transfer->next_run_time) &&

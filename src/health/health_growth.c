@@ -39,8 +39,8 @@ static void
 report_growth(Health *health, const RelationInfo *growing,
 			  const AppTable *table, int keep_last, Timestamp oldest)
 {
-	double rows = syncmaster_estimate_rows(table->rel);
-	double bytes;
+	double		rows = syncmaster_estimate_rows(table->rel);
+	double		bytes;
 	const char *size =
 		syncmaster_table_bytes(table->rel, &bytes)
 			? psprintf(" in %s",
@@ -102,7 +102,7 @@ report_rows_without_time(Health *health, const RelationInfo *growing,
 void
 syncmaster_check_growth(Health *health)
 {
-	bool limited = syncmaster_health_retention > 0;
+	bool	  limited = syncmaster_health_retention > 0;
 	Timestamp before = limited
 						   ? syncmaster_ago(health, syncmaster_health_retention)
 						   : DT_NOEND;
@@ -110,9 +110,9 @@ syncmaster_check_growth(Health *health)
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *growing = &syncmaster_relations[i];
-		bool is_run = strcmp(growing->name, "run") == 0;
+		bool				is_run = strcmp(growing->name, "run") == 0;
 		int keep_last = is_run && limited ? syncmaster_health_keep_last : 0;
-		AppTable table;
+		AppTable  table;
 		Timestamp oldest;
 
 		if (growing->time_column == NULL ||
@@ -149,7 +149,7 @@ last_number(Oid sequence, Oid type)
 {
 	HeapTuple tuple = SearchSysCache1(SEQRELID, ObjectIdGetDatum(sequence));
 	Form_pg_sequence form;
-	int64 result = 0;
+	int64			 result = 0;
 
 	if (!HeapTupleIsValid(tuple))
 		return 0;
@@ -168,12 +168,12 @@ last_number(Oid sequence, Oid type)
 static void
 check_sequence(Health *health, const char *name, const char *table)
 {
-	Oid sequence = get_relname_relid(name, health->extension.namespace);
-	Oid relid = get_relname_relid(table, health->extension.namespace);
+	Oid		   sequence = get_relname_relid(name, health->extension.namespace);
+	Oid		   relid = get_relname_relid(table, health->extension.namespace);
 	AttrNumber attnum;
-	int64 last;
-	int64 next;
-	double share;
+	int64	   last;
+	int64	   next;
+	double	   share;
 
 	if (!OidIsValid(sequence) || !OidIsValid(relid) ||
 		get_rel_relkind(sequence) != RELKIND_SEQUENCE)

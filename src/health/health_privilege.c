@@ -25,12 +25,12 @@ void
 syncmaster_check_privileges(Health *health)
 {
 	PrivilegeList list = {0};
-	int64 missing = 0;
-	int64 dangerous = 0;
-	bool is_warning = false;
-	const char *missing_text;
-	const char *dangerous_text;
-	ListCell *lc;
+	int64		  missing = 0;
+	int64		  dangerous = 0;
+	bool		  is_warning = false;
+	const char	 *missing_text;
+	const char	 *dangerous_text;
+	ListCell	 *lc;
 
 	syncmaster_list_privileges(&list, DEBUG1);
 	foreach (lc, list.findings)

@@ -29,22 +29,22 @@
 
 typedef struct RecentRun
 {
-	int64 id;
-	int64 transfer_id;
+	int64		id;
+	int64		transfer_id;
 	TimestampTz created_at;
-	int status; /* its number, or -1 */
-	bool is_scheduled;
-	bool has_started;
-	bool has_ended;
+	int			status; /* its number, or -1 */
+	bool		is_scheduled;
+	bool		has_started;
+	bool		has_ended;
 } RecentRun;
 
 typedef struct RecentRuns
 {
 	TimestampTz since;
-	int older;
-	RecentRun *runs;
-	int count;
-	int size;
+	int			older;
+	RecentRun  *runs;
+	int			count;
+	int			size;
 } RecentRuns;
 
 static bool
@@ -60,11 +60,11 @@ add_recent_run(void *state, const AppTable *runs, TupleTableSlot *slot,
 			   TimestampTz created_at)
 {
 	RecentRuns *recent = state;
-	RecentRun *run;
-	bool nulls[4];
-	Datum id = slot_getattr(slot, runs->columns[RUN_ID], &nulls[0]);
-	Datum transfer = slot_getattr(slot, runs->columns[RUN_TRANSFER_ID],
-								  &nulls[1]);
+	RecentRun  *run;
+	bool		nulls[4];
+	Datum		id = slot_getattr(slot, runs->columns[RUN_ID], &nulls[0]);
+	Datum		transfer = slot_getattr(slot, runs->columns[RUN_TRANSFER_ID],
+										&nulls[1]);
 	Datum status = slot_getattr(slot, runs->columns[RUN_STATUS], &nulls[2]);
 	Datum type = slot_getattr(slot, runs->columns[RUN_TYPE], &nulls[3]);
 
@@ -110,8 +110,8 @@ static void
 report_share(Health *health, const RecentRuns *recent)
 {
 	IdList transfers;
-	int64 failed = 0;
-	int64 ended = 0;
+	int64  failed = 0;
+	int64  ended = 0;
 
 	syncmaster_init_ids(&transfers);
 	for (int i = 0; i < recent->count; i++)
@@ -146,9 +146,9 @@ report_share(Health *health, const RecentRuns *recent)
 static void
 report_unsent(Health *health, const RecentRuns *recent)
 {
-	IdList ids;
-	int64 last_started = 0;
-	int64 last_unsent = 0;
+	IdList		ids;
+	int64		last_started = 0;
+	int64		last_unsent = 0;
 	TimestampTz last_time = DT_NOBEGIN;
 
 	syncmaster_init_ids(&ids);
@@ -190,8 +190,8 @@ static void
 report_unstarted(Health *health, const RecentRuns *recent)
 {
 	IdList ids;
-	int64 last_transfer = 0;
-	bool started = false;
+	int64  last_transfer = 0;
+	bool   started = false;
 
 	syncmaster_init_ids(&ids);
 	for (int i = recent->count - 1; i >= 0; i--)
@@ -224,9 +224,9 @@ report_unstarted(Health *health, const RecentRuns *recent)
 static void
 report_doubles(Health *health, const RecentRuns *recent)
 {
-	IdList transfers;
+	IdList			 transfers;
 	const RecentRun *last = NULL;
-	TimestampTz last_time = DT_NOBEGIN;
+	TimestampTz		 last_time = DT_NOBEGIN;
 
 	syncmaster_init_ids(&transfers);
 	for (int i = 0; i < recent->count; i++)
@@ -264,7 +264,7 @@ report_doubles(Health *health, const RecentRuns *recent)
 RunReadResult
 syncmaster_check_recent_runs(Health *health, const AppTable *runs)
 {
-	RecentRuns recent = {.since = syncmaster_ago(health, SECS_PER_DAY)};
+	RecentRuns	  recent = {.since = syncmaster_ago(health, SECS_PER_DAY)};
 	RunReadResult result = syncmaster_read_recent_runs(runs, MAX_RUNS,
 													   MAX_ENTRIES,
 													   add_recent_run, &recent);

@@ -17,9 +17,9 @@
 /* What is too long for runs of one status. */
 typedef struct RunLimit
 {
-	RunColumn since; /* when it got the status */
+	RunColumn	since; /* when it got the status */
 	const char *setting;
-	const int *seconds;
+	const int  *seconds;
 	const char *hint;
 } RunLimit;
 
@@ -40,8 +40,8 @@ static const RunLimit limits[NACTIVE_STATUSES] = {
 typedef struct LateRuns
 {
 	const Health *health;
-	IdList ids[NACTIVE_STATUSES];
-	TimestampTz oldest[NACTIVE_STATUSES];
+	IdList		  ids[NACTIVE_STATUSES];
+	TimestampTz	  oldest[NACTIVE_STATUSES];
 } LateRuns;
 
 /* RunReader: remember those that are late. */
@@ -49,9 +49,9 @@ static bool
 add_late_run(void *state, int status, const AppTable *runs,
 			 TupleTableSlot *slot)
 {
-	LateRuns *late = (LateRuns *) state;
+	LateRuns	   *late = (LateRuns *) state;
 	const RunLimit *limit = &limits[status];
-	bool isnull;
+	bool			isnull;
 	Datum since = slot_getattr(slot, runs->columns[limit->since], &isnull);
 	int64 id;
 
@@ -73,9 +73,9 @@ add_late_run(void *state, int status, const AppTable *runs,
 void
 syncmaster_check_runs(Health *health)
 {
-	LateRuns late = {.health = health};
-	AppTable runs;
-	bool complete[NACTIVE_STATUSES];
+	LateRuns	  late = {.health = health};
+	AppTable	  runs;
+	bool		  complete[NACTIVE_STATUSES];
 	RunReadResult result;
 	RunReadResult recent;
 

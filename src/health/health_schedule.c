@@ -44,7 +44,7 @@ compare_queue(const void *left, const void *right)
 {
 	const Transfer *a = (const Transfer *) left;
 	const Transfer *b = (const Transfer *) right;
-	int order = compare_int64(a->queue_id, b->queue_id);
+	int				order = compare_int64(a->queue_id, b->queue_id);
 
 	if (order == 0)
 		order = (int) b->is_scheduled - (int) a->is_scheduled;
@@ -85,8 +85,8 @@ read_transfers(Health *health, TransferList *list)
 	static const char *const columns[] = {"id",			  "queue_id",
 										  "is_scheduled", "updated_at",
 										  "schedule",	  NULL};
-	AppTable table;
-	DirectScan scan;
+	AppTable				 table;
+	DirectScan				 scan;
 
 	if (!syncmaster_may_look(
 			health, "schedules", "transfer",
@@ -98,8 +98,8 @@ read_transfers(Health *health, TransferList *list)
 			 RelationGetRelationName(table.rel));
 	while (syncmaster_next_row(&scan))
 	{
-		bool nulls[5];
-		Datum values[5];
+		bool	  nulls[5];
+		Datum	  values[5];
 		Transfer *transfer;
 
 		for (int i = 0; i < 5; i++)
@@ -141,9 +141,9 @@ typedef struct JobReport
 {
 	IdList gone;
 	IdList not_scheduled;
-	int64 strange;
-	char *strange_id; /* the first one */
-	int64 overdue;
+	int64  strange;
+	char  *strange_id; /* the first one */
+	int64  overdue;
 	double first_time;
 } JobReport;
 
@@ -154,7 +154,7 @@ add_job(Health *health, TransferList *list, JobReport *report, const char *text,
 	double limit = (double) (syncmaster_ago(health, syncmaster_health_waiting) -
 							 SetEpochTimestamp()) /
 				   USECS_PER_SEC;
-	Transfer key = {0};
+	Transfer  key = {0};
 	Transfer *transfer;
 
 	if (syncmaster_health_waiting > 0 && next_run_time < limit)
@@ -195,8 +195,8 @@ read_jobs(Health *health, TransferList *list, JobReport *report)
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
 													  "syncmaster job",
 													  ALLOCSET_DEFAULT_SIZES);
-	AppTable table;
-	DirectScan scan;
+	AppTable	  table;
+	DirectScan	  scan;
 
 	if (!syncmaster_may_look(
 			health, "schedules", "apscheduler_jobs",
@@ -208,7 +208,7 @@ read_jobs(Health *health, TransferList *list, JobReport *report)
 			 RelationGetRelationName(table.rel));
 	while (syncmaster_next_row(&scan))
 	{
-		bool nulls[2];
+		bool  nulls[2];
 		Datum id = slot_getattr(scan.slot, table.columns[0], &nulls[0]);
 		Datum time = slot_getattr(scan.slot, table.columns[1], &nulls[1]);
 		MemoryContext old_context = MemoryContextSwitchTo(row_context);
@@ -230,7 +230,7 @@ static void
 report_schedules(Health *health, TransferList *list, bool scheduler_fails)
 {
 	TimestampTz limit = syncmaster_ago(health, syncmaster_health_waiting);
-	IdList missing;
+	IdList		missing;
 
 	if (syncmaster_health_waiting == 0)
 		return;
@@ -310,9 +310,9 @@ find_idle_queues(const AppTable *runs, TransferList *list, TimestampTz since,
 	for (int64 i = 0; i < list->count && !*locked;)
 	{
 		const Transfer *first = &list->transfers[i];
-		bool busy = false;
-		bool counts = false;
-		bool has_schedule = false;
+		bool			busy = false;
+		bool			counts = false;
+		bool			has_schedule = false;
 
 		for (;
 			 i < list->count && list->transfers[i].queue_id == first->queue_id;
@@ -337,9 +337,9 @@ static void
 check_queues(Health *health, TransferList *list, const AppTable *runs)
 {
 	const char *hint = "Is a worker at work on these queues?";
-	IdList scheduled;
-	IdList manual;
-	bool locked = false;
+	IdList		scheduled;
+	IdList		manual;
+	bool		locked = false;
 
 	if (syncmaster_health_queue_idle == 0)
 		return;
@@ -377,12 +377,12 @@ void
 syncmaster_check_schedules(Health *health)
 {
 	static const char *const columns[] = {"transfer_id", "created_at", NULL};
-	TransferList list = {0};
-	JobReport report = {.first_time = get_float8_infinity()};
-	AppTable runs;
-	int64 refused;
-	bool has_jobs;
-	bool locked = false;
+	TransferList			 list = {0};
+	JobReport				 report = {.first_time = get_float8_infinity()};
+	AppTable				 runs;
+	int64					 refused;
+	bool					 has_jobs;
+	bool					 locked = false;
 
 	if (!read_transfers(health, &list))
 		return;

@@ -40,7 +40,7 @@ static void
 report_indexes(Health *health, List *names)
 {
 	StringInfoData list;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	if (names == NIL)
 		return;
@@ -102,7 +102,7 @@ static void
 compare_schema(void *argument)
 {
 	CheckContext *context = argument;
-	int level = syncmaster_enter_settings();
+	int			  level = syncmaster_enter_settings();
 
 	if (LockTimeout == 0 || LockTimeout > MAX_WAIT)
 		syncmaster_set_locally_int("lock_timeout", MAX_WAIT);
@@ -135,7 +135,7 @@ report_places(Health *health)
 static bool
 report_newer(Health *health)
 {
-	List *problems = NIL;
+	List		  *problems = NIL;
 	const Finding *problem = syncmaster_newer_problem(
 		&problems, health->extension.namespace, &health->revision);
 
@@ -175,14 +175,14 @@ void
 syncmaster_check_health_schema(Health *health)
 {
 	CheckContext context;
-	Finding *first = NULL;
-	List *indexes = NIL;
-	List *subscribed = NIL;
-	int errors = 0;
-	int warnings = 0;
-	bool newer;
-	ErrorData *error;
-	ListCell *lc;
+	Finding		*first = NULL;
+	List		*indexes = NIL;
+	List		*subscribed = NIL;
+	int			 errors = 0;
+	int			 warnings = 0;
+	bool		 newer;
+	ErrorData	*error;
+	ListCell	*lc;
 
 	/* if that is locked, all tables are taken to be due */
 	health->revision.number = REVISION_HEAD;

@@ -68,11 +68,11 @@ PG_FUNCTION_INFO_V1(syncmaster_read_metrics);
 static void
 put_metric(ReturnSetInfo *result, const char *name, double number, ...)
 {
-	Datum values[METRICS_NATTS];
-	bool nulls[METRICS_NATTS] = {false};
+	Datum		   values[METRICS_NATTS];
+	bool		   nulls[METRICS_NATTS] = {false};
 	StringInfoData labels;
-	const char *label;
-	va_list args;
+	const char	  *label;
+	va_list		   args;
 
 	initStringInfo(&labels);
 	appendStringInfoChar(&labels, '{');
@@ -113,8 +113,8 @@ static void
 put_schema(ReturnSetInfo *result, const ExtensionEntry *extension,
 		   SchemaRevision *revision)
 {
-	Oid relid = get_relname_relid(syncmaster_version_relation.name,
-								  extension->namespace);
+	Oid	 relid = get_relname_relid(syncmaster_version_relation.name,
+								   extension->namespace);
 	bool known;
 
 	if (OidIsValid(relid) &&
@@ -151,10 +151,10 @@ put_tables(ReturnSetInfo *result, Oid namespace, int revision)
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *relation = &syncmaster_relations[i];
-		AppTable table;
-		AppTableState state;
-		double rows;
-		double bytes;
+		AppTable			table;
+		AppTableState		state;
+		double				rows;
+		double				bytes;
 
 		if (relation->kind != RELKIND_RELATION)
 			continue;
@@ -184,8 +184,8 @@ put_tables(ReturnSetInfo *result, Oid namespace, int revision)
 static double
 count_changes(Relation rel, PGFunction counter)
 {
-	Oid relid = RelationGetRelid(rel);
-	double count = 0;
+	Oid		  relid = RelationGetRelid(rel);
+	double	  count = 0;
 	ListCell *lc;
 
 	foreach (lc, lcons_oid(relid, syncmaster_partitions(relid)))
@@ -203,8 +203,8 @@ put_growth(ReturnSetInfo *result, Oid namespace)
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *growing = &syncmaster_relations[i];
-		AppTable table;
-		Timestamp oldest;
+		AppTable			table;
+		Timestamp			oldest;
 
 		if (growing->time_column == NULL ||
 			syncmaster_open_growing(growing, &table, namespace) !=
@@ -230,7 +230,7 @@ put_growth(ReturnSetInfo *result, Oid namespace)
 
 typedef struct ActiveRunMetrics
 {
-	int64 counts[NACTIVE_STATUSES];
+	int64		counts[NACTIVE_STATUSES];
 	TimestampTz oldest[NACTIVE_STATUSES];
 } ActiveRunMetrics;
 
@@ -239,7 +239,7 @@ static bool
 add_run(void *state, int status, const AppTable *runs, TupleTableSlot *slot)
 {
 	ActiveRunMetrics *metrics = (ActiveRunMetrics *) state;
-	bool isnull;
+	bool			  isnull;
 	Datum time = slot_getattr(slot, runs->columns[RUN_CREATED_AT], &isnull);
 
 	metrics->counts[status]++;
@@ -253,7 +253,7 @@ static void
 put_active_runs(ReturnSetInfo *result, const AppTable *runs)
 {
 	ActiveRunMetrics metrics = {0};
-	bool complete[NACTIVE_STATUSES];
+	bool			 complete[NACTIVE_STATUSES];
 
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 		metrics.oldest[i] = DT_NOEND;
@@ -280,7 +280,7 @@ typedef struct RecentRunMetrics
 {
 	TimestampTz since;
 	TimestampTz newest;
-	int64 counts[NRUN_STATUSES];
+	int64		counts[NRUN_STATUSES];
 } RecentRunMetrics;
 
 /* RecentRunReader: count, and remember the newest. */
@@ -289,9 +289,9 @@ add_recent_run(void *state, const AppTable *runs, TupleTableSlot *slot,
 			   TimestampTz created_at)
 {
 	RecentRunMetrics *metrics = state;
-	bool isnull;
+	bool			  isnull;
 	Datum value = slot_getattr(slot, runs->columns[RUN_STATUS], &isnull);
-	int status = isnull ? -1 : syncmaster_find_status(value);
+	int	  status = isnull ? -1 : syncmaster_find_status(value);
 
 	metrics->newest = Max(metrics->newest, created_at);
 	if (created_at >= metrics->since && status >= 0)
@@ -339,8 +339,8 @@ static void
 put_jobs(ReturnSetInfo *result, Oid namespace)
 {
 	static const char *const columns[] = {"next_run_time", NULL};
-	AppTable jobs;
-	OrderedScan scan;
+	AppTable				 jobs;
+	OrderedScan				 scan;
 
 	if (syncmaster_open_app_table(&jobs, namespace, "apscheduler_jobs",
 								  columns) != APP_TABLE_OPEN)
@@ -348,7 +348,7 @@ put_jobs(ReturnSetInfo *result, Oid namespace)
 	if (syncmaster_begin_ordered_scan(&scan, jobs.rel, jobs.columns[0], NULL,
 									  ForwardScanDirection, MAX_FIRST_ENTRIES))
 	{
-		bool isnull;
+		bool   isnull;
 		double next;
 
 		/* paused jobs, which have no time, come last */
@@ -378,7 +378,7 @@ put_health(ReturnSetInfo *result)
 		"credentials", "growth", "indexes",		"privileges", "queues",	 "runs",
 		"schedules",   "schema", "search_path", "sequences",  "settings"};
 	Health health;
-	int counted = 0;
+	int	   counted = 0;
 
 	syncmaster_collect_health(&health);
 	for (int i = 0; i < (int) lengthof(checks); i++)
@@ -386,7 +386,7 @@ put_health(ReturnSetInfo *result)
 		for (Severity severity = SEVERITY_ERROR; severity <= SEVERITY_INFO;
 			 severity++)
 		{
-			int count = 0;
+			int		  count = 0;
 			ListCell *lc;
 
 			foreach (lc, health.findings)

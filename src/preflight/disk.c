@@ -33,7 +33,7 @@
 /* What the rewrites add to one tablespace. */
 typedef struct DiskNeed
 {
-	Oid tablespace;
+	Oid	  tablespace;
 	int64 bytes;
 } DiskNeed;
 
@@ -41,7 +41,7 @@ static Oid
 tablespace_of(Oid relid)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid tablespace = InvalidOid;
+	Oid		  tablespace = InvalidOid;
 
 	if (HeapTupleIsValid(tuple))
 	{
@@ -54,7 +54,7 @@ tablespace_of(Oid relid)
 static void
 add_need(List **needs, Oid relid)
 {
-	Oid tablespace = tablespace_of(relid);
+	Oid		  tablespace = tablespace_of(relid);
 	DiskNeed *need = NULL;
 	ListCell *lc;
 
@@ -78,14 +78,14 @@ add_need(List **needs, Oid relid)
 static List *
 collect_needs(const UpgradePlan *plan)
 {
-	List *needs = NIL;
-	List *seen = NIL;
+	List	 *needs = NIL;
+	List	 *seen = NIL;
 	ListCell *lc;
 
 	foreach (lc, plan->effects)
 	{
 		StatementEffect *effect = lfirst(lc);
-		ListCell *lock;
+		ListCell		*lock;
 
 		if (!effect->rewrites)
 			continue;
@@ -120,7 +120,7 @@ static bool
 free_space(const char *path, int64 *bytes, dev_t *device)
 {
 	struct statvfs fs;
-	struct stat st;
+	struct stat	   st;
 
 	if (statvfs(path, &fs) != 0 || stat(path, &st) != 0)
 		return false;
@@ -133,8 +133,8 @@ static void
 report_space(Preflight *preflight, Severity severity, const char *what,
 			 int64 need, int64 available)
 {
-	bool may_know = has_privs_of_role(preflight->context.caller,
-									  ROLE_PG_READ_ALL_STATS);
+	bool		may_know = has_privs_of_role(preflight->context.caller,
+											 ROLE_PG_READ_ALL_STATS);
 	const char *hint = severity == SEVERITY_INFO
 						   ? "Nothing is to be done."
 						   : "Free or add disk space before the upgrade.";
@@ -152,12 +152,12 @@ report_space(Preflight *preflight, Severity severity, const char *what,
 void
 syncmaster_check_disk(Preflight *preflight)
 {
-	List *needs = collect_needs(preflight->plan);
-	int64 total = 0;
-	int64 wal_free = 0;
-	dev_t wal_device = 0;
-	bool wal_known = free_space("pg_wal", &wal_free, &wal_device);
-	bool wal_apart = wal_known;
+	List	 *needs = collect_needs(preflight->plan);
+	int64	  total = 0;
+	int64	  wal_free = 0;
+	dev_t	  wal_device = 0;
+	bool	  wal_known = free_space("pg_wal", &wal_free, &wal_device);
+	bool	  wal_apart = wal_known;
 	ListCell *lc;
 
 	foreach (lc, needs)
@@ -168,11 +168,11 @@ syncmaster_check_disk(Preflight *preflight)
 	foreach (lc, needs)
 	{
 		DiskNeed *need = lfirst(lc);
-		char *name = get_tablespace_name(need->tablespace);
-		char *what = psprintf("rewritten tables in tablespace \"%s\"",
+		char	 *name = get_tablespace_name(need->tablespace);
+		char	 *what = psprintf("rewritten tables in tablespace \"%s\"",
 							  name != NULL ? name : "?");
-		int64 available;
-		dev_t device;
+		int64	  available;
+		dev_t	  device;
 
 		if (!free_space(need->tablespace == DEFAULTTABLESPACE_OID
 							? "base"

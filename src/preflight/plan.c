@@ -51,7 +51,7 @@ add_step(UpgradePlan *plan, const MigrationContext *context, const char *name,
 	foreach (lc, ddl)
 	{
 		const char *source = lfirst(lc);
-		ListCell *statement;
+		ListCell   *statement;
 
 		foreach (statement, pg_parse_query(source))
 		{
@@ -98,9 +98,9 @@ UpgradePlan *
 syncmaster_make_plan(const MigrationContext *context, int target)
 {
 	const SchemaRevision *revision = &context->revision;
-	UpgradePlan *plan = palloc0(sizeof(UpgradePlan));
-	List *steps = syncmaster_read_steps(context->namespace);
-	int save_nestlevel = syncmaster_enter_safe_settings();
+	UpgradePlan			 *plan = palloc0(sizeof(UpgradePlan));
+	List				 *steps = syncmaster_read_steps(context->namespace);
+	int					  save_nestlevel = syncmaster_enter_safe_settings();
 
 	plan->version_table = revision->version_table;
 	if (!OidIsValid(plan->version_table))
@@ -111,7 +111,7 @@ syncmaster_make_plan(const MigrationContext *context, int target)
 	for (int next = REVISION_BASE + 1; next <= target; next++)
 	{
 		const RevisionInfo *info = syncmaster_revision_info(next);
-		char *ddl;
+		char			   *ddl;
 
 		if (next <= revision->number && !info->repeatable)
 			continue;
@@ -152,7 +152,7 @@ int64
 syncmaster_relation_bytes(Oid relid)
 {
 	HeapTuple tuple;
-	int64 bytes = 0;
+	int64	  bytes = 0;
 	ListCell *lc;
 
 	if (syncmaster_is_partitioned(relid))
@@ -191,7 +191,7 @@ static double relation_rows(Oid relid);
 static double
 partition_rows(Oid relid)
 {
-	double rows = 0;
+	double	  rows = 0;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_partitions(relid))
@@ -211,9 +211,9 @@ partition_rows(Oid relid)
 static double
 relation_rows(Oid relid)
 {
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	HeapTuple	  tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Form_pg_class form;
-	double rows;
+	double		  rows;
 
 	if (!HeapTupleIsValid(tuple))
 		return -1;
@@ -237,7 +237,7 @@ static char *
 one_line(const char *sql)
 {
 	StringInfoData line;
-	char quote = '\0';
+	char		   quote = '\0';
 
 	initStringInfo(&line);
 	for (; *sql != '\0'; sql++)
@@ -265,10 +265,10 @@ static char *
 beforehand(const UpgradePlan *plan, const PlanStep *step,
 		   const StatementEffect *effect)
 {
-	IndexStmt *stmt = (IndexStmt *) effect->stmt;
+	IndexStmt  *stmt = (IndexStmt *) effect->stmt;
 	const char *verb = stmt->unique ? "CREATE UNIQUE INDEX" : "CREATE INDEX";
-	char *sql = one_line(effect->sql);
-	ListCell *lc;
+	char	   *sql = one_line(effect->sql);
+	ListCell   *lc;
 
 	/* nor can one of a partitioned table be built so */
 	if (effect->skipped || !OidIsValid(effect->relid) ||
@@ -359,8 +359,8 @@ static void
 put_effect(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
 		   const PlanStep *step, const StatementEffect *effect)
 {
-	Datum values[PLAN_NATTS];
-	bool nulls[PLAN_NATTS];
+	Datum	  values[PLAN_NATTS];
+	bool	  nulls[PLAN_NATTS];
 	ListCell *lc;
 
 	clear_row(values, nulls);
@@ -389,7 +389,7 @@ put_effect(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
 	foreach (lc, effect->locks)
 	{
 		TableLock *lock = lfirst(lc);
-		char *table = get_rel_name(lock->relid);
+		char	  *table = get_rel_name(lock->relid);
 
 		if (lock->action == NULL || table == NULL)
 			continue;
@@ -408,7 +408,7 @@ static void
 put_version_lock(ReturnSetInfo *result, int *position, const UpgradePlan *plan)
 {
 	Datum values[PLAN_NATTS];
-	bool nulls[PLAN_NATTS];
+	bool  nulls[PLAN_NATTS];
 
 	clear_row(values, nulls);
 	set_lock(values, nulls, plan->version_table, ShareRowExclusiveLock);
@@ -423,9 +423,9 @@ static void
 put_stamp(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
 		  const PlanStep *step)
 {
-	Oid history = syncmaster_find_history();
+	Oid	  history = syncmaster_find_history();
 	Datum values[PLAN_NATTS];
-	bool nulls[PLAN_NATTS];
+	bool  nulls[PLAN_NATTS];
 
 	clear_row(values, nulls);
 	if (OidIsValid(plan->version_table))
@@ -449,8 +449,8 @@ plan_for_argument(FunctionCallInfo fcinfo, MigrationContext *context,
 				  const char *command)
 {
 	const SchemaRevision *revision = &context->revision;
-	char *text = syncmaster_target_argument(fcinfo);
-	RevisionTarget target;
+	char				 *text = syncmaster_target_argument(fcinfo);
+	RevisionTarget		  target;
 
 	syncmaster_refuse_citus_worker(command);
 	syncmaster_fill_context(context, GetUserId());
@@ -466,12 +466,12 @@ plan_for_argument(FunctionCallInfo fcinfo, MigrationContext *context,
 Datum
 syncmaster_upgrade_plan(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
+	ReturnSetInfo	*result = syncmaster_begin_result(fcinfo);
 	MigrationContext context;
-	UpgradePlan *plan = plan_for_argument(fcinfo, &context,
-										  "syncmaster_upgrade_plan()");
-	int position = 0;
-	ListCell *lc;
+	UpgradePlan		*plan = plan_for_argument(fcinfo, &context,
+											  "syncmaster_upgrade_plan()");
+	int				 position = 0;
+	ListCell		*lc;
 
 	if (plan->steps != NIL && OidIsValid(plan->version_table))
 		put_version_lock(result, &position, plan);
@@ -513,7 +513,7 @@ append_step(StringInfo sql, const MigrationContext *context,
 	foreach (lc, step->effects)
 	{
 		StatementEffect *effect = lfirst(lc);
-		ListCell *statement;
+		ListCell		*statement;
 
 		if (effect->name_taken)
 			appendStringInfo(sql, "-- %s %s: its name is taken\n",
@@ -552,11 +552,11 @@ Datum
 syncmaster_upgrade_sql(PG_FUNCTION_ARGS)
 {
 	MigrationContext context;
-	UpgradePlan *plan = plan_for_argument(fcinfo, &context,
-										  "syncmaster_upgrade_sql()");
-	StringInfoData sql;
-	Oid role = InvalidOid;
-	ListCell *lc;
+	UpgradePlan		*plan = plan_for_argument(fcinfo, &context,
+											  "syncmaster_upgrade_sql()");
+	StringInfoData	 sql;
+	Oid				 role = InvalidOid;
+	ListCell		*lc;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql,

@@ -96,9 +96,9 @@ static void
 compare_tables(Preflight *preflight)
 {
 	const SchemaRevision *revision = &preflight->context.revision;
-	CheckContext context;
-	const char *locked;
-	ListCell *lc;
+	CheckContext		  context;
+	const char			 *locked;
+	ListCell			 *lc;
 
 	if (revision->state != REVISION_KNOWN)
 		return;
@@ -135,7 +135,7 @@ static void
 check_versions(Preflight *preflight)
 {
 	Oid namespace = preflight->context.namespace;
-	char *version = syncmaster_default_version("syncmaster");
+	char		  *version = syncmaster_default_version("syncmaster");
 	ExtensionEntry extension;
 
 	if (version == NULL || strcmp(version, SYNCMASTER_VERSION) != 0)
@@ -190,7 +190,7 @@ check_partitions(const UpgradePlan *plan, List **problems)
 	foreach (lc, plan->steps)
 	{
 		const PlanStep *step = lfirst(lc);
-		ListCell *effect;
+		ListCell	   *effect;
 
 		if (step->stamp == NULL)
 			continue;
@@ -206,11 +206,11 @@ static void
 check_rights(Preflight *preflight, const RevisionTarget *target)
 {
 	const MigrationContext *context = &preflight->context;
-	List *problems = syncmaster_caller_problems(context);
-	ExtensionEntry extension;
-	char *version;
-	const char *grant;
-	ListCell *lc;
+	List				   *problems = syncmaster_caller_problems(context);
+	ExtensionEntry			extension;
+	char				   *version;
+	const char			   *grant;
+	ListCell			   *lc;
 
 	syncmaster_get_extension(&extension);
 	version = syncmaster_version_to_install(&extension, target);
@@ -274,7 +274,7 @@ check_age(Preflight *preflight, const OtherSession *session)
 static bool
 may_know_of_runs(Oid namespace)
 {
-	Oid relid = get_relname_relid("run", namespace);
+	Oid		   relid = get_relname_relid("run", namespace);
 	AttrNumber attnum = OidIsValid(relid) ? get_attnum(relid, "status") : 0;
 
 	return attnum <= 0 || syncmaster_may_know(relid, attnum);
@@ -288,7 +288,7 @@ check_activity(Preflight *preflight)
 {
 	bool guarded = syncmaster_guard == GUARD_SESSIONS;
 	Oid namespace = preflight->context.namespace;
-	char *runs;
+	char	 *runs;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_other_sessions(namespace))
@@ -394,7 +394,7 @@ check_lock(Preflight *preflight, Oid relid, LOCKMODE mode)
 static void
 check_locks(Preflight *preflight)
 {
-	List *seen = NIL;
+	List	 *seen = NIL;
 	ListCell *lc;
 
 	if (OidIsValid(preflight->plan->version_table))
@@ -403,12 +403,12 @@ check_locks(Preflight *preflight)
 	foreach (lc, preflight->plan->effects)
 	{
 		StatementEffect *effect = lfirst(lc);
-		ListCell *cell;
+		ListCell		*cell;
 
 		foreach (cell, effect->locks)
 		{
-			Oid relid = ((TableLock *) lfirst(cell))->relid;
-			LOCKMODE mode = NoLock;
+			Oid		  relid = ((TableLock *) lfirst(cell))->relid;
+			LOCKMODE  mode = NoLock;
 			ListCell *other;
 
 			if (list_member_oid(seen, relid))
@@ -475,7 +475,7 @@ static void
 check_names(Preflight *preflight)
 {
 	const MigrationContext *context = &preflight->context;
-	ListCell *lc;
+	ListCell			   *lc;
 
 	foreach (lc, syncmaster_misled_services(context,
 											syncmaster_service_roles(context)))
@@ -538,9 +538,9 @@ put_columns(const Finding *finding, const char **texts)
 Datum
 syncmaster_preflight(PG_FUNCTION_ARGS)
 {
-	char *text = syncmaster_target_argument(fcinfo);
+	char		  *text = syncmaster_target_argument(fcinfo);
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	Preflight preflight = {0};
+	Preflight	   preflight = {0};
 	RevisionTarget target;
 
 	syncmaster_fill_context(&preflight.context, GetUserId());

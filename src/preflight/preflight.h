@@ -25,23 +25,23 @@ typedef struct PlanStep
 
 typedef struct UpgradePlan
 {
-	List *steps;	   /* of PlanStep */
-	List *effects;	   /* of all steps */
-	List *problems;	   /* what is in the way of extra indexes */
-	Oid version_table; /* alembic_version; invalid if it is yet to be made */
+	List *steps;		 /* of PlanStep */
+	List *effects;		 /* of all steps */
+	List *problems;		 /* what is in the way of extra indexes */
+	Oid	  version_table; /* alembic_version; invalid if it is yet to be made */
 } UpgradePlan;
 
 extern UpgradePlan *syncmaster_make_plan(const MigrationContext *context,
-										 int target);
-extern int64 syncmaster_relation_bytes(Oid relid);
+										 int					 target);
+extern int64		syncmaster_relation_bytes(Oid relid);
 
 /* report.c: What a preflight has found so far. */
 
 typedef struct Preflight
 {
 	MigrationContext context;
-	UpgradePlan *plan; /* NULL if there cannot be one */
-	List *findings;
+	UpgradePlan		*plan; /* NULL if there cannot be one */
+	List			*findings;
 } Preflight;
 
 extern void syncmaster_report(Preflight *preflight, Severity severity,

@@ -34,7 +34,7 @@ static void
 check_workers(Preflight *preflight)
 {
 	ExtensionEntry extension;
-	char **row;
+	char		 **row;
 
 	if (!OidIsValid(get_relname_relid("pg_dist_node", PG_CATALOG_NAMESPACE)) ||
 		!OidIsValid(get_relname_relid("pg_dist_object", PG_CATALOG_NAMESPACE)))
@@ -100,7 +100,7 @@ is_locked_by(const UpgradePlan *plan, Oid relid)
 static void
 check_tables(Preflight *preflight)
 {
-	List *owners = NIL;
+	List		  *owners = NIL;
 	StringInfoData names;
 
 	initStringInfo(&names);

@@ -349,7 +349,7 @@ tables_datum(const Preflight *preflight)
 {
 	Oid namespace = preflight->context.namespace;
 	Datum *oids = palloc((syncmaster_nrelations + 1) * sizeof(Datum));
-	int count = 0;
+	int	   count = 0;
 
 	if (OidIsValid(preflight->context.revision.version_table))
 		oids[count++] = ObjectIdGetDatum(
@@ -370,7 +370,7 @@ tables_datum(const Preflight *preflight)
 static void
 run_queries(Preflight *preflight, const char *const *queries, int count)
 {
-	Oid types[2] = {OIDOID, OIDARRAYOID};
+	Oid	  types[2] = {OIDOID, OIDARRAYOID};
 	Datum values[2];
 
 	values[0] = ObjectIdGetDatum(preflight->context.namespace);
@@ -385,8 +385,8 @@ run_queries(Preflight *preflight, const char *const *queries, int count)
 static Datum
 planned_indexes(const UpgradePlan *plan)
 {
-	Datum *names = palloc((list_length(plan->effects) + 1) * sizeof(Datum));
-	int count = 0;
+	Datum	 *names = palloc((list_length(plan->effects) + 1) * sizeof(Datum));
+	int		  count = 0;
 	ListCell *lc;
 
 	foreach (lc, plan->effects)
@@ -406,8 +406,8 @@ planned_indexes(const UpgradePlan *plan)
 static void
 check_dropped_columns(Preflight *preflight, const StatementEffect *effect)
 {
-	Oid types[3] = {OIDOID, INT4OID, TEXTARRAYOID};
-	Datum values[3];
+	Oid		  types[3] = {OIDOID, INT4OID, TEXTARRAYOID};
+	Datum	  values[3];
 	ListCell *lc;
 
 	if (!IsA(effect->stmt, AlterTableStmt) || !OidIsValid(effect->relid))
@@ -466,9 +466,9 @@ is_among(List *findings, const Finding *finding)
 static void
 check_trust(Preflight *preflight, Oid relid, const char *table)
 {
-	Oid owner = syncmaster_relation_owner(relid);
-	bool stamped = relid == preflight->context.revision.version_table;
-	List *definitions = syncmaster_distrusted(relid, owner, 0);
+	Oid		  owner = syncmaster_relation_owner(relid);
+	bool	  stamped = relid == preflight->context.revision.version_table;
+	List	 *definitions = syncmaster_distrusted(relid, owner, 0);
 	ListCell *lc;
 
 	foreach (lc, syncmaster_distrusted_in(relid, table, owner))
@@ -493,8 +493,8 @@ check_trust_of_tables(Preflight *preflight)
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *relation = &syncmaster_relations[i];
-		Oid relid = syncmaster_relation_oid(relation,
-											preflight->context.namespace);
+		Oid					relid = syncmaster_relation_oid(relation,
+															preflight->context.namespace);
 
 		if (OidIsValid(relid) && relation->kind == RELKIND_RELATION &&
 			syncmaster_is_of_kind(relation, relid))

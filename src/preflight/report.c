@@ -45,8 +45,8 @@ syncmaster_report_once(Preflight *preflight, List *problems)
 
 	foreach (lc, problems)
 	{
-		Finding *finding = lfirst(lc);
-		bool known = false;
+		Finding	 *finding = lfirst(lc);
+		bool	  known = false;
 		ListCell *other;
 
 		foreach (other, preflight->findings)

@@ -28,8 +28,8 @@
 typedef struct GrantCall
 {
 	MigrationContext context;
-	Oid role;
-	int service;
+	Oid				 role;
+	int				 service;
 } GrantCall;
 
 PG_FUNCTION_INFO_V1(syncmaster_grant);
@@ -146,7 +146,7 @@ require_not_handed_on(const GrantCall *call, const GrantableObject *object,
 static bool
 has_other_rights(const GrantCall *call)
 {
-	Oid types[] = {OIDOID, OIDOID};
+	Oid	  types[] = {OIDOID, OIDOID};
 	Datum values[] = {ObjectIdGetDatum(call->role),
 					  ObjectIdGetDatum(call->context.namespace)};
 
@@ -199,8 +199,8 @@ change_all(const GrantCall *call, int other_services, bool grant)
 												 WARNING);
 	List *commands = NIL;
 	const GrantableObject *table = NULL;
-	StringInfoData list;
-	ListCell *lc;
+	StringInfoData		   list;
+	ListCell			  *lc;
 
 	/* the schema comes first, or last if that is to see what is left */
 	if (!grant)
@@ -209,7 +209,7 @@ change_all(const GrantCall *call, int other_services, bool grant)
 	foreach (lc, objects)
 	{
 		const GrantableObject *object = lfirst(lc);
-		AclMode privileges;
+		AclMode				   privileges;
 
 		/* a table's columns follow it */
 		if (table != NULL && object->column == NULL && list.len > 0)
@@ -290,7 +290,7 @@ Datum
 syncmaster_grant(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	GrantCall call;
+	GrantCall	   call;
 
 	begin_call(&call, fcinfo, "syncmaster_grant()");
 	if (call.role == call.context.owner)
@@ -320,8 +320,8 @@ Datum
 syncmaster_revoke(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	GrantCall call;
-	int services;
+	GrantCall	   call;
+	int			   services;
 
 	begin_call(&call, fcinfo, "syncmaster_revoke()");
 	services = syncmaster_services_of(syncmaster_service_roles(&call.context),
@@ -396,9 +396,9 @@ warn_of_distrust(const MigrationContext *context, Oid memory)
 void
 syncmaster_extend_grants(const MigrationContext *context)
 {
-	Oid memory = syncmaster_find_service_table();
-	List *roles = syncmaster_service_roles(context);
-	Oid authority;
+	Oid		  memory = syncmaster_find_service_table();
+	List	 *roles = syncmaster_service_roles(context);
+	Oid		  authority;
 	ListCell *lc;
 
 	if (OidIsValid(memory) &&

@@ -72,10 +72,10 @@ syncmaster_hand_over(const MigrationContext *context, List *parts, Oid role,
 {
 	const GrantableObject *object = linitial(parts);
 	const GrantableObject *target = object;
-	int services = services_of_owner(context, object, role, presume);
+	int			   services = services_of_owner(context, object, role, presume);
 	StringInfoData sql;
 	StringInfoData privileges;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	initStringInfo(&sql);
 	initStringInfo(&privileges);

@@ -36,20 +36,20 @@
 /* What may be asked for on one of the extension's members. */
 typedef struct Member
 {
-	Oid oid;
+	Oid				  oid;
 	const MemberInfo *info;
-	const char *kind;	/* "function", "procedure" or "view" */
-	const char *name;	/* for people */
-	const char *target; /* as GRANT names it */
-	bool is_new;		/* made by the script that is running */
-	Oid owner;
-	Acl *acl;
+	const char		 *kind;	  /* "function", "procedure" or "view" */
+	const char		 *name;	  /* for people */
+	const char		 *target; /* as GRANT names it */
+	bool			  is_new; /* made by the script that is running */
+	Oid				  owner;
+	Acl				 *acl;
 } Member;
 
 /* Who is meant to have a right. */
 typedef struct Grantee
 {
-	Oid role;
+	Oid	 role;
 	bool grant_option;
 } Grantee;
 
@@ -116,11 +116,11 @@ is_new(char **row)
 static bool
 read_acl(Member *member)
 {
-	bool is_view = member->info->kind == MEMBER_VIEW;
-	int cache = is_view ? RELOID : PROCOID;
+	bool	  is_view = member->info->kind == MEMBER_VIEW;
+	int		  cache = is_view ? RELOID : PROCOID;
 	HeapTuple tuple = SearchSysCache1(cache, ObjectIdGetDatum(member->oid));
-	Datum acl;
-	bool isnull;
+	Datum	  acl;
+	bool	  isnull;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -146,14 +146,14 @@ read_acl(Member *member)
 static List *
 read_members(const ExtensionEntry *extension)
 {
-	List *members = NIL;
+	List	 *members = NIL;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_query_oid(MEMBERS_QUERY, extension->oid))
 	{
-		char **row = lfirst(lc);
+		char	 **row = lfirst(lc);
 		MemberKind kind = row[2][0] == 'v' ? MEMBER_VIEW : MEMBER_FUNCTION;
-		Member *member = palloc0(sizeof(Member));
+		Member	  *member = palloc0(sizeof(Member));
 
 		member->oid = atooid(row[0]);
 		member->info = find_info(row[1], kind);
@@ -192,7 +192,7 @@ database_owner_role(void)
 static List *
 add_grantee(List *grantees, const Member *member, Oid role, bool grant_option)
 {
-	Grantee *grantee;
+	Grantee	 *grantee;
 	ListCell *lc;
 
 	if (role == member->owner)
@@ -324,10 +324,10 @@ has_right(const Member *member, Oid role)
 static void
 make_exact(const ExtensionEntry *extension, const Member *member)
 {
-	AclMode mode = wanted_mode(member);
-	List *grantees = meant_grantees(extension, member);
+	AclMode		   mode = wanted_mode(member);
+	List		  *grantees = meant_grantees(extension, member);
 	const AclItem *own = find_item(member, member->owner);
-	ListCell *lc;
+	ListCell	  *lc;
 
 	if (own == NULL || (ACLITEM_GET_PRIVS(*own) & mode) == 0)
 		run_in_script(psprintf("GRANT ALL ON %s TO %s", member->target,
@@ -362,7 +362,7 @@ void
 syncmaster_settle_members(void)
 {
 	ExtensionEntry extension;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	syncmaster_get_extension(&extension);
 	foreach (lc, read_members(&extension))
@@ -412,9 +412,9 @@ is_member_of_any(Oid role, List *roles)
 static List *
 lacking_roles(const ExtensionEntry *extension, const Member *member)
 {
-	List *roles = NIL;
-	List *grantees = meant_grantees(extension, member);
-	Oid owner = tables_owner(extension);
+	List	 *roles = NIL;
+	List	 *grantees = meant_grantees(extension, member);
+	Oid		  owner = tables_owner(extension);
 	ListCell *lc;
 
 	if (OidIsValid(owner) && member->info->audience == FOR_ADMINISTRATORS)
@@ -443,13 +443,13 @@ static void
 complete(const char *only)
 {
 	ExtensionEntry extension;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	syncmaster_get_extension(&extension);
 	foreach (lc, read_members(&extension))
 	{
 		const Member *member = lfirst(lc);
-		ListCell *role;
+		ListCell	 *role;
 
 		foreach (role, lacking_roles(&extension, member))
 		{
@@ -486,14 +486,14 @@ void
 syncmaster_hand_over_members(Oid former)
 {
 	ExtensionEntry extension;
-	Oid owner;
-	ListCell *lc;
+	Oid			   owner;
+	ListCell	  *lc;
 
 	syncmaster_get_extension(&extension);
 	owner = tables_owner(&extension);
 	foreach (lc, owner == former ? NIL : read_members(&extension))
 	{
-		const Member *member = lfirst(lc);
+		const Member  *member = lfirst(lc);
 		const AclItem *item = find_item(member, former);
 
 		if (member->info->audience != FOR_ADMINISTRATORS || item == NULL ||
@@ -570,14 +570,14 @@ List *
 syncmaster_member_rights(void)
 {
 	ExtensionEntry extension;
-	List *rights = NIL;
-	ListCell *lc;
+	List		  *rights = NIL;
+	ListCell	  *lc;
 
 	syncmaster_get_extension(&extension);
 	foreach (lc, read_members(&extension))
 	{
 		const Member *member = lfirst(lc);
-		ListCell *role;
+		ListCell	 *role;
 
 		foreach (role, lacking_roles(&extension, member))
 			add_right(&rights, member, lfirst_oid(role), true,
@@ -608,7 +608,7 @@ const char *
 syncmaster_lacking_execute(const char *function, Oid role)
 {
 	ExtensionEntry extension;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	syncmaster_get_extension(&extension);
 	foreach (lc, read_members(&extension))

@@ -38,7 +38,7 @@ granted_roles(Oid role, bool (*has_option)(Form_pg_auth_members))
 {
 	CatCList *grants = SearchSysCacheList1(AUTHMEMMEMROLE,
 										   ObjectIdGetDatum(role));
-	List *result = NIL;
+	List	 *result = NIL;
 
 	for (int i = 0; i < grants->n_members; i++)
 	{
@@ -94,7 +94,7 @@ syncmaster_settable_roles(Oid role)
 
 	for (int i = 0; i < list_length(roles); i++)
 	{
-		Oid current = list_nth_oid(roles, i);
+		Oid		  current = list_nth_oid(roles, i);
 		ListCell *lc;
 
 		roles = add_implicit_role(
@@ -122,7 +122,7 @@ syncmaster_settable_roles(Oid role)
 List *
 syncmaster_usable_roles(Oid role)
 {
-	List *roles = NIL;
+	List	 *roles = NIL;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_settable_roles(role))
@@ -136,7 +136,7 @@ syncmaster_usable_roles(Oid role)
 int
 syncmaster_usable_services(List *service_roles, Oid role)
 {
-	int services = 0;
+	int		  services = 0;
 	ListCell *lc;
 
 	if (role == ACL_ID_PUBLIC)
@@ -154,8 +154,8 @@ syncmaster_usable_services(List *service_roles, Oid role)
 char *
 syncmaster_revoke_membership(Oid role, Oid member)
 {
-	CatCList *grants = SearchSysCacheList1(AUTHMEMMEMROLE,
-										   ObjectIdGetDatum(member));
+	CatCList	  *grants = SearchSysCacheList1(AUTHMEMMEMROLE,
+												ObjectIdGetDatum(member));
 	StringInfoData sql;
 
 	initStringInfo(&sql);

@@ -57,9 +57,9 @@
 typedef struct Search
 {
 	const char *table; /* SyncMaster's */
-	int unpickled_by;
-	List *objects; /* objects that were found */
-	List *seen;	   /* OIDs of their relations */
+	int			unpickled_by;
+	List	   *objects; /* objects that were found */
+	List	   *seen;	 /* OIDs of their relations */
 } Search;
 
 static void search_from(Search *search, Oid relid, const char *pickle,
@@ -81,7 +81,7 @@ is_first_visit(Search *search, Oid relid)
 static GrantableObject *
 add_passage(Search *search, Oid relid, const char *pickle, AclMode privileges)
 {
-	char kind = get_rel_relkind(relid);
+	char			 kind = get_rel_relkind(relid);
 	GrantableObject *object;
 
 	if (kind == '\0')
@@ -135,7 +135,7 @@ search_parents(Search *search, Oid relid, const char *pickle)
 	foreach (lc, syncmaster_query_oid(PARENTS_QUERY, relid))
 	{
 		char **row = lfirst(lc);
-		Oid parent = atooid(row[0]);
+		Oid	   parent = atooid(row[0]);
 
 		if (row[1][0] == 't')
 			add_table(search, parent, pickle, SAME_ROWS, false);
@@ -172,8 +172,8 @@ search_view(Search *search, Oid view, const Query *query, Oid owner, Oid relid,
 			AttrNumber attnum)
 {
 	const RangeTblRef *from;
-	AclMode held;
-	ListCell *lc;
+	AclMode			   held;
+	ListCell		  *lc;
 
 	if (view_query_is_auto_updatable(unconstify(Query *, query), false) != NULL)
 		return;
@@ -184,8 +184,8 @@ search_view(Search *search, Oid view, const Query *query, Oid owner, Oid relid,
 	foreach (lc, query->targetList)
 	{
 		const TargetEntry *entry = lfirst_node(TargetEntry, lc);
-		const Var *var = (const Var *) entry->expr;
-		char *column;
+		const Var		  *var = (const Var *) entry->expr;
+		char			  *column;
 
 		if (entry->resjunk || !IsA(var, Var) ||
 			(int) var->varno != from->rtindex || var->varattno != attnum)
@@ -227,9 +227,9 @@ static void
 search_rule(Search *search, Oid ruled, CmdType event, List *actions, Oid owner,
 			Oid relid, AttrNumber attnum)
 {
-	AclMode privilege = event == CMD_INSERT	  ? ACL_INSERT
-						: event == CMD_UPDATE ? ACL_UPDATE
-											  : ACL_DELETE;
+	AclMode	  privilege = event == CMD_INSERT	? ACL_INSERT
+						  : event == CMD_UPDATE ? ACL_UPDATE
+												: ACL_DELETE;
 	ListCell *lc;
 
 	foreach (lc, actions)
@@ -245,15 +245,15 @@ static void
 search_rules(Search *search, Oid relid, const char *pickle)
 {
 	AttrNumber attnum = get_attnum(relid, pickle);
-	ListCell *lc;
+	ListCell  *lc;
 
 	foreach (lc, syncmaster_query_oid(WRITERS_QUERY, relid))
 	{
-		char **row = lfirst(lc);
+		char  **row = lfirst(lc);
 		CmdType event = (CmdType) (row[1][0] - '0');
-		List *actions = stringToNode(row[2]);
-		Oid ruled = atooid(row[0]);
-		Oid owner = atooid(row[3]);
+		List   *actions = stringToNode(row[2]);
+		Oid		ruled = atooid(row[0]);
+		Oid		owner = atooid(row[3]);
 
 		if (event == CMD_SELECT)
 			search_view(search, ruled, linitial_node(Query, actions), owner,
@@ -295,7 +295,7 @@ syncmaster_passages(Oid namespace)
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *relation = &syncmaster_relations[i];
-		Oid relid = syncmaster_relation_oid(relation, namespace);
+		Oid	   relid = syncmaster_relation_oid(relation, namespace);
 		Search search = {.table = relation->name,
 						 .unpickled_by = relation->unpickled_by};
 

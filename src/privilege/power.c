@@ -35,9 +35,9 @@
 
 typedef struct Power
 {
-	Oid role;
+	Oid		 role;
 	Severity state;
-	int services;	/* as which it can run code; 0 for all, if dangerous */
+	int		 services; /* as which it can run code; 0 for all, if dangerous */
 	bool attribute; /* of the role itself: to inherit from it is not enough */
 	const char *reason;
 } Power;
@@ -46,7 +46,7 @@ typedef struct Power
 static const struct
 {
 	const char *role;
-	Severity state;
+	Severity	state;
 	const char *reason;
 } predefined[] = {
 	{"pg_read_all_data", STATE_EXCESS, "it can read all tables"},
@@ -89,7 +89,7 @@ static const struct
 /* What there is to know of a role. */
 typedef struct RoleAttributes
 {
-	Oid role;
+	Oid	 role;
 	bool superuser;
 	bool createrole;
 	bool replication;
@@ -145,7 +145,7 @@ syncmaster_is_entitled(const MigrationContext *context, List *service_roles,
 static List *
 read_roles(void)
 {
-	List *roles = NIL;
+	List	 *roles = NIL;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_query("SELECT oid, rolsuper, rolcreaterole, "
@@ -155,7 +155,7 @@ read_roles(void)
 								  "ORDER BY rolname",
 								  0, NULL, NULL))
 	{
-		char **row = lfirst(lc);
+		char		  **row = lfirst(lc);
 		RoleAttributes *entry = palloc(sizeof(RoleAttributes));
 
 		entry->role = atooid(row[0]);
@@ -175,7 +175,7 @@ read_roles(void)
 static void
 list_database_owner(PrivilegeList *list)
 {
-	Oid owner = syncmaster_database_owner();
+	Oid			owner = syncmaster_database_owner();
 	const char *name = current_database_name();
 
 	if (syncmaster_is_entitled(&list->context, list->roles, owner))
@@ -305,8 +305,8 @@ list_server_right(PrivilegeList *list, Oid role, const char *type,
 static void
 list_server_rights(PrivilegeList *list)
 {
-	Oid types[] = {TEXTOID, TEXTOID};
-	Datum values[2];
+	Oid		  types[] = {TEXTOID, TEXTOID};
+	Datum	  values[2];
 	ListCell *lc;
 
 	foreach (lc, SETTINGS_HAVE_RIGHTS
@@ -394,8 +394,8 @@ static bool
 find_power(const PrivilegeList *list, Oid member, Oid role, bool settable,
 		   Severity *state, const char **reason)
 {
-	int services = syncmaster_services_of(list->roles, member);
-	bool found = service_power(list, member, role, state, reason);
+	int		  services = syncmaster_services_of(list->roles, member);
+	bool	  found = service_power(list, member, role, state, reason);
 	ListCell *lc;
 
 	foreach (lc, list->powers)
@@ -420,13 +420,13 @@ find_power(const PrivilegeList *list, Oid member, Oid role, bool settable,
 static void
 list_memberships(PrivilegeList *list, Oid member)
 {
-	List *settable = syncmaster_settable_roles(member);
+	List	 *settable = syncmaster_settable_roles(member);
 	ListCell *lc;
 
 	foreach (lc, syncmaster_usable_roles(member))
 	{
-		Oid role = lfirst_oid(lc);
-		Severity state;
+		Oid			role = lfirst_oid(lc);
+		Severity	state;
 		const char *reason;
 
 		if (role != member &&
@@ -444,7 +444,7 @@ list_memberships(PrivilegeList *list, Oid member)
 void
 syncmaster_list_powers(PrivilegeList *list)
 {
-	List *roles = read_roles();
+	List	 *roles = read_roles();
 	ListCell *lc;
 
 	foreach (lc, list->roles)

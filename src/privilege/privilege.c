@@ -33,7 +33,7 @@ static const ServiceNeed view_need = {
 /* in PostgreSQL's order; a privilege that this major lacks is 0 */
 static const struct
 {
-	AclMode bit;
+	AclMode		bit;
 	const char *name;
 } privilege_names[] = {
 	{ACL_SELECT, "SELECT"},		{ACL_INSERT, "INSERT"},
@@ -187,7 +187,7 @@ enter_pickle(GrantableObject *object, const char *table)
 static Acl *
 copy_acl(int cache, HeapTuple tuple, AttrNumber attnum)
 {
-	bool isnull;
+	bool  isnull;
 	Datum datum = SysCacheGetAttr(cache, tuple, attnum, &isnull);
 
 	return isnull ? NULL : DatumGetAclPCopy(datum);
@@ -212,11 +212,11 @@ make_object(const char *type, const char *name, const char *target, Oid owner)
 GrantableObject *
 syncmaster_relation_object(const char *type, const char *keyword, Oid relid)
 {
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Form_pg_class form;
+	HeapTuple		 tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class	 form;
 	GrantableObject *object;
-	char *name;
-	char *schema;
+	char			*name;
+	char			*schema;
 
 	if (!HeapTupleIsValid(tuple))
 		syncmaster_raise_dropped(relid, NULL);
@@ -251,7 +251,7 @@ syncmaster_add_columns(List **objects, const GrantableObject *table, Oid relid)
 		 attnum++)
 	{
 		Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT(tuple);
-		GrantableObject *object;
+		GrantableObject	 *object;
 
 		if (!form->attisdropped)
 		{
@@ -283,7 +283,7 @@ add_table(List **objects, Oid relid)
 {
 	GrantableObject *table = syncmaster_relation_object("table", "TABLE",
 														relid);
-	ListCell *lc;
+	ListCell		*lc;
 
 	*objects = lappend(*objects, table);
 	syncmaster_add_columns(objects, table, relid);
@@ -336,9 +336,9 @@ syncmaster_owned_objects(Oid relid)
 static void
 add_schema(List **objects, Oid namespace)
 {
-	HeapTuple tuple = SearchSysCache1(NAMESPACEOID,
-									  ObjectIdGetDatum(namespace));
-	char *name = get_namespace_name(namespace);
+	HeapTuple		 tuple = SearchSysCache1(NAMESPACEOID,
+											 ObjectIdGetDatum(namespace));
+	char			*name = get_namespace_name(namespace);
 	GrantableObject *object;
 
 	if (!HeapTupleIsValid(tuple))
@@ -361,8 +361,8 @@ add_schema(List **objects, Oid namespace)
 static void
 add_metrics_view(List **objects, Oid namespace)
 {
-	Oid relid = get_relname_relid(METRICS_VIEW, namespace);
-	ExtensionEntry extension;
+	Oid				 relid = get_relname_relid(METRICS_VIEW, namespace);
+	ExtensionEntry	 extension;
 	GrantableObject *object;
 
 	syncmaster_get_extension(&extension);
@@ -383,8 +383,8 @@ List *
 syncmaster_grantable_objects(Oid namespace, int elevel)
 {
 	List *objects = NIL;
-	Oid version_table = syncmaster_relation_oid(&syncmaster_version_relation,
-												namespace);
+	Oid	  version_table = syncmaster_relation_oid(&syncmaster_version_relation,
+												  namespace);
 
 	add_schema(&objects, namespace);
 	if (OidIsValid(version_table) &&

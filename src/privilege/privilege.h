@@ -28,18 +28,18 @@ typedef struct MemberRight
 {
 	const char *kind; /* "function", "procedure" or "view" */
 	const char *name; /* with the types of its arguments */
-	Audience audience;
+	Audience	audience;
 	const char *privilege;
-	Oid role; /* or ACL_ID_PUBLIC */
-	bool missing;
+	Oid			role; /* or ACL_ID_PUBLIC */
+	bool		missing;
 	const char *fix;
 } MemberRight;
 
-extern void syncmaster_settle_members(void);
-extern void syncmaster_complete_members(void);
-extern void syncmaster_complete_member(const char *fix);
-extern void syncmaster_hand_over_members(Oid former);
-extern List *syncmaster_member_rights(void);
+extern void		   syncmaster_settle_members(void);
+extern void		   syncmaster_complete_members(void);
+extern void		   syncmaster_complete_member(const char *fix);
+extern void		   syncmaster_hand_over_members(Oid former);
+extern List		  *syncmaster_member_rights(void);
 extern const char *syncmaster_lacking_execute(const char *function, Oid role);
 
 /* service.c: SyncMaster's services, and which roles they log in with. */
@@ -58,24 +58,24 @@ typedef struct ServiceRole
 	int services;
 } ServiceRole;
 
-extern int syncmaster_parse_service(const char *name);
+extern int		   syncmaster_parse_service(const char *name);
 extern const char *syncmaster_services_text(int services);
 
-extern Oid syncmaster_find_service_table(void);
+extern Oid		   syncmaster_find_service_table(void);
 extern const char *syncmaster_service_distrust(const MigrationContext *context,
-											   Oid relid);
-extern List *syncmaster_service_roles(const MigrationContext *context);
-extern int syncmaster_services_of(List *service_roles, Oid role);
-extern char *syncmaster_remember_service(const MigrationContext *context,
-										 Oid role, int service);
-extern char *syncmaster_forget_service(const MigrationContext *context,
-									   Oid role, int service);
+											   Oid					   relid);
+extern List		  *syncmaster_service_roles(const MigrationContext *context);
+extern int		   syncmaster_services_of(List *service_roles, Oid role);
+extern char		  *syncmaster_remember_service(const MigrationContext *context,
+											   Oid role, int service);
+extern char		  *syncmaster_forget_service(const MigrationContext *context,
+											 Oid role, int service);
 
 /* membership.c: As which roles a role can act. */
 
 extern List *syncmaster_settable_roles(Oid role);
 extern List *syncmaster_usable_roles(Oid role);
-extern int syncmaster_usable_services(List *service_roles, Oid role);
+extern int	 syncmaster_usable_services(List *service_roles, Oid role);
 extern char *syncmaster_revoke_membership(Oid role, Oid member);
 
 /* resolve.c: What names without a schema mean to a role. */
@@ -83,28 +83,28 @@ extern char *syncmaster_revoke_membership(Oid role, Oid member);
 typedef struct SearchedSchema
 {
 	const char *name;
-	Oid oid;	 /* invalid if it is not there */
-	bool usable; /* by the role */
+	Oid			oid;	/* invalid if it is not there */
+	bool		usable; /* by the role */
 } SearchedSchema;
 
 /* Something that a service takes for SyncMaster's. */
 typedef struct MisledService
 {
-	Oid role;			  /* that the service logs in with */
+	Oid			role;	  /* that the service logs in with */
 	const char *type;	  /* table, sequence, view, function or operator */
 	const char *expected; /* NULL for functions and operators */
 	const char *actual;
 	const char *fix;
 } MisledService;
 
-extern List *syncmaster_searched_schemas(Oid role);
-extern bool syncmaster_is_searched(List *path, Oid namespace);
-extern List *syncmaster_service_logins(const MigrationContext *context,
-									   List *service_roles);
-extern char *syncmaster_set_search_path(const MigrationContext *context,
-										Oid role);
-extern List *syncmaster_misled_services(const MigrationContext *context,
-										List *service_roles);
+extern List		  *syncmaster_searched_schemas(Oid role);
+extern bool		   syncmaster_is_searched(List *path, Oid namespace);
+extern List		  *syncmaster_service_logins(const MigrationContext *context,
+											 List					*service_roles);
+extern char		  *syncmaster_set_search_path(const MigrationContext *context,
+											  Oid					  role);
+extern List		  *syncmaster_misled_services(const MigrationContext *context,
+											  List					 *service_roles);
 extern const char *syncmaster_misled_text(const MisledService *entry);
 
 /* privilege.c: What each service needs, and what roles have. */
@@ -118,19 +118,19 @@ typedef struct GrantableObject
 	const char *name;	/* for people; a column's with its table */
 	const char *target; /* as GRANT names it; a column's is its table */
 	const char *column; /* quoted; NULL if it is none */
-	Oid relid;			/* of the relation, if it is one */
-	Oid owner;
-	Acl *acl; /* NULL if nobody but the owner was granted anything */
-	AclMode needed[NUM_SERVICES];
+	Oid			relid;	/* of the relation, if it is one */
+	Oid			owner;
+	Acl		   *acl; /* NULL if nobody but the owner was granted anything */
+	AclMode		needed[NUM_SERVICES];
 	int unpickled_by;	/* services that unpickle, and so run, what is in it */
 	const char *pickle; /* its column with that; NULL if all of them count */
 	const char *leads_to; /* table that is written through it, or NULL */
-	AclMode leads_by;	  /* privileges that lead there, beside the owner's */
-	bool owner_leads;	  /* its owner needs none of them */
-	bool is_table;		  /* or a column of one */
-	bool is_serial;		  /* a sequence that has its owner from its table */
-	bool is_schema;		  /* which need not be SyncMaster's alone */
-	bool of_extension;	  /* its owner is whoever installed that */
+	AclMode		leads_by; /* privileges that lead there, beside the owner's */
+	bool		owner_leads;  /* its owner needs none of them */
+	bool		is_table;	  /* or a column of one */
+	bool		is_serial;	  /* a sequence that has its owner from its table */
+	bool		is_schema;	  /* which need not be SyncMaster's alone */
+	bool		of_extension; /* its owner is whoever installed that */
 } GrantableObject;
 
 /* what puts code behind a table: a trigger, or a table that refers to it */
@@ -140,17 +140,17 @@ extern GrantableObject *
 syncmaster_relation_object(const char *type, const char *keyword, Oid relid);
 extern void syncmaster_add_columns(List **objects, const GrantableObject *table,
 								   Oid relid);
-extern List *syncmaster_table_objects(Oid relid);
-extern List *syncmaster_owned_objects(Oid relid);
-extern List *syncmaster_grantable_objects(Oid namespace, int elevel);
+extern List	  *syncmaster_table_objects(Oid relid);
+extern List	  *syncmaster_owned_objects(Oid relid);
+extern List	  *syncmaster_grantable_objects(Oid namespace, int elevel);
 extern AclMode syncmaster_needed(const GrantableObject *object, int services);
 extern AclMode syncmaster_putting_in(const GrantableObject *object);
-extern int syncmaster_services_open_to(const GrantableObject *object,
-									   AclMode privileges);
+extern int	   syncmaster_services_open_to(const GrantableObject *object,
+										   AclMode				  privileges);
 extern AclMode syncmaster_held(const GrantableObject *object, Oid role);
-extern void syncmaster_append_privileges(StringInfo text, AclMode privileges,
-										 const char *column,
-										 const char *suffix);
+extern void	   syncmaster_append_privileges(StringInfo text, AclMode privileges,
+											const char *column,
+											const char *suffix);
 
 /* passage.c: Other relations through which SyncMaster's tables are written. */
 
@@ -174,22 +174,22 @@ extern char *syncmaster_hand_over(const MigrationContext *context, List *parts,
 typedef struct PrivilegeList
 {
 	MigrationContext context;
-	Oid extension_owner;
-	List *roles; /* of ServiceRole */
-	List *objects;
+	Oid				 extension_owner;
+	List			*roles; /* of ServiceRole */
+	List			*objects;
 	List *powers;	/* of Power: what a role can do that its members can, too */
 	List *findings; /* of PrivilegeFinding */
 } PrivilegeList;
 
 extern const char *syncmaster_role_name(Oid role);
 extern const char *syncmaster_quoted_role(Oid role);
-extern void syncmaster_add_privilege(PrivilegeList *list, Severity state,
-									 Oid role, const char *object_type,
-									 const char *object_name,
-									 const char *privilege, const char *reason,
-									 const char *fix);
-extern void syncmaster_put_privileges(ReturnSetInfo *result,
-									  const PrivilegeList *list);
+extern void		   syncmaster_add_privilege(PrivilegeList *list, Severity state,
+											Oid role, const char *object_type,
+											const char *object_name,
+											const char *privilege, const char *reason,
+											const char *fix);
+extern void		   syncmaster_put_privileges(ReturnSetInfo		 *result,
+											 const PrivilegeList *list);
 
 /* privilege_list.c: What roles have more, or less, than the services need. */
 

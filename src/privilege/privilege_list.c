@@ -69,8 +69,8 @@ revoke_command(const PrivilegeList *list, const GrantableObject *object,
 			   const AclItem *item, AclMode excess, int services)
 {
 	StringInfoData needed;
-	const char *role = syncmaster_quoted_role(item->ai_grantee);
-	char *sql =
+	const char	  *role = syncmaster_quoted_role(item->ai_grantee);
+	char		  *sql =
 		psprintf("REVOKE %s ON %s FROM %s%s",
 				 privileges_text(excess, object->column, ""), object->target,
 				 role,
@@ -127,15 +127,15 @@ static void
 list_excess(PrivilegeList *list, const GrantableObject *object,
 			const AclItem *item)
 {
-	int services = syncmaster_services_of(list->roles, item->ai_grantee);
-	bool by_owner = item->ai_grantor == object->owner;
+	int		services = syncmaster_services_of(list->roles, item->ai_grantee);
+	bool	by_owner = item->ai_grantor == object->owner;
 	AclMode privileges = ACLITEM_GET_PRIVS(*item);
 	AclMode excess = by_owner
 						 ? privileges & ~syncmaster_needed(object, services)
 						 : privileges;
 	AclMode options = ACLITEM_GET_GOPTIONS(*item) & ~excess;
-	int open_to;
-	bool dangerous;
+	int		open_to;
+	bool	dangerous;
 
 	/* whoever uses other tables in the schema needs that */
 	if (object->is_schema)
@@ -190,8 +190,8 @@ list_excess(PrivilegeList *list, const GrantableObject *object,
 static void
 list_ownership(PrivilegeList *list, const GrantableObject *object)
 {
-	Oid owner = object->owner;
-	bool sequence = strcmp(object->type, "sequence") == 0;
+	Oid		 owner = object->owner;
+	bool	 sequence = strcmp(object->type, "sequence") == 0;
 	Severity state = sequence ? STATE_EXCESS : STATE_DANGEROUS;
 
 	if (object->column != NULL || object->is_serial || object->of_extension ||
@@ -316,7 +316,7 @@ void
 syncmaster_list_privileges(PrivilegeList *list, int elevel)
 {
 	ExtensionEntry extension;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	syncmaster_fill_context(&list->context, GetUserId());
 	syncmaster_get_extension(&extension);
@@ -343,7 +343,7 @@ Datum
 syncmaster_privileges(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	PrivilegeList list = {0};
+	PrivilegeList  list = {0};
 
 	syncmaster_fill_context(&list.context, GetUserId());
 	syncmaster_warn_of_newer(list.context.namespace);

@@ -22,7 +22,7 @@ static const char *const state_names[] = {"dangerous", "missing", "excess",
 /* About a role and an object; the message is the reason, which may be NULL. */
 typedef struct PrivilegeFinding
 {
-	Finding finding;
+	Finding		finding;
 	const char *role;
 	const char *services;
 	const char *privilege;
@@ -47,7 +47,7 @@ syncmaster_add_privilege(PrivilegeList *list, Severity state, Oid role,
 						 const char *privilege, const char *reason,
 						 const char *fix)
 {
-	int services = syncmaster_services_of(list->roles, role);
+	int				  services = syncmaster_services_of(list->roles, role);
 	PrivilegeFinding *row = palloc0(sizeof(PrivilegeFinding));
 
 	row->finding.severity = state;

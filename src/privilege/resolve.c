@@ -110,9 +110,9 @@ read_setting(Oid role)
 List *
 syncmaster_searched_schemas(Oid role)
 {
-	char *setting = read_setting(role);
-	List *names = NIL;
-	List *path = NIL;
+	char	 *setting = read_setting(role);
+	List	 *names = NIL;
+	List	 *path = NIL;
 	ListCell *lc;
 
 	if (setting == NULL ||
@@ -120,7 +120,7 @@ syncmaster_searched_schemas(Oid role)
 		return NIL;
 	foreach (lc, names)
 	{
-		const char *name = lfirst(lc);
+		const char	   *name = lfirst(lc);
 		SearchedSchema *schema;
 
 		/* a session's own */
@@ -178,7 +178,7 @@ resolve(List *path, const char *name)
 List *
 syncmaster_service_logins(const MigrationContext *context, List *service_roles)
 {
-	List *logins = NIL;
+	List	 *logins = NIL;
 	ListCell *lc;
 
 	foreach (lc, service_roles)
@@ -192,8 +192,8 @@ syncmaster_service_logins(const MigrationContext *context, List *service_roles)
 		return NIL;
 	foreach (lc, syncmaster_query(LOGINS_QUERY, 0, NULL, NULL))
 	{
-		Oid role = atooid(((char **) lfirst(lc))[0]);
-		int services = syncmaster_usable_services(service_roles, role);
+		Oid			 role = atooid(((char **) lfirst(lc))[0]);
+		int			 services = syncmaster_usable_services(service_roles, role);
 		ServiceRole *entry;
 
 		if (services == 0 || syncmaster_services_of(service_roles, role) != 0 ||
@@ -215,7 +215,7 @@ char *
 syncmaster_set_search_path(const MigrationContext *context, Oid role)
 {
 	ExtensionEntry trgm;
-	bool elsewhere = syncmaster_find_extension("pg_trgm", &trgm) &&
+	bool		   elsewhere = syncmaster_find_extension("pg_trgm", &trgm) &&
 					 trgm.namespace != context->namespace &&
 					 trgm.namespace != PG_CATALOG_NAMESPACE;
 
@@ -229,10 +229,10 @@ syncmaster_set_search_path(const MigrationContext *context, Oid role)
 typedef struct Resolver
 {
 	const MigrationContext *context;
-	List *service_roles;
-	const ServiceRole *login;
-	List *path;
-	List *misled;
+	List				   *service_roles;
+	const ServiceRole	   *login;
+	List				   *path;
+	List				   *misled;
 } Resolver;
 
 static void
@@ -253,7 +253,7 @@ static void
 resolve_relation(Resolver *resolver, const char *type, const char *name)
 {
 	const MigrationContext *context = resolver->context;
-	Oid relid = resolve(resolver->path, name);
+	Oid						relid = resolve(resolver->path, name);
 
 	if (!OidIsValid(relid) || get_rel_namespace(relid) == context->namespace)
 		return;
@@ -271,12 +271,12 @@ static void
 resolve_calls(Resolver *resolver)
 {
 	const MigrationContext *context = resolver->context;
-	Datum *schemas = palloc(sizeof(Datum) *
-							Max(list_length(resolver->path), 1));
-	Oid types[] = {OIDARRAYOID};
-	Datum values[1];
-	int count = 0;
-	ListCell *lc;
+	Datum				   *schemas = palloc(sizeof(Datum) *
+											 Max(list_length(resolver->path), 1));
+	Oid						types[] = {OIDARRAYOID};
+	Datum					values[1];
+	int						count = 0;
+	ListCell			   *lc;
 
 	foreach (lc, resolver->path)
 	{
@@ -291,7 +291,7 @@ resolve_calls(Resolver *resolver)
 	foreach (lc, syncmaster_query(CALLED_QUERY, 1, types, values))
 	{
 		char **row = lfirst(lc);
-		Oid owner = atooid(row[2]);
+		Oid	   owner = atooid(row[2]);
 
 		if (owner == resolver->login->role ||
 			syncmaster_is_entitled(context, resolver->service_roles, owner))
@@ -312,7 +312,7 @@ resolve_calls(Resolver *resolver)
 List *
 syncmaster_misled_services(const MigrationContext *context, List *service_roles)
 {
-	Resolver resolver = {context, service_roles, NULL, NIL, NIL};
+	Resolver  resolver = {context, service_roles, NULL, NIL, NIL};
 	ListCell *lc;
 
 	foreach (lc, syncmaster_service_logins(context, service_roles))

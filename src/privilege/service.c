@@ -110,7 +110,7 @@ is_service_table(Oid relid)
 const char *
 syncmaster_service_distrust(const MigrationContext *context, Oid relid)
 {
-	Oid owner = syncmaster_relation_owner(relid);
+	Oid	  owner = syncmaster_relation_owner(relid);
 	List *findings;
 
 	if (!has_privs_of_role(owner, context->owner))
@@ -128,7 +128,7 @@ static void
 add_service(List **roles, Oid role, int service)
 {
 	ServiceRole *entry;
-	ListCell *lc;
+	ListCell	*lc;
 
 	foreach (lc, *roles)
 	{
@@ -152,9 +152,9 @@ add_service(List **roles, Oid role, int service)
 List *
 syncmaster_service_roles(const MigrationContext *context)
 {
-	Oid relid = syncmaster_find_service_table();
+	Oid	  relid = syncmaster_find_service_table();
 	List *roles = NIL;
-	Oid owner;
+	Oid	  owner;
 
 	if (!OidIsValid(relid) ||
 		syncmaster_service_distrust(context, relid) != NULL)
@@ -164,9 +164,9 @@ syncmaster_service_roles(const MigrationContext *context)
 	for (int i = 0; i < NUM_SERVICES; i++)
 	{
 		HeapTuple tuple = SearchSysCacheAttName(relid, service_names[i]);
-		Datum datum;
-		bool isnull;
-		Acl *acl;
+		Datum	  datum;
+		bool	  isnull;
+		Acl		 *acl;
 
 		if (!HeapTupleIsValid(tuple))
 			continue;
@@ -309,7 +309,7 @@ change_memory(const MigrationContext *context, Oid role, int service,
 			  bool grant)
 {
 	const char *column = syncmaster_services_text(service);
-	Oid relid = require_service_table(context, column);
+	Oid			relid = require_service_table(context, column);
 	char *sql = psprintf("%s SELECT (%s) ON TABLE " SERVICE_NAME " %s %s%s",
 						 grant ? "GRANT" : "REVOKE", column,
 						 grant ? "TO" : "FROM",

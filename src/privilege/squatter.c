@@ -36,13 +36,13 @@ typedef struct Place
 	Oid schema; /* invalid: the database, in which schemas can be made */
 	StringInfoData names;
 	StringInfoData fixes;
-	List *roles;
+	List		  *roles;
 } Place;
 
 static Place *
 find_place(List **places, Oid schema)
 {
-	Place *place;
+	Place	 *place;
 	ListCell *lc;
 
 	foreach (lc, *places)
@@ -63,7 +63,7 @@ find_place(List **places, Oid schema)
 static void
 add_places(List **places, const PrivilegeList *list, Oid role)
 {
-	List *path = syncmaster_searched_schemas(role);
+	List	 *path = syncmaster_searched_schemas(role);
 	ListCell *lc;
 
 	/* its clients have to set another path */
@@ -72,7 +72,7 @@ add_places(List **places, const PrivilegeList *list, Oid role)
 	foreach (lc, path)
 	{
 		const SearchedSchema *schema = lfirst(lc);
-		Place *place;
+		Place				 *place;
 
 		if (schema->oid == list->context.namespace)
 			return;
@@ -93,7 +93,7 @@ add_places(List **places, const PrivilegeList *list, Oid role)
 static void
 list_creators(PrivilegeList *list, const Place *place)
 {
-	bool database = !OidIsValid(place->schema);
+	bool	  database = !OidIsValid(place->schema);
 	ListCell *lc;
 
 	foreach (lc, syncmaster_query_oid(CREATORS_QUERY, place->schema))
@@ -124,7 +124,7 @@ list_creators(PrivilegeList *list, const Place *place)
 void
 syncmaster_list_squatters(PrivilegeList *list)
 {
-	List *places = NIL;
+	List	 *places = NIL;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_service_logins(&list->context, list->roles))

@@ -39,9 +39,9 @@
 /* One of the names that a command was given. */
 typedef struct Username
 {
-	text *value;
-	char *name;
-	int position; /* among the arguments */
+	text	   *value;
+	char	   *name;
+	int			position; /* among the arguments */
 	const char *action;
 } Username;
 
@@ -169,8 +169,8 @@ static Username *
 parse_names(ArrayType *array, int width, int *count)
 {
 	Username *users;
-	Datum *values;
-	bool *nulls;
+	Datum	 *values;
+	bool	 *nulls;
 
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls,
 					  count);
@@ -249,7 +249,7 @@ static void
 open_user_table(OwnedTable *table, LOCKMODE mode, AclMode rights)
 {
 	ExtensionEntry extension;
-	Oid relid;
+	Oid			   relid;
 
 	/* before the lock, for who lacks them, and again: it may be another table */
 	syncmaster_get_extension(&extension);
@@ -275,7 +275,7 @@ static int64
 execute(const OwnedTable *table, const char *format, const Username *user,
 		bool super, RowReceiver receive, void *state)
 {
-	Oid types[] = {TEXTOID, BOOLOID};
+	Oid	  types[] = {TEXTOID, BOOLOID};
 	Datum values[] = {PointerGetDatum(user->value), BoolGetDatum(super)};
 	StringInfoData sql;
 
@@ -436,9 +436,9 @@ static Datum
 set_superusers(FunctionCallInfo fcinfo, const char *command, bool super)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	OwnedTable table;
-	Username *users;
-	int count;
+	OwnedTable	   table;
+	Username	  *users;
+	int			   count;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -504,7 +504,7 @@ Datum
 syncmaster_superusers(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	OwnedTable table;
+	OwnedTable	   table;
 
 	open_user_table(&table, AccessShareLock, ACL_SELECT);
 	(void) syncmaster_each_row(

@@ -52,7 +52,7 @@ take_count(void *state, TupleTableSlot *slot)
 static void
 count_along(const Delete *delete, int64 *counts)
 {
-	Oid types[1] = {OIDARRAYOID};
+	Oid	  types[1] = {OIDARRAYOID};
 	Datum values[1];
 
 	if (delete->nalong == 0)
@@ -98,7 +98,7 @@ static bool
 is_row_error(const ErrorData *error)
 {
 	static const char *const others[] = {"25", "53", "54", "57", "58", "XX"};
-	const char *state = unpack_sql_state(error->sqlerrcode);
+	const char				*state = unpack_sql_state(error->sqlerrcode);
 
 	for (size_t i = 0; i < lengthof(others); i++)
 	{
@@ -147,8 +147,8 @@ static void
 add_held_row(HeldRows *held, int64 id, const ErrorData *error)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(held->context);
-	HeldReason *reason = NULL;
-	ListCell *lc;
+	HeldReason	 *reason = NULL;
+	ListCell	 *lc;
 
 	foreach (lc, held->reasons)
 	{
@@ -176,7 +176,7 @@ add_held_row(HeldRows *held, int64 id, const ErrorData *error)
 static int64
 delete_slice(Delete *delete, IdList *ids, int64 from, int64 count)
 {
-	IdList slice = {count, 0, count, ids->ids + from, CurrentMemoryContext};
+	IdList	   slice = {count, 0, count, ids->ids + from, CurrentMemoryContext};
 	ErrorData *error;
 
 	CHECK_FOR_INTERRUPTS();
@@ -246,7 +246,7 @@ int64
 syncmaster_delete_rows(Delete *delete)
 {
 	const char *where = delete->where;
-	ErrorData *error = try_delete(delete, ROW_LOCK_TIMEOUT);
+	ErrorData  *error = try_delete(delete, ROW_LOCK_TIMEOUT);
 
 	if (error != NULL && is_lock_error(error) && !delete->distributed)
 	{

@@ -52,15 +52,15 @@
 typedef struct Partition
 {
 	const PurgeOptions *options;
-	TimestampTz cutoff;
-	Oid table;
-	char *from; /* the table */
-	Oid relid;
-	char *only; /* the partition, as FROM needs it */
-	char *qualified;
-	char *name;
-	char *upper; /* ids are less than that */
-	int64 rows;
+	TimestampTz			cutoff;
+	Oid					table;
+	char			   *from; /* the table */
+	Oid					relid;
+	char			   *only; /* the partition, as FROM needs it */
+	char			   *qualified;
+	char			   *name;
+	char			   *upper; /* ids are less than that */
+	int64				rows;
 } Partition;
 
 static const char *const columns[] = {"id", "transfer_id", "status",
@@ -89,9 +89,9 @@ is_past(const Partition *partition)
 static bool
 is_old(const Partition *partition, bool first)
 {
-	Oid types[1] = {TIMESTAMPTZOID};
+	Oid	  types[1] = {TIMESTAMPTZOID};
 	Datum values[1];
-	bool isnull;
+	bool  isnull;
 
 	values[0] = TimestampTzGetDatum(partition->cutoff);
 	(void) syncmaster_query_int8(
@@ -110,7 +110,7 @@ static bool
 take_run(void *state, TupleTableSlot *slot)
 {
 	OldRuns *runs = state;
-	OldRun *run = &runs->runs[runs->count++];
+	OldRun	*run = &runs->runs[runs->count++];
 
 	run->id = DatumGetInt64(slot->tts_values[0]);
 	run->transfer_id = DatumGetInt64(slot->tts_values[1]);
@@ -127,11 +127,11 @@ has_last_runs(Partition *partition)
 	const KeepOptions options = {partition->from, false,
 								 partition->options->keep_last,
 								 partition->cutoff};
-	HTAB *limits = syncmaster_create_keep_limits();
-	Oid types[1] = {INT8OID};
-	Datum values[1];
-	OldRuns runs;
-	int count;
+	HTAB			 *limits = syncmaster_create_keep_limits();
+	Oid				  types[1] = {INT8OID};
+	Datum			  values[1];
+	OldRuns			  runs;
+	int				  count;
 
 	runs.runs = palloc(RUNS_AT_A_TIME * sizeof(OldRun));
 	values[0] = Int64GetDatum(PG_INT64_MIN);
@@ -176,7 +176,7 @@ static bool
 is_waited_for(const Partition *partition)
 {
 	Relation rel = syncmaster_open_relation(partition->relid, NoLock);
-	bool result = LockHasWaitersRelation(rel, ExclusiveLock);
+	bool	 result = LockHasWaitersRelation(rel, ExclusiveLock);
 
 	relation_close(rel, NoLock);
 	return result;
@@ -280,11 +280,11 @@ int64
 syncmaster_drop_partitions(const PurgeOptions *options)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
-	Partition partition = {.options = options};
-	ActingScope acting;
-	List *rows;
-	ListCell *lc;
-	int64 count = 0;
+	Partition	  partition = {.options = options};
+	ActingScope	  acting;
+	List		 *rows;
+	ListCell	 *lc;
+	int64		  count = 0;
 
 	partition.cutoff = DatumGetTimestampTz(DirectFunctionCall2(
 		timestamptz_mi_interval,

@@ -56,19 +56,19 @@ typedef enum EndedRunColumn
 typedef struct FoundRun
 {
 	Datum values[END_RUNS_NATTS];
-	bool nulls[END_RUNS_NATTS];
-	bool is_active; /* and old enough */
+	bool  nulls[END_RUNS_NATTS];
+	bool  is_active; /* and old enough */
 } FoundRun;
 
 typedef struct EndRuns
 {
-	const char *from;	/* the table, as FROM needs it */
-	const char *active; /* says of runs r whether they may be ended */
-	Oid types[2];		/* of the parameters: ids or age, and the status */
-	Datum values[2];
-	List *found; /* of FoundRun, by id */
-	IdList ids;	 /* of those that may be ended */
-	IdList ended;
+	const char	 *from;		/* the table, as FROM needs it */
+	const char	 *active;	/* says of runs r whether they may be ended */
+	Oid			  types[2]; /* of the parameters: ids or age, and the status */
+	Datum		  values[2];
+	List		 *found; /* of FoundRun, by id */
+	IdList		  ids;	 /* of those that may be ended */
+	IdList		  ended;
 	MemoryContext context;
 } EndRuns;
 
@@ -76,10 +76,10 @@ typedef struct EndRuns
 static bool
 take_run(void *state, TupleTableSlot *slot)
 {
-	EndRuns *end = state;
+	EndRuns		 *end = state;
 	MemoryContext old_context = MemoryContextSwitchTo(end->context);
-	FoundRun *run = palloc0(sizeof(FoundRun));
-	int64 id = DatumGetInt64(slot->tts_values[ENDED_ID]);
+	FoundRun	 *run = palloc0(sizeof(FoundRun));
+	int64		  id = DatumGetInt64(slot->tts_values[ENDED_ID]);
 
 	memcpy(run->values, slot->tts_values, sizeof(run->values));
 	memcpy(run->nulls, slot->tts_isnull, sizeof(run->nulls));
@@ -120,7 +120,7 @@ static bool
 take_ended(void *state, TupleTableSlot *slot)
 {
 	IdList *ended = state;
-	int64 id = DatumGetInt64(slot->tts_values[0]);
+	int64	id = DatumGetInt64(slot->tts_values[0]);
 
 	syncmaster_add_id(ended, &id);
 	return true;
@@ -164,9 +164,9 @@ end_runs(EndRuns *end, const char *status, bool distributed)
 static void
 put_runs(ReturnSetInfo *result, EndRuns *end, bool dry_run)
 {
-	IdList passed_by;
-	IdList others;
-	int64 next = 0;
+	IdList	  passed_by;
+	IdList	  others;
+	int64	  next = 0;
 	ListCell *lc;
 
 	syncmaster_init_ids(&passed_by);
@@ -174,7 +174,7 @@ put_runs(ReturnSetInfo *result, EndRuns *end, bool dry_run)
 	syncmaster_compare_ids(&end->ids, &end->ended, &passed_by, &others);
 	foreach (lc, end->found)
 	{
-		FoundRun *run = lfirst(lc);
+		FoundRun   *run = lfirst(lc);
 		const char *action = dry_run ? "to be ended" : "ended";
 
 		if (run->nulls[ENDED_STATUS])
@@ -225,14 +225,14 @@ PG_FUNCTION_INFO_V1(syncmaster_end_runs);
 Datum
 syncmaster_end_runs(PG_FUNCTION_ARGS)
 {
-	bool by_ids = !PG_ARGISNULL(0);
-	const char *status = status_argument(fcinfo, 2);
-	bool dry_run = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
-	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	EndRuns end = {.context = CurrentMemoryContext};
+	bool			 by_ids = !PG_ARGISNULL(0);
+	const char		*status = status_argument(fcinfo, 2);
+	bool			 dry_run = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
+	ReturnSetInfo	*result = syncmaster_begin_result(fcinfo);
+	EndRuns			 end = {.context = CurrentMemoryContext};
 	MigrationContext context;
-	ActingScope acting;
-	Oid relid;
+	ActingScope		 acting;
+	Oid				 relid;
 
 	if (by_ids == !PG_ARGISNULL(1))
 		ereport(ERROR,

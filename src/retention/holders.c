@@ -60,12 +60,12 @@
 List *
 syncmaster_find_along(Oid relid)
 {
-	List *result = NIL;
+	List	 *result = NIL;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_query_oid(ALONG_QUERY, relid))
 	{
-		char **row = lfirst(lc);
+		char	  **row = lfirst(lc);
 		AlongTable *along = palloc0(sizeof(AlongTable));
 
 		along->relid = (Oid) strtoul(row[0], NULL, 10);

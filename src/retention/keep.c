@@ -52,9 +52,9 @@ transfer_ids(KeepLimit **limits, int count)
 typedef struct LimitSearch
 {
 	const KeepOptions *options;
-	HTAB *table;
-	KeepLimit **limits;
-	int left; /* of these, to be looked up in another way */
+	HTAB			  *table;
+	KeepLimit		 **limits;
+	int				   left; /* of these, to be looked up in another way */
 } LimitSearch;
 
 /*
@@ -65,13 +65,13 @@ static bool
 take_times(void *state, TupleTableSlot *slot)
 {
 	LimitSearch *search = state;
-	int64 transfer = DatumGetInt64(slot->tts_values[0]);
-	KeepLimit *limit = hash_search(search->table, &transfer, HASH_FIND, NULL);
-	TimestampTz last_kept;
-	TimestampTz next;
-	Datum *elements;
-	bool *nulls;
-	int nelements;
+	int64		 transfer = DatumGetInt64(slot->tts_values[0]);
+	KeepLimit	*limit = hash_search(search->table, &transfer, HASH_FIND, NULL);
+	TimestampTz	 last_kept;
+	TimestampTz	 next;
+	Datum		*elements;
+	bool		*nulls;
+	int			 nelements;
 
 	deconstruct_array(DatumGetArrayTypeP(slot->tts_values[1]), TIMESTAMPTZOID,
 					  sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
@@ -103,8 +103,8 @@ static int
 find_limits_by_time(HTAB *table, KeepLimit **limits, int count,
 					const KeepOptions *options)
 {
-	Oid types[2] = {INT8ARRAYOID, INT8OID};
-	Datum values[2];
+	Oid			types[2] = {INT8ARRAYOID, INT8OID};
+	Datum		values[2];
 	LimitSearch search = {options, table, limits, 0};
 
 	values[0] = transfer_ids(limits, count);
@@ -125,8 +125,8 @@ find_limits_by_time(HTAB *table, KeepLimit **limits, int count,
 static bool
 take_limit(void *state, TupleTableSlot *slot)
 {
-	HTAB *table = state;
-	int64 transfer = DatumGetInt64(slot->tts_values[0]);
+	HTAB	  *table = state;
+	int64	   transfer = DatumGetInt64(slot->tts_values[0]);
 	KeepLimit *limit = hash_search(table, &transfer, HASH_FIND, NULL);
 
 	limit->keep_all = slot->tts_isnull[1];
@@ -142,7 +142,7 @@ static void
 find_limits(HTAB *table, KeepLimit **limits, int count,
 			const KeepOptions *options)
 {
-	Oid types[2] = {INT8ARRAYOID, INT8OID};
+	Oid	  types[2] = {INT8ARRAYOID, INT8OID};
 	Datum values[2];
 
 	values[0] = transfer_ids(limits, count);
@@ -164,12 +164,12 @@ static void
 find_limits_of_runs(HTAB *table, OldRuns *runs, const KeepOptions *options)
 {
 	KeepLimit **unknown = palloc(Max(runs->count, 1) * sizeof(KeepLimit *));
-	int count = 0;
+	int			count = 0;
 
 	for (int i = 0; i < runs->count; i++)
 	{
 		OldRun *run = &runs->runs[i];
-		bool found;
+		bool	found;
 
 		run->limit = hash_search(table, &run->transfer_id, HASH_ENTER, &found);
 		if (!found)

@@ -45,17 +45,17 @@
 static bool
 has_unique_id(Oid relid)
 {
-	Relation table = relation_open(relid, NoLock);
+	Relation   table = relation_open(relid, NoLock);
 	AttrNumber attnum = get_attnum(relid, "id");
 	AttrNumber transfer = get_attnum(relid, "transfer_id");
-	bool distributed = syncmaster_is_distributed(relid);
-	bool result = false;
-	ListCell *lc;
+	bool	   distributed = syncmaster_is_distributed(relid);
+	bool	   result = false;
+	ListCell  *lc;
 
 	foreach (lc, RelationGetIndexList(table))
 	{
-		HeapTuple tuple = SearchSysCache1(INDEXRELID,
-										  ObjectIdGetDatum(lfirst_oid(lc)));
+		HeapTuple	  tuple = SearchSysCache1(INDEXRELID,
+											  ObjectIdGetDatum(lfirst_oid(lc)));
 		Form_pg_index index;
 
 		if (!HeapTupleIsValid(tuple))
@@ -95,9 +95,9 @@ find_column(const RelationInfo *table, const char *name)
  * statements use, and end with NULL.
  */
 Oid
-syncmaster_open_for_change(const char *schema, Oid namespace,
+syncmaster_open_for_change(const char		  *schema, Oid namespace,
 						   const RelationInfo *table,
-						   const char *const *columns)
+						   const char *const  *columns)
 {
 	Oid relid = get_relname_relid(table->name, namespace);
 
@@ -128,7 +128,7 @@ syncmaster_open_for_change(const char *schema, Oid namespace,
 	for (; *columns != NULL; columns++)
 	{
 		const ColumnInfo *column = find_column(table, *columns);
-		AttrNumber attnum = get_attnum(relid, column->name);
+		AttrNumber		  attnum = get_attnum(relid, column->name);
 
 		if (attnum > 0 && get_atttype(relid, attnum) == column->type)
 			continue;
@@ -165,7 +165,7 @@ begin_batch(Purge *purge)
 	const char *const columns[] = {"id", purge->table->time_column,
 								   purge->has_status ? "status" : NULL,
 								   "transfer_id", NULL};
-	Oid owner;
+	Oid				  owner;
 
 	syncmaster_begin_command(&purge->context, purge->options->procedure);
 	purge->relid = syncmaster_open_for_change(purge->context.schema,
@@ -232,10 +232,10 @@ static bool
 begin_purge(Purge *purge)
 {
 	const char *time_column = quote_identifier(purge->table->time_column);
-	Oid types[1] = {purge->time_type};
-	Datum values[1];
-	int64 bound;
-	bool isnull;
+	Oid			types[1] = {purge->time_type};
+	Datum		values[1];
+	int64		bound;
+	bool		isnull;
 
 	purge->along = syncmaster_find_along(purge->relid);
 	if (purge->options->dry_run)
@@ -264,10 +264,10 @@ begin_purge(Purge *purge)
 /* The rows of a range of ids. */
 typedef struct Batch
 {
-	int64 from;
-	int64 through;
-	int64 kept;	 /* old ones among the last of their transfer */
-	IdList *ids; /* of those that go, if not all old ones do; or NULL */
+	int64	from;
+	int64	through;
+	int64	kept; /* old ones among the last of their transfer */
+	IdList *ids;  /* of those that go, if not all old ones do; or NULL */
 } Batch;
 
 /*
@@ -277,9 +277,9 @@ typedef struct Batch
 static bool
 find_batch(Purge *purge, int64 from, Batch *batch)
 {
-	Oid types[1] = {INT8OID};
+	Oid	  types[1] = {INT8OID};
 	Datum values[1];
-	bool isnull;
+	bool  isnull;
 
 	values[0] = Int64GetDatum(from);
 	batch->from = syncmaster_query_int8(psprintf("SELECT min(r.id)::int8 "
@@ -300,7 +300,7 @@ static bool
 take_old_run(void *state, TupleTableSlot *slot)
 {
 	OldRuns *runs = state;
-	OldRun *run = &runs->runs[runs->count++];
+	OldRun	*run = &runs->runs[runs->count++];
 
 	run->id = DatumGetInt64(slot->tts_values[0]);
 	run->transfer_id = DatumGetInt64(slot->tts_values[1]);
@@ -317,9 +317,9 @@ find_runs(Purge *purge, Batch *batch)
 {
 	const KeepOptions options = {purge->from, purge->distributed,
 								 purge->options->keep_last, purge->cutoff};
-	Oid types[3] = {INT8OID, INT8OID, TIMESTAMPTZOID};
-	Datum values[3];
-	OldRuns runs = {0};
+	Oid				  types[3] = {INT8OID, INT8OID, TIMESTAMPTZOID};
+	Datum			  values[3];
+	OldRuns			  runs = {0};
 
 	values[0] = Int64GetDatum(batch->from);
 	values[1] = Int64GetDatum(batch->through);
@@ -345,7 +345,7 @@ find_runs(Purge *purge, Batch *batch)
 static int64
 count_rows(Purge *purge, Delete *delete)
 {
-	bool isnull;
+	bool	  isnull;
 	ListCell *lc;
 
 	foreach (lc, purge->along)
@@ -372,9 +372,9 @@ count_rows(Purge *purge, Delete *delete)
 static int64
 delete_rows(Purge *purge, Delete *delete)
 {
-	int nalong = list_length(purge->along);
+	int	   nalong = list_length(purge->along);
 	Datum *oids = palloc((nalong + 1) * sizeof(Datum));
-	int64 deleted;
+	int64  deleted;
 
 	delete->held = &purge->held;
 	delete->distributed = purge->distributed;
@@ -465,15 +465,15 @@ add_error_context(void *arg)
 int64
 syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)
 {
-	Purge purge = {0};
+	Purge		  purge = {0};
 	MemoryContext procedure_context = CurrentMemoryContext;
 	MemoryContext batch_context = AllocSetContextCreate(CurrentMemoryContext,
 														"syncmaster purge",
 														ALLOCSET_DEFAULT_SIZES);
 	ErrorContextCallback callback;
-	int64 left;
-	char *statuses;
-	bool more;
+	int64				 left;
+	char				*statuses;
+	bool				 more;
 
 	purge.options = options;
 	purge.table = table;

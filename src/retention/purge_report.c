@@ -32,15 +32,15 @@
 static bool
 has_index(Oid relid, const char *column)
 {
-	Relation table = relation_open(relid, NoLock);
+	Relation   table = relation_open(relid, NoLock);
 	AttrNumber attnum = get_attnum(relid, column);
-	bool result = false;
-	ListCell *lc;
+	bool	   result = false;
+	ListCell  *lc;
 
 	foreach (lc, RelationGetIndexList(table))
 	{
-		HeapTuple tuple = SearchSysCache1(INDEXRELID,
-										  ObjectIdGetDatum(lfirst_oid(lc)));
+		HeapTuple	  tuple = SearchSysCache1(INDEXRELID,
+											  ObjectIdGetDatum(lfirst_oid(lc)));
 		Form_pg_index index;
 
 		if (!HeapTupleIsValid(tuple))
@@ -98,7 +98,7 @@ static void
 tell_along(const Purge *purge)
 {
 	StringInfoData tables;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	if (purge->along == NIL)
 		return;
@@ -129,9 +129,9 @@ tell_along(const Purge *purge)
 static void
 tell_held(Purge *purge)
 {
-	unsigned long nrows = (unsigned long) purge->held.count;
+	unsigned long  nrows = (unsigned long) purge->held.count;
 	StringInfoData reasons;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	if (purge->holders != NULL)
 		ereport(NOTICE, (errmsg("rows of table \"%s\" may be held by %s",
@@ -165,7 +165,7 @@ static char *
 find_unknown_statuses(const Purge *purge)
 {
 	const char *known = syncmaster_list_statuses(0);
-	bool step = !purge->distributed && has_index(purge->relid, "status");
+	bool		step = !purge->distributed && has_index(purge->relid, "status");
 	const char *sql =
 		step
 			? psprintf(
@@ -194,9 +194,9 @@ find_unknown_statuses(const Purge *purge)
 int64
 syncmaster_count_left(Purge *purge, char **statuses)
 {
-	Oid types[1] = {purge->time_type};
+	Oid	  types[1] = {purge->time_type};
 	Datum values[1];
-	bool isnull;
+	bool  isnull;
 
 	*statuses = NULL;
 	values[0] = Int64GetDatum(purge->cutoff);

@@ -150,8 +150,8 @@ static Datum
 return_count(FunctionCallInfo fcinfo, int64 count)
 {
 	TupleDesc desc;
-	Datum value = Int64GetDatum(count);
-	bool isnull = false;
+	Datum	  value = Int64GetDatum(count);
+	bool	  isnull = false;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "unexpected result type");
@@ -170,8 +170,8 @@ return_count(FunctionCallInfo fcinfo, int64 count)
 Datum
 syncmaster_purge_runs(PG_FUNCTION_ARGS)
 {
-	const char *keep_hint = "Name how many runs of each transfer to keep "
-							"whatever their age; 0 keeps none.";
+	const char	*keep_hint = "Name how many runs of each transfer to keep "
+							 "whatever their age; 0 keeps none.";
 	PurgeOptions options = {0};
 
 	read_options(fcinfo, &options, "syncmaster_purge_runs()", 2);
@@ -216,8 +216,8 @@ syncmaster_purge_task_results(PG_FUNCTION_ARGS)
 Datum
 syncmaster_purge_partitions(PG_FUNCTION_ARGS)
 {
-	const char *age_hint = "Say how old runs must be to go, for example "
-						   "interval '90 days'.";
+	const char	*age_hint = "Say how old runs must be to go, for example "
+							"interval '90 days'.";
 	PurgeOptions options = {.procedure = "syncmaster_purge_partitions()"};
 
 	for (int i = 0; i < 3; i++)

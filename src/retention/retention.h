@@ -21,8 +21,8 @@
 /* The limit behind which the runs of a transfer may be deleted. */
 typedef struct KeepLimit
 {
-	int64 transfer_id; /* hash key */
-	bool keep_all;	   /* the transfer has no more runs than are kept */
+	int64		transfer_id; /* hash key */
+	bool		keep_all;	 /* the transfer has no more runs than are kept */
 	TimestampTz created_at;
 	int64 id; /* of the oldest run kept; the least if all of that time are */
 } KeepLimit;
@@ -30,30 +30,30 @@ typedef struct KeepLimit
 /* An old run of a batch. */
 typedef struct OldRun
 {
-	int64 id;
-	int64 transfer_id;
+	int64		id;
+	int64		transfer_id;
 	TimestampTz created_at;
-	KeepLimit *limit; /* of its transfer, once it is looked up */
+	KeepLimit  *limit; /* of its transfer, once it is looked up */
 } OldRun;
 
 typedef struct OldRuns
 {
-	int count;
+	int		count;
 	OldRun *runs;
 } OldRuns;
 
 /* Which runs to keep, and of which table. */
 typedef struct KeepOptions
 {
-	const char *relation; /* quoted, with its schema, as FROM needs it */
-	bool distributed;	  /* by Citus */
-	int keep_last;
+	const char *relation;	 /* quoted, with its schema, as FROM needs it */
+	bool		distributed; /* by Citus */
+	int			keep_last;
 	TimestampTz cutoff; /* runs of this time or later stay anyway */
 } KeepOptions;
 
 extern HTAB *syncmaster_create_keep_limits(void);
-extern int syncmaster_take_out_kept(HTAB *limits, OldRuns *runs,
-									const KeepOptions *options);
+extern int	 syncmaster_take_out_kept(HTAB *limits, OldRuns *runs,
+									  const KeepOptions *options);
 
 /* delete.c: Deleting rows of a batch, around those that cannot go. */
 
@@ -62,15 +62,15 @@ extern int syncmaster_take_out_kept(HTAB *limits, OldRuns *runs,
 
 typedef struct HeldReason
 {
-	char *message;
+	char  *message;
 	IdList ids; /* of the rows */
 } HeldReason;
 
 /* The rows of a purge that could not be deleted. */
 typedef struct HeldRows
 {
-	int64 count;
-	List *reasons; /* of HeldReason */
+	int64		  count;
+	List		 *reasons; /* of HeldReason */
 	MemoryContext context;
 } HeldRows;
 
@@ -80,17 +80,17 @@ typedef struct Delete
 	const char *from;
 	const char *where; /* says of rows r which */
 	const char *all;   /* the same without $4 */
-	int nargs;
-	Oid types[4];
-	Datum values[4];
-	bool distributed;
-	HeldRows *held;
-	int nalong;			 /* tables whose rows go along */
-	Datum along;		 /* these, as oid[] */
-	int64 *along_counts; /* rows of each */
+	int			nargs;
+	Oid			types[4];
+	Datum		values[4];
+	bool		distributed;
+	HeldRows   *held;
+	int			nalong;		  /* tables whose rows go along */
+	Datum		along;		  /* these, as oid[] */
+	int64	   *along_counts; /* rows of each */
 
-	bool passed_by; /* were rows left because others had them? */
-	int lock_failures;
+	bool  passed_by; /* were rows left because others had them? */
+	int	  lock_failures;
 	int64 count;
 } Delete;
 
@@ -100,10 +100,10 @@ extern int64 syncmaster_delete_rows(Delete *delete);
 
 typedef struct AlongTable
 {
-	Oid relid;
+	Oid			relid;
 	const char *name;	/* with its schema */
 	const char *column; /* if it refers to the table's id; or NULL */
-	int64 count;		/* rows that went along, or would */
+	int64		count;	/* rows that went along, or would */
 } AlongTable;
 
 extern List *syncmaster_find_along(Oid relid);
@@ -115,10 +115,10 @@ extern char *syncmaster_describe_holders(Oid relid);
 typedef struct PurgeOptions
 {
 	const char *procedure;
-	Interval older_than;
-	int keep_last; /* of each transfer, for runs only */
-	int batch_size;
-	bool dry_run;
+	Interval	older_than;
+	int			keep_last; /* of each transfer, for runs only */
+	int			batch_size;
+	bool		dry_run;
 } PurgeOptions;
 
 /* One table's purge under way. */
@@ -126,35 +126,35 @@ typedef struct Purge
 {
 	const PurgeOptions *options;
 	const RelationInfo *table;
-	bool has_status; /* table "run", whose rows may be active */
-	Oid time_type;	 /* of the time that decides, which is UTC */
-	TimestampTz cutoff;
-	HTAB *limits; /* of the transfers met so far */
+	bool				has_status; /* table "run", whose rows may be active */
+	Oid					time_type;	/* of the time that decides, which is UTC */
+	TimestampTz			cutoff;
+	HTAB			   *limits; /* of the transfers met so far */
 
-	int64 first;		   /* id to begin with */
-	int64 last;			   /* id to end with */
-	int64 deleted;		   /* rows, in committed batches */
-	int64 kept;			   /* old ones among the last of their transfer */
-	bool passed_by;		   /* were rows left because others had them? */
-	HeldRows held;		   /* rows that cannot be deleted */
-	List *along;		   /* of AlongTable */
-	char *holders;		   /* what may hold rows; for a dry run */
+	int64		first;	   /* id to begin with */
+	int64		last;	   /* id to end with */
+	int64		deleted;   /* rows, in committed batches */
+	int64		kept;	   /* old ones among the last of their transfer */
+	bool		passed_by; /* were rows left because others had them? */
+	HeldRows	held;	   /* rows that cannot be deleted */
+	List	   *along;	   /* of AlongTable */
+	char	   *holders;   /* what may hold rows; for a dry run */
 	const char *condition; /* rows r that are older than $3 and may go */
 	const char *no_time;   /* rows r without a time that are certainly old */
-	int told_percent;
+	int			told_percent;
 	TimestampTz told_at;
 
 	/* the batch under way, as of begin_batch() */
 	MigrationContext context;
-	Oid relid;
-	char *from; /* the table, quoted, with its schema, as FROM needs it */
-	bool distributed;
+	Oid				 relid;
+	char	   *from; /* the table, quoted, with its schema, as FROM needs it */
+	bool		distributed;
 	ActingScope acting;
 } Purge;
 
-extern Oid syncmaster_open_for_change(const char *schema, Oid namespace,
-									  const RelationInfo *table,
-									  const char *const *columns);
+extern Oid	 syncmaster_open_for_change(const char		   *schema, Oid namespace,
+										const RelationInfo *table,
+										const char *const  *columns);
 extern int64 syncmaster_purge_table(const PurgeOptions *options,
 									const RelationInfo *table);
 
@@ -164,11 +164,11 @@ extern int64 syncmaster_drop_partitions(const PurgeOptions *options);
 
 /* purge_report.c: What a purge tells. */
 
-extern void syncmaster_tell_progress(Purge *purge, int64 through);
-extern void syncmaster_tell_result(Purge *purge);
+extern void	 syncmaster_tell_progress(Purge *purge, int64 through);
+extern void	 syncmaster_tell_result(Purge *purge);
 extern int64 syncmaster_count_left(Purge *purge, char **statuses);
-extern void syncmaster_tell_left(Purge *purge, int64 left,
-								 const char *statuses);
+extern void	 syncmaster_tell_left(Purge *purge, int64 left,
+								  const char *statuses);
 
 /* retention.c: The procedures that delete old rows. */
 

@@ -34,7 +34,7 @@ static RunReadResult
 read_by_index(const AppTable *runs, int status, int64 max_entries,
 			  RunReader reader, void *state, bool *complete)
 {
-	Datum equal = CStringGetTextDatum(syncmaster_run_statuses[status]);
+	Datum		equal = CStringGetTextDatum(syncmaster_run_statuses[status]);
 	OrderedScan scan;
 
 	if (!syncmaster_begin_ordered_scan(&scan, runs->rel,
@@ -58,17 +58,17 @@ read_by_index(const AppTable *runs, int status, int64 max_entries,
 static bool
 read_by_scan(const AppTable *runs, RunReader reader, void *state)
 {
-	bool enough[NACTIVE_STATUSES] = {false};
+	bool	   enough[NACTIVE_STATUSES] = {false};
 	DirectScan scan;
 
 	if (!syncmaster_begin_scan(&scan, runs->rel))
 		return false;
 	while (syncmaster_next_row(&scan))
 	{
-		bool isnull;
+		bool  isnull;
 		Datum value = slot_getattr(scan.slot, runs->columns[RUN_STATUS],
 								   &isnull);
-		int i = isnull ? -1 : syncmaster_find_active_status(value);
+		int	  i = isnull ? -1 : syncmaster_find_active_status(value);
 
 		if (i >= 0 && !enough[i])
 			enough[i] = !reader(state, i, runs, scan.slot);

@@ -52,7 +52,7 @@ static ArrayType *
 table_oids(Oid namespace)
 {
 	Datum *oids = palloc(syncmaster_nrelations * sizeof(Datum));
-	int count = 0;
+	int	   count = 0;
 
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
@@ -73,15 +73,15 @@ table_oids(Oid namespace)
 List *
 syncmaster_other_sessions(Oid namespace)
 {
-	Oid types[1] = {OIDARRAYOID};
-	Datum values[1];
-	List *sessions = NIL;
+	Oid		  types[1] = {OIDARRAYOID};
+	Datum	  values[1];
+	List	 *sessions = NIL;
 	ListCell *lc;
 
 	values[0] = PointerGetDatum(table_oids(namespace));
 	foreach (lc, syncmaster_query(SESSIONS_QUERY, 1, types, values))
 	{
-		char **row = lfirst(lc);
+		char		**row = lfirst(lc);
 		OtherSession *session = palloc0(sizeof(OtherSession));
 
 		session->description = row[0];
@@ -133,9 +133,9 @@ static void
 ask_distributed(void *argument)
 {
 	DistributedCount *count = argument;
-	const char *name = quote_qualified_identifier(
-		get_namespace_name(get_rel_namespace(count->relid)),
-		get_rel_name(count->relid));
+	const char		 *name = quote_qualified_identifier(
+			  get_namespace_name(get_rel_namespace(count->relid)),
+			  get_rel_name(count->relid));
 
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 	{
@@ -173,9 +173,9 @@ count_distributed(Oid namespace, char **description)
 ActiveRuns
 syncmaster_active_runs(Oid namespace, bool at_any_cost, char **description)
 {
-	int counts[NACTIVE_STATUSES] = {0};
-	AppTable runs;
-	bool complete[NACTIVE_STATUSES];
+	int			  counts[NACTIVE_STATUSES] = {0};
+	AppTable	  runs;
+	bool		  complete[NACTIVE_STATUSES];
 	RunReadResult result;
 
 	*description = NULL;

@@ -67,8 +67,8 @@ syncmaster_open_app_table(AppTable *table, Oid namespace, const char *name,
 						  const char *const *columns)
 {
 	const RelationInfo *relation = syncmaster_find_relation(name);
-	Oid relid = get_relname_relid(name, namespace);
-	AppTableState result = APP_TABLE_UNREADABLE;
+	Oid					relid = get_relname_relid(name, namespace);
+	AppTableState		result = APP_TABLE_UNREADABLE;
 
 	if (!OidIsValid(relid))
 		return APP_TABLE_MISSING;

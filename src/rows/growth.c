@@ -33,7 +33,7 @@ AppTableState
 syncmaster_open_growing(const RelationInfo *growing, AppTable *table,
 						Oid namespace)
 {
-	bool is_run = strcmp(growing->name, "run") == 0;
+	bool			  is_run = strcmp(growing->name, "run") == 0;
 	const char *const columns[] = {"id", growing->time_column,
 								   is_run ? "status" : NULL, "transfer_id",
 								   NULL};
@@ -44,8 +44,8 @@ syncmaster_open_growing(const RelationInfo *growing, AppTable *table,
 /* A run that is read, among others of its transfer. */
 typedef struct RunAge
 {
-	int64 id;
-	int64 transfer_id;
+	int64		id;
+	int64		transfer_id;
 	TimestampTz created_at;
 } RunAge;
 
@@ -55,7 +55,7 @@ typedef struct RunAge
 static bool
 read_run(const AppTable *table, TupleTableSlot *slot, RunAge *run)
 {
-	bool nulls[4];
+	bool  nulls[4];
 	Datum values[4];
 
 	for (int i = 0; i < 4; i++)
@@ -78,9 +78,9 @@ static bool
 has_newer_runs(const AppTable *table, const RunAge *run, int keep_last,
 			   int64 *entries_left)
 {
-	Datum equal = Int64GetDatum(run->transfer_id);
+	Datum		equal = Int64GetDatum(run->transfer_id);
 	OrderedScan scan;
-	int newer = 0;
+	int			newer = 0;
 
 	if (!syncmaster_begin_ordered_scan(&scan, table->rel,
 									   table->columns[TRANSFER_ID], &equal,
@@ -88,7 +88,7 @@ has_newer_runs(const AppTable *table, const RunAge *run, int keep_last,
 		return true;
 	while (newer < keep_last && syncmaster_next_ordered(&scan))
 	{
-		bool nulls[2];
+		bool  nulls[2];
 		Datum id = slot_getattr(scan.slot, table->columns[ID], &nulls[0]);
 		Datum time = slot_getattr(scan.slot, table->columns[ROW_TIME],
 								  &nulls[1]);
@@ -151,9 +151,9 @@ syncmaster_oldest_row(const AppTable *table, int keep_last, int64 max_entries,
 					  Timestamp before, Timestamp *oldest)
 {
 	OrderedScan scan;
-	OldestRow result = OLDEST_ROW_NONE;
-	HTAB *kept;
-	bool locked;
+	OldestRow	result = OLDEST_ROW_NONE;
+	HTAB	   *kept;
+	bool		locked;
 
 	/* if no index on the time leads there, ids are given in its order, too */
 	if (!syncmaster_begin_ordered_scan(&scan, table->rel,
@@ -170,7 +170,7 @@ syncmaster_oldest_row(const AppTable *table, int keep_last, int64 max_entries,
 	kept = create_kept();
 	while (syncmaster_next_ordered(&scan))
 	{
-		bool isnull;
+		bool  isnull;
 		Datum time = slot_getattr(scan.slot, table->columns[ROW_TIME], &isnull);
 
 		if (isnull || TIMESTAMP_NOT_FINITE(DatumGetTimestamp(time)))
@@ -200,10 +200,10 @@ int64
 syncmaster_rows_without_time(const AppTable *table, Timestamp before,
 							 IdList *ids)
 {
-	IdList all;
+	IdList		all;
 	OrderedScan scan;
-	bool isnull;
-	int64 bound = PG_INT64_MIN;
+	bool		isnull;
+	int64		bound = PG_INT64_MIN;
 
 	syncmaster_init_ids(&all);
 	if (!syncmaster_begin_ordered_scan(&scan, table->rel,
@@ -269,9 +269,9 @@ estimate_leaf(Relation rel)
 double
 syncmaster_estimate_rows(Relation rel)
 {
-	bool locked;
-	List *leaves = syncmaster_open_leaves(rel, &locked);
-	double rows = locked ? -1 : 0;
+	bool	  locked;
+	List	 *leaves = syncmaster_open_leaves(rel, &locked);
+	double	  rows = locked ? -1 : 0;
 	ListCell *lc;
 
 	foreach (lc, leaves)
@@ -310,7 +310,7 @@ open_part(Oid relid, bool *locked)
 static double
 count_blocks(Relation table, bool *locked)
 {
-	double blocks = RelationGetNumberOfBlocks(table);
+	double	  blocks = RelationGetNumberOfBlocks(table);
 	ListCell *lc;
 
 	foreach (lc, RelationGetIndexList(table))
@@ -331,7 +331,7 @@ count_blocks(Relation table, bool *locked)
 static double
 count_all_blocks(Relation table, bool *locked)
 {
-	double blocks = count_blocks(table, locked);
+	double	 blocks = count_blocks(table, locked);
 	Relation toast;
 
 	if (!OidIsValid(table->rd_rel->reltoastrelid))
@@ -352,9 +352,9 @@ count_all_blocks(Relation table, bool *locked)
 bool
 syncmaster_table_bytes(Relation table, double *bytes)
 {
-	bool locked;
-	List *leaves = syncmaster_open_leaves(table, &locked);
-	double blocks = 0;
+	bool	  locked;
+	List	 *leaves = syncmaster_open_leaves(table, &locked);
+	double	  blocks = 0;
 	ListCell *lc;
 
 	foreach (lc, leaves)

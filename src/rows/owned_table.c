@@ -36,7 +36,7 @@ syncmaster_find_column(Relation relation, const char *name, Oid type,
 					   Oid other_type)
 {
 	AttrNumber number = get_attnum(RelationGetRelid(relation), name);
-	Oid found;
+	Oid		   found;
 
 	found = number <= 0 ? InvalidOid
 						: get_atttype(RelationGetRelid(relation), number);
@@ -89,7 +89,7 @@ void
 syncmaster_open_owned_table(OwnedTable *table, const char *name, LOCKMODE mode)
 {
 	ExtensionEntry extension;
-	Oid relid;
+	Oid			   relid;
 
 	syncmaster_get_extension(&extension);
 	relid = get_relname_relid(name, extension.namespace);
@@ -163,7 +163,7 @@ read_row(RowReader reader, void *state, Datum id, bool id_isnull, Datum value,
 typedef struct SqlReader
 {
 	RowReader reader;
-	void *state;
+	void	 *state;
 } SqlReader;
 
 /* RowReceiver: hand the row to the reader. */
@@ -201,7 +201,7 @@ static bool
 scan_directly(const OwnedTable *table, RowReader reader, void *state)
 {
 	MemoryContext row_context;
-	DirectScan scan;
+	DirectScan	  scan;
 
 	if (!syncmaster_begin_scan_at(&scan, table->relation, GetActiveSnapshot()))
 		return false;
@@ -210,8 +210,8 @@ scan_directly(const OwnedTable *table, RowReader reader, void *state)
 	while (syncmaster_next_row(&scan))
 	{
 		MemoryContext old_context = MemoryContextSwitchTo(row_context);
-		bool id_isnull;
-		bool value_isnull = true;
+		bool		  id_isnull;
+		bool		  value_isnull = true;
 		Datum id = slot_getattr(scan.slot, table->id_column, &id_isnull);
 		Datum value = (Datum) 0;
 

@@ -25,7 +25,7 @@ syncmaster_read_recent_runs(const AppTable *runs, int64 max_runs,
 							void *state)
 {
 	OrderedScan scan;
-	int64 seen = 0;
+	int64		seen = 0;
 
 	if (!syncmaster_begin_ordered_scan(&scan, runs->rel, runs->columns[RUN_ID],
 									   NULL, BackwardScanDirection,
@@ -33,7 +33,7 @@ syncmaster_read_recent_runs(const AppTable *runs, int64 max_runs,
 		return scan.locked ? RUN_READ_LOCKED : RUN_READ_NO_INDEX;
 	while (seen++ < max_runs && syncmaster_next_ordered(&scan))
 	{
-		bool isnull;
+		bool  isnull;
 		Datum value = slot_getattr(scan.slot, runs->columns[RUN_CREATED_AT],
 								   &isnull);
 

@@ -37,15 +37,15 @@ typedef enum AppTableState
 
 typedef struct AppTable
 {
-	Relation rel;
+	Relation   rel;
 	AttrNumber columns[MAX_APP_COLUMNS]; /* in the order asked for */
 } AppTable;
 
-extern AppTableState syncmaster_open_app_table(AppTable *table, Oid namespace,
+extern AppTableState syncmaster_open_app_table(AppTable	  *table, Oid namespace,
 											   const char *name,
 											   const char *const *columns);
-extern bool syncmaster_may_know(Oid relid, AttrNumber attnum);
-extern void syncmaster_close_app_table(AppTable *table);
+extern bool			 syncmaster_may_know(Oid relid, AttrNumber attnum);
+extern void			 syncmaster_close_app_table(AppTable *table);
 
 /* run_status.c: The statuses of runs. */
 
@@ -54,10 +54,10 @@ extern void syncmaster_close_app_table(AppTable *table);
 
 extern const char *const syncmaster_run_statuses[NRUN_STATUSES];
 
-extern int syncmaster_find_status(Datum status);
-extern int syncmaster_find_active_status(Datum status);
-extern bool syncmaster_is_final_status(Datum status);
-extern bool syncmaster_is_scheduled_type(Datum type);
+extern int	 syncmaster_find_status(Datum status);
+extern int	 syncmaster_find_active_status(Datum status);
+extern bool	 syncmaster_is_final_status(Datum status);
+extern bool	 syncmaster_is_scheduled_type(Datum type);
 extern char *syncmaster_list_statuses(int first);
 extern char *syncmaster_list_active_statuses(void);
 
@@ -96,8 +96,8 @@ typedef enum RunReadResult
 
 extern AppTableState syncmaster_open_runs(AppTable *runs, Oid namespace);
 extern RunReadResult syncmaster_read_active_runs(const AppTable *runs,
-												 int64 max_entries,
-												 BlockNumber max_blocks,
+												 int64			 max_entries,
+												 BlockNumber	 max_blocks,
 												 RunReader reader, void *state,
 												 bool *complete);
 
@@ -111,21 +111,21 @@ typedef bool (*RecentRunReader)(void *state, const AppTable *runs,
 								TupleTableSlot *slot, TimestampTz created_at);
 
 extern RunReadResult syncmaster_read_recent_runs(const AppTable *runs,
-												 int64 max_runs,
-												 int64 max_entries,
+												 int64			 max_runs,
+												 int64			 max_entries,
 												 RecentRunReader reader,
-												 void *state);
+												 void			*state);
 
 /* activity.c: Who else is at work in this database: sessions, and runs of transfers. */
 
 /* A session of another client in this database. */
 typedef struct OtherSession
 {
-	char *description;	 /* process, user, application, state */
-	int64 age;			 /* of its transaction, in ms; 0 if there is none */
-	bool in_transaction; /* as far as the caller may see */
-	bool may_write;		 /* some table of the application */
-	bool between_nodes;	 /* kept open by Citus, and idle */
+	char *description;	  /* process, user, application, state */
+	int64 age;			  /* of its transaction, in ms; 0 if there is none */
+	bool  in_transaction; /* as far as the caller may see */
+	bool  may_write;	  /* some table of the application */
+	bool  between_nodes;  /* kept open by Citus, and idle */
 } OtherSession;
 
 typedef enum ActiveRuns
@@ -138,7 +138,7 @@ typedef enum ActiveRuns
 					 * Citus could not be asked for its rows */
 } ActiveRuns;
 
-extern List *syncmaster_other_sessions(Oid namespace);
+extern List		 *syncmaster_other_sessions(Oid namespace);
 extern ActiveRuns syncmaster_active_runs(Oid namespace, bool at_any_cost,
 										 char **description);
 
@@ -147,13 +147,13 @@ extern ActiveRuns syncmaster_active_runs(Oid namespace, bool at_any_cost,
 /* A table that is open, and whose owner is the current user meanwhile. */
 typedef struct OwnedTable
 {
-	Relation relation;
-	char *quoted_name;
+	Relation	relation;
+	char	   *quoted_name;
 	const char *id_name;
 	const char *value_name; /* NULL for a table without credentials */
-	AttrNumber id_column;
-	AttrNumber value_column;
-	bool distributed;
+	AttrNumber	id_column;
+	AttrNumber	value_column;
+	bool		distributed;
 	ActingScope acting;
 } OwnedTable;
 
@@ -186,12 +186,12 @@ typedef enum OldestRow
 
 extern AppTableState syncmaster_open_growing(const RelationInfo *growing,
 											 AppTable *table, Oid namespace);
-extern OldestRow syncmaster_oldest_row(const AppTable *table, int keep_last,
-									   int64 max_entries, Timestamp before,
-									   Timestamp *oldest);
-extern int64 syncmaster_rows_without_time(const AppTable *table,
-										  Timestamp before, IdList *ids);
-extern double syncmaster_estimate_rows(Relation rel);
-extern bool syncmaster_table_bytes(Relation table, double *bytes);
+extern OldestRow	 syncmaster_oldest_row(const AppTable *table, int keep_last,
+										   int64 max_entries, Timestamp before,
+										   Timestamp *oldest);
+extern int64		 syncmaster_rows_without_time(const AppTable *table,
+												  Timestamp before, IdList *ids);
+extern double		 syncmaster_estimate_rows(Relation rel);
+extern bool			 syncmaster_table_bytes(Relation table, double *bytes);
 
 #endif /* SYNCMASTER_ROWS_H */

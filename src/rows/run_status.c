@@ -24,7 +24,7 @@ const char *const syncmaster_run_statuses[NRUN_STATUSES] = {
 static bool
 is_text(Datum value, const char *expected)
 {
-	text *actual = DatumGetTextPP(value);
+	text  *actual = DatumGetTextPP(value);
 	size_t length = VARSIZE_ANY_EXHDR(actual);
 
 	return strlen(expected) == length &&

@@ -111,7 +111,7 @@ replaces_vectors(int revision)
 static int
 count_vectors(const Shape *shape, int revision)
 {
-	int count = 0;
+	int		  count = 0;
 	ListCell *lc;
 
 	foreach (lc, shape->vectors)
@@ -134,11 +134,11 @@ has_relation(const char *name, Oid namespace)
 static bool
 is_seen(Oid namespace, int revision)
 {
-	const RevisionInfo *info = syncmaster_revision_info(revision);
-	const RelationInfo *relation = info->relations;
-	const ColumnChange *change = info->columns;
+	const RevisionInfo	*info = syncmaster_revision_info(revision);
+	const RelationInfo	*relation = info->relations;
+	const ColumnChange	*change = info->columns;
 	const ExpectedIndex *index = info->indexes;
-	ExtensionEntry extension;
+	ExtensionEntry		 extension;
 
 	if (info->extension != NULL)
 		return syncmaster_find_extension(info->extension, &extension);
@@ -151,7 +151,7 @@ is_seen(Oid namespace, int revision)
 		return false;
 	for (; change != NULL && change->table != NULL; change++)
 	{
-		Oid relid = get_relname_relid(change->table, namespace);
+		Oid		   relid = get_relname_relid(change->table, namespace);
 		AttrNumber attnum = get_attnum(relid, change->column.name);
 
 		if (attnum <= 0 || get_atttype(relid, attnum) != change->column.type)
@@ -299,8 +299,8 @@ expected_vector_revision(const RelationInfo *relation, int revision)
 typedef struct OtherVectors
 {
 	StringInfoData names;
-	int count;
-	int revision;
+	int			   count;
+	int			   revision;
 } OtherVectors;
 
 static void
@@ -338,8 +338,8 @@ syncmaster_vector_problems(Oid namespace, const SchemaRevision *revision,
 {
 	OtherVectors older = {0};
 	OtherVectors newer = {0};
-	List *problems = NIL;
-	int due = 0;
+	List		*problems = NIL;
+	int			 due = 0;
 
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{

@@ -27,7 +27,7 @@ syncmaster_database_owner(void)
 {
 	HeapTuple tuple = SearchSysCache1(DATABASEOID,
 									  ObjectIdGetDatum(MyDatabaseId));
-	Oid owner;
+	Oid		  owner;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
@@ -82,8 +82,8 @@ find_owner(Oid caller, Oid namespace)
 void
 syncmaster_warn_owner(const MigrationContext *context)
 {
-	Oid owner = syncmaster_database_owner();
-	char *name = GetUserNameFromId(owner, false);
+	Oid			owner = syncmaster_database_owner();
+	char	   *name = GetUserNameFromId(owner, false);
 	const char *lacking;
 
 	if (owner == context->owner || !has_privs_of_role(context->caller, owner))
@@ -137,7 +137,7 @@ static void
 rights_problem(List **problems, const MigrationContext *context, Oid owner)
 {
 	Finding *finding;
-	char *places;
+	char	*places;
 
 	if (syncmaster_may_migrate(context->caller, owner))
 		return;
@@ -166,7 +166,7 @@ List *
 syncmaster_caller_problems(const MigrationContext *context)
 {
 	List *problems = NIL;
-	Oid version_table = get_relname_relid(VERSION_TABLE, context->namespace);
+	Oid	  version_table = get_relname_relid(VERSION_TABLE, context->namespace);
 
 	rights_problem(&problems, context, context->owner);
 	for (int i = 0; i < syncmaster_nrelations; i++)
@@ -244,7 +244,7 @@ syncmaster_fill_context_to_change(MigrationContext *context, Oid caller)
 void
 syncmaster_begin_migration(MigrationContext *context, Oid caller)
 {
-	Oid version_table;
+	Oid	  version_table;
 	List *problems = NIL;
 
 	syncmaster_fill_context_to_change(context, caller);
@@ -302,7 +302,7 @@ syncmaster_lock_version_table(const MigrationContext *context)
 {
 	Oid version_table = get_relname_relid(VERSION_TABLE, context->namespace);
 	Relation rel;
-	bool held;
+	bool	 held;
 
 	if (!OidIsValid(version_table))
 		return false;

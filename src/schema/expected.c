@@ -62,7 +62,7 @@ syncmaster_generated_input(const char *table, const char *column)
  */
 char *
 syncmaster_constraint_definition(const ExpectedConstraint *con,
-								 const char *schema)
+								 const char				  *schema)
 {
 	switch (con->type)
 	{
@@ -127,9 +127,9 @@ char *
 syncmaster_table_definition(const RelationInfo *relation, const char *schema,
 							int revision)
 {
-	char *name = quote_qualified_identifier(schema, relation->name);
+	char			 *name = quote_qualified_identifier(schema, relation->name);
 	const ColumnInfo *columns;
-	StringInfoData sql;
+	StringInfoData	  sql;
 
 	if (relation->columns == NULL)
 		return psprintf("CREATE SEQUENCE %s", name);

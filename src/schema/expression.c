@@ -36,7 +36,7 @@ syncmaster_stored_expression(Relation rel, AttrNumber attnum)
 char *
 syncmaster_expression_text(Relation rel, Node *expression)
 {
-	int save_nestlevel = syncmaster_enter_safe_settings();
+	int	  save_nestlevel = syncmaster_enter_safe_settings();
 	char *text =
 		deparse_expression(expression,
 						   deparse_context_for(RelationGetRelationName(rel),
@@ -54,7 +54,7 @@ bool
 syncmaster_is_call_of(Node *expression, const char *function)
 {
 	FuncExpr *call = (FuncExpr *) expression;
-	char *name;
+	char	 *name;
 
 	if (expression == NULL || !IsA(expression, FuncExpr) ||
 		get_func_namespace(call->funcid) != PG_CATALOG_NAMESPACE)

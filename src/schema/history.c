@@ -77,7 +77,7 @@ bool
 syncmaster_is_history(Oid relid)
 {
 	Relation rel = relation_open(relid, NoLock);
-	bool result = is_history_table(rel);
+	bool	 result = is_history_table(rel);
 
 	relation_close(rel, NoLock);
 	return result;
@@ -205,13 +205,13 @@ void
 syncmaster_record_migration(const MigrationContext *context, int from, int to,
 							TimestampTz started)
 {
-	Oid types[HISTORY_NATTS];
-	Datum values[HISTORY_NATTS];
+	Oid			types[HISTORY_NATTS];
+	Datum		values[HISTORY_NATTS];
 	TimestampTz now = GetCurrentTimestamp();
-	NameData schema;
-	NameData applied_by;
-	List *findings = NIL;
-	Oid relid = syncmaster_find_history();
+	NameData	schema;
+	NameData	applied_by;
+	List	   *findings = NIL;
+	Oid			relid = syncmaster_find_history();
 
 	if (!OidIsValid(relid))
 	{
@@ -264,7 +264,7 @@ syncmaster_history(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
 	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
-	Relation rel = NULL;
+	Relation   rel = NULL;
 	DirectScan scan;
 
 	if (OidIsValid(namespace))

@@ -57,12 +57,12 @@
 List *
 syncmaster_namesakes(void)
 {
-	Datum *elements = palloc(sizeof(Datum) * syncmaster_nmembers);
-	Oid types[] = {TEXTARRAYOID};
-	Datum values[1];
-	List *result = NIL;
+	Datum	 *elements = palloc(sizeof(Datum) * syncmaster_nmembers);
+	Oid		  types[] = {TEXTARRAYOID};
+	Datum	  values[1];
+	List	 *result = NIL;
 	ListCell *lc;
-	int count = 0;
+	int		  count = 0;
 
 	for (int i = 0; i < syncmaster_nmembers; i++)
 	{
@@ -73,7 +73,7 @@ syncmaster_namesakes(void)
 		construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
 	foreach (lc, syncmaster_query(MEMBERS NAMESAKES_QUERY, 1, types, values))
 	{
-		char **row = lfirst(lc);
+		char	**row = lfirst(lc);
 		Namesake *namesake = palloc(sizeof(Namesake));
 
 		namesake->signature = row[0];

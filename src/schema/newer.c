@@ -49,8 +49,8 @@
 static Datum
 text_array(List *texts)
 {
-	Datum *elements = palloc(sizeof(Datum) * Max(list_length(texts), 1));
-	int count = 0;
+	Datum	 *elements = palloc(sizeof(Datum) * Max(list_length(texts), 1));
+	int		  count = 0;
 	ListCell *lc;
 
 	foreach (lc, texts)
@@ -67,12 +67,12 @@ List *
 syncmaster_unknown_objects(Oid namespace)
 {
 	const RelationInfo *first = syncmaster_first_relation(namespace);
-	Oid types[] = {OIDOID, OIDOID, TEXTARRAYOID, TEXTARRAYOID};
-	Datum values[4];
-	List *relations = list_make1(VERSION_TABLE);
-	List *columns = list_make1(VERSION_TABLE ".version_num");
-	List *result = NIL;
-	ListCell *lc;
+	Oid					types[] = {OIDOID, OIDOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum				values[4];
+	List			   *relations = list_make1(VERSION_TABLE);
+	List			   *columns = list_make1(VERSION_TABLE ".version_num");
+	List			   *result = NIL;
+	ListCell		   *lc;
 
 	if (first == NULL)
 		return NIL;
@@ -111,10 +111,10 @@ syncmaster_unknown_objects(Oid namespace)
 static char *
 describe_unknown(Oid namespace)
 {
-	List *objects = syncmaster_unknown_objects(namespace);
+	List		  *objects = syncmaster_unknown_objects(namespace);
 	StringInfoData text;
-	int count = 0;
-	ListCell *lc;
+	int			   count = 0;
+	ListCell	  *lc;
 
 	if (objects == NIL)
 		return NULL;
@@ -141,7 +141,7 @@ describe_unknown(Oid namespace)
  * That the schema is newer than the library, if so.
  */
 Finding *
-syncmaster_newer_problem(List **problems, Oid namespace,
+syncmaster_newer_problem(List				 **problems, Oid namespace,
 						 const SchemaRevision *revision)
 {
 	Finding *finding;

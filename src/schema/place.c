@@ -46,9 +46,9 @@
 char *
 syncmaster_describe_places(Oid namespace)
 {
-	List *rows = syncmaster_query_oid(PLACES_QUERY, namespace);
+	List		  *rows = syncmaster_query_oid(PLACES_QUERY, namespace);
 	StringInfoData text;
-	ListCell *lc;
+	ListCell	  *lc;
 
 	if (rows == NIL)
 		return NULL;
@@ -101,10 +101,10 @@ void
 syncmaster_place_problems(List **problems, const MigrationContext *context,
 						  bool meant)
 {
-	char *places = syncmaster_describe_places(context->namespace);
+	char	   *places = syncmaster_describe_places(context->namespace);
 	const char *schema = quote_identifier(context->schema);
 	const char *other;
-	Finding *finding;
+	Finding	   *finding;
 
 	if (places == NULL || syncmaster_first_relation(context->namespace) != NULL)
 		return;
@@ -135,10 +135,10 @@ is_unused(Oid namespace)
 {
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
-		Oid relid = syncmaster_relation_oid(&syncmaster_relations[i],
-											namespace);
+		Oid		 relid = syncmaster_relation_oid(&syncmaster_relations[i],
+												 namespace);
 		Relation rel;
-		bool unused;
+		bool	 unused;
 
 		if (!OidIsValid(relid) || get_rel_relkind(relid) == RELKIND_SEQUENCE)
 			continue;
@@ -162,7 +162,7 @@ static void
 append_drops(StringInfo sql, Oid namespace, char relkind)
 {
 	const char *schema = get_namespace_name(namespace);
-	bool any = false;
+	bool		any = false;
 
 	for (int i = -1; i < syncmaster_nrelations; i++)
 	{
@@ -191,14 +191,14 @@ append_drops(StringInfo sql, Oid namespace, char relkind)
 List *
 syncmaster_other_places(Oid namespace)
 {
-	bool unused = false;
-	List *result = NIL;
+	bool	  unused = false;
+	List	 *result = NIL;
 	ListCell *lc;
 
 	foreach (lc, syncmaster_query_oid(PLACES_QUERY, namespace))
 	{
-		char **row = lfirst(lc);
-		Finding *finding;
+		char		 **row = lfirst(lc);
+		Finding		  *finding;
 		StringInfoData sql;
 
 		if (result == NIL)

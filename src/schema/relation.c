@@ -97,7 +97,7 @@ const ColumnInfo *
 syncmaster_columns_at(const RelationInfo *relation, int revision)
 {
 	ColumnInfo *columns = NULL;
-	int count = 0;
+	int			count = 0;
 
 	for (int i = relation->revision + 1; i <= revision; i++)
 	{
@@ -185,8 +185,8 @@ check_columns(List **problems, const RelationInfo *relation, Oid relid,
 	for (int i = 0; columns[i].name != NULL; i++)
 	{
 		const ColumnInfo *column = &columns[i];
-		HeapTuple tuple = SearchSysCacheAttName(relid, column->name);
-		Oid type;
+		HeapTuple		  tuple = SearchSysCacheAttName(relid, column->name);
+		Oid				  type;
 
 		if (!HeapTupleIsValid(tuple))
 		{
@@ -225,7 +225,7 @@ check_relation(List **problems, const RelationInfo *relation, Oid namespace,
 			   int revision)
 {
 	char *schema = get_namespace_name(namespace);
-	Oid relid = syncmaster_relation_oid(relation, namespace);
+	Oid	  relid = syncmaster_relation_oid(relation, namespace);
 
 	if (!OidIsValid(relid))
 	{
@@ -281,7 +281,7 @@ static void
 check_leftovers(List **problems, Oid namespace, const SchemaRevision *revision)
 {
 	const RelationInfo *first = syncmaster_first_relation(namespace);
-	char *schema = get_namespace_name(namespace);
+	char			   *schema = get_namespace_name(namespace);
 
 	if (first != NULL)
 		syncmaster_add_error(
@@ -324,8 +324,8 @@ static void
 report_length(const RelationInfo *relation, Oid relid, const ColumnInfo *column)
 {
 	HeapTuple tuple = SearchSysCacheAttName(relid, column->name);
-	int32 expected = column->length == 0 ? -1 : column->length + VARHDRSZ;
-	int32 actual;
+	int32	  expected = column->length == 0 ? -1 : column->length + VARHDRSZ;
+	int32	  actual;
 
 	if (!HeapTupleIsValid(tuple))
 		return;

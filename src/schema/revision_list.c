@@ -39,17 +39,17 @@
 REVISIONS(DECLARE_REVISION)
 
 static const RevisionInfo *const revisions[] = {REVISIONS(REVISION_POINTER)};
-const int syncmaster_nrevisions = lengthof(revisions);
+const int						 syncmaster_nrevisions = lengthof(revisions);
 
 /* What all of them add, in the order of the revisions. */
-const RelationInfo *syncmaster_relations;
-int syncmaster_nrelations;
+const RelationInfo		 *syncmaster_relations;
+int						  syncmaster_nrelations;
 const ExpectedConstraint *syncmaster_constraints;
-int syncmaster_nconstraints;
-const ExpectedIndex *syncmaster_indexes;
-int syncmaster_nindexes;
-const SearchVector *syncmaster_search_vectors;
-int syncmaster_nsearch_vectors;
+int						  syncmaster_nconstraints;
+const ExpectedIndex		 *syncmaster_indexes;
+int						  syncmaster_nindexes;
+const SearchVector		 *syncmaster_search_vectors;
+int						  syncmaster_nsearch_vectors;
 
 const RevisionInfo *
 syncmaster_revision_info(int number)
@@ -83,11 +83,11 @@ syncmaster_revision_info(int number)
 void
 syncmaster_load_revisions(void)
 {
-	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-	RelationInfo *relations = NULL;
+	MemoryContext		caller = MemoryContextSwitchTo(TopMemoryContext);
+	RelationInfo	   *relations = NULL;
 	ExpectedConstraint *constraints = NULL;
-	ExpectedIndex *indexes = NULL;
-	SearchVector *vectors = NULL;
+	ExpectedIndex	   *indexes = NULL;
+	SearchVector	   *vectors = NULL;
 
 	for (int number = REVISION_BASE + 1; number <= REVISION_HEAD; number++)
 	{

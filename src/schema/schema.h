@@ -53,10 +53,10 @@ typedef enum ColumnDefault
 
 typedef struct ColumnInfo
 {
-	const char *name; /* NULL ends a list */
-	Oid type;
-	int length; /* of character varying; 0 for none */
-	bool not_null;
+	const char	 *name; /* NULL ends a list */
+	Oid			  type;
+	int			  length; /* of character varying; 0 for none */
+	bool		  not_null;
 	ColumnDefault filled_by;
 } ColumnInfo;
 
@@ -82,15 +82,15 @@ typedef struct ColumnInfo
 /* A table or a free-standing sequence. */
 typedef struct RelationInfo
 {
-	const char *name; /* NULL ends a list, as in all lists of a revision */
-	int revision;	  /* that adds it; revision_list.c fills it in */
-	char kind;		  /* relkind */
+	const char *name;	  /* NULL ends a list, as in all lists of a revision */
+	int			revision; /* that adds it; revision_list.c fills it in */
+	char		kind;	  /* relkind */
 	const char
 		*partitioned_by; /* column by whose ranges it may be partitioned */
 	bool foreign_made;	 /* Celery or APScheduler makes it when missing */
 	const ColumnInfo *columns; /* in their order; NULL for a sequence */
-	int required;		/* leading columns that must be there; 0 for all */
-	const char *ids_of; /* table whose column "id" a sequence is for */
+	int			required; /* leading columns that must be there; 0 for all */
+	const char *ids_of;	  /* table whose column "id" a sequence is for */
 
 	/* for tables that grow with each run */
 	const char *time_column; /* tells how old a row is */
@@ -98,7 +98,7 @@ typedef struct RelationInfo
 
 	/* a column whose content services unpickle, which runs what is in it */
 	const char *pickle;
-	int unpickled_by;
+	int			unpickled_by;
 } RelationInfo;
 
 /*
@@ -108,18 +108,18 @@ typedef struct RelationInfo
 typedef struct ColumnChange
 {
 	const char *table;
-	ColumnInfo column;
+	ColumnInfo	column;
 } ColumnChange;
 
 typedef struct ExpectedConstraint
 {
 	const char *table;
-	int revision; /* that adds it; revision_list.c fills it in */
+	int			revision; /* that adds it; revision_list.c fills it in */
 	const char *name;
-	char type;			 /* contype */
+	char		type;	 /* contype */
 	const char *columns; /* as in the definition */
 	const char *parent;	 /* table that a foreign key refers to, or NULL */
-	bool by_name;		 /* the application recognizes violations by name */
+	bool		by_name; /* the application recognizes violations by name */
 } ExpectedConstraint;
 
 #define PRIMARY_KEY(on_table, on_columns, known_by_name) \
@@ -144,9 +144,9 @@ typedef struct ExpectedConstraint
 typedef struct ExpectedIndex
 {
 	const char *table;
-	int revision; /* that adds it; revision_list.c fills it in */
+	int			revision; /* that adds it; revision_list.c fills it in */
 	const char *name;
-	bool unique;		/* then the application knows it by name */
+	bool		unique; /* then the application knows it by name */
 	const char *method; /* from USING on, as pg_get_indexdef() writes it */
 } ExpectedIndex;
 
@@ -156,7 +156,7 @@ typedef struct ExpectedIndex
 typedef struct SearchVector
 {
 	const char *table;
-	int revision; /* from which on; revision_list.c fills it in */
+	int			revision; /* from which on; revision_list.c fills it in */
 	const char *inputs[MAX_VECTOR_INPUTS]; /* columns */
 	const char *expression;
 } SearchVector;
@@ -176,8 +176,8 @@ typedef struct SearchVector
 typedef struct ServiceNeed
 {
 	const char *relation;
-	int services;
-	AclMode privileges;
+	int			services;
+	AclMode		privileges;
 	const char *updated[MAX_UPDATED_COLUMNS]; /* columns that they may update */
 } ServiceNeed;
 
@@ -189,31 +189,31 @@ typedef struct RevisionInfo
 	const char *releases;	 /* of SyncMaster that stop at this revision;
 						   * NULL if none does */
 	const char *description; /* what it adds */
-	bool repeatable;		 /* its objects may be missing later on */
+	bool		repeatable;	 /* its objects may be missing later on */
 	const char *extension;	 /* that it creates */
-	const RelationInfo *relations;
-	const ColumnChange *columns; /* of tables of earlier revisions */
+	const RelationInfo		 *relations;
+	const ColumnChange		 *columns; /* of tables of earlier revisions */
 	const ExpectedConstraint *constraints;
-	const ExpectedIndex *indexes;
-	const SearchVector *search_vectors;
-	const ServiceNeed *needs;
+	const ExpectedIndex		 *indexes;
+	const SearchVector		 *search_vectors;
+	const ServiceNeed		 *needs;
 } RevisionInfo;
 
-extern const int syncmaster_nrevisions;
-extern const RelationInfo *syncmaster_relations;
-extern int syncmaster_nrelations;
+extern const int				 syncmaster_nrevisions;
+extern const RelationInfo		*syncmaster_relations;
+extern int						 syncmaster_nrelations;
 extern const ExpectedConstraint *syncmaster_constraints;
-extern int syncmaster_nconstraints;
-extern const ExpectedIndex *syncmaster_indexes;
-extern int syncmaster_nindexes;
-extern const SearchVector *syncmaster_search_vectors;
-extern int syncmaster_nsearch_vectors;
+extern int						 syncmaster_nconstraints;
+extern const ExpectedIndex		*syncmaster_indexes;
+extern int						 syncmaster_nindexes;
+extern const SearchVector		*syncmaster_search_vectors;
+extern int						 syncmaster_nsearch_vectors;
 
 extern void syncmaster_load_revisions(void);
 /* The head of the definition in a revision's file. */
 #define DEFINE_REVISION(id) \
 	extern const RevisionInfo syncmaster_revision_##id; \
-	const RevisionInfo syncmaster_revision_##id
+	const RevisionInfo		  syncmaster_revision_##id
 
 extern const RevisionInfo *syncmaster_revision_info(int number);
 
@@ -236,43 +236,43 @@ typedef enum RevisionState
 typedef struct SchemaRevision
 {
 	RevisionState state;
-	int number;		   /* valid when KNOWN; else REVISION_BASE */
-	char *id;		   /* text of the row; NULL when there is not just one */
-	Oid version_table; /* alembic_version, if there */
+	int			  number; /* valid when KNOWN; else REVISION_BASE */
+	char		 *id;	  /* text of the row; NULL when there is not just one */
+	Oid			  version_table; /* alembic_version, if there */
 } SchemaRevision;
 
 /* A parsed target of an upgrade or downgrade. */
 typedef struct RevisionTarget
 {
-	int number;
+	int	  number;
 	char *version; /* when the target names an extension version, else NULL */
 } RevisionTarget;
 
 extern char *syncmaster_revision_id(int number);
-extern int syncmaster_revision_number(const char *id);
-extern int syncmaster_version_revision(const char *version);
+extern int	 syncmaster_revision_number(const char *id);
+extern int	 syncmaster_version_revision(const char *version);
 extern char *syncmaster_revision_version(int number);
 
 /* version_table.c: The row of alembic_version, which says at which revision a database is. */
 
-extern void syncmaster_read_revision(Oid namespace, SchemaRevision *revision);
+extern void	 syncmaster_read_revision(Oid namespace, SchemaRevision *revision);
 extern List *syncmaster_revision_problems(Oid namespace,
 										  const SchemaRevision *revision);
-extern void syncmaster_refuse_newer(Oid namespace);
-extern void syncmaster_warn_of_newer(Oid namespace);
-extern void syncmaster_require_revision(Oid namespace,
-										SchemaRevision *revision);
+extern void	 syncmaster_refuse_newer(Oid namespace);
+extern void	 syncmaster_warn_of_newer(Oid namespace);
+extern void	 syncmaster_require_revision(Oid namespace,
+										 SchemaRevision *revision);
 extern char *syncmaster_version_table_ddl(const char *schema);
 extern char *syncmaster_stamp_sql(const char *schema, int from, int to);
-extern void syncmaster_stamp_revision(Oid namespace, SchemaRevision *revision,
-									  int to);
+extern void	 syncmaster_stamp_revision(Oid namespace, SchemaRevision *revision,
+									   int to);
 
 extern bool syncmaster_is_in_step(const ExtensionEntry *extension,
 								  const SchemaRevision *revision);
 
 extern char *syncmaster_target_argument(FunctionCallInfo fcinfo);
-extern void syncmaster_parse_target(const char *target, bool upgrade,
-									int current, RevisionTarget *result);
+extern void	 syncmaster_parse_target(const char *target, bool upgrade,
+									 int current, RevisionTarget *result);
 extern char *syncmaster_version_to_install(const ExtensionEntry *extension,
 										   const RevisionTarget *target);
 
@@ -285,18 +285,18 @@ extern const RelationInfo *syncmaster_find_relation(const char *name);
 extern bool syncmaster_is_of_kind(const RelationInfo *relation, Oid relid);
 extern bool syncmaster_is_required(const RelationInfo *relation, int column);
 extern const ColumnInfo *syncmaster_columns_at(const RelationInfo *relation,
-											   int revision);
+											   int				   revision);
 
-extern bool syncmaster_is_complete(Oid namespace, int revision);
+extern bool	 syncmaster_is_complete(Oid namespace, int revision);
 extern List *syncmaster_shape_problems(Oid namespace,
 									   const SchemaRevision *revision);
-extern void syncmaster_report_lengths(Oid namespace, int revision);
+extern void	 syncmaster_report_lengths(Oid namespace, int revision);
 extern const RelationInfo *syncmaster_first_relation(Oid namespace);
-extern bool syncmaster_has_own_tables(Oid namespace);
+extern bool				   syncmaster_has_own_tables(Oid namespace);
 
 /* newer.c: A schema that is newer than the library. */
 
-extern List *syncmaster_unknown_objects(Oid namespace);
+extern List	   *syncmaster_unknown_objects(Oid namespace);
 extern Finding *syncmaster_newer_problem(List **problems, Oid namespace,
 										 const SchemaRevision *revision);
 
@@ -305,46 +305,46 @@ extern Finding *syncmaster_newer_problem(List **problems, Oid namespace,
 /* For whom and where a migration runs. */
 typedef struct MigrationContext
 {
-	Oid caller;	   /* role that gave the command */
-	Oid namespace; /* schema of the application */
-	char *schema;  /* its name */
-	Oid owner;	   /* of the application's tables, present or to come */
+	Oid caller;			   /* role that gave the command */
+	Oid namespace;		   /* schema of the application */
+	char		  *schema; /* its name */
+	Oid			   owner;  /* of the application's tables, present or to come */
 	SchemaRevision revision; /* as last read */
 } MigrationContext;
 
-extern Oid syncmaster_database_owner(void);
+extern Oid		   syncmaster_database_owner(void);
 extern const char *syncmaster_lacking_on_schema(Oid namespace, Oid role);
-extern bool syncmaster_may_migrate(Oid caller, Oid owner);
-extern void syncmaster_fill_context(MigrationContext *context, Oid caller);
-extern void syncmaster_fill_context_to_change(MigrationContext *context,
-											  Oid caller);
+extern bool		   syncmaster_may_migrate(Oid caller, Oid owner);
+extern void	 syncmaster_fill_context(MigrationContext *context, Oid caller);
+extern void	 syncmaster_fill_context_to_change(MigrationContext *context,
+											   Oid				 caller);
 extern List *syncmaster_caller_problems(const MigrationContext *context);
-extern void syncmaster_begin_migration(MigrationContext *context, Oid caller);
-extern void syncmaster_report_name(List **findings, const char *schema);
-extern void syncmaster_refuse_citus_worker(const char *command);
-extern void syncmaster_require_writable(const char *command);
-extern void syncmaster_begin_command(MigrationContext *context,
-									 const char *command);
-extern bool syncmaster_lock_version_table(const MigrationContext *context);
+extern void	 syncmaster_begin_migration(MigrationContext *context, Oid caller);
+extern void	 syncmaster_report_name(List **findings, const char *schema);
+extern void	 syncmaster_refuse_citus_worker(const char *command);
+extern void	 syncmaster_require_writable(const char *command);
+extern void	 syncmaster_begin_command(MigrationContext *context,
+									  const char	   *command);
+extern bool	 syncmaster_lock_version_table(const MigrationContext *context);
 extern List *syncmaster_require_shape(Oid namespace,
 									  const SchemaRevision *revision);
 extern List *syncmaster_read_checked_revision(MigrationContext *context);
-extern void syncmaster_warn_owner(const MigrationContext *context);
+extern void	 syncmaster_warn_owner(const MigrationContext *context);
 
 /* expected.c: Definitions of what belongs to the application's tables at each revision. */
 
 extern const char *syncmaster_generated_expression(const char *table,
-												   int revision);
+												   int		   revision);
 extern bool syncmaster_generated_input(const char *table, const char *column);
 
 extern char *syncmaster_constraint_definition(const ExpectedConstraint *con,
-											  const char *schema);
+											  const char			   *schema);
 extern char *syncmaster_index_definition(const ExpectedIndex *index,
 										 const char *name, const char *schema);
 extern char *syncmaster_column_type(const ColumnInfo *column);
 extern char *syncmaster_column_definition(const RelationInfo *relation,
-										  const ColumnInfo *column,
-										  int revision);
+										  const ColumnInfo	 *column,
+										  int				  revision);
 extern char *syncmaster_table_definition(const RelationInfo *relation,
 										 const char *schema, int revision);
 
@@ -352,26 +352,26 @@ extern char *syncmaster_table_definition(const RelationInfo *relation,
 
 extern Node *syncmaster_stored_expression(Relation rel, AttrNumber attnum);
 extern char *syncmaster_expression_text(Relation rel, Node *expression);
-extern bool syncmaster_is_call_of(Node *expression, const char *function);
+extern bool	 syncmaster_is_call_of(Node *expression, const char *function);
 
 /* search_vector.c: The generated columns: of which revision are they? */
 
 extern Node *syncmaster_analyze_expression(Relation rel, Form_pg_attribute att,
 										   const char *text, char generated);
-extern bool syncmaster_inputs_are_right(const RelationInfo *relation,
-										Relation rel, int revision);
-extern bool syncmaster_generated_is(const RelationInfo *relation, Relation rel,
-									Form_pg_attribute att, int revision);
+extern bool	 syncmaster_inputs_are_right(const RelationInfo *relation,
+										 Relation rel, int revision);
+extern bool	 syncmaster_generated_is(const RelationInfo *relation, Relation rel,
+									 Form_pg_attribute att, int revision);
 extern bool syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
 										int revision);
 
 /* apparent.c: The revision that the tables seem to be at, whatever alembic_version says. */
 
-extern int syncmaster_apparent_revision(Oid namespace, int revision);
-extern int syncmaster_likely_revision(Oid namespace);
+extern int	 syncmaster_apparent_revision(Oid namespace, int revision);
+extern int	 syncmaster_likely_revision(Oid namespace);
 extern List *syncmaster_vector_problems(Oid namespace,
 										const SchemaRevision *revision,
-										bool wait);
+										bool				  wait);
 
 /* history.c: The record of migrations. */
 
@@ -379,8 +379,8 @@ extern List *syncmaster_vector_problems(Oid namespace,
 #define HISTORY_TABLE "migration"
 #define HISTORY_NAME HISTORY_SCHEMA "." HISTORY_TABLE
 
-extern Oid syncmaster_find_history(void);
-extern Oid syncmaster_require_history_schema(const MigrationContext *context);
+extern Oid	syncmaster_find_history(void);
+extern Oid	syncmaster_require_history_schema(const MigrationContext *context);
 extern bool syncmaster_is_history(Oid relid);
 extern void syncmaster_history_errors(List **findings, Oid relid, Oid owner);
 extern void syncmaster_record_migration(const MigrationContext *context,
@@ -404,12 +404,12 @@ typedef enum Audience
 typedef struct MemberInfo
 {
 	const char *name;
-	MemberKind kind;
-	Audience audience; /* of EXECUTE, or of SELECT */
+	MemberKind	kind;
+	Audience	audience; /* of EXECUTE, or of SELECT */
 } MemberInfo;
 
 extern const MemberInfo syncmaster_members[];
-extern const int syncmaster_nmembers;
+extern const int		syncmaster_nmembers;
 
 /* namesake.c: Functions of others with the names of ours. */
 
@@ -421,27 +421,27 @@ typedef struct Namesake
 } Namesake;
 
 extern List *syncmaster_namesakes(void);
-extern void syncmaster_warn_of_namesakes(void);
+extern void	 syncmaster_warn_of_namesakes(void);
 
 /* place.c: Tables of SyncMaster in other schemas than the extension's. */
 
 extern List *syncmaster_other_places(Oid namespace);
 extern char *syncmaster_describe_places(Oid namespace);
-extern void syncmaster_place_problems(List **problems,
-									  const MigrationContext *context,
-									  bool meant);
+extern void	 syncmaster_place_problems(List					 **problems,
+									   const MigrationContext *context,
+									   bool					   meant);
 
 /* script.c: The migration steps in the installed extension scripts. */
 
 /* One call of syncmaster_migrate() in a script. */
 typedef struct MigrationStep
 {
-	int from; /* revision numbers; from > to is a downgrade */
-	int to;
+	int	  from; /* revision numbers; from > to is a downgrade */
+	int	  to;
 	char *ddl;
 } MigrationStep;
 
-extern List *syncmaster_read_steps(Oid namespace);
+extern List			 *syncmaster_read_steps(Oid namespace);
 extern MigrationStep *syncmaster_find_step(List *steps, int from, int to);
 
 /* setting.c: Settings of this extension that last longer than a session. */
@@ -451,7 +451,7 @@ extern void syncmaster_report_settings(List **findings);
 /* trusted.c: What of the application's tables a role cannot trust. */
 
 extern List *syncmaster_distrusted_in(Oid relid, const char *table, Oid role);
-extern void syncmaster_require_known_owner(const MigrationContext *context);
+extern void	 syncmaster_require_known_owner(const MigrationContext *context);
 
 /* version.c: Which version of what is in use. */
 

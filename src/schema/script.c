@@ -38,7 +38,7 @@
 static char *
 script_directory(void)
 {
-	char sharepath[MAXPGPATH];
+	char  sharepath[MAXPGPATH];
 	char *system;
 
 	get_share_path(my_exec_path, sharepath);
@@ -48,10 +48,10 @@ script_directory(void)
 	for (const char *p = Extension_control_path; *p != '\0';)
 	{
 		size_t length = strcspn(p, ":");
-		char *element = pnstrdup(p, length);
-		char *directory = strcmp(element, "$system") == 0
-							  ? system
-							  : psprintf("%s/extension", element);
+		char  *element = pnstrdup(p, length);
+		char  *directory = strcmp(element, "$system") == 0
+							   ? system
+							   : psprintf("%s/extension", element);
 
 		if (access(psprintf("%s/syncmaster.control", directory), R_OK) == 0)
 			return directory;
@@ -66,11 +66,11 @@ script_directory(void)
 static char *
 read_script(const char *path)
 {
-	FILE *file = AllocateFile(path, PG_BINARY_R);
+	FILE		  *file = AllocateFile(path, PG_BINARY_R);
 	StringInfoData text;
-	char buffer[8192];
-	size_t nread;
-	int err;
+	char		   buffer[8192];
+	size_t		   nread;
+	int			   err;
 
 	if (file == NULL)
 		ereport(ERROR,
@@ -97,7 +97,7 @@ static char *
 replace_all(const char *text, const char *from, const char *to)
 {
 	StringInfoData result;
-	const char *found;
+	const char	  *found;
 
 	initStringInfo(&result);
 	while ((found = strstr(text, from)) != NULL)
@@ -119,10 +119,10 @@ static bool
 step_arguments(Node *stmt, const char *arguments[STEP_NARGS])
 {
 	SelectStmt *select = (SelectStmt *) stmt;
-	ResTarget *target;
-	FuncCall *call;
-	ListCell *lc;
-	int i = 0;
+	ResTarget  *target;
+	FuncCall   *call;
+	ListCell   *lc;
+	int			i = 0;
 
 	if (!IsA(stmt, SelectStmt) || list_length(select->targetList) != 1)
 		return false;
@@ -151,7 +151,7 @@ step_arguments(Node *stmt, const char *arguments[STEP_NARGS])
 static List *
 parse_script(List *steps, const char *path, const char *schema)
 {
-	char *text = read_script(path);
+	char	 *text = read_script(path);
 	ListCell *lc;
 
 	(void) pg_verify_mbstr(GetDatabaseEncoding(), text, (int) strlen(text),
@@ -168,7 +168,7 @@ parse_script(List *steps, const char *path, const char *schema)
 
 	foreach (lc, pg_parse_query(text))
 	{
-		const char *arguments[STEP_NARGS];
+		const char	  *arguments[STEP_NARGS];
 		MigrationStep *step;
 
 		if (!step_arguments(lfirst_node(RawStmt, lc)->stmt, arguments))
@@ -207,13 +207,13 @@ is_script(const char *name)
 List *
 syncmaster_read_steps(Oid namespace)
 {
-	char *schema = get_namespace_name(namespace);
-	char *directory = script_directory();
-	DIR *dir = AllocateDir(directory);
+	char		  *schema = get_namespace_name(namespace);
+	char		  *directory = script_directory();
+	DIR			  *dir = AllocateDir(directory);
 	struct dirent *entry;
-	List *steps = NIL;
-	List *problems = NIL;
-	int save_nestlevel;
+	List		  *steps = NIL;
+	List		  *problems = NIL;
+	int			   save_nestlevel;
 
 	syncmaster_report_name(&problems, schema);
 	syncmaster_raise_error(problems);

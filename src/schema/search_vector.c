@@ -33,13 +33,13 @@ Node *
 syncmaster_analyze_expression(Relation rel, Form_pg_attribute att,
 							  const char *text, char generated)
 {
-	int save_nestlevel = syncmaster_enter_safe_settings();
-	RawStmt *raw = linitial_node(RawStmt,
-								 pg_parse_query(psprintf("SELECT %s", text)));
+	int			save_nestlevel = syncmaster_enter_safe_settings();
+	RawStmt	   *raw = linitial_node(RawStmt,
+									pg_parse_query(psprintf("SELECT %s", text)));
 	SelectStmt *select = castNode(SelectStmt, raw->stmt);
-	ResTarget *target = linitial_node(ResTarget, select->targetList);
+	ResTarget  *target = linitial_node(ResTarget, select->targetList);
 	ParseState *pstate = make_parsestate(NULL);
-	Node *result;
+	Node	   *result;
 
 	addNSItemToQuery(pstate,
 					 addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
@@ -99,9 +99,9 @@ bool
 syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,
 							int revision)
 {
-	Relation rel = syncmaster_open_relation(relid, AccessShareLock);
+	Relation   rel = syncmaster_open_relation(relid, AccessShareLock);
 	AttrNumber attnum = get_attnum(relid, "search_vector");
-	bool result = false;
+	bool	   result = false;
 
 	if (attnum > 0 && syncmaster_inputs_are_right(relation, rel, revision))
 	{

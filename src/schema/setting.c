@@ -89,7 +89,7 @@ static bool
 report_misunderstood(List **findings, char **row)
 {
 	const char *name = row[SETTING_NAME];
-	bool known = row[SETTING_KNOWN][0] == 't';
+	bool		known = row[SETTING_KNOWN][0] == 't';
 	const char *shown;
 
 	if (known && syncmaster_is_setting_value(name, row[SETTING_VALUE]))
@@ -116,7 +116,7 @@ report_misunderstood(List **findings, char **row)
 static void
 report_lasting(List **findings, char **row)
 {
-	bool is_guard = strcmp(row[SETTING_NAME], "syncmaster.guard") == 0;
+	bool		is_guard = strcmp(row[SETTING_NAME], "syncmaster.guard") == 0;
 	const char *meaning;
 
 	if (is_guard)

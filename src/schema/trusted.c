@@ -21,7 +21,7 @@
 static const struct
 {
 	const char *table;
-	int events;
+	int			events;
 } written[] = {
 	{"alembic_version", EVENT_ANY},		   /* stamps */
 	{"user", EVENT_INSERT | EVENT_UPDATE}, /* SyncMaster's superusers */

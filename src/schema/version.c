@@ -170,7 +170,7 @@ syncmaster_full_version(PG_FUNCTION_ARGS)
 	ExtensionEntry extension;
 	SchemaRevision revision;
 	StringInfoData line;
-	char *places;
+	char		  *places;
 
 	syncmaster_get_extension(&extension);
 	syncmaster_read_revision(extension.namespace, &revision);
@@ -203,22 +203,22 @@ Datum
 syncmaster_versions(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = syncmaster_begin_result(fcinfo);
-	List *rows = syncmaster_query(
-		"SELECT v.version, v.installed, v.version = e.default_version "
-		"FROM pg_available_extension_versions v "
-		"JOIN pg_available_extensions e USING (name) "
-		"WHERE v.name = 'syncmaster' "
-		"ORDER BY CASE WHEN v.version ~ '^\\d+(\\.\\d+)*$' THEN "
-		"string_to_array(v.version, '.')::numeric[] END, v.version",
-		0, NULL, NULL);
+	List		  *rows = syncmaster_query(
+				 "SELECT v.version, v.installed, v.version = e.default_version "
+						  "FROM pg_available_extension_versions v "
+						  "JOIN pg_available_extensions e USING (name) "
+						  "WHERE v.name = 'syncmaster' "
+						  "ORDER BY CASE WHEN v.version ~ '^\\d+(\\.\\d+)*$' THEN "
+						  "string_to_array(v.version, '.')::numeric[] END, v.version",
+				 0, NULL, NULL);
 	ListCell *lc;
 
 	foreach (lc, rows)
 	{
 		char **row = lfirst(lc);
-		int number = syncmaster_version_revision(row[0]);
-		Datum values[VERSIONS_NATTS] = {0};
-		bool nulls[VERSIONS_NATTS] = {false};
+		int	   number = syncmaster_version_revision(row[0]);
+		Datum  values[VERSIONS_NATTS] = {0};
+		bool   nulls[VERSIONS_NATTS] = {false};
 
 		values[0] = CStringGetTextDatum(row[0]);
 		if (number < 0)

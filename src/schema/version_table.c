@@ -29,7 +29,7 @@
 static bool
 is_version_table(Relation rel)
 {
-	TupleDesc desc = RelationGetDescr(rel);
+	TupleDesc		  desc = RelationGetDescr(rel);
 	Form_pg_attribute att;
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts < 1)
@@ -47,7 +47,7 @@ is_version_table(Relation rel)
 static void
 classify_revision(SchemaRevision *revision, Oid namespace)
 {
-	int number = syncmaster_revision_number(revision->id);
+	int	 number = syncmaster_revision_number(revision->id);
 	bool numbered = strlen(revision->id) == 4 &&
 					strspn(revision->id, "0123456789") == 4;
 
@@ -100,7 +100,7 @@ open_version_table(Oid namespace, SchemaRevision *revision)
 void
 syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 {
-	Relation rel = open_version_table(namespace, revision);
+	Relation   rel = open_version_table(namespace, revision);
 	DirectScan scan;
 
 	if (rel == NULL)
@@ -115,7 +115,7 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 	}
 	while (syncmaster_next_row(&scan))
 	{
-		bool isnull;
+		bool  isnull;
 		Datum value = slot_getattr(scan.slot, 1, &isnull);
 
 		if (revision->state != REVISION_NO_ROW)
@@ -139,8 +139,8 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 List *
 syncmaster_revision_problems(Oid namespace, const SchemaRevision *revision)
 {
-	char *schema = get_namespace_name(namespace);
-	List *problems = NIL;
+	char	*schema = get_namespace_name(namespace);
+	List	*problems = NIL;
 	Finding *finding;
 
 	switch (revision->state)
@@ -216,7 +216,7 @@ static List *
 find_newer(Oid namespace)
 {
 	SchemaRevision revision;
-	List *problems = NIL;
+	List		  *problems = NIL;
 
 	syncmaster_read_revision(namespace, &revision);
 	syncmaster_newer_problem(&problems, namespace, &revision);
@@ -272,8 +272,8 @@ char *
 syncmaster_stamp_sql(const char *schema, int from, int to)
 {
 	const char *relname = quote_qualified_identifier(schema, VERSION_TABLE);
-	char *from_id = syncmaster_revision_id(from);
-	char *to_id = syncmaster_revision_id(to);
+	char	   *from_id = syncmaster_revision_id(from);
+	char	   *to_id = syncmaster_revision_id(to);
 
 	if (from == REVISION_BASE)
 		return psprintf("INSERT INTO %s (version_num) VALUES ('%s')", relname,
@@ -304,7 +304,7 @@ write_revision(Oid namespace, Oid version_table, int from, int to)
 void
 syncmaster_stamp_revision(Oid namespace, SchemaRevision *revision, int to)
 {
-	int from = revision->number;
+	int		 from = revision->number;
 	Relation rel = open_version_table(namespace, revision);
 
 	if (rel != NULL)

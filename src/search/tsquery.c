@@ -37,9 +37,9 @@ typedef struct WordScan
 {
 	const char *pos; /* where to go on */
 	const char *end; /* end of the input */
-	bool split_marks;
+	bool		split_marks;
 	const char *word; /* the word found last, not terminated */
-	int len;
+	int			len;
 } WordScan;
 
 PG_FUNCTION_INFO_V1(syncmaster_tsquery);
@@ -136,8 +136,8 @@ next_word(WordScan *scan)
 	while (scan->pos < scan->end)
 	{
 		const char *p = scan->pos;
-		bool only_marks = true;
-		int separator = 0;
+		bool		only_marks = true;
+		int			separator = 0;
 
 		while (p < scan->end && (separator = separator_length(scan, p)) == 0)
 		{
@@ -189,7 +189,7 @@ static void
 append_group(StringInfo query, const char *input, int len, bool split_marks,
 			 const char *suffix)
 {
-	WordScan scan;
+	WordScan	scan;
 	const char *before = query->len == 0 ? "(" : " | (";
 
 	start_words(&scan, input, len, split_marks);
@@ -245,12 +245,12 @@ syncmaster_tsquery(PG_FUNCTION_ARGS)
 {
 	text *input = PG_GETARG_TEXT_PP(0);
 	char *data = VARDATA_ANY(input);
-	int len = VARSIZE_ANY_EXHDR(input);
-	int encoding = GetDatabaseEncoding();
-	bool convert = encoding != PG_UTF8 && encoding != PG_SQL_ASCII && len > 0;
+	int	  len = VARSIZE_ANY_EXHDR(input);
+	int	  encoding = GetDatabaseEncoding();
+	bool  convert = encoding != PG_UTF8 && encoding != PG_SQL_ASCII && len > 0;
 	StringInfoData query;
-	Datum simple;
-	Datum russian;
+	Datum		   simple;
+	Datum		   russian;
 
 	/*
 	 * What a client sends is checked on arrival, what a damaged table returns

@@ -71,26 +71,26 @@
 typedef struct RowVersion
 {
 	TransactionId xmin;
-	BlockNumber block;
-	uint32 offset;
+	BlockNumber	  block;
+	uint32		  offset;
 } RowVersion;
 
 typedef struct KnownVector
 {
 	RowVersion version; /* hash key */
-	Datum vector;
+	Datum	   vector;
 } KnownVector;
 
 typedef struct KnownVectors
 {
-	Oid relid;
-	const char *column;
+	Oid			  relid;
+	const char	 *column;
 	MemoryContext memory; /* of the vectors; NULL when they are forgotten */
-	Size max_memory;
-	HTAB *table;
+	Size		  max_memory;
+	HTAB		 *table;
 
 	/* how the table was */
-	Oid relfilenode;
+	Oid		  relfilenode;
 	TupleDesc desc;
 } KnownVectors;
 
@@ -124,7 +124,7 @@ expected_vectors(Relation rel, Size max_memory)
 static void
 make_room(KnownVectors *known, Relation rel)
 {
-	HASHCTL info = {0};
+	HASHCTL		  info = {0};
 	MemoryContext save_context = MemoryContextSwitchTo(known->memory);
 
 	known->relfilenode = rel->rd_rel->relfilenode;
@@ -145,7 +145,7 @@ static bool
 keep_row(void *state, TupleTableSlot *slot)
 {
 	KnownVectors *known = state;
-	RowVersion version;
+	RowVersion	  version;
 
 	if (slot->tts_isnull[2])
 		return true;
@@ -168,7 +168,7 @@ static bool
 may_run_in_parts(const TableStatement *statement)
 {
 	Relation rel = relation_open(statement->relid, NoLock);
-	bool result = rel->rd_rel->relkind == RELKIND_RELATION &&
+	bool	 result = rel->rd_rel->relkind == RELKIND_RELATION &&
 				  !rel->rd_rel->relhassubclass;
 
 	relation_close(rel, NoLock);
@@ -197,19 +197,19 @@ is_worth_a_query(Relation rel, Oid role)
 typedef struct Computation
 {
 	const MigrationContext *context;
-	const TableStatement *statement;
-	const VectorColumn *column;
-	KnownVectors *known;
+	const TableStatement   *statement;
+	const VectorColumn	   *column;
+	KnownVectors		   *known;
 } Computation;
 
 static void
 compute(void *argument)
 {
-	Computation *computation = argument;
+	Computation			 *computation = argument;
 	const TableStatement *statement = computation->statement;
-	ActingScope scope;
-	Relation rel;
-	bool worth;
+	ActingScope			  scope;
+	Relation			  rel;
+	bool				  worth;
 
 	/* asked with the lock that keeps the answers true */
 	syncmaster_lock_relation(statement->relid, AccessShareLock);
@@ -269,10 +269,10 @@ static KnownVectors *
 compute_vectors(const MigrationContext *context,
 				const TableStatement *statement, Size memory_left)
 {
-	VectorColumn column;
+	VectorColumn  column;
 	KnownVectors *known;
-	Computation computation = {context, statement, &column, NULL};
-	ErrorData *error;
+	Computation	  computation = {context, statement, &column, NULL};
+	ErrorData	 *error;
 
 	if (memory_left < MIN_MEMORY ||
 		!syncmaster_find_vector_column(statement, &column) ||
@@ -304,8 +304,8 @@ List *
 syncmaster_compute_vectors(const MigrationContext *context, List *statements,
 						   const char *activity)
 {
-	Size memory_left = (Size) syncmaster_maintenance_memory() * 1024;
-	List *result = NIL;
+	Size	  memory_left = (Size) syncmaster_maintenance_memory() * 1024;
+	List	 *result = NIL;
 	ListCell *lc;
 
 	if (!syncmaster_precompute_vectors)
@@ -313,8 +313,8 @@ syncmaster_compute_vectors(const MigrationContext *context, List *statements,
 	foreach (lc, statements)
 	{
 		const TableStatement *statement = lfirst(lc);
-		TimestampTz started = GetCurrentTimestamp();
-		KnownVectors *known;
+		TimestampTz			  started = GetCurrentTimestamp();
+		KnownVectors		 *known;
 
 		syncmaster_show_activity(activity, statement->sql);
 		known = compute_vectors(context, statement, memory_left);
@@ -339,8 +339,8 @@ find_vectors(List *known_vectors, const TableStatement *statement,
 			 const VectorColumn *column)
 {
 	KnownVectors *result = NULL;
-	Relation rel;
-	ListCell *lc;
+	Relation	  rel;
+	ListCell	 *lc;
 
 	foreach (lc, known_vectors)
 	{
@@ -370,10 +370,10 @@ find_vectors(List *known_vectors, const TableStatement *statement,
 static bool
 find_vector(const KnownVectors *known, TupleTableSlot *row, Datum *vector)
 {
-	bool isnull;
+	bool  isnull;
 	Datum xmin = slot_getsysattr(row, MinTransactionIdAttributeNumber, &isnull);
-	RowVersion version = row_version(&row->tts_tid,
-									 DatumGetTransactionId(xmin));
+	RowVersion		   version = row_version(&row->tts_tid,
+											 DatumGetTransactionId(xmin));
 	const KnownVector *entry = hash_search(known->table, &version, HASH_FIND,
 										   NULL);
 
@@ -386,10 +386,10 @@ find_vector(const KnownVectors *known, TupleTableSlot *row, Datum *vector)
 typedef struct Addition
 {
 	const MigrationContext *context;
-	const TableStatement *statement;
-	const VectorColumn *column;
-	List *known_vectors;
-	KnownVectors *known; /* of the table; NULL if it has no row */
+	const TableStatement   *statement;
+	const VectorColumn	   *column;
+	List				   *known_vectors;
+	KnownVectors		   *known; /* of the table; NULL if it has no row */
 } Addition;
 
 /*
@@ -399,7 +399,7 @@ static bool
 is_empty(Oid relid)
 {
 	Relation rel = relation_open(relid, NoLock);
-	bool result = RelationGetNumberOfBlocks(rel) == 0;
+	bool	 result = RelationGetNumberOfBlocks(rel) == 0;
 
 	relation_close(rel, NoLock);
 	return result;
@@ -411,7 +411,7 @@ is_empty(Oid relid)
 static void
 mark_generated(Relation rel, const char *column)
 {
-	Relation attributes = table_open(AttributeRelationId, RowExclusiveLock);
+	Relation  attributes = table_open(AttributeRelationId, RowExclusiveLock);
 	HeapTuple tuple = SearchSysCacheCopyAttName(RelationGetRelid(rel), column);
 	Form_pg_attribute attribute;
 
@@ -432,7 +432,7 @@ mark_generated(Relation rel, const char *column)
 static void
 generate(const Addition *addition)
 {
-	Relation rel = relation_open(addition->statement->relid, NoLock);
+	Relation		  rel = relation_open(addition->statement->relid, NoLock);
 	RawColumnDefault *expr = palloc0(sizeof(RawColumnDefault));
 
 	mark_generated(rel, addition->column->name);
@@ -470,18 +470,18 @@ fill_row(TupleTableSlot *row, TupleTableSlot *old_row)
 static void
 copy_rows(Relation rel, Oid new_relid, const KnownVectors *known)
 {
-	Relation new_rel = table_open(new_relid, NoLock);
-	int last = RelationGetNumberOfAttributes(rel);
-	EState *estate = CreateExecutorState();
+	Relation	 new_rel = table_open(new_relid, NoLock);
+	int			 last = RelationGetNumberOfAttributes(rel);
+	EState		*estate = CreateExecutorState();
 	ExprContext *econtext = GetPerTupleExprContext(estate);
 	ExprState *expr = ExecPrepareExpr((Expr *) build_column_default(rel, last),
 									  estate);
 	TupleTableSlot *row = MakeSingleTupleTableSlot(
 		RelationGetDescr(rel), table_slot_callbacks(new_rel));
 	BulkInsertState bulk_insert = GetBulkInsertState();
-	CommandId command = GetCurrentCommandId(true);
-	MemoryContext save_context = CurrentMemoryContext;
-	DirectScan scan;
+	CommandId		command = GetCurrentCommandId(true);
+	MemoryContext	save_context = CurrentMemoryContext;
+	DirectScan		scan;
 
 	TransferPredicateLocksToHeapRelation(rel);
 	if (!syncmaster_begin_scan(&scan, rel))
@@ -520,8 +520,8 @@ static void
 write_anew(Oid relid, const KnownVectors *known)
 {
 	Relation rel = table_open(relid, NoLock);
-	char persistence = rel->rd_rel->relpersistence;
-	Oid new_relid;
+	char	 persistence = rel->rd_rel->relpersistence;
+	Oid		 new_relid;
 
 	find_composite_type_dependencies(rel->rd_rel->reltype, rel, NULL);
 	new_relid = make_heap(rel);
@@ -544,8 +544,8 @@ static void
 run_in_parts(Addition *addition)
 {
 	const TableStatement *statement = addition->statement;
-	const VectorColumn *column = addition->column;
-	ActingScope scope;
+	const VectorColumn	 *column = addition->column;
+	ActingScope			  scope;
 
 	/* this asks as well about what the rest calls of the table's */
 	execute(addition, column->plain_sql);
@@ -565,7 +565,7 @@ run_in_parts(Addition *addition)
 static void
 run(void *argument)
 {
-	Addition *addition = argument;
+	Addition			 *addition = argument;
 	const TableStatement *statement = addition->statement;
 
 	if (syncmaster_precompute_vectors && may_run_in_parts(statement))
@@ -590,8 +590,8 @@ syncmaster_alter_table(const MigrationContext *context,
 					   const TableStatement *statement, List *known_vectors)
 {
 	VectorColumn column;
-	Addition addition = {context, statement, &column, known_vectors, NULL};
-	ErrorData *error;
+	Addition	 addition = {context, statement, &column, known_vectors, NULL};
+	ErrorData	*error;
 
 	if (!syncmaster_find_vector_column(statement, &column))
 	{

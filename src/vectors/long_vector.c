@@ -51,16 +51,16 @@
 typedef struct Search
 {
 	const TableStatement *statement;
-	const VectorColumn *column;
-	Relation rel;
+	const VectorColumn	 *column;
+	Relation			  rel;
 	Bitmapset *inputs; /* columns, as pull_varattnos() numbers them */
-	IdList found;
+	IdList	   found;
 } Search;
 
 /* The vector of one row. */
 typedef struct Trial
 {
-	ExprState *expr;
+	ExprState	*expr;
 	ExprContext *econtext;
 } Trial;
 
@@ -72,7 +72,7 @@ static Expr *
 expression(const Search *search)
 {
 	ParseState *pstate = make_parsestate(NULL);
-	Node *expr;
+	Node	   *expr;
 
 	addNSItemToQuery(pstate,
 					 addRangeTableEntryForRelation(pstate, search->rel,
@@ -98,9 +98,9 @@ inputs_are_known_types(const Search *search)
 	while ((member = bms_next_member(search->inputs, member)) >= 0)
 	{
 		AttrNumber attnum = member + FirstLowInvalidHeapAttributeNumber;
-		Oid type = attnum > 0
-					   ? get_atttype(RelationGetRelid(search->rel), attnum)
-					   : InvalidOid;
+		Oid		   type = attnum > 0
+							  ? get_atttype(RelationGetRelid(search->rel), attnum)
+							  : InvalidOid;
 
 		if (type != VARCHAROID && type != TEXTOID && type != JSONOID)
 			return false;
@@ -116,7 +116,7 @@ static Size
 text_bytes(const Search *search, const TupleTableSlot *row)
 {
 	Size result = 0;
-	int member = -1;
+	int	 member = -1;
 
 	while ((member = bms_next_member(search->inputs, member)) >= 0)
 	{
@@ -132,7 +132,7 @@ static void
 compute(void *argument)
 {
 	Trial *trial = argument;
-	bool isnull;
+	bool   isnull;
 
 	(void) ExecEvalExprSwitchContext(trial->expr, trial->econtext, &isnull);
 }
@@ -160,9 +160,9 @@ static bool
 search_rows(Search *search)
 {
 	AttrNumber id = get_attnum(RelationGetRelid(search->rel), "id");
-	Expr *expr = expression(search);
-	EState *estate;
-	Trial trial;
+	Expr	  *expr = expression(search);
+	EState	  *estate;
+	Trial	   trial;
 	DirectScan scan;
 
 	pull_varattnos((Node *) expr, 1, &search->inputs);
@@ -176,7 +176,7 @@ search_rows(Search *search)
 	trial.econtext = GetPerTupleExprContext(estate);
 	while (search->found.count < MAX_ROWS && syncmaster_next_row(&scan))
 	{
-		bool isnull;
+		bool  isnull;
 		int64 value;
 
 		slot_getallattrs(scan.slot);
@@ -205,7 +205,7 @@ static char *
 list_inputs(const Search *search)
 {
 	StringInfoData list;
-	int member = -1;
+	int			   member = -1;
 
 	initStringInfo(&list);
 	while ((member = bms_next_member(search->inputs, member)) >= 0)
@@ -243,14 +243,14 @@ add_problem(List **findings, const MigrationContext *context, Search *search)
  * found.  A table that is locked is not waited for.
  */
 void
-syncmaster_long_vector_problems(List **findings,
+syncmaster_long_vector_problems(List				  **findings,
 								const MigrationContext *context,
-								const TableStatement *statement)
+								const TableStatement   *statement)
 {
 	VectorColumn column;
-	Search search = {0};
-	ActingScope scope;
-	bool searched;
+	Search		 search = {0};
+	ActingScope	 scope;
+	bool		 searched;
 
 	if (!syncmaster_find_vector_column(statement, &column))
 		return;

@@ -62,9 +62,9 @@ static bool
 describe_column(const TableStatement *statement, const ColumnDef *definition,
 				VectorColumn *column)
 {
-	const char *source = statement->sql - statement->location;
+	const char		 *source = statement->sql - statement->location;
 	const Constraint *generated = NULL;
-	ListCell *lc;
+	ListCell		 *lc;
 
 	if (strcmp(strVal(llast(definition->typeName->names)), TYPE) != 0)
 		return false;
@@ -93,9 +93,9 @@ describe_column(const TableStatement *statement, const ColumnDef *definition,
  */
 bool
 syncmaster_find_vector_column(const TableStatement *statement,
-							  VectorColumn *column)
+							  VectorColumn		   *column)
 {
-	int found = 0;
+	int		  found = 0;
 	ListCell *lc;
 
 	foreach (lc, statement->stmt->cmds)

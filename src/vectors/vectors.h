@@ -18,39 +18,39 @@
 typedef struct TableStatement
 {
 	AlterTableStmt *stmt;
-	const char *sql;
-	int location; /* of sql in the source that stmt was parsed from */
+	const char	   *sql;
+	int			location; /* of sql in the source that stmt was parsed from */
 	const char *table;
-	Oid relid;
-	Oid role; /* as whom it runs */
+	Oid			relid;
+	Oid			role; /* as whom it runs */
 } TableStatement;
 
 /* known_vector.c: Search vectors computed before the lock, and the statement that adds them. */
 
 extern List *syncmaster_compute_vectors(const MigrationContext *context,
 										List *statements, const char *activity);
-extern void syncmaster_alter_table(const MigrationContext *context,
-								   const TableStatement *statement,
-								   List *known_vectors);
+extern void	 syncmaster_alter_table(const MigrationContext *context,
+									const TableStatement   *statement,
+									List				   *known_vectors);
 
 /* long_vector.c: Rows with more text than a search vector can hold. */
 
-extern void syncmaster_long_vector_problems(List **findings,
+extern void syncmaster_long_vector_problems(List				  **findings,
 											const MigrationContext *context,
-											const TableStatement *statement);
+											const TableStatement   *statement);
 
 /* vector_column.c: The search vector that a statement adds; for this folder. */
 
 typedef struct VectorColumn
 {
 	const char *name;
-	Node *raw_expr;		   /* what computes it */
+	Node	   *raw_expr;  /* what computes it */
 	const char *expr;	   /* the same as text */
-	bool not_null;		   /* to be */
+	bool		not_null;  /* to be */
 	const char *plain_sql; /* the statement without that and the expression */
 } VectorColumn;
 
 extern bool syncmaster_find_vector_column(const TableStatement *statement,
-										  VectorColumn *column);
+										  VectorColumn		   *column);
 
 #endif /* SYNCMASTER_VECTORS_H */
