@@ -20,15 +20,15 @@
 
 PG_MODULE_MAGIC;
 
-int syncmaster_lock_timeout;
-int syncmaster_restoring;
-int syncmaster_guard;
-int syncmaster_progress;
-int syncmaster_health_started;
-int syncmaster_health_waiting;
-int syncmaster_health_queue_idle;
-int syncmaster_health_retention;
-int syncmaster_health_keep_last;
+int	 syncmaster_lock_timeout;
+int	 syncmaster_restoring;
+int	 syncmaster_guard;
+int	 syncmaster_progress;
+int	 syncmaster_health_started;
+int	 syncmaster_health_waiting;
+int	 syncmaster_health_queue_idle;
+int	 syncmaster_health_retention;
+int	 syncmaster_health_keep_last;
 bool syncmaster_create_indexes_enabled;
 bool syncmaster_precompute_vectors;
 bool syncmaster_allow_destroy;

@@ -31,10 +31,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
 	CronSchedule schedule;
-	int32_t from;
-	int64_t next;
-	int64_t previous;
-	char *text;
+	int32_t		 from;
+	int64_t		 next;
+	int64_t		 previous;
+	char		*text;
 
 	if (size < sizeof(from))
 		return 0;

@@ -26,7 +26,8 @@
 #define IV_OFFSET 9
 #define CIPHERTEXT_OFFSET 25
 
-static const unsigned char key_bytes[FERNET_KEY_BYTES + 1] = "the signing key.the crypto key..";
+static const unsigned char key_bytes[FERNET_KEY_BYTES + 1] =
+	"the signing key.the crypto key..";
 
 static FernetKey *fuzz_key;
 static FernetKey *other_key;
@@ -67,8 +68,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	require(fernet_key_create(text, FERNET_KEY_LENGTH, &fuzz_key) == FERNET_OK,
 			"a key is a key");
 	require(fernet_generate_key(text) == FERNET_OK, "generate a key");
-	require(fernet_key_create(text, FERNET_KEY_LENGTH, &other_key) ==
-				FERNET_OK,
+	require(fernet_key_create(text, FERNET_KEY_LENGTH, &other_key) == FERNET_OK,
 			"a generated key is a key");
 	return 0;
 }
@@ -81,8 +81,8 @@ static FernetStatus
 open_token(const unsigned char *data, size_t length)
 {
 	unsigned char *plaintext = allocate(length);
-	size_t plaintext_length;
-	FernetStatus status;
+	size_t		   plaintext_length;
+	FernetStatus   status;
 
 	memset(plaintext, 0, length);
 	(void) fernet_timestamp(data);
@@ -120,9 +120,9 @@ decode_slowly(const uint8_t *text, size_t length, unsigned char *data,
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 								   "abcdefghijklmnopqrstuvwxyz0123456789";
-	int quad_position = 0;
-	int pads = 0;
-	unsigned int left = 0;
+	int				  quad_position = 0;
+	int				  pads = 0;
+	unsigned int	  left = 0;
 
 	*data_length = 0;
 	for (size_t i = 0; i < length; i++)
@@ -132,7 +132,7 @@ decode_slowly(const uint8_t *text, size_t length, unsigned char *data,
 	}
 	for (size_t i = 0; i < length; i++)
 	{
-		const char *found;
+		const char	*found;
 		unsigned int value;
 
 		if (text[i] == '=')
@@ -165,9 +165,9 @@ compare_decoders(const uint8_t *text, size_t size)
 {
 	unsigned char *fast = allocate(FERNET_DECODED_SIZE(size));
 	unsigned char *slow = allocate(FERNET_DECODED_SIZE(size));
-	size_t fast_length;
-	size_t slow_length;
-	int good = decode_slowly(text, size, slow, &slow_length);
+	size_t		   fast_length;
+	size_t		   slow_length;
+	int			   good = decode_slowly(text, size, slow, &slow_length);
 
 	require(syncmaster_decode_base64((const char *) text, size, fast,
 									 &fast_length) == good,
@@ -187,9 +187,9 @@ require_plaintext(const unsigned char *data, size_t length,
 				  const uint8_t *plaintext, size_t size)
 {
 	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-	unsigned char *result = allocate(length);
-	int body = 0;
-	int tail = 0;
+	unsigned char  *result = allocate(length);
+	int				body = 0;
+	int				tail = 0;
 
 	require(context != NULL &&
 				EVP_DecryptInit_ex(context, EVP_aes_128_cbc(), NULL,
@@ -212,14 +212,14 @@ static void
 fuzz_text(const uint8_t *input, size_t size)
 {
 	unsigned char *data = allocate(FERNET_DECODED_SIZE(size));
-	size_t length;
+	size_t		   length;
 
 	compare_decoders(input, size);
 	if (fernet_decode((const char *) input, size, data, &length) == FERNET_OK)
 	{
-		char *text = allocate(FERNET_ENCODED_SIZE(length));
-		unsigned char *again = allocate(FERNET_DECODED_SIZE(
-			FERNET_ENCODED_SIZE(length)));
+		char		  *text = allocate(FERNET_ENCODED_SIZE(length));
+		unsigned char *again = allocate(
+			FERNET_DECODED_SIZE(FERNET_ENCODED_SIZE(length)));
 		size_t text_length = fernet_encode(data, length, text);
 		size_t again_length;
 
@@ -227,8 +227,7 @@ fuzz_text(const uint8_t *input, size_t size)
 				"length of the text");
 		require(fernet_decode(text, text_length, again, &again_length) ==
 						FERNET_OK &&
-					again_length == length &&
-					memcmp(data, again, length) == 0,
+					again_length == length && memcmp(data, again, length) == 0,
 				"text and back");
 		open_token(data, length);
 		free(again);
@@ -241,7 +240,7 @@ fuzz_text(const uint8_t *input, size_t size)
 static void
 fuzz_key_text(const uint8_t *input, size_t size)
 {
-	FernetKey *key;
+	FernetKey	*key;
 	FernetStatus status = fernet_key_create((const char *) input, size, &key);
 
 	require(status == FERNET_OK || status == FERNET_MALFORMED,
@@ -254,12 +253,12 @@ fuzz_key_text(const uint8_t *input, size_t size)
 static void
 fuzz_plaintext(const uint8_t *input, size_t size)
 {
-	size_t length = FERNET_SEALED_SIZE(size);
+	size_t		   length = FERNET_SEALED_SIZE(size);
 	unsigned char *data = allocate(length);
 	unsigned char *plaintext = allocate(length);
-	size_t plaintext_length;
-	size_t flip = size > 0 ? input[size - 1] : 0;
-	unsigned char iv[FERNET_IV_BYTES];
+	size_t		   plaintext_length;
+	size_t		   flip = size > 0 ? input[size - 1] : 0;
+	unsigned char  iv[FERNET_IV_BYTES];
 
 	/* A given IV is used, and does not show in the token after it. */
 	memset(iv, (int) flip, sizeof(iv));
@@ -290,8 +289,8 @@ static void
 fuzz_signed(const uint8_t *input, size_t size)
 {
 	unsigned char *data = allocate(size + HMAC_BYTES);
-	size_t length = size + HMAC_BYTES;
-	FernetStatus status;
+	size_t		   length = size + HMAC_BYTES;
+	FernetStatus   status;
 
 	if (size > 0)
 		memcpy(data, input, size);

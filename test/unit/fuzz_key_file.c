@@ -74,8 +74,8 @@ read_slowly(const char *text, size_t size, int *count)
 	*count = 0;
 	for (size_t start = 0; start < size && good;)
 	{
-		size_t end = start;
-		size_t next;
+		size_t	   end = start;
+		size_t	   next;
 		FernetKey *key;
 
 		while (end < size && text[end] != '\n')
@@ -112,8 +112,8 @@ read_slowly(const char *text, size_t size, int *count)
 int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
-	KeyRing *ring = palloc0(sizeof(KeyRing));
-	int count;
+	KeyRing		 *ring = palloc0(sizeof(KeyRing));
+	int			  count;
 	volatile bool accepted = false;
 
 	if (file < 0)

@@ -24,13 +24,13 @@
 
 #define MAX_BLOCKS 4096
 
-static void *blocks[MAX_BLOCKS];
-static int nblocks = 0;
+static void					 *blocks[MAX_BLOCKS];
+static int					  nblocks = 0;
 static MemoryContextCallback *callbacks = NULL;
 
-sigjmp_buf fuzz_error;
+sigjmp_buf			  fuzz_error;
 volatile sig_atomic_t InterruptPending = false;
-MemoryContext CurrentMemoryContext = NULL;
+MemoryContext		  CurrentMemoryContext = NULL;
 #if PG_VERSION_NUM >= 190000
 const
 #endif
@@ -77,7 +77,7 @@ palloc0(Size size)
 }
 
 void
-MemoryContextRegisterResetCallback(MemoryContext context,
+MemoryContextRegisterResetCallback(MemoryContext		  context,
 								   MemoryContextCallback *callback)
 {
 	(void) context;
@@ -131,7 +131,7 @@ char *
 psprintf(const char *format, ...)
 {
 	va_list arguments;
-	char *text;
+	char   *text;
 
 	va_start(arguments, format);
 	fuzz_require(vasprintf(&text, format, arguments) >= 0, "memory");
@@ -235,7 +235,7 @@ errcode_for_file_access(void)
 	int name(const char *format, ...) \
 	{ \
 		va_list arguments; \
-		char text[4096]; \
+		char	text[4096]; \
 \
 		va_start(arguments, format); \
 		vsnprintf(text, sizeof(text), format, arguments); \

@@ -32,7 +32,7 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	if (size >= 2 && memchr(input + 2, '\0', size - 2) == NULL)
 	{
 		bool upgrade = input[0] % 2 == 0;
-		int current = input[1] % (REVISION_HEAD + 1);
+		int	 current = input[1] % (REVISION_HEAD + 1);
 
 		if (sigsetjmp(fuzz_error, 0) == 0)
 		{

@@ -34,7 +34,7 @@ static const char *const blanks[] = {"\t",			 "\n",
 
 typedef struct Words
 {
-	int count;
+	int	  count;
 	char *words[1024];
 } Words;
 
@@ -43,7 +43,7 @@ split(Words *words, const char *input, int length, const char *dropped,
 	  bool drop_marks_only)
 {
 	char *text = pnstrdup(input, length);
-	int start = 0;
+	int	  start = 0;
 
 	words->count = 0;
 	memcpy(text, input, length);
@@ -98,14 +98,14 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	/* neither a text of the server nor a request has a zero byte */
 	if (memchr(input, '\0', size) == NULL)
 	{
-		char *text = palloc(size);
-		char dropped[] = PUNCTUATION;
-		char *end = dropped;
+		char		  *text = palloc(size);
+		char		   dropped[] = PUNCTUATION;
+		char		  *end = dropped;
 		StringInfoData query;
 		StringInfoData slow;
-		Words kept;
-		Words only;
-		bool same;
+		Words		   kept;
+		Words		   only;
+		bool		   same;
 
 		if (size > 0)
 			memcpy(text, input, size);

@@ -17,10 +17,10 @@ main(void)
 	while (fgets(line, sizeof(line), stdin) != NULL)
 	{
 		CronSchedule schedule;
-		char *text;
-		int64_t from = strtoll(line, &text, 10);
-		int64_t next;
-		int64_t previous;
+		char		*text;
+		int64_t		 from = strtoll(line, &text, 10);
+		int64_t		 next;
+		int64_t		 previous;
 
 		text[strcspn(text, "\n")] = '\0';
 		switch (cron_parse(text + 1, &schedule))

@@ -25,12 +25,12 @@
 /* One object of a file of vectors. */
 typedef struct Vector
 {
-	char desc[MAX_VALUE];
-	char token[MAX_VALUE];
-	char secret[MAX_VALUE];
-	char src[MAX_VALUE];
-	uint64_t now;
-	uint64_t ttl;
+	char		  desc[MAX_VALUE];
+	char		  token[MAX_VALUE];
+	char		  secret[MAX_VALUE];
+	char		  src[MAX_VALUE];
+	uint64_t	  now;
+	uint64_t	  ttl;
 	unsigned char iv[FERNET_IV_BYTES];
 } Vector;
 
@@ -50,7 +50,7 @@ ok(int condition, const char *name, const char *detail)
 static char *
 read_file(const char *directory, const char *name)
 {
-	char path[4096];
+	char  path[4096];
 	char *content = calloc(1, 65536);
 	FILE *file;
 
@@ -71,7 +71,7 @@ read_file(const char *directory, const char *name)
 static const char *
 find_member(const char *object, const char *end, const char *name)
 {
-	char quoted[64];
+	char		quoted[64];
 	const char *found;
 
 	snprintf(quoted, sizeof(quoted), "\"%s\": ", name);
@@ -93,7 +93,7 @@ static uint64_t
 parse_time(const char *value)
 {
 	struct tm tm = {0};
-	int hours = 0;
+	int		  hours = 0;
 
 	if (sscanf(value, "\"%d-%d-%dT%d:%d:%d%d", &tm.tm_year, &tm.tm_mon,
 			   &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &hours) != 7)
@@ -136,16 +136,15 @@ static FernetStatus
 open_vector(const Vector *vector, int with_ttl, char *plaintext)
 {
 	unsigned char data[MAX_VALUE];
-	size_t length;
-	size_t plaintext_length;
-	FernetKey *key;
-	FernetStatus status;
+	size_t		  length;
+	size_t		  plaintext_length;
+	FernetKey	 *key;
+	FernetStatus  status;
 
 	if (fernet_key_create(vector->secret, strlen(vector->secret), &key) !=
 		FERNET_OK)
 		abort();
-	status = fernet_decode(vector->token, strlen(vector->token), data,
-						   &length);
+	status = fernet_decode(vector->token, strlen(vector->token), data, &length);
 	if (status == FERNET_OK && with_ttl)
 		status = fernet_check_time(data, vector->ttl, vector->now);
 	if (status == FERNET_OK)
@@ -160,16 +159,16 @@ open_vector(const Vector *vector, int with_ttl, char *plaintext)
 static void
 test_generate(const char *directory)
 {
-	char *content = read_file(directory, "generate.json");
+	char	   *content = read_file(directory, "generate.json");
 	const char *rest = content;
-	Vector vector;
+	Vector		vector;
 
 	while ((rest = next_vector(rest, &vector)) != NULL)
 	{
 		unsigned char data[MAX_VALUE];
-		char text[MAX_VALUE];
-		FernetKey *key;
-		size_t size = strlen(vector.src);
+		char		  text[MAX_VALUE];
+		FernetKey	 *key;
+		size_t		  size = strlen(vector.src);
 
 		if (fernet_key_create(vector.secret, strlen(vector.secret), &key) !=
 			FERNET_OK)
@@ -187,10 +186,10 @@ test_generate(const char *directory)
 static void
 test_verify(const char *directory)
 {
-	char *content = read_file(directory, "verify.json");
+	char	   *content = read_file(directory, "verify.json");
 	const char *rest = content;
-	Vector vector;
-	char plaintext[MAX_VALUE];
+	Vector		vector;
+	char		plaintext[MAX_VALUE];
 
 	while ((rest = next_vector(rest, &vector)) != NULL)
 	{
@@ -207,11 +206,11 @@ test_verify(const char *directory)
 static void
 test_invalid(const char *directory)
 {
-	char *content = read_file(directory, "invalid.json");
+	char	   *content = read_file(directory, "invalid.json");
 	const char *rest = content;
-	Vector vector;
-	char plaintext[MAX_VALUE];
-	int accepted = 0;
+	Vector		vector;
+	char		plaintext[MAX_VALUE];
+	int			accepted = 0;
 
 	while ((rest = next_vector(rest, &vector)) != NULL)
 	{
@@ -246,8 +245,8 @@ test_time(void)
 	ok(fernet_check_time(data, 0, 40) == FERNET_OK, "time", "clock skew");
 	ok(fernet_check_time(data, 0, 39) == FERNET_FROM_THE_FUTURE, "time",
 	   "from the future");
-	ok(fernet_check_time(last, UINT64_MAX, 0) == FERNET_FROM_THE_FUTURE,
-	   "time", "no overflow");
+	ok(fernet_check_time(last, UINT64_MAX, 0) == FERNET_FROM_THE_FUTURE, "time",
+	   "no overflow");
 	ok(fernet_check_time(data, UINT64_MAX, UINT64_MAX) == FERNET_OK, "time",
 	   "no overflow of the time to live");
 }
@@ -261,7 +260,7 @@ test_key_text(void)
 	static const struct
 	{
 		const char *text;
-		int accepted;
+		int			accepted;
 	} cases[] = {
 		{"cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=", 1},
 		{"cw/0x689RpI+jtRR7oE8h/eQsKImvJapLeSbXpwF4e4=", 1},
@@ -279,8 +278,8 @@ test_key_text(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
-		FernetStatus status =
-			fernet_key_create(cases[i].text, strlen(cases[i].text), &key);
+		FernetStatus status = fernet_key_create(cases[i].text,
+												strlen(cases[i].text), &key);
 
 		ok(status == (cases[i].accepted ? FERNET_OK : FERNET_MALFORMED),
 		   cases[i].accepted ? "key" : "not a key", cases[i].text);
@@ -299,12 +298,12 @@ static void
 test_lengths(void)
 {
 	static const size_t large = 1 << 20;
-	unsigned char *plaintext = malloc(large);
-	unsigned char *data = malloc(FERNET_SEALED_SIZE(large));
-	unsigned char *result = malloc(FERNET_SEALED_SIZE(large));
-	char text[FERNET_KEY_LENGTH + 1];
-	FernetKey *key;
-	int good = 1;
+	unsigned char	   *plaintext = malloc(large);
+	unsigned char	   *data = malloc(FERNET_SEALED_SIZE(large));
+	unsigned char	   *result = malloc(FERNET_SEALED_SIZE(large));
+	char				text[FERNET_KEY_LENGTH + 1];
+	FernetKey		   *key;
+	int					good = 1;
 
 	memset(plaintext, 'x', large);
 	if (fernet_generate_key(text) != FERNET_OK ||
@@ -350,12 +349,13 @@ test_lengths(void)
 static void
 test_no_ciphertext(void)
 {
-	unsigned char key_bytes[FERNET_KEY_BYTES] = "the signing key.the crypto key.";
-	char text[FERNET_ENCODED_SIZE(FERNET_KEY_BYTES) + 1] = "";
+	unsigned char key_bytes[FERNET_KEY_BYTES] =
+		"the signing key.the crypto key.";
+	char		  text[FERNET_ENCODED_SIZE(FERNET_KEY_BYTES) + 1] = "";
 	unsigned char data[FERNET_OVERHEAD] = {0x80};
 	unsigned char result[FERNET_OVERHEAD];
-	size_t length;
-	FernetKey *key;
+	size_t		  length;
+	FernetKey	 *key;
 
 	fernet_encode(key_bytes, FERNET_KEY_BYTES, text);
 	if (fernet_key_create(text, strlen(text), &key) != FERNET_OK ||
@@ -377,15 +377,16 @@ test_no_ciphertext(void)
 static void
 test_bad_padding(void)
 {
-	unsigned char key_bytes[FERNET_KEY_BYTES] = "the signing key.the crypto key.";
-	char text[FERNET_ENCODED_SIZE(FERNET_KEY_BYTES) + 1] = "";
+	unsigned char key_bytes[FERNET_KEY_BYTES] =
+		"the signing key.the crypto key.";
+	char		  text[FERNET_ENCODED_SIZE(FERNET_KEY_BYTES) + 1] = "";
 	unsigned char data[FERNET_SEALED_SIZE(16)] = {0x80};
 	unsigned char result[FERNET_SEALED_SIZE(16)];
-	size_t signed_bytes = sizeof(data) - 32;
-	size_t length;
-	size_t left = 0;
-	FernetStatus status;
-	FernetKey *key;
+	size_t		  signed_bytes = sizeof(data) - 32;
+	size_t		  length;
+	size_t		  left = 0;
+	FernetStatus  status;
+	FernetKey	 *key;
 
 	fernet_encode(key_bytes, FERNET_KEY_BYTES, text);
 	if (fernet_key_create(text, strlen(text), &key) != FERNET_OK)
