@@ -226,16 +226,15 @@ syncmaster_lock_relation(Oid relation, LOCKMODE mode)
  * its key.
  */
 static bool
-lock_schema_row(Relation rel, HeapTuple tuple)
+lock_schema_row(Relation rel, HeapTuple tuple, Snapshot snapshot)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TM_FailureData	failure;
-	TM_Result		result = table_tuple_lock(rel, &tuple->t_self,
-											  GetLatestSnapshot(), slot,
-											  GetCurrentCommandId(false),
-											  LockTupleKeyShare, LockWaitSkip,
-											  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS,
-											  &failure);
+	TM_Result result = table_tuple_lock(rel, &tuple->t_self, snapshot, slot,
+										GetCurrentCommandId(false),
+										LockTupleKeyShare, LockWaitSkip,
+										TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS,
+										&failure);
 
 	ExecDropSingleTupleTableSlot(slot);
 	return result == TM_Ok;
@@ -258,6 +257,12 @@ syncmaster_hold_schema(Oid namespace)
 	HeapTuple	tuple;
 	char	   *name;
 
+	/*
+	 * A procedure that has just committed has no snapshot, and the first one must
+	 * not be taken while the scan of the catalogue has one registered.
+	 */
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+
 	ScanKeyInit(&key[0], Anum_pg_namespace_oid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(namespace));
 	scan = systable_beginscan(rel, NamespaceOidIndexId, true, NULL, 1, key);
@@ -265,7 +270,7 @@ syncmaster_hold_schema(Oid namespace)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "could not find schema %u", namespace);
 	name = pstrdup(NameStr(((Form_pg_namespace) GETSTRUCT(tuple))->nspname));
-	if (!lock_schema_row(rel, tuple))
+	if (!lock_schema_row(rel, tuple, snapshot))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("schema \"%s\" is being renamed or dropped by another "
@@ -274,6 +279,7 @@ syncmaster_hold_schema(Oid namespace)
 				 errhint("Nothing was changed. Wait for that session's "
 						 "transaction to end, and run the command again.")));
 	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
 
 	return name;
