@@ -171,7 +171,7 @@ like($err, qr/invalid value for parameter "syncmaster.guard": "maybe"/,
 # the commands of the documents.
 $db = new_database();
 my ($brake) = slurp_file("$FindBin::RealBin/../doc/operations.md") =~
-  /^```\n(SELECT syncmaster_library_version\(\);\nALTER DATABASE syncmaster .*?)```/ms or die 'no brake';
+  /^```sql\n(SELECT syncmaster_library_version\(\);\nALTER DATABASE syncmaster .*?)```/ms or die 'no brake';
 my $all_extensions = q{DO $$
 	DECLARE extension name;
 	BEGIN
