@@ -69,8 +69,6 @@ my $drop = "LOCK TABLE connection; DROP INDEX $index";
 my %commands = (
 	'SELECT count(*) FROM syncmaster_drop_indexes()' => qr/^7$/,
 	$make_all => qr/^t$/,
-	q{SELECT count(*) > 0 FROM syncmaster_upgrade_plan('head')} => qr/^t$/,
-	q{SELECT count(*) >= 0 FROM syncmaster_preflight('head')} => qr/^t$/,
 	q{SELECT count(*) > 0 FROM syncmaster_check() WHERE object_name LIKE '%group_id_name'}
 	  => qr/^t$/,
 	q{SELECT syncmaster_upgrade('head')} => qr/^0013$/);

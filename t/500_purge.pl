@@ -651,7 +651,7 @@ SKIP:
 		"shared_preload_libraries = 'pg_cron'", "cron.database_name = 'clock'",
 		"cron.host = '" . $node->host . "'", '');
 	$node->restart;
-	my ($setup) = $doc =~ /^```\n(CREATE EXTENSION pg_cron;\n.*?)```/ms;
+	my ($setup) = $doc =~ /^```sql\n(CREATE EXTENSION pg_cron;\n.*?)```/ms;
 	ok($setup, 'it says how to let the owner of the tables have jobs');
 	$setup =~ s/etl_owner/app/g;
 	query('clock', "$setup SET ROLE app; $lines");

@@ -315,6 +315,19 @@ extern void syncmaster_ask_support(TrustQuestion *question, Oid function);
 extern void syncmaster_ask_trigger(TrustQuestion *question, Oid function,
 								   int nargs);
 
+/* trust_opclass.c: The same for operator classes, and for rows of catalogues. */
+
+/* What is done with a row of a catalogue. */
+typedef void (*RowVisitor)(TrustQuestion *question, Relation catalog,
+						   HeapTuple tuple);
+
+extern void syncmaster_visit_rows(TrustQuestion *question, Relation rel,
+								  Oid index, AttrNumber column, Oid object,
+								  RowVisitor visitor);
+extern void syncmaster_ask_operator_classes(TrustQuestion *question,
+											Relation catalog, HeapTuple tuple,
+											AttrNumber column);
+
 /* trust_code.c: The rule of trust for types, operators and expressions. */
 
 extern void syncmaster_ask_type(TrustQuestion *question, Oid type);

@@ -22,14 +22,11 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
-#include "catalog/pg_amop.h"
-#include "catalog/pg_amproc.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
@@ -48,7 +45,6 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -63,31 +59,6 @@
 
 static void ask_relation(TrustQuestion *question, Oid relid, int events,
 						 bool children, bool whose);
-
-/* What is done with a row of a catalogue. */
-typedef void (*RowVisitor)(TrustQuestion *question, Relation catalog,
-						   HeapTuple tuple);
-
-/*
- * Visit the rows of a catalogue that belong to an object, and close it.
- * There need not be an index.
- */
-static void
-visit(TrustQuestion *question, Relation rel, Oid index, AttrNumber column,
-	  Oid object, RowVisitor visitor)
-{
-	ScanKeyData key[1];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key[0], column, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(object));
-	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, 1, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		visitor(question, rel, tuple);
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-}
 
 /*
  * Ask about an expression that a row of a catalogue may have.
@@ -160,63 +131,6 @@ visit_attribute(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 }
 
 static void
-visit_support(TrustQuestion *question, Relation catalog, HeapTuple tuple)
-{
-	(void) catalog;
-	syncmaster_ask_support(question,
-						   ((Form_pg_amproc) GETSTRUCT(tuple))->amproc);
-}
-
-static void
-visit_operator(TrustQuestion *question, Relation catalog, HeapTuple tuple)
-{
-	Oid operator=((Form_pg_amop) GETSTRUCT(tuple))->amopopr;
-
-	(void) catalog;
-	syncmaster_ask_support(question, get_opcode(operator));
-}
-
-/*
- * The functions and operators of an operator class, those of its family
- * included, as an index, an exclusion constraint or a partition key calls
- * them.
- */
-static void
-ask_operator_class(TrustQuestion *question, Oid opclass)
-{
-	Oid family;
-
-	if (!SearchSysCacheExists1(CLAOID, ObjectIdGetDatum(opclass)))
-		return; /* dropped meanwhile */
-	family = get_opclass_family(opclass);
-	if (family < FirstNormalObjectId && opclass < FirstNormalObjectId)
-		return;
-	visit(question,
-		  table_open(AccessMethodProcedureRelationId, AccessShareLock),
-		  AccessMethodProcedureIndexId, Anum_pg_amproc_amprocfamily, family,
-		  visit_support);
-	visit(question, table_open(AccessMethodOperatorRelationId, AccessShareLock),
-		  AccessMethodStrategyIndexId, Anum_pg_amop_amopfamily, family,
-		  visit_operator);
-}
-
-static void
-ask_operator_classes(TrustQuestion *question, Relation catalog, HeapTuple tuple,
-					 AttrNumber column)
-{
-	bool	   isnull;
-	Datum	   value = heap_getattr(tuple, column, RelationGetDescr(catalog),
-									&isnull);
-	oidvector *classes;
-
-	if (isnull)
-		return;
-	classes = (oidvector *) DatumGetPointer(value);
-	for (int i = 0; i < classes->dim1; i++)
-		ask_operator_class(question, classes->values[i]);
-}
-
-static void
 visit_index(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 {
 	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
@@ -233,7 +147,8 @@ visit_index(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 				: psprintf("DROP INDEX %s", qualified));
 	ask_column(question, catalog, tuple, Anum_pg_index_indexprs);
 	ask_column(question, catalog, tuple, Anum_pg_index_indpred);
-	ask_operator_classes(question, catalog, tuple, Anum_pg_index_indclass);
+	syncmaster_ask_operator_classes(question, catalog, tuple,
+									Anum_pg_index_indclass);
 }
 
 #ifdef HAVE_EXPRESSION_STATISTICS
@@ -384,8 +299,8 @@ visit_partition_key(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 {
 	look_at(question, "partition key of table", question->table, NULL);
 	ask_column(question, catalog, tuple, Anum_pg_partitioned_table_partexprs);
-	ask_operator_classes(question, catalog, tuple,
-						 Anum_pg_partitioned_table_partclass);
+	syncmaster_ask_operator_classes(question, catalog, tuple,
+									Anum_pg_partitioned_table_partclass);
 }
 
 static void
@@ -480,14 +395,16 @@ visit_foreign_key(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 static void
 ask_triggers(TrustQuestion *question, Oid relid)
 {
-	visit(question, table_open(TriggerRelationId, AccessShareLock),
-		  TriggerRelidNameIndexId, Anum_pg_trigger_tgrelid, relid,
-		  visit_trigger);
+	syncmaster_visit_rows(question,
+						  table_open(TriggerRelationId, AccessShareLock),
+						  TriggerRelidNameIndexId, Anum_pg_trigger_tgrelid,
+						  relid, visit_trigger);
 	if (cascades_run_as_caller() &&
 		(question->asked & (EVENT_KEY | EVENT_DELETE)) != 0)
-		visit(question, table_open(ConstraintRelationId, AccessShareLock),
-			  InvalidOid, Anum_pg_constraint_confrelid, relid,
-			  visit_foreign_key);
+		syncmaster_visit_rows(question,
+							  table_open(ConstraintRelationId, AccessShareLock),
+							  InvalidOid, Anum_pg_constraint_confrelid, relid,
+							  visit_foreign_key);
 }
 
 /*
@@ -499,40 +416,54 @@ ask_contents(TrustQuestion *question, Form_pg_class relation, bool children)
 {
 	Oid relid = relation->oid;
 
-	visit(question, table_open(AttributeRelationId, AccessShareLock),
-		  AttributeRelidNumIndexId, Anum_pg_attribute_attrelid, relid,
-		  visit_attribute);
-	visit(question, table_open(ConstraintRelationId, AccessShareLock),
-		  ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, relid,
-		  visit_constraint);
-	visit(question, table_open(AttrDefaultRelationId, AccessShareLock),
-		  AttrDefaultIndexId, Anum_pg_attrdef_adrelid, relid, visit_default);
-	visit(question, table_open(IndexRelationId, AccessShareLock),
-		  IndexIndrelidIndexId, Anum_pg_index_indrelid, relid, visit_index);
+	syncmaster_visit_rows(question,
+						  table_open(AttributeRelationId, AccessShareLock),
+						  AttributeRelidNumIndexId, Anum_pg_attribute_attrelid,
+						  relid, visit_attribute);
+	syncmaster_visit_rows(question,
+						  table_open(ConstraintRelationId, AccessShareLock),
+						  ConstraintRelidTypidNameIndexId,
+						  Anum_pg_constraint_conrelid, relid, visit_constraint);
+	syncmaster_visit_rows(question,
+						  table_open(AttrDefaultRelationId, AccessShareLock),
+						  AttrDefaultIndexId, Anum_pg_attrdef_adrelid, relid,
+						  visit_default);
+	syncmaster_visit_rows(question,
+						  table_open(IndexRelationId, AccessShareLock),
+						  IndexIndrelidIndexId, Anum_pg_index_indrelid, relid,
+						  visit_index);
 #ifdef HAVE_EXPRESSION_STATISTICS
-	visit(question, table_open(StatisticExtRelationId, AccessShareLock),
-		  StatisticExtRelidIndexId, Anum_pg_statistic_ext_stxrelid, relid,
-		  visit_statistics);
+	syncmaster_visit_rows(question,
+						  table_open(StatisticExtRelationId, AccessShareLock),
+						  StatisticExtRelidIndexId,
+						  Anum_pg_statistic_ext_stxrelid, relid,
+						  visit_statistics);
 #endif
 	if (relation->relrowsecurity)
-		visit(question, table_open(PolicyRelationId, AccessShareLock),
-			  PolicyPolrelidPolnameIndexId, Anum_pg_policy_polrelid, relid,
-			  visit_policy);
-	visit(question, table_open(RewriteRelationId, AccessShareLock),
-		  RewriteRelRulenameIndexId, Anum_pg_rewrite_ev_class, relid,
-		  visit_rule);
+		syncmaster_visit_rows(question,
+							  table_open(PolicyRelationId, AccessShareLock),
+							  PolicyPolrelidPolnameIndexId,
+							  Anum_pg_policy_polrelid, relid, visit_policy);
+	syncmaster_visit_rows(question,
+						  table_open(RewriteRelationId, AccessShareLock),
+						  RewriteRelRulenameIndexId, Anum_pg_rewrite_ev_class,
+						  relid, visit_rule);
 	ask_triggers(question, relid);
-	visit(question, table_open(PartitionedRelationId, AccessShareLock),
-		  PartitionedRelidIndexId, Anum_pg_partitioned_table_partrelid, relid,
-		  visit_partition_key);
+	syncmaster_visit_rows(question,
+						  table_open(PartitionedRelationId, AccessShareLock),
+						  PartitionedRelidIndexId,
+						  Anum_pg_partitioned_table_partrelid, relid,
+						  visit_partition_key);
 	if (children)
-		visit(question, table_open(InheritsRelationId, AccessShareLock),
-			  InheritsParentIndexId, Anum_pg_inherits_inhparent, relid,
-			  visit_child);
+		syncmaster_visit_rows(question,
+							  table_open(InheritsRelationId, AccessShareLock),
+							  InheritsParentIndexId, Anum_pg_inherits_inhparent,
+							  relid, visit_child);
 	if (relation->relispartition)
-		visit(question, table_open(InheritsRelationId, AccessShareLock),
-			  InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, relid,
-			  visit_parent);
+		syncmaster_visit_rows(question,
+							  table_open(InheritsRelationId, AccessShareLock),
+							  InheritsRelidSeqnoIndexId,
+							  Anum_pg_inherits_inhrelid, relid, visit_parent);
 }
 
 static void

@@ -179,19 +179,18 @@ syncmaster_ask_type(TrustQuestion *question, Oid type)
  * trust_function.c.
  */
 static void
-ask_namesakes(TrustQuestion *question, Form_pg_operator operator)
+ask_namesakes(TrustQuestion *question, Form_pg_operator form)
 {
 	CatCList *list = SearchSysCacheList1(OPERNAMENSP,
-										 NameGetDatum(&operator->oprname));
+										 NameGetDatum(&form->oprname));
 
 	for (int i = 0; i < list->n_members; i++)
 	{
 		Form_pg_operator other = (Form_pg_operator) GETSTRUCT(
 			&list->members[i]->tuple);
 
-		if (other->oprnamespace ==
-			operator->oprnamespace && !syncmaster_has_rights(other->oprowner,
-															 question->role))
+		if (other->oprnamespace == form->oprnamespace &&
+			!syncmaster_has_rights(other->oprowner, question->role))
 			syncmaster_distrust(
 				question,
 				psprintf("It may come to call operator %s of role \"%s\", who "
@@ -213,7 +212,7 @@ static void
 ask_operator(TrustQuestion *question, Oid oid)
 {
 	HeapTuple		 tuple;
-	Form_pg_operator operator;
+	Form_pg_operator form;
 
 	if (oid < FirstNormalObjectId || list_member_oid(question->operators, oid))
 		return;
@@ -221,22 +220,22 @@ ask_operator(TrustQuestion *question, Oid oid)
 	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
 	if (!HeapTupleIsValid(tuple))
 		return; /* dropped meanwhile */
-	operator=(Form_pg_operator) GETSTRUCT(tuple);
-	if (OidIsValid(operator->oprcode))
-		syncmaster_ask_call(question, operator->oprcode);
-	ask_operator(question, operator->oprcom);
-	ask_operator(question, operator->oprnegate);
-	if (!syncmaster_has_rights(operator->oprowner, question->role))
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	if (OidIsValid(form->oprcode))
+		syncmaster_ask_call(question, form->oprcode);
+	ask_operator(question, form->oprcom);
+	ask_operator(question, form->oprnegate);
+	if (!syncmaster_has_rights(form->oprowner, question->role))
 		syncmaster_distrust(
 			question,
 			psprintf("It calls operator %s of role \"%s\", who lacks the "
 					 "rights of role \"%s\".",
 					 format_operator_qualified(oid),
-					 GetUserNameFromId(operator->oprowner, false),
+					 GetUserNameFromId(form->oprowner, false),
 					 GetUserNameFromId(question->role, false)),
 			NULL);
 	else if (question->anew)
-		ask_namesakes(question, operator);
+		ask_namesakes(question, form);
 	ReleaseSysCache(tuple);
 }
 
