@@ -262,7 +262,7 @@ OUT
 		  . 'and the extension|GRANT EXECUTE ON ROUTINE public.syncmaster_upgrade(text) TO app',
 		'... and privileges()');
 	is( (as_role('vault', $dbname, q{SELECT action, count(*) FROM syncmaster_repair(false)
-			WHERE problem LIKE 'may not be used%' GROUP BY 1}))[1], "done|17\n",
+			WHERE problem LIKE 'may not be used%' GROUP BY 1}))[1], "done|18\n",
 		'... and repair() repairs it for all roles that may migrate');
 	is(query($dbname, $rights), $before, '... exactly');
 
@@ -280,7 +280,7 @@ OUT
 	is( query($dbname, q{
 			SELECT count(*) FILTER (WHERE role = 'reader'), count(DISTINCT role)
 			FROM syncmaster_privileges() WHERE state = 'missing'}),
-		$has_role ? '17|1' : '17|2', "REASSIGN OWNED: the extension's new owner lacks its rights");
+		$has_role ? '18|1' : '18|2', "REASSIGN OWNED: the extension's new owner lacks its rights");
 	query($dbname, q{SELECT syncmaster_upgrade('head')});
 	my ($rc, undef, $stderr) = as_role('reader', $dbname, $calls[0]);
 	is("$rc $stderr", '0 ', '... an upgrade grants them');

@@ -76,7 +76,7 @@ foreach my $case (@commands)
 	isnt($before, $after, "$name: something is done") if defined $undo;
 	cmp_ok($count, '>', 2, "$name: statements");
 
-	my %at = map { $_ => 1 } ($ENV{SYNCMASTER_CUTS} // '') eq 'all' ? (1 .. $count) 
+	my %at = map { $_ => 1 } ($ENV{SYNCMASTER_CUTS} // '') eq 'all' ? (1 .. $count)
 	  : !defined $undo ? ($count)
 	  : $arguments->[0] =~ /grade$/ ? (int($count / 2), $count - 1, $count)
 	  : ($count - 1, $count);

@@ -105,7 +105,11 @@ syncmaster_open_leaves(Relation rel, bool *locked)
 
 	*locked = false;
 	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		return list_make1(relation_open(relid, AccessShareLock));
+	{
+		/* The caller has it locked: this lock is there to be given back. */
+		LockRelationOid(relid, AccessShareLock);
+		return list_make1(relation_open(relid, NoLock));
+	}
 	foreach (lc, syncmaster_partitions(relid))
 	{
 		Oid		 partition = lfirst_oid(lc);

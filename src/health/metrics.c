@@ -179,18 +179,25 @@ put_tables(ReturnSetInfo *result, Oid namespace, int revision)
 }
 
 /*
- * The server's count of changes to a table, with those to its partitions.
+ * The server's count of rows inserted into a table and its partitions, or
+ * deleted from them.
  */
 static double
-count_changes(Relation rel, PGFunction counter)
+count_changes(Relation rel, bool deleted)
 {
 	Oid		  relid = RelationGetRelid(rel);
 	double	  count = 0;
 	ListCell *lc;
 
 	foreach (lc, lcons_oid(relid, syncmaster_partitions(relid)))
-		count += (double) DatumGetInt64(
-			DirectFunctionCall1(counter, ObjectIdGetDatum(lfirst_oid(lc))));
+	{
+		Datum table = ObjectIdGetDatum(lfirst_oid(lc));
+		Datum changes =
+			deleted ? DirectFunctionCall1(pg_stat_get_tuples_deleted, table)
+					: DirectFunctionCall1(pg_stat_get_tuples_inserted, table);
+
+		count += (double) DatumGetInt64(changes);
+	}
 	return count;
 }
 
@@ -218,11 +225,11 @@ put_growth(ReturnSetInfo *result, Oid namespace)
 		if (!RecoveryInProgress())
 		{
 			put_metric(result, "syncmaster_table_rows_inserted_total",
-					   count_changes(table.rel, pg_stat_get_tuples_inserted),
-					   "table", growing->name, NULL);
+					   count_changes(table.rel, false), "table", growing->name,
+					   NULL);
 			put_metric(result, "syncmaster_table_rows_deleted_total",
-					   count_changes(table.rel, pg_stat_get_tuples_deleted),
-					   "table", growing->name, NULL);
+					   count_changes(table.rel, true), "table", growing->name,
+					   NULL);
 		}
 		syncmaster_close_app_table(&table);
 	}

@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use File::Basename qw(dirname);
 use File::Spec;
 use FindBin;
 use IPC::Run;
@@ -26,7 +27,7 @@ our $restore_info = qr/^(?:psql:\S+:|pg_restore:\ )?\s*
 	(?:pg_restore:\ )?HINT:\s+If\ none\ is,\ .*\n/mx;
 
 # The recipe of the documents.
-my ($extension_entries) = slurp_file("$FindBin::RealBin/../doc/operations.md") =~
+my ($extension_entries) = slurp_file(dirname(__FILE__) . "/../../doc/operations.md") =~
   /grep -vE '(EXTENSION[^']*)'/ or die 'no recipe';
 
 # Tables with a serial id.
