@@ -146,7 +146,7 @@ SELECT coalesce(bool_or(severity = 'error'), false) AS found,
        coalesce(string_agg(format('%s: %s: %s', severity, subject, detail)
                            || coalesce(E'\n  ' || hint, ''), E'\n'
                            ORDER BY ordinality),
-                'Nothing stands in the way.') AS lines
+                'Nothing blocks the upgrade.') AS lines
 FROM :"schema".syncmaster_preflight(:'target') WITH ORDINALITY \gset
 SQL
 )" -v target="$target"

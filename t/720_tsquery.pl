@@ -3,7 +3,8 @@
 #
 # SYNCMASTER_VENV names a virtual environment with data-syncmaster[server].
 # SYNCMASTER_SEED repeats the random inputs of an earlier run, and SYNCMASTER_ROUNDS
-# multiplies their number: each run tries others, so that few are enough.
+# multiplies their number: each run tries others, so that few are enough.  From 8 on,
+# every code point is tried.
 use strict;
 use warnings;
 
@@ -21,7 +22,9 @@ plan skip_all =>
 my $compare = abs_path(dirname(__FILE__) . '/../test/compare_tsquery.py');
 my $seed = $ENV{SYNCMASTER_SEED} || int(rand(2**31));
 note "SYNCMASTER_SEED=$seed";
-my $few = 300 * ($ENV{SYNCMASTER_ROUNDS} // 1);
+my $rounds = $ENV{SYNCMASTER_ROUNDS} // 1;
+my $few = 300 * $rounds;
+my $share = $rounds < 8 ? 8 : 1;
 
 my $node = PostgreSQL::Test::Cluster->new('tsquery');
 $node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
@@ -46,6 +49,7 @@ sub compare_in
 			"$venv/bin/python", $compare,
 			'--dsn' => $node->connstr($dbname),
 			'--seed' => $seed,
+			'--share' => $share,
 			@args
 		],
 		'>' => \$stdout,

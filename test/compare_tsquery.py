@@ -8,7 +8,7 @@ that has the extension:
 KIND is one or more of
 
     random      random inputs, --inputs of them
-    codepoints  every code point of Unicode between two letters
+    codepoints  code points of Unicode between two letters, all or by --share
     large       inputs of 1 MB
     bytes       random bytes as a text of a SQL_ASCII database
     damaged     random bytes as a text of a UTF8 database; needs a superuser
@@ -246,9 +246,9 @@ class Comparison:
         return self.failures == 0 and count > 0
 
 
-def every_codepoint(fit, step=128):
-    """Code points between two letters, many to an input."""
-    for start in range(1, 0x110000, step):
+def codepoints(fit, share, seed, step=128):
+    """Code points between two letters, many to an input; one input of so many."""
+    for start in range(1 + step * (seed % share), 0x110000, step * share):
         codes = [c for c in range(start, min(start + step, 0x110000)) if not 0xD800 <= c <= 0xDFFF]
         if codes:
             yield fit(" ".join(f"a{chr(c)}b" for c in codes))
@@ -259,6 +259,7 @@ def main():
     parser.add_argument("--dsn", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--inputs", type=int, default=1000)
+    parser.add_argument("--share", type=int, default=1, help="of so many inputs with code points, try one")
     parser.add_argument("--codec", default="utf-8", help="Python's name for the database's encoding")
     parser.add_argument("kinds", nargs="+", choices=["random", "codepoints", "large", "bytes", "damaged"])
     args = parser.parse_args()
@@ -269,7 +270,7 @@ def main():
         comparison.connection.exec_driver_sql("CREATE CAST (bytea AS text) WITHOUT FUNCTION")
     kinds = {
         "random": (comparison.text, lambda: (inputs.random_text() for _ in range(args.inputs))),
-        "codepoints": (comparison.text, lambda: every_codepoint(inputs.fit)),
+        "codepoints": (comparison.text, lambda: codepoints(inputs.fit, args.share, args.seed)),
         "large": (comparison.text, inputs.large_texts),
         "bytes": (comparison.stored_bytes, lambda: (inputs.random_bytes(False) for _ in range(args.inputs))),
         "damaged": (comparison.damaged_bytes, lambda: (inputs.random_bytes(True) for _ in range(args.inputs))),

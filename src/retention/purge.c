@@ -191,12 +191,17 @@ begin_batch(Purge *purge)
 }
 
 /*
- * Commit it.  On an error the transaction's abort restores the role.
+ * Commit it.  On an error the transaction's abort restores the role.  A
+ * transaction in which no row was to be deleted has written nothing but the
+ * lock of the schema's row: neither the disk nor a standby has to confirm
+ * that.
  */
 static void
-end_batch(Purge *purge)
+end_batch(Purge *purge, bool deletes)
 {
 	syncmaster_end_acting(&purge->acting);
+	if (!deletes)
+		syncmaster_set_locally("synchronous_commit", "off");
 	syncmaster_commit();
 }
 
@@ -474,6 +479,7 @@ syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)
 	int64				 left;
 	char				*statuses;
 	bool				 more;
+	bool				 deletes;
 
 	purge.options = options;
 	purge.table = table;
@@ -494,7 +500,7 @@ syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)
 
 	begin_batch(&purge);
 	more = begin_purge(&purge);
-	end_batch(&purge);
+	end_batch(&purge, false);
 
 	for (int64 from = purge.first; more;)
 	{
@@ -508,14 +514,14 @@ syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)
 		more = find_batch(&purge, from, &batch);
 		if (more)
 			deleted = purge_batch(&purge, &batch);
-		end_batch(&purge);
+		deletes = more && !options->dry_run;
+		end_batch(&purge, deletes);
 		if (!more)
 			break;
 
 		purge.deleted += deleted;
 		purge.kept += batch.kept;
-		if (deleted > 0 && !options->dry_run &&
-			!syncmaster_is_commit_confirmed())
+		if (deletes && !syncmaster_is_commit_confirmed())
 			ereport(ERROR,
 					(errcode(ERRCODE_QUERY_CANCELED),
 					 errmsg("no synchronous standby has confirmed the last "
@@ -531,7 +537,7 @@ syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)
 	MemoryContextSwitchTo(procedure_context);
 	begin_batch(&purge);
 	left = syncmaster_count_left(&purge, &statuses);
-	end_batch(&purge);
+	end_batch(&purge, false);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
 	syncmaster_tell_result(&purge);
 	syncmaster_tell_left(&purge, left, statuses);
