@@ -169,16 +169,27 @@ sub backend_of
 	return $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE $condition ORDER BY random() LIMIT 1");
 }
 
+# Kill a process of the server, and wait until the postmaster has noticed: from then on it
+# refuses connections until it has recovered, but before that it may still accept one.
+sub kill_process
+{
+	my ($pid) = @_;
+	kill 'KILL', $pid if $pid ne '';
+	for (my $try = 0; $pid ne '' && kill(0, $pid) && $try < 3000; $try++)
+	{
+		usleep(20_000);
+	}
+	return;
+}
+
 # Each gets the process that carries out the command, and the session that waits for it.
 my %blows = (
-	'SIGKILL of the backend' => sub { kill 'KILL', $_[0] },
+	'SIGKILL of the backend' => sub { kill_process($_[0]) },
 	'SIGKILL of a writer' => sub {
-		my $pid = backend_of(q(application_name = 'writer'));
-		kill 'KILL', $pid if $pid ne '';
+		kill_process(backend_of(q(application_name = 'writer')));
 	},
 	'SIGKILL of another process' => sub {
-		my $pid = backend_of(q(backend_type IN ('checkpointer', 'walwriter', 'background writer', 'autovacuum worker')));
-		kill 'KILL', $pid if $pid ne '';
+		kill_process(backend_of(q(backend_type IN ('checkpointer', 'walwriter', 'background writer', 'autovacuum worker'))));
 	},
 
 	# what pg_terminate_backend() and pg_cancel_backend() send
@@ -246,9 +257,9 @@ sub round
 	my $session = start_psql($node, $where, "$quiet\nSELECT pg_backend_pid();\n", name => 'operation', hold => 1);
 	my ($pid) = $session->{out} =~ /^(\d+)$/m;
 	$session->{in} .= "$command;\n\\echo completed\n";
-	$session->{h}->pump_nb;
+	eval { $session->{h}->pump_nb };
 	usleep(1e6 * rand($operation->{seconds} // 0.2));
-	$session->{h}->pump_nb;
+	eval { $session->{h}->pump_nb };
 	$blows{$blow}->($pid, $session);
 	eval { finish_psql($session) };
 	my $done = $session->{out} =~ /^completed$/m;
