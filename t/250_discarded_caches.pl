@@ -45,16 +45,21 @@ foreach my $call (function_calls($node))
 }
 foreach my $lane (@lanes)
 {
+	# Files, not pipes: both go on while one of them is waited for.
+	my $file = $node->basedir . "/$lane->{database}";
+	append_to_file("$file.sql", $lane->{sql});
+	$lane->{errors} = "$file.err";
 	$lane->{h} = IPC::Run::start(
 		[
 			'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-h', $node->host, '-p',
-			$node->port, '-d', $lane->{database}
+			$node->port, '-d', $lane->{database}, '-f', "$file.sql"
 		],
-		'<', \$lane->{sql}, '>', \$lane->{out}, '2>', \$lane->{err});
+		'<', '/dev/null', '>', "$file.out", '2>', $lane->{errors});
 }
 foreach my $lane (@lanes)
 {
 	$lane->{h}->finish;
+	$lane->{err} = slurp_file($lane->{errors}) =~ s/^psql:[^ ]*: //mgr;
 	foreach my $name (@{ $lane->{names} })
 	{
 		my ($messages) = $lane->{err} =~ /^begin $name\n(.*?)^end$/ms;

@@ -61,8 +61,7 @@ my %examples = (
 	syncmaster_end_runs => q(SELECT * FROM syncmaster_end_runs('{1, 2, 3}', dry_run => true);
 		SELECT * FROM syncmaster_end_runs(older_than => '0')),
 	syncmaster_health => 'SELECT * FROM syncmaster_health()',
-	syncmaster_read_metrics => q(SELECT * FROM syncmaster_read_metrics();
-		SELECT * FROM syncmaster_read_metrics(true)),
+	syncmaster_read_metrics => q(SELECT * FROM syncmaster_read_metrics()),
 	syncmaster_tsquery => q(SELECT syncmaster_tsquery('a word.of/two')),
 	syncmaster_generate_key => 'SELECT syncmaster_generate_key() IS NOT NULL',
 	syncmaster_encrypt => q(SELECT syncmaster_encrypt('{"a": 1.5}') IS NOT NULL),
