@@ -65,6 +65,10 @@ foreach my $case (
 	[ 'a view of a role that may not', 'CREATE VIEW v AS SELECT id, job_state FROM apscheduler_jobs;
 		GRANT ALL ON v TO mallory; RESET ROLE; ALTER VIEW v OWNER TO sm_worker',
 		"UPDATE v SET job_state = $pickle", '' ],
+	[ 'a view of a view of a role that may not', 'CREATE VIEW u AS SELECT id, job_state AS j FROM apscheduler_jobs;
+		CREATE VIEW v AS SELECT j AS i FROM u; GRANT UPDATE (i) ON v TO mallory;
+		RESET ROLE; ALTER VIEW u OWNER TO sm_worker; GRANT ALL ON u TO app',
+		"UPDATE v SET i = $pickle", '' ],
 	[ 'a rule', 'CREATE TABLE r (a text); CREATE RULE r AS ON DELETE TO r DO ALSO
 		INSERT INTO apscheduler_jobs VALUES (old.a, 1, old.a::bytea); INSERT INTO r VALUES (1);
 		GRANT ALL ON r TO mallory', 'DELETE FROM r', 'table|public.r|DELETE' ],

@@ -274,7 +274,7 @@ extern char *syncmaster_ask_elsewhere(SubtransactionBody body, void *argument);
 #define EVENT_KEY (1 << 8) /* an UPDATE that changes a key */
 #define EVENT_ANY (EVENT_INSERT | EVENT_UPDATE | EVENT_DELETE | EVENT_KEY)
 
-/* One question under way: what of it may a role not trust? */
+/* One question under way, and what the role cannot trust. */
 typedef struct TrustQuestion TrustQuestion;
 
 struct TrustQuestion

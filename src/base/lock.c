@@ -208,9 +208,10 @@ syncmaster_lock_if_there(Oid relation, LOCKMODE mode)
  * Lock a relation until the end of the transaction, waiting no longer than
  * syncmaster.lock_timeout, unless the guard is off.
  *
- * The wait joins the lock's queue, so that a busy table cannot starve it, and
- * runs in a subtransaction, so that after a failure the blockers can still be
- * looked up.
+ * Each wait joins the lock's queue, and runs in a subtransaction, so that
+ * after a failure the blockers can still be looked up.  Waits are short, see
+ * above, and a new one joins at the end of the queue: a table that is always
+ * busy can keep this session waiting until the timeout.
  */
 void
 syncmaster_lock_relation(Oid relation, LOCKMODE mode)

@@ -27,7 +27,7 @@ syncmaster_is_partitioned(Oid relid)
 }
 
 /*
- * Is a table partitioned by ranges of this column, and nothing else?
+ * Return whether a table is partitioned by ranges of this column alone.
  */
 bool
 syncmaster_is_partitioned_by(Oid relid, const char *column)

@@ -306,8 +306,8 @@ events_of_command(CmdType command)
 }
 
 /*
- * Does an UPDATE of a table, which the parser has locked, change a column
- * that a foreign key may refer to?
+ * Return whether an UPDATE of a table, which the parser has locked, changes a
+ * column that a foreign key may refer to.
  */
 static bool
 updates_key(Oid relid, List *columns)

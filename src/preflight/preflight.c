@@ -180,7 +180,7 @@ check_versions(Preflight *preflight)
 }
 
 /*
- * Does a step change a table that is partitioned?
+ * Report steps that change a partitioned table.
  */
 static void
 check_partitions(const UpgradePlan *plan, List **problems)

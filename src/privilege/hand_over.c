@@ -19,7 +19,7 @@
 #include "schema/schema.h"
 
 /*
- * Is that one of the tables and sequences that the services make themselves?
+ * Return whether this is a table or a sequence that services create themselves.
  */
 static bool
 is_made_by_services(const GrantableObject *object)

@@ -146,7 +146,8 @@ search_parents(Search *search, Oid relid, const char *pickle)
 }
 
 /*
- * What of these the owner of a view or a rule may do with the relation.
+ * Return which of these privileges the owner of a view or a rule has on the
+ * relation.
  */
 static AclMode
 held_by_owner(Oid relid, AttrNumber attnum, Oid owner, AclMode privileges)
@@ -199,7 +200,7 @@ search_view(Search *search, Oid view, const Query *query, Oid owner, Oid relid,
 }
 
 /*
- * Does a query of a rule put something into the column?
+ * Return the privilege by which a query of a rule writes the column, or 0.
  */
 static AclMode
 written_by(const Query *query, Oid relid, AttrNumber attnum)

@@ -84,7 +84,7 @@ is_past(const Partition *partition)
 }
 
 /*
- * Are all runs of the partition over, and old?  "first" looks at the last one
+ * Return whether all runs of the partition are over, and old.  "first" looks at the last one
  * only, which tells of most partitions at once.
  */
 static bool
@@ -106,21 +106,9 @@ is_old(const Partition *partition, bool first)
 	return isnull;
 }
 
-/* RowReceiver: a run. */
-static bool
-take_run(void *state, TupleTableSlot *slot)
-{
-	OldRuns *runs = state;
-	OldRun	*run = &runs->runs[runs->count++];
-
-	run->id = DatumGetInt64(slot->tts_values[0]);
-	run->transfer_id = DatumGetInt64(slot->tts_values[1]);
-	run->created_at = DatumGetTimestampTz(slot->tts_values[2]);
-	return true;
-}
-
 /*
- * Is a run among the last ones of its transfer?  The runs are counted.
+ * Return whether a run is among the last ones of its transfer, and count the
+ * runs.
  */
 static bool
 has_last_runs(Partition *partition)
@@ -144,7 +132,7 @@ has_last_runs(Partition *partition)
 			psprintf("SELECT r.id, r.transfer_id, r.created_at FROM %s r "
 					 "WHERE r.id > $1 ORDER BY r.id LIMIT %d",
 					 partition->only, RUNS_AT_A_TIME),
-			1, types, values, take_run, &runs);
+			1, types, values, syncmaster_take_old_run, &runs);
 		count = runs.count;
 		partition->rows += count;
 		if (count > 0)

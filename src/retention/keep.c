@@ -186,6 +186,19 @@ find_limits_of_runs(HTAB *table, OldRuns *runs, const KeepOptions *options)
 	pfree(unknown);
 }
 
+/* RowReceiver: an old run, of whose columns the query gives these three. */
+bool
+syncmaster_take_old_run(void *state, TupleTableSlot *slot)
+{
+	OldRuns *runs = state;
+	OldRun	*run = &runs->runs[runs->count++];
+
+	run->id = DatumGetInt64(slot->tts_values[0]);
+	run->transfer_id = DatumGetInt64(slot->tts_values[1]);
+	run->created_at = DatumGetTimestampTz(slot->tts_values[2]);
+	return true;
+}
+
 /*
  * Return whether this run may be deleted because its transfer has keep_last
  * newer ones.

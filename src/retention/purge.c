@@ -300,19 +300,6 @@ find_batch(Purge *purge, int64 from, Batch *batch)
 	return true;
 }
 
-/* RowReceiver: an old run. */
-static bool
-take_old_run(void *state, TupleTableSlot *slot)
-{
-	OldRuns *runs = state;
-	OldRun	*run = &runs->runs[runs->count++];
-
-	run->id = DatumGetInt64(slot->tts_values[0]);
-	run->transfer_id = DatumGetInt64(slot->tts_values[1]);
-	run->created_at = DatumGetTimestampTz(slot->tts_values[2]);
-	return true;
-}
-
 /*
  * Read the old runs of a batch, and leave out the last ones of their
  * transfers.
@@ -335,7 +322,7 @@ find_runs(Purge *purge, Batch *batch)
 				 "WHERE r.id >= $1 AND r.id <= $2 "
 				 "AND r.transfer_id IS NOT NULL AND %s LIMIT %d",
 				 purge->from, purge->condition, purge->options->batch_size),
-		3, types, values, take_old_run, &runs);
+		3, types, values, syncmaster_take_old_run, &runs);
 
 	batch->kept = syncmaster_take_out_kept(purge->limits, &runs, &options);
 	batch->ids = palloc(sizeof(IdList));

@@ -52,6 +52,7 @@ typedef struct KeepOptions
 } KeepOptions;
 
 extern HTAB *syncmaster_create_keep_limits(void);
+extern bool	 syncmaster_take_old_run(void *state, TupleTableSlot *slot);
 extern int	 syncmaster_take_out_kept(HTAB *limits, OldRuns *runs,
 									  const KeepOptions *options);
 

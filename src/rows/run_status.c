@@ -66,7 +66,7 @@ syncmaster_is_final_status(Datum status)
 }
 
 /*
- * Was a run of this type started by the scheduler?
+ * Return whether the scheduler starts runs of this type.
  */
 bool
 syncmaster_is_scheduled_type(Datum type)
