@@ -253,13 +253,14 @@ COMMENT ON PROCEDURE @extschema@.syncmaster_purge_runs(
 CREATE PROCEDURE @extschema@.syncmaster_purge_partitions(
         older_than pg_catalog."interval", keep_last pg_catalog.int4 DEFAULT 0,
         dry_run pg_catalog.bool DEFAULT false,
+        detach pg_catalog.bool DEFAULT false,
         INOUT dropped pg_catalog.int8 DEFAULT NULL)
     AS 'MODULE_PATHNAME', 'syncmaster_purge_partitions'
     LANGUAGE C;
 COMMENT ON PROCEDURE @extschema@.syncmaster_purge_partitions(
         pg_catalog."interval", pg_catalog.int4, pg_catalog.bool,
-        pg_catalog.int8) IS
-    'drop partitions of runs that hold nothing but old ones';
+        pg_catalog.bool, pg_catalog.int8) IS
+    'drop or detach partitions of runs that hold nothing but old ones';
 
 CREATE PROCEDURE @extschema@.syncmaster_purge_task_results(
         older_than pg_catalog."interval",

@@ -51,7 +51,7 @@ my %warns = (
 	syncmaster_end_runs => q{SELECT syncmaster_end_runs('{1}')},
 	syncmaster_grant => q{SELECT syncmaster_grant('reader', 'worker')},
 	syncmaster_privileges => 'SELECT syncmaster_privileges()',
-	syncmaster_purge_partitions => q{CALL syncmaster_purge_partitions('1 day', 0, false, NULL)},
+	syncmaster_purge_partitions => q{CALL syncmaster_purge_partitions('1 day', 0, false, false, NULL)},
 	syncmaster_purge_runs => q{CALL syncmaster_purge_runs('1 day', 0, 10, false, NULL)},
 	syncmaster_purge_task_results =>
 	  q{CALL syncmaster_purge_task_results('1 day', 10, false, NULL)},

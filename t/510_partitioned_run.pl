@@ -30,6 +30,16 @@ sub errors_of
 	return $err;
 }
 
+# Wait until somebody waits for a lock on the table.
+sub wait_for_lock
+{
+	my ($db, $table) = @_;
+	$node->poll_query_until($db, qq{SELECT count(*) > 0 FROM pg_locks
+		WHERE relation = '$table'::regclass AND NOT granted})
+	  or die "nobody waits for $table";
+	return;
+}
+
 # The tables are app's.  Of four transfers there are 240 old runs, in three
 # partitions, and an empty partition for those to come.
 query('source', q{ALTER SCHEMA public OWNER TO app; SET ROLE app;
@@ -40,7 +50,7 @@ query('source', qq{SET ROLE app;
 	DELETE FROM run;
 	ALTER SEQUENCE run_id_seq RESTART;
 	$convert
-	CREATE TABLE run_300 PARTITION OF run FOR VALUES FROM (300) TO (400);
+	CREATE TABLE run_p300 PARTITION OF run FOR VALUES FROM (300) TO (400);
 	INSERT INTO run (transfer_id, status, type, transfer_dump, created_at)
 		SELECT 1 + i % 4, 'FINISHED', 'MANUAL', '{}',
 			date_trunc('day', now()) - interval '1 year' + i * interval '1 day'
@@ -62,7 +72,7 @@ my $preflight = q{SELECT severity, subject, detail FROM syncmaster_preflight('he
 
 my $db = new_database('upgraded');
 is(query($db, 'SELECT tableoid::regclass, count(*) FROM run GROUP BY 1 ORDER BY 1'),
-	"run_0|99\nrun_100|100\nrun_200|41", 'runs are in partitions');
+	"run_p0|99\nrun_p100|100\nrun_p200|41", 'runs are in partitions');
 is(query($db, $check), '', 'check finds nothing at 0011');
 query($db, 'DROP INDEX ix_syncmaster__run_transfer_id_created_at');
 unlike(query($db, $preflight), qr/^(?:error|warning)\|(?!session|transaction)/m,
@@ -71,7 +81,7 @@ is( query($db, q{SELECT object_name, action, lock_mode, table_bytes > 0, beforeh
 		FROM syncmaster_upgrade_plan('head') WHERE table_name LIKE 'run%'}),
 	join("\n",
 		'ix_syncmaster__run_transfer_id_created_at|create index|ShareLock|t|',
-		map { "$_|partition of run|ShareLock|t|" } qw(run_0 run_100 run_200 run_300)),
+		map { "$_|partition of run|ShareLock|t|" } qw(run_p0 run_p100 run_p200 run_p300)),
 	'the plan names the partitions, and builds nothing beforehand');
 query($db, 'SET ROLE app; SELECT syncmaster_upgrade($$head$$)');
 is(query($db, $check), '', 'check finds nothing at 0013');
@@ -94,24 +104,24 @@ is(query($db, $indexes), '5', 'with all parts again');
 # What a partition lacks, and what has been added to one.
 query($db, q{DROP INDEX ix__run__status;
 	CREATE INDEX ix__run__status ON ONLY run (status);
-	CREATE UNIQUE INDEX single ON run_200 (transfer_id, id);
-	CREATE TABLE note (run_id bigint REFERENCES run_100);
+	CREATE UNIQUE INDEX single ON run_p200 (transfer_id, id);
+	CREATE TABLE note (run_id bigint REFERENCES run_p100);
 	CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-	CREATE TRIGGER stay BEFORE DELETE ON run_200 FOR EACH ROW EXECUTE FUNCTION stay();
+	CREATE TRIGGER stay BEFORE DELETE ON run_p200 FOR EACH ROW EXECUTE FUNCTION stay();
 	CREATE TRIGGER everywhere AFTER DELETE ON run FOR EACH ROW EXECUTE FUNCTION stay();
-	ALTER TABLE run_0 SET UNLOGGED});
+	ALTER TABLE run_p0 SET UNLOGGED});
 is( query($db, "$check AND severity <> 'info'"),
-	join("\n", 'error|table|run_0|is unlogged, so that a crash empties it',
+	join("\n", 'error|table|run_p0|is unlogged, so that a crash empties it',
 		'warning|index|ix__run__status|is not valid',
 		'warning|trigger|run.everywhere|is extra',
-		'warning|constraint|public.note.note_run_id_fkey|keeps rows of table "run_100" from being deleted',
-		'warning|trigger|run_200.stay|is extra',
+		'warning|constraint|public.note.note_run_id_fkey|keeps rows of table "run_p100" from being deleted',
+		'warning|trigger|run_p200.stay|is extra',
 		'warning|index|single|is extra'),
 	'check looks at the partitions');
 like(errors_of($db, q{CALL syncmaster_purge_runs('90 days', dry_run => true)}),
 	qr/rows of table "run" may be held by foreign key "note_run_id_fkey" of table "public.note", trigger "everywhere", trigger "stay"\n/,
 	'so does a dry run of a purge');
-query($db, q{DROP TABLE note; DROP INDEX single; DROP TRIGGER stay ON run_200;
+query($db, q{DROP TABLE note; DROP INDEX single; DROP TRIGGER stay ON run_p200;
 	DROP TRIGGER everywhere ON run; SELECT * FROM syncmaster_repair(false)});
 is(query($db, $check), '', 'a repair builds what is missing, and logs');
 
@@ -129,8 +139,8 @@ my $columns = query($db, q{SELECT string_agg(format('%I %s%s', attname, format_t
 		CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END), ', ' ORDER BY attname DESC)
 	FROM pg_attribute WHERE attrelid = 'run'::regclass AND attnum > 0});
 query($db, qq{SET ROLE app;
-	CREATE TABLE run_400 ($columns);
-	ALTER TABLE run ATTACH PARTITION run_400 FOR VALUES FROM (400) TO (500)});
+	CREATE TABLE run_p400 ($columns);
+	ALTER TABLE run ATTACH PARTITION run_p400 FOR VALUES FROM (400) TO (500)});
 query($db, q{UPDATE run SET status = 'STARTED', started_at = created_at WHERE id IN (7, 150);
 	INSERT INTO run (id, transfer_id, status, type, transfer_dump) VALUES
 		(401, 1, 'STARTED', 'MANUAL', '{}'), (402, 1, 'FAILED', 'MANUAL', '{}');
@@ -152,15 +162,15 @@ is( query($db, q{SELECT value = extract(epoch FROM (SELECT min(created_at) FROM 
 		AND labels ->> 'table' = 'run'}), 't', 'the oldest row is that of all partitions');
 
 # Whoever holds a lock on one partition is not waited for.
-my $session = begin_session($node, $db, 'app', 'BEGIN; LOCK TABLE run_100;');
+my $session = begin_session($node, $db, 'app', 'BEGIN; LOCK TABLE run_p100;');
 like(query($db, q{SELECT detail FROM syncmaster_health() WHERE subject = 'run'}),
 	qr/^was not looked at: table "run" is locked$/m,
 	'health does not wait for a partition that is locked');
 like(errors_of($db, q{SET syncmaster.lock_timeout = 100; SELECT * FROM syncmaster_check()}),
-	qr/55P03: could not lock table "run_100" within 100 ms/,
+	qr/55P03: could not lock table "run_p100" within 100 ms/,
 	'check waits no longer than syncmaster.lock_timeout');
 like(errors_of($db, q{SET syncmaster.lock_timeout = 100; SELECT syncmaster_drop_indexes()}),
-	qr/55P03: could not lock table "run_100" within 100 ms/, 'nor does the engine');
+	qr/55P03: could not lock table "run_p100" within 100 ms/, 'nor does the engine');
 end_session($session);
 
 # ---------------------------------------------------------------------------
@@ -189,9 +199,9 @@ sub purge
 	my ($sql) = @_;
 	my ($rc, $out, $err) = $node->psql($dropped, "\\set VERBOSITY verbose\n$sql");
 	return "$out|" . join ' ', grep { defined } $err =~
-	  /"(\w+)" is dropped, with |"(\w+)" would be dropped, with |"(\w+)" was passed by, because others are at work on table "run"/g;
+	  /"(\w+)" is (?:dropped|detached), with |"(\w+)" would be dropped, with |"(\w+)" was passed by, because others are at work on table "run"/g;
 }
-is(purge($purge), '1|run_100', 'a partition without active runs is dropped');
+is(purge($purge), '1|run_p100', 'a partition without active runs is dropped');
 is(purge($purge), '0|', 'but not one that new runs may go to, and none twice');
 query($dropped, q{UPDATE run SET status = 'PAUSED' WHERE id = 50});
 is(purge($purge), '0|', 'nor one with a run in an unknown status');
@@ -199,7 +209,7 @@ query($dropped, q{UPDATE run SET status = 'FAILED', created_at = now() WHERE id 
 is(purge($purge), '0|', 'nor one with a young run');
 query($dropped, q{UPDATE run SET created_at = now() - interval '1 year' WHERE id = 50});
 is(purge(q{CALL syncmaster_purge_partitions('30 days', 11)}), '0|', 'nor one with last runs');
-is(purge(q{CALL syncmaster_purge_partitions('30 days', 10, true)}), '1|run_0', 'a dry run says which');
+is(purge(q{CALL syncmaster_purge_partitions('30 days', 10, true)}), '1|run_p0', 'a dry run says which');
 query($dropped, q{CREATE TABLE note (run_id bigint REFERENCES run ON DELETE CASCADE)});
 like(errors_of($dropped, $purge),
 	qr/55000: partitions are not dropped, because something depends on single runs: table "public.note"/,
@@ -208,15 +218,21 @@ query($dropped, 'DROP TABLE note');
 
 # A reader keeps the table, and a writer the partition.
 my $reader = begin_session($node, $dropped, 'app', 'BEGIN; SELECT count(*) FROM run;');
-is(purge($purge), '0|run_0', 'a partition is passed by while the table is read');
+is(purge($purge), '0|run_p0', 'a partition is passed by while the table is read');
 end_session($reader);
 $reader = begin_session($node, $dropped, 'app', q{BEGIN; UPDATE run SET status = 'STARTED' WHERE id = 50;});
 like(errors_of($dropped, "SET syncmaster.lock_timeout = 100; $purge"),
-	qr/55P03: could not lock table "run_0" within 100 ms/, 'a writer is not run over');
+	qr/55P03: could not lock table "run_p0" within 100 ms/, 'a writer is not run over');
 end_session($reader);
-is(purge($purge), '1|run_0', 'and the partition goes when both are done');
+$purge = q{CALL syncmaster_purge_partitions('30 days', detach => true)};
+like(errors_of($dropped, q{CALL syncmaster_purge_partitions('30 days', 0, true, true)}),
+	qr/NOTICE:  00000: partition "run_p0" would be detached, with 99 rows\n/,
+	'a dry run says what would be done');
+is(purge($purge), '1|run_p0', 'and the partition goes when both are done, here with its rows');
+is(query($dropped, q{SELECT count(*), min(id), max(id) FROM run_p0}), '99|1|99',
+	'a partition that is detached has its rows');
 is(query($dropped, 'SELECT min(id), count(*) FROM run'), '200|41', 'all other runs are there');
-is(query($dropped, $check), '', 'and check finds nothing');
+is(query($dropped, "$check AND severity <> 'info'"), '', 'and check finds nothing');
 like(errors_of($dropped, $_->[0]), $_->[1], $_->[0])
   foreach [ q{CALL syncmaster_purge_partitions(NULL)}, qr/22004: older_than must not be null/ ],
   [ q{CALL syncmaster_purge_partitions('1 day', -1)}, qr/22023: keep_last is out of range/ ];
@@ -230,22 +246,100 @@ like(errors_of($dropped, $purge),
 	qr/0A000: partitions of table "public.run", which is distributed by Citus, are not dropped/,
 	'those of Citus are left alone');
 
+# Others detach, rename or make partitions while a purge is at work.
+my $raced = new_database('raced');
+my $writer = begin_session($node, $raced, 'app', 'BEGIN; LOCK TABLE run_p0 IN ROW EXCLUSIVE MODE;');
+my $purging = start_psql($node, $raced, q{CALL syncmaster_purge_partitions('30 days');});
+wait_for_lock($raced, 'run_p0');
+my $detaching = begin_session($node, $raced, 'app', q{BEGIN;
+	ALTER TABLE run DETACH PARTITION run_p100;
+	ALTER TABLE run_p100 RENAME TO archive;
+	CREATE TABLE run_p100 ();
+	COMMIT;}, nowait => 1);
+wait_for_lock($raced, 'run');
+end_session($writer);
+is((finish_psql($purging))[1], "1\n", 'a purge that waited goes on');
+wait_for_session($detaching);
+end_session($detaching);
+is( query($raced, q{SELECT to_regclass('run_p0') IS NULL, to_regclass('run_p100') IS NOT NULL,
+		(SELECT count(*) FROM archive)}), 't|t|100',
+	'and leaves a partition that was detached, and what has its name');
+query($raced, q{DROP TABLE run_p100; ALTER TABLE run ATTACH PARTITION archive
+	FOR VALUES FROM (100) TO (200)});
+
+# DETACH ... CONCURRENTLY that was interrupted
+if (query($raced, 'SHOW server_version_num') >= 140000)
+{
+	my $snapshot = begin_session($node, $raced, 'app', 'BEGIN; SELECT count(*) FROM run;');
+	like(errors_of($raced, q{SET lock_timeout = 100; ALTER TABLE run DETACH PARTITION archive CONCURRENTLY}),
+		qr/55P03/, 'a partition is being detached');
+	end_session($snapshot);
+	is(query($raced, q{SELECT count(*) FROM run}), '41', 'its runs are not there any more');
+	is(query($raced, q{CALL syncmaster_purge_partitions('30 days', dry_run => true)}), '0',
+		'it is not dropped');
+	is(query($raced, "$check AND severity <> 'info'"), '', 'check looks at the others');
+	query($raced, 'ALTER TABLE run DETACH PARTITION archive FINALIZE');
+}
+
+# ---------------------------------------------------------------------------
+# pg_partman makes partitions, and a purge drops them
+
+SKIP:
+{
+	my ($sharedir) = run_command([ 'pg_config', '--sharedir' ]);
+	skip 'pg_partman is not installed', 9 if !-e "$sharedir/extension/pg_partman.control";
+	my ($as_superuser, $as_owner, $maintenance) = $recipe =~
+	  /partman, as a superuser.*?```sql\n(.*?)```.*?partman, as the owner.*?```sql\n(.*?)```.*?cron\.schedule\('partitions', '[^']*', \$\$(.*?)\$\$\)/s
+	  or die 'no recipe for pg_partman';
+	my $managed = new_database('managed');
+
+	$as_superuser =~ s/etl_owner/app/g;
+	query($managed, $as_superuser);
+	s/1000000\b/100/g, s/10000000\b/100/g foreach $as_owner;
+	$as_owner =~ s/'native'/'range'/
+	  if query($managed, q{SELECT extversion FROM pg_extension WHERE extname = 'pg_partman'}) !~ /^4/;
+	query($managed, "SET ROLE app; $as_owner");
+	my $bounds = q{SELECT string_agg(substring(pg_get_expr(relpartbound, oid) from 'TO \(''(\d+)'), ' '
+		ORDER BY length(relname), relname) FROM pg_class WHERE relispartition AND relkind = 'r'};
+	like(query($managed, $bounds), qr/^100 200 300 400 500 600\b/, 'pg_partman takes over and makes partitions');
+	is(query($managed, q{SELECT syncmaster_upgrade('head')}), '0013', 'which are no obstacle');
+	is(query($managed, "$check AND severity <> 'info'"), '', 'check finds nothing');
+	query($managed, q{INSERT INTO run (id, transfer_id, status, type, transfer_dump)
+		SELECT i, 1, 'FINISHED', 'MANUAL', '{}' FROM generate_series(241, 450) i});
+	query($managed, "SET ROLE app; $maintenance");
+	like(query($managed, $bounds), qr/^100 200 .* 800 900$/, 'its maintenance makes more');
+	is(query($managed, q{CALL syncmaster_purge_partitions('30 days')}), '2', 'a purge drops its partitions');
+	query($managed, q{INSERT INTO run (id, transfer_id, status, type, transfer_dump)
+		VALUES (799, 1, 'FINISHED', 'MANUAL', '{}')});
+	query($managed, "SET ROLE app; $maintenance");
+	like(query($managed, $bounds), qr/^300 400 .* 1100 1200$/,
+		'after which maintenance goes on');
+	query($managed, q{SELECT * FROM syncmaster_repair(false)});
+	is(query($managed, $check), '', 'and check finds nothing');
+	query($managed, q{CREATE ROLE heir LOGIN; GRANT ALL ON SCHEMA public TO heir;
+		SELECT syncmaster_set_owner('heir')});
+	is(query($managed, q{SELECT count(*) FROM pg_class WHERE relname ~ '^run_' AND relkind = 'r'
+			AND relowner <> 'heir'::regrole}), '0', 'all are handed over, the default one as well');
+	query($managed, "DELETE FROM partman.part_config; SET ROLE heir; $restore");
+	is(query($managed, "$check AND severity <> 'info'"), '', 'and the way back is open');
+}
+
 # ---------------------------------------------------------------------------
 # Owners
 
 like(query($db, q{GRANT CREATE ON SCHEMA public TO writer; SELECT syncmaster_set_owner('writer');
 		SELECT DISTINCT relowner::regrole FROM pg_class WHERE relname ~ '^run' AND relkind IN ('r', 'p', 'S')}),
 	qr/^writer$/m, 'partitions go along with the table');
-query($db, 'ALTER TABLE run_100 OWNER TO stranger');
-my $distrusted = qr/55000: table "run_100" is not trusted by role "writer"\nDETAIL:  It belongs to role "stranger"/;
+query($db, 'ALTER TABLE run_p100 OWNER TO stranger');
+my $distrusted = qr/55000: table "run_p100" is not trusted by role "writer"\nDETAIL:  It belongs to role "stranger"/;
 like(errors_of($db, $_), $distrusted, "a stranger's partition: $_")
   foreach q{CALL syncmaster_purge_runs('90 days')}, q{SELECT syncmaster_end_runs('{1}')};
 like(errors_of($db, q{SELECT syncmaster_set_owner('app')}),
-	qr/55000: table "run_100" is not trusted by role "app"/, "a stranger's partition is not taken over");
+	qr/55000: table "run_p100" is not trusted by role "app"/, "a stranger's partition is not taken over");
 is( query($db, "$check AND severity <> 'info'"),
-	"warning|table|run_100|has another owner than the other tables\n"
-	  . q{warning|table|run_100.run_100|may run another role's code}, 'check tells of it');
-like(query($db, $preflight), qr/^warning\|table\|table "run_100" is not trusted by role "writer"/m,
+	"warning|table|run_p100|has another owner than the other tables\n"
+	  . q{warning|table|run_p100.run_p100|may run another role's code}, 'check tells of it');
+like(query($db, $preflight), qr/^warning\|table\|table "run_p100" is not trusted by role "writer"/m,
 	'so does preflight');
 
 # ---------------------------------------------------------------------------
@@ -268,7 +362,7 @@ foreach my $command ([ 'pg_dump', '-Fc', '-f', $dump, $db ], [ 'pg_restore', '-d
 	is($rc, 0, "$command->[0] succeeds") or diag $err;
 }
 is(query('restored', 'SELECT tableoid::regclass, count(*) FROM run GROUP BY 1 ORDER BY 1'),
-	"run_0|99\nrun_100|100\nrun_200|41", 'a restore has the partitions');
+	"run_p0|99\nrun_p100|100\nrun_p200|41", 'a restore has the partitions');
 is(query('restored', q{SELECT syncmaster_upgrade('head')}), '0013', 'and can be upgraded');
 is(query('restored', $check), '', 'check finds nothing after that');
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * drop_partition.c
- *	  Dropping partitions that hold nothing but old runs.
+ *	  Dropping or detaching partitions that hold nothing but old runs.
  *
  * Each partition is a transaction.  It is locked against writers first, and only
  * then asked for runs that are to stay: so none can come in between.  The table
@@ -19,7 +19,6 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
@@ -37,8 +36,9 @@
 #define RUNS_AT_A_TIME 10000
 
 /*
- * Partitions with an end, by it.  A default partition has none, nor has one
- * that all later ids go to.
+ * Partitions with an end, by it; or this one.  A default partition has none,
+ * nor has one that all later ids go to.  Rows of a partition that DETACH ...
+ * CONCURRENTLY has begun with are no runs any more.
  */
 #define PARTITIONS_QUERY \
 	"SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), " \
@@ -48,6 +48,8 @@
 	"CROSS JOIN LATERAL (SELECT substring(pg_get_expr(c.relpartbound, c.oid) " \
 	"    from 'TO \\(''(-?[0-9]+)''\\)$') AS upper) b " \
 	"WHERE i.inhparent = $1 AND c.relkind = 'r' AND b.upper IS NOT NULL " \
+	"AND (to_jsonb(i) ->> 'inhdetachpending') IS DISTINCT FROM 'true' " \
+	"AND $2 IN (0::oid, c.oid) " \
 	"ORDER BY b.upper::int8"
 
 typedef struct Partition
@@ -144,7 +146,41 @@ has_last_runs(Partition *partition)
 	return false;
 }
 
-/* SubtransactionBody: lock the table and the partition, and drop it. */
+/*
+ * Rows of PARTITIONS_QUERY: of all partitions, or of this one.
+ */
+static List *
+find_partitions(Oid table, Oid partition)
+{
+	Oid	  types[2] = {OIDOID, OIDOID};
+	Datum values[2];
+
+	values[0] = ObjectIdGetDatum(table);
+	values[1] = ObjectIdGetDatum(partition);
+	return syncmaster_query(PARTITIONS_QUERY, 2, types, values);
+}
+
+/*
+ * Look at the partition, which is locked unless this is a dry run: between two
+ * transactions, anybody may have detached or renamed it.
+ */
+static bool
+look_again(Partition *partition)
+{
+	List  *rows = find_partitions(partition->table, partition->relid);
+	char **row;
+
+	if (rows == NIL)
+		return false;
+	row = linitial(rows);
+	partition->qualified = row[1];
+	partition->name = row[2];
+	partition->upper = row[3];
+	partition->only = psprintf("ONLY %s", row[1]);
+	return true;
+}
+
+/* SubtransactionBody: lock table and partition, and drop or detach it. */
 static void
 drop(void *argument)
 {
@@ -153,8 +189,11 @@ drop(void *argument)
 	syncmaster_set_locally_int("lock_timeout", TABLE_LOCK_TIMEOUT);
 	LockRelationOid(partition->table, AccessExclusiveLock);
 	LockRelationOid(partition->relid, AccessExclusiveLock);
-	(void) syncmaster_run(psprintf("DROP TABLE %s", partition->qualified), 0,
-						  NULL, NULL);
+	(void) syncmaster_run(partition->options->detach
+							  ? psprintf("ALTER TABLE %s DETACH PARTITION %s",
+										 partition->from, partition->qualified)
+							  : psprintf("DROP TABLE %s", partition->qualified),
+						  0, NULL, NULL);
 }
 
 /*
@@ -172,43 +211,61 @@ is_waited_for(const Partition *partition)
 }
 
 /*
- * Drop the partition if it holds nothing that is to stay; false if it is
- * left.
+ * Drop or detach the partition; or pass it by, if others are at work.
+ */
+static bool
+drop_or_pass_by(Partition *partition)
+{
+	if (!is_waited_for(partition))
+	{
+		ErrorData *error = syncmaster_try(drop, partition);
+
+		if (error == NULL)
+			return true;
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+	}
+	ereport(NOTICE, (errmsg("partition \"%s\" was passed by, because others "
+							"are at work on table \"run\"",
+							partition->name),
+					 errhint("The next call tries again.")));
+	return false;
+}
+
+static void
+tell(const Partition *partition)
+{
+	const char *done = partition->options->detach ? "detached" : "dropped";
+
+	ereport(NOTICE,
+			(partition->options->dry_run
+				 ? errmsg("partition \"%s\" would be %s, with %lld rows",
+						  partition->name, done, (long long) partition->rows)
+				 : errmsg("partition \"%s\" is %s, with %lld rows",
+						  partition->name, done, (long long) partition->rows)));
+}
+
+/*
+ * Drop or detach the partition if it holds nothing that is to stay; false if
+ * it is left.
  */
 static bool
 drop_partition(Partition *partition)
 {
-	ErrorData *error;
+	bool dry_run = partition->options->dry_run;
 
-	if (!is_past(partition) || !is_old(partition, true))
+	if (!look_again(partition) || !is_past(partition) ||
+		!is_old(partition, true))
 		return false;
-	if (!partition->options->dry_run &&
-		!syncmaster_lock_if_there(partition->relid, ExclusiveLock))
+	if (!dry_run &&
+		!(syncmaster_lock_if_there(partition->relid, ExclusiveLock) &&
+		  look_again(partition)))
 		return false;
 	if (!is_old(partition, false) || has_last_runs(partition))
 		return false;
-	if (!partition->options->dry_run)
-	{
-		error = is_waited_for(partition) ? NULL
-										 : syncmaster_try(drop, partition);
-		if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
-		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(partition->relid)))
-		{
-			ereport(NOTICE,
-					(errmsg("partition \"%s\" was passed by, because others "
-							"are at work on table \"run\"",
-							partition->name),
-					 errhint("The next call tries again.")));
-			return false;
-		}
-	}
-	ereport(NOTICE,
-			(partition->options->dry_run
-				 ? errmsg("partition \"%s\" would be dropped, with %lld rows",
-						  partition->name, (long long) partition->rows)
-				 : errmsg("partition \"%s\" is dropped, with %lld rows",
-						  partition->name, (long long) partition->rows)));
+	if (!dry_run && !drop_or_pass_by(partition))
+		return false;
+	tell(partition);
 	return true;
 }
 
@@ -263,7 +320,7 @@ begin(Partition *partition, ActingScope *acting)
 }
 
 /*
- * Drop all partitions that hold nothing but old runs; how many.
+ * Drop or detach all partitions that hold nothing but old runs; how many.
  */
 int64
 syncmaster_drop_partitions(const PurgeOptions *options)
@@ -282,7 +339,7 @@ syncmaster_drop_partitions(const PurgeOptions *options)
 	syncmaster_begin_procedure();
 	begin(&partition, &acting);
 	MemoryContextSwitchTo(caller_context);
-	rows = syncmaster_query_oid(PARTITIONS_QUERY, partition.table);
+	rows = find_partitions(partition.table, InvalidOid);
 	if (rows == NIL)
 		ereport(NOTICE, (errmsg("table \"run\" has no partitions")));
 	foreach (lc, rows)
@@ -291,12 +348,7 @@ syncmaster_drop_partitions(const PurgeOptions *options)
 
 		CHECK_FOR_INTERRUPTS();
 		partition.relid = (Oid) strtoul(row[0], NULL, 10);
-		partition.qualified = row[1];
-		partition.name = row[2];
-		partition.upper = row[3];
-		partition.only = psprintf("ONLY %s", row[1]);
-		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(partition.relid)) &&
-			drop_partition(&partition))
+		if (drop_partition(&partition))
 			count++;
 		syncmaster_end_acting(&acting);
 		syncmaster_commit();

@@ -208,30 +208,30 @@ syncmaster_purge_task_results(PG_FUNCTION_ARGS)
 
 /*
  * syncmaster_purge_partitions(older_than interval, keep_last integer,
- *							   dry_run boolean, INOUT dropped bigint)
+ *							   dry_run boolean, detach boolean,
+ *							   INOUT dropped bigint)
  *
- * Drops partitions of table "run" that hold nothing but what
+ * Drops or detaches partitions of table "run" that hold nothing but what
  * syncmaster_purge_runs() would delete.
  */
 Datum
 syncmaster_purge_partitions(PG_FUNCTION_ARGS)
 {
-	const char	*age_hint = "Say how old runs must be to go, for example "
-							"interval '90 days'.";
-	PurgeOptions options = {.procedure = "syncmaster_purge_partitions()"};
+	const char		 *age_hint = "Say how old runs must be to go, for example "
+								 "interval '90 days'.";
+	const char *const names[] = {"older_than", "keep_last", "dry_run",
+								 "detach"};
+	PurgeOptions	  options = {.procedure = "syncmaster_purge_partitions()"};
 
-	for (int i = 0; i < 3; i++)
-		require_argument(fcinfo, i,
-						 i == 0	  ? "older_than"
-						 : i == 1 ? "keep_last"
-								  : "dry_run",
-						 age_hint);
+	for (int i = 0; i < (int) lengthof(names); i++)
+		require_argument(fcinfo, i, names[i], age_hint);
 	options.older_than = *PG_GETARG_INTERVAL_P(0);
 	syncmaster_check_age(&options.older_than, age_hint);
 	options.keep_last = PG_GETARG_INT32(1);
 	if (options.keep_last < 0)
 		argument_out_of_range("keep_last", age_hint);
 	options.dry_run = PG_GETARG_BOOL(2);
+	options.detach = PG_GETARG_BOOL(3);
 	require_own_transactions(fcinfo, options.procedure);
 	warn_of_newer();
 

@@ -120,6 +120,7 @@ typedef struct PurgeOptions
 	int			keep_last; /* of each transfer, for runs only */
 	int			batch_size;
 	bool		dry_run;
+	bool		detach; /* partitions, instead of dropping them */
 } PurgeOptions;
 
 /* One table's purge under way. */
