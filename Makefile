@@ -44,7 +44,7 @@ $(shell mkdir -p $(sort $(dir $(OBJS) $(SCRIPTS_built))))
 endif
 
 bin/syncmaster-db: cli/assemble $(call files,cli/*) \
-		doc/command-line.md $(call files,src/schema/revision_[0-9]*.c) \
+		doc/command-line.md $(DATA) $(call files,src/schema/revision_[0-9]*.c) \
 		$(EXTENSION).control
 	'$(here)cli/assemble' >$@.new && chmod +x $@.new && mv $@.new $@
 

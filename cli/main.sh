@@ -139,13 +139,21 @@ target=${1-head}
 case $command in
 	upgrade)
 		expect 0 1 --sql "$@"
-		prepare
-		if [ -n "$sql" ]; then upgrade_sql; else upgrade; fi
+		case $sql,$target in
+			1,*:*) range_sql ;;
+			,*:*) wrong_usage "upgrade: a range needs --sql" ;;
+			1,*) prepare && upgrade_sql ;;
+			*) prepare && upgrade ;;
+		esac
 		;;
 	downgrade)
-		expect 1 1 --allow-destroy "$@"
-		prepare
-		downgrade
+		expect 1 1 '--allow-destroy --sql' "$@"
+		case $sql,$target in
+			1,*:*) range_sql ;;
+			,*:*) wrong_usage "downgrade: a range needs --sql" ;;
+			1,*) wrong_usage "downgrade --sql needs a range FROM:TO" ;;
+			*) prepare && downgrade ;;
+		esac
 		;;
 	stamp)
 		expect 1 1 --purge "$@"

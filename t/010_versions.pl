@@ -8,6 +8,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
+use CommandLine;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SyncmasterCatalog;
@@ -370,6 +371,97 @@ follow(
 		  . 'CREATE EXTENSION syncmaster',
 		facts => 'rev-0013'
 	});
+
+# Without the extension ---------------------------------------------------------
+
+# The SQL that syncmaster-db prints without a database.
+sub offline_sql
+{
+	my (@arguments) = @_;
+	my $got = command_line(args => [ @arguments, '--sql' ]);
+
+	is("$got->{status} $got->{err}", '0 ', "@arguments --sql: printed");
+	return $got->{out};
+}
+
+sub offline
+{
+	my ($direction, $from, $to, @options) = @_;
+	my $revision = $to eq 'head' ? '0013' : $to;
+
+	unshift @options, '--allow-destroy' if $direction eq 'downgrade' && $revision lt '0011' || $to eq 'base';
+	return {
+		name => "$direction $from:$to",
+		sql => offline_sql($direction, "$from:$to", @options),
+		facts => $revision eq 'base' ? 'base' : "rev-$revision"
+	};
+}
+
+my @ids = ('base', map { sprintf '%04d', $_ } 1 .. 13);
+foreach my $schema ('public', q(My "S$e&\\'x; 2))
+{
+	my $database = new_database();
+	$node->safe_psql('postgres', "ALTER DATABASE $database OWNER TO app");
+	$node->safe_psql($database, 'ALTER SCHEMA public OWNER TO app; CREATE SCHEMA IF NOT EXISTS '
+		  . quote_ident($schema) . ' AUTHORIZATION app');
+	my @options = $schema eq 'public' ? () : ('--schema', $schema);
+	my @jumps = (
+		offline('upgrade', 'base', 'head', @options),
+		offline('downgrade', 'head', 'base', @options));
+	push @jumps, (map { offline('upgrade', @ids[ $_ - 1, $_ ]) } 1 .. 13),
+	  (map { offline('downgrade', @ids[ $_, $_ - 1 ]) } reverse 1 .. 13),
+	  offline('upgrade', '', '0011'), offline('upgrade', '0011', 'head'),
+	  offline('downgrade', '0013', '0004'), offline('upgrade', '0004', '0012'),
+	  offline('downgrade', '0012', '0012')
+	  if $schema eq 'public';
+	my @messages = follow($node, $database,
+		{ schema => $schema, role => 'app', name => "without the extension, schema $schema" }, @jumps);
+	is(join('', @messages) =~ s/^=== .*$//mr, '', "schema $schema: and says nothing");
+}
+
+# It runs as a whole or not at all, from the revision that it was made for only.
+my $offline = new_database();
+$node->safe_psql($offline, offline_sql('upgrade', ':0011'));
+foreach my $case (
+	[ 'upgrade', '0012:head', 'the database is at revision 0011, but this SQL begins at 0012' ],
+	[ 'upgrade', 'base:head', 'the database is at revision 0011, but this SQL begins at base' ],
+	[ 'upgrade', '0011:head', 'relation "public.celery_tasksetmeta" does not exist', 'DROP TABLE celery_tasksetmeta' ])
+{
+	my ($direction, $range, $message, $before) = @$case;
+	$node->safe_psql($offline, $before) if defined $before;
+	my $want = $node->safe_psql($offline, catalog_sql('public'));
+	my (undef, undef, $err) = $node->psql($offline, offline_sql($direction, $range), on_error_stop => 0);
+	like($err, qr/ERROR:  \Q$message\E/, "$range: refused");
+	is($node->safe_psql($offline, catalog_sql('public')), $want, "$range: nothing is changed");
+}
+$node->safe_psql($offline, 'DROP TABLE alembic_version');
+like(($node->psql($offline, offline_sql('upgrade', '0011:head')))[2],
+	qr/ERROR:  relation "public.alembic_version" does not exist/, 'no revision at all: refused');
+
+# It waits for a lock as long as the extension does.
+my ($timeout) = offline_sql('upgrade', '0011:head') =~ /^SET LOCAL lock_timeout = '(.*)';/m;
+is($timeout, $node->safe_psql($offline, q(CREATE SCHEMA other; CREATE EXTENSION syncmaster SCHEMA other;
+	SHOW syncmaster.lock_timeout)), 'the same lock_timeout');
+
+foreach my $case (
+	[ 2, 'a range needs --sql', 'upgrade', '0011:head' ],
+	[ 2, 'a range needs --sql', 'downgrade', 'head:0011' ],
+	[ 2, 'downgrade --sql needs a range FROM:TO', 'downgrade', '0012', '--sql' ],
+	[ 2, 'a range of revisions is FROM:TO', 'upgrade', '0011:', '--sql' ],
+	[ 1, 'cannot locate revision "current"', 'upgrade', 'current:head', '--sql' ],
+	[ 1, 'cannot locate revision "0099"', 'upgrade', '0011:0099', '--sql' ],
+	[ 1, 'upgrade cannot lead from 0013 to 0011', 'upgrade', 'head:0011', '--sql' ],
+	[ 1, 'downgrade cannot lead from 0011 to 0013', 'downgrade', '0011:head', '--sql' ],
+	[ 1, 'to print it nevertheless, add --allow-destroy', 'downgrade', '0011:0010', '--sql' ],
+	[ 1, 'to print it nevertheless, add --allow-destroy', 'downgrade', '0010:0009', '--sql' ],
+	[ 1, 'schema pg_toast is reserved', 'upgrade', '0011:head', '--sql', '--schema', 'pg_toast' ],
+	[ 2, 'a schema of that name needs the extension', 'upgrade', '0011:head', '--sql', '--schema', 'a$check$b' ])
+{
+	my ($status, $message, @arguments) = @$case;
+	my $got = command_line(args => \@arguments);
+	is("$got->{status} $got->{out}", "$status ", "@arguments: exit status, and no SQL");
+	like($got->{err}, qr/\Q$message\E/, "@arguments: says why");
+}
 
 # What Celery and APScheduler made ---------------------------------------------
 

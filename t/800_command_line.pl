@@ -111,7 +111,7 @@ foreach my $case (
 	[ ['downgrade'], qr/downgrade: an argument is missing/ ],
 	[ [ 'upgrade', '0012', '0013' ], qr/too many arguments/ ],
 	[ [ 'current', '--sql' ], qr/current has no option --sql/ ],
-	[ [ 'downgrade', '-1', '--sql' ], qr/downgrade has no option --sql/ ],
+	[ [ 'downgrade', '-1', '--sql' ], qr/downgrade --sql needs a range FROM:TO/ ],
 	[ ['--frob'], qr/unknown option --frob/ ],
 	[ ['--env-file'], qr/--env-file needs a value/ ],
 	[ [ '--env-file', '', 'current' ], qr/--env-file needs a value/ ],
