@@ -1,9 +1,10 @@
 """The version, META.json, the changelogs, Debian's control files and the set of scripts
-agree.
+agree, and scripts that were released are as they were.
 
 Prints what is wrong; silent and successful otherwise.
 """
 
+import hashlib
 import json
 import pathlib
 import re
@@ -169,6 +170,31 @@ def check_debian(version):
            f"CONTRIBUTING.md does not install all of {', '.join(sorted(needed))}")
 
 
+def check_release(version, changelog):
+    """Either all say that this version is released, or none; and its scripts are frozen."""
+    meta = json.loads(pathlib.Path("META.json").read_text(encoding="utf-8"))
+    debian = pathlib.Path("debian/changelog").read_text(encoding="utf-8")
+    frozen = pathlib.Path("test/released.sha256")
+    sums = dict(reversed(line.split("  ")) for line in
+                (frozen.read_text(encoding="utf-8").splitlines() if frozen.exists() else []))
+    section = re.search(rf"^## \[{re.escape(version)}\] - (.*)$", changelog, re.M)
+    day = section[1] if section else "none"
+    stable = meta.get("release_status", "stable") == "stable"
+
+    expect(re.fullmatch(r"\d{4}-\d\d-\d\d", day) if stable else day == "unreleased",
+           f"CHANGELOG.md: the date of {version} is {day}, and META.json's release_status "
+           f"{meta.get('release_status')}")
+    expect(stable != debian.split("\n", 1)[0].endswith(" UNRELEASED; urgency=medium"),
+           "debian/changelog and META.json do not agree on whether it is released")
+    for name, checksum in sums.items():
+        script = pathlib.Path(name)
+        expect(script.exists() and hashlib.sha256(script.read_bytes()).hexdigest() == checksum,
+               f"{name} was released, and may not change")
+    for script in pathlib.Path("migrations").glob("*.sql"):
+        expect(not stable or str(script) in sums,
+               f"{script} is not in {frozen}: tools/release.py writes it")
+
+
 def main():
     control = pathlib.Path("syncmaster.control").read_text(encoding="utf-8")
     version = re.search(r"^default_version\s*=\s*'([^']+)'", control, re.M)[1]
@@ -177,8 +203,7 @@ def main():
     check_meta(version)
     check_scripts(version)
     check_debian(version)
-    expect(re.search(rf"^## \[?{re.escape(version)}\]?(\s|$)", changelog, re.M),
-           f"CHANGELOG.md has no section for {version}")
+    check_release(version, changelog)
 
     print("\n".join(problems), end="\n" if problems else "")
     return bool(problems)
