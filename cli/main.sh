@@ -141,7 +141,7 @@ case $command in
 		expect 0 1 --sql "$@"
 		case $sql,$target in
 			1,*:*) range_sql ;;
-			,*:*) wrong_usage "upgrade: a range needs --sql" ;;
+			,*[a-z0-9]:*) wrong_usage "upgrade: a range needs --sql" ;;
 			1,*) prepare && upgrade_sql ;;
 			*) prepare && upgrade ;;
 		esac
@@ -150,7 +150,7 @@ case $command in
 		expect 1 1 '--allow-destroy --sql' "$@"
 		case $sql,$target in
 			1,*:*) range_sql ;;
-			,*:*) wrong_usage "downgrade: a range needs --sql" ;;
+			,*[a-z0-9]:*) wrong_usage "downgrade: a range needs --sql" ;;
 			1,*) wrong_usage "downgrade --sql needs a range FROM:TO" ;;
 			*) prepare && downgrade ;;
 		esac
