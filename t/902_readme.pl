@@ -64,6 +64,8 @@ is(join("\n", @rows),
 		SELECT format('| %s | %s | %s | $least - $most |', syncmaster_releases, revision, version)
 		FROM syncmaster_versions()}),
 	'README.md: the table of releases');
+like(slurp_page('CONTRIBUTING.md'), qr/PostgreSQL $least to $most are\s+supported/,
+	'CONTRIBUTING.md: the same majors');
 SKIP:
 {
 	skip 'the bundle has no .ci', 1 if !defined $majors;
