@@ -162,6 +162,16 @@ DROP INDEX ix__run__status;
 CALL syncmaster_purge_runs(interval '95 days');
 CREATE INDEX ix__run__status ON run (status);
 SELECT * FROM runs();
+-- nor is no status
+CALL fill();
+ALTER TABLE run ALTER status DROP NOT NULL;
+UPDATE run SET status = NULL WHERE id IN (5, 6);
+CALL syncmaster_purge_runs(interval '95 days', dry_run => true);
+UPDATE run SET status = 'PAUSED' WHERE id = 12;
+CALL syncmaster_purge_runs(interval '95 days');
+SELECT * FROM runs();
+DELETE FROM run WHERE status IS NULL;
+ALTER TABLE run ALTER status SET NOT NULL;
 
 -- A run that was created exactly so long ago is not older; one that is older by
 -- a microsecond is.
@@ -243,6 +253,26 @@ DROP TRIGGER refuse ON run;
 DROP TRIGGER hold ON run;
 DROP TABLE colour, label, bill, note;
 CALL syncmaster_purge_runs(interval '95 days');
+
+-- what is kept without an error is named, whatever else fails, and in each batch
+CALL fill();
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN CASE WHEN OLD.id IN (4, 5, 15) THEN NULL ELSE OLD END;
+END $$;
+CREATE TRIGGER keep BEFORE DELETE ON run FOR EACH ROW EXECUTE FUNCTION keep();
+CREATE RULE keep AS ON DELETE TO run WHERE old.id = 6 DO INSTEAD NOTHING;
+CALL syncmaster_purge_runs(interval '95 days', 3);
+CALL fill();
+CALL syncmaster_purge_runs(interval '95 days', batch_size => 5);
+SELECT * FROM runs();
+CREATE TRIGGER hold BEFORE DELETE ON run FOR EACH ROW EXECUTE FUNCTION hold();
+CALL fill();
+CALL syncmaster_purge_runs(interval '95 days');
+CALL syncmaster_purge_runs(interval '95 days', 3);
+DROP TRIGGER keep ON run;
+DROP RULE keep ON run;
+DROP TRIGGER hold ON run;
 
 -- a unique index on the id that is not one of all rows, or not at once
 CALL fill();

@@ -6,7 +6,8 @@
  * A batch is deleted by one statement, in a subtransaction.  If it would have to
  * wait for a row that others have locked, the statement runs again and passes
  * locked rows by.  If a row cannot be deleted, because a foreign key or a
- * trigger holds it, the rows are halved until it is found: all others go.
+ * trigger holds it, the rows are halved until it is found: all others go.  Rows
+ * that a trigger or a rule keeps without an error are looked for afterwards.
  *
  * The condition stands in every DELETE, so that each row is looked at again when
  * it is locked: a run that became active after the batch was read stays.
@@ -144,7 +145,7 @@ unlocked_rows(const Delete *delete)
  * Remember a row that cannot be deleted, and why.
  */
 static void
-add_held_row(HeldRows *held, int64 id, const ErrorData *error)
+add_held_row(HeldRows *held, int64 id, const char *message)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(held->context);
 	HeldReason	 *reason = NULL;
@@ -154,19 +155,21 @@ add_held_row(HeldRows *held, int64 id, const ErrorData *error)
 	{
 		HeldReason *known = lfirst(lc);
 
-		if (strcmp(known->message, error->message) == 0)
+		if (strcmp(known->message, message) == 0)
 			reason = known;
 	}
 	held->count++;
 	if (reason == NULL && list_length(held->reasons) < MAX_HELD_REASONS)
 	{
 		reason = palloc(sizeof(HeldReason));
-		reason->message = pstrdup(error->message);
+		reason->message = pstrdup(message);
 		syncmaster_init_ids(&reason->ids);
 		held->reasons = lappend(held->reasons, reason);
 	}
+	/* only counted from then on, like nulls */
 	if (reason != NULL)
-		syncmaster_add_id(&reason->ids, &id);
+		syncmaster_add_id(&reason->ids,
+						  reason->ids.count < MAX_HELD_IDS ? &id : NULL);
 	MemoryContextSwitchTo(old_context);
 }
 
@@ -184,8 +187,7 @@ delete_slice(Delete *delete, IdList *ids, int64 from, int64 count)
 	error = try_delete(delete, ROW_LOCK_TIMEOUT);
 	if (error == NULL)
 	{
-		if (delete->count < count)
-			delete->passed_by = true;
+		delete->missing += count - delete->count;
 		return delete->count;
 	}
 	if (is_lock_error(error) && ++delete->lock_failures > MAX_LOCK_FAILURES)
@@ -194,9 +196,12 @@ delete_slice(Delete *delete, IdList *ids, int64 from, int64 count)
 		return delete_slice(delete, ids, from, count / 2) +
 			   delete_slice(delete, ids, from + count / 2, count - count / 2);
 	if (is_lock_error(error))
-		delete->passed_by = true;
+		delete->missing++;
 	else
-		add_held_row(delete->held, ids->ids[from], error);
+	{
+		syncmaster_add_id(&delete->failed, &ids->ids[from]);
+		add_held_row(delete->held, ids->ids[from], error->message);
+	}
 	return 0;
 }
 
@@ -240,14 +245,50 @@ delete_around(Delete *delete)
 }
 
 /*
+ * Find the rows of a batch that are still there although nothing failed and
+ * nobody else has them: a trigger or a rule has kept them.  Returns how many.
+ */
+static int64
+find_kept_rows(Delete *delete, Delete *batch)
+{
+	char  *message = psprintf("kept by %s", batch->keepers);
+	IdList left;
+	int64  next = 0;
+	int64  count = 0;
+
+	syncmaster_init_ids(&left);
+	(void) syncmaster_each_row(psprintf("SELECT r.id::int8 FROM %s r WHERE %s "
+										"ORDER BY r.id "
+										"FOR UPDATE OF r SKIP LOCKED",
+										batch->from, batch->where),
+							   batch->nargs, batch->types, batch->values,
+							   take_id, &left);
+	for (int64 i = 0; i < left.count; i++)
+	{
+		while (next < delete->failed.count &&
+			   delete->failed.ids[next] < left.ids[i])
+			next++;
+		if (next < delete->failed.count &&
+			delete->failed.ids[next] == left.ids[i])
+			continue;
+		add_held_row(delete->held, left.ids[i], message);
+		count++;
+	}
+	return count;
+}
+
+/*
  * Delete the rows of a batch; returns how many were.
  */
 int64
 syncmaster_delete_rows(Delete *delete)
 {
 	const char *where = delete->where;
+	Delete		batch = *delete;
 	ErrorData  *error = try_delete(delete, ROW_LOCK_TIMEOUT);
+	int64		count;
 
+	syncmaster_init_ids(&delete->failed);
 	if (error != NULL && is_lock_error(error) && !delete->distributed)
 	{
 		delete->passed_by = true;
@@ -255,5 +296,10 @@ syncmaster_delete_rows(Delete *delete)
 		error = try_delete(delete, syncmaster_lock_timeout);
 		delete->where = where;
 	}
-	return error == NULL ? delete->count : delete_around(delete);
+	count = error == NULL ? delete->count : delete_around(delete);
+	if (batch.keepers != NULL && !batch.distributed)
+		delete->missing -= find_kept_rows(delete, &batch);
+	if (delete->missing > 0)
+		delete->passed_by = true;
+	return count;
 }

@@ -345,13 +345,15 @@ syncmaster_drop_partitions(const PurgeOptions *options)
 	foreach (lc, rows)
 	{
 		char **row = lfirst(lc);
+		bool   found;
 
 		CHECK_FOR_INTERRUPTS();
 		partition.relid = (Oid) strtoul(row[0], NULL, 10);
-		if (drop_partition(&partition))
-			count++;
-		syncmaster_end_acting(&acting);
-		syncmaster_commit();
+		found = drop_partition(&partition);
+		syncmaster_commit_batch(&acting, found && !options->dry_run);
+		if (found && !options->dry_run)
+			syncmaster_require_confirmed_commit();
+		count += found;
 		begin(&partition, &acting);
 		MemoryContextSwitchTo(caller_context);
 	}

@@ -36,7 +36,17 @@
 	"JOIN pg_namespace n ON n.oid = k.relnamespace " \
 	"ORDER BY n.nspname, k.relname, a.depth"
 
-/* what may hold rows */
+/* triggers and rules that may keep a row from being deleted, or refuse that */
+#define TRIGGERS_AND_RULES(trigger_type) \
+	"SELECT format('trigger \"%s\"', t.tgname) FROM pg_trigger t " \
+	"WHERE t.tgrelid IN " TABLES " AND t.tgparentid = 0 " \
+	"AND NOT t.tgisinternal AND t.tgenabled <> 'D' " \
+	"AND t.tgtype & " trigger_type " = " trigger_type " " \
+	"UNION ALL " \
+	"SELECT format('rule \"%s\"', r.rulename) FROM pg_rewrite r " \
+	"WHERE r.ev_class = $1 AND r.ev_type = '4' AND r.ev_enabled <> 'D'"
+
+/* what may hold rows; 8 is a trigger's bit for DELETE */
 #define HOLDERS_QUERY \
 	"SELECT string_agg(h.what, ', ' ORDER BY h.what) FROM (" \
 	"SELECT format('foreign key \"%s\" of table \"%s.%s\"', c.conname, " \
@@ -45,13 +55,12 @@
 	"JOIN pg_namespace n ON n.oid = k.relnamespace " \
 	"WHERE c.contype = 'f' AND c.confrelid IN " TABLES \
 	" AND (c.confrelid = $1 OR c.conparentid = 0) AND c.confdeltype <> 'c' " \
-	"UNION ALL " \
-	"SELECT format('trigger \"%s\"', t.tgname) FROM pg_trigger t " \
-	"WHERE t.tgrelid IN " TABLES " AND t.tgparentid = 0 " \
-	"AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 8 <> 0 " \
-	"UNION ALL " \
-	"SELECT format('rule \"%s\"', r.rulename) FROM pg_rewrite r " \
-	"WHERE r.ev_class = $1 AND r.ev_type = '4' AND r.ev_enabled <> 'D') h"
+	"UNION ALL " TRIGGERS_AND_RULES("8") ") h"
+
+/* what may keep rows without an error; 11 is BEFORE DELETE FOR EACH ROW */
+#define KEEPERS_QUERY \
+	"SELECT string_agg(h.what, ' or ' ORDER BY h.what) FROM " \
+	"(" TRIGGERS_AND_RULES("11") ") h (what)"
 
 /*
  * The tables whose rows are deleted along with those of a table, as
@@ -83,6 +92,17 @@ char *
 syncmaster_describe_holders(Oid relid)
 {
 	List *rows = syncmaster_query_oid(HOLDERS_QUERY, relid);
+
+	return ((char **) linitial(rows))[0];
+}
+
+/*
+ * What may keep rows of a table without an error, as a list; NULL for nothing.
+ */
+char *
+syncmaster_describe_keepers(Oid relid)
+{
+	List *rows = syncmaster_query_oid(KEEPERS_QUERY, relid);
 
 	return ((char **) linitial(rows))[0];
 }

@@ -156,7 +156,7 @@ syncmaster_open_for_change(const char		  *schema, Oid namespace,
 }
 
 /*
- * Begin a batch: from here to end_batch() everything runs as the owner of the
+ * Begin a batch: from here to syncmaster_commit_batch() everything runs as the owner of the
  * table, out of reach of what he planted.
  */
 static void
@@ -196,13 +196,29 @@ begin_batch(Purge *purge)
  * lock of the schema's row: neither the disk nor a standby has to confirm
  * that.
  */
-static void
-end_batch(Purge *purge, bool deletes)
+void
+syncmaster_commit_batch(ActingScope *acting, bool deletes)
 {
-	syncmaster_end_acting(&purge->acting);
+	syncmaster_end_acting(acting);
 	if (!deletes)
 		syncmaster_set_locally("synchronous_commit", "off");
 	syncmaster_commit();
+}
+
+/*
+ * Whoever cancels a command that waits for a synchronous standby ends that
+ * wait only: the command has to notice, or the next batch follows.
+ */
+void
+syncmaster_require_confirmed_commit(void)
+{
+	if (syncmaster_is_commit_confirmed())
+		return;
+	ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
+					errmsg("no synchronous standby has confirmed the last "
+						   "transaction, which is committed here"),
+					errdetail("Somebody cancelled the wait for the standby, or "
+							  "changed synchronous_standby_names meanwhile.")));
 }
 
 /*
@@ -243,6 +259,7 @@ begin_purge(Purge *purge)
 	bool		isnull;
 
 	purge->along = syncmaster_find_along(purge->relid);
+	purge->keepers = syncmaster_describe_keepers(purge->relid);
 	if (purge->options->dry_run)
 		purge->holders = syncmaster_describe_holders(purge->relid);
 	if (purge->has_status)
@@ -369,6 +386,7 @@ delete_rows(Purge *purge, Delete *delete)
 	int64  deleted;
 
 	delete->held = &purge->held;
+	delete->keepers = purge->keepers;
 	delete->distributed = purge->distributed;
 	for (int i = 0; i < nalong; i++)
 	{
@@ -400,6 +418,7 @@ static int64
 purge_batch(Purge *purge, Batch *batch)
 {
 	Delete delete = {.from = purge->from, .nargs = 3};
+	int64 held = purge->held.count;
 	int64 deleted;
 
 	delete.types[0] = INT8OID;
@@ -427,8 +446,8 @@ purge_batch(Purge *purge, Batch *batch)
 	if (purge->options->dry_run)
 		return count_rows(purge, &delete);
 	deleted = delete_rows(purge, &delete);
-	if (batch->ids != NULL && deleted < batch->ids->count &&
-		purge->held.count == 0)
+	if (batch->ids != NULL &&
+		deleted + purge->held.count - held < batch->ids->count)
 		purge->passed_by = true;
 	return deleted;
 }
@@ -487,7 +506,7 @@ syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)
 
 	begin_batch(&purge);
 	more = begin_purge(&purge);
-	end_batch(&purge, false);
+	syncmaster_commit_batch(&purge.acting, false);
 
 	for (int64 from = purge.first; more;)
 	{
@@ -502,21 +521,14 @@ syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)
 		if (more)
 			deleted = purge_batch(&purge, &batch);
 		deletes = more && !options->dry_run;
-		end_batch(&purge, deletes);
+		syncmaster_commit_batch(&purge.acting, deletes);
 		if (!more)
 			break;
 
 		purge.deleted += deleted;
 		purge.kept += batch.kept;
-		if (deletes && !syncmaster_is_commit_confirmed())
-			ereport(ERROR,
-					(errcode(ERRCODE_QUERY_CANCELED),
-					 errmsg("no synchronous standby has confirmed the last "
-							"batch, which is committed here"),
-					 errdetail(
-						 "Somebody cancelled the wait for the standby, or "
-						 "changed synchronous_standby_names "
-						 "meanwhile.")));
+		if (deletes)
+			syncmaster_require_confirmed_commit();
 		syncmaster_tell_progress(&purge, batch.through);
 		more = batch.through < purge.last;
 		from = batch.through + 1;
@@ -524,7 +536,7 @@ syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)
 	MemoryContextSwitchTo(procedure_context);
 	begin_batch(&purge);
 	left = syncmaster_count_left(&purge, &statuses);
-	end_batch(&purge, false);
+	syncmaster_commit_batch(&purge.acting, false);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
 	syncmaster_tell_result(&purge);
 	syncmaster_tell_left(&purge, left, statuses);

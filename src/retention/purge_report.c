@@ -19,9 +19,6 @@
 #include "retention/retention.h"
 #include "rows/rows.h"
 
-/* Of rows that cannot be deleted, so many ids are named for each reason. */
-#define MAX_HELD_IDS 10
-
 /* Progress is told each time so many percent or seconds have passed. */
 #define REPORT_PERCENT 10
 #define REPORT_SECONDS 10
@@ -159,14 +156,15 @@ tell_held(Purge *purge)
 
 /*
  * The statuses of runs that are not known, as a list for SQL; NULL if there
- * are none.  An index on the status gives each of them in one step.
+ * are none.  An index on the status gives each of them in one step.  A column
+ * that was allowed to be null may have no status, which the list names last.
  */
 static char *
 find_unknown_statuses(const Purge *purge)
 {
 	const char *known = syncmaster_list_statuses(0);
 	bool		step = !purge->distributed && has_index(purge->relid, "status");
-	const char *sql =
+	const char *list =
 		step
 			? psprintf(
 				  "WITH RECURSIVE s (status) AS ("
@@ -182,7 +180,11 @@ find_unknown_statuses(const Purge *purge)
 					   "r.status::text AS status FROM %s r) s "
 					   "WHERE s.status NOT IN (%s)",
 					   purge->from, known);
-	List *rows = syncmaster_query(sql, 0, NULL, NULL);
+	List *rows = syncmaster_query(
+		psprintf("SELECT nullif(concat_ws(', ', (%s), (SELECT 'NULL' WHERE "
+				 "EXISTS (SELECT FROM %s r WHERE r.status IS NULL))), '')",
+				 list, purge->from),
+		0, NULL, NULL);
 
 	return ((char **) linitial(rows))[0];
 }
@@ -206,9 +208,11 @@ syncmaster_count_left(Purge *purge, char **statuses)
 		return *statuses == NULL
 				   ? 0
 				   : syncmaster_query_int8(
-						 psprintf("SELECT count(*) FROM %s r WHERE r.status IN "
-								  "(%s) AND r.created_at < $1",
-								  purge->from, *statuses),
+						 psprintf(
+							 "SELECT count(*) FROM %s r WHERE (r.status IN "
+							 "(%s) OR r.status IS NULL) "
+							 "AND r.created_at < $1",
+							 purge->from, *statuses),
 						 1, types, values, &isnull);
 	}
 	return syncmaster_query_int8(
@@ -273,9 +277,8 @@ syncmaster_tell_result(Purge *purge)
 								purge->options->keep_last)
 			 : 0,
 		 purge->passed_by
-			 ? errhint("Rows that other sessions had locked or changed, or "
-					   "that a trigger kept, were passed by. The next call "
-					   "tries them again.")
+			 ? errhint("Rows that other sessions had locked or changed were "
+					   "passed by. The next call tries them again.")
 			 : 0));
 	tell_along(purge);
 	tell_held(purge);

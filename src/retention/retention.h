@@ -61,6 +61,9 @@ extern int	 syncmaster_take_out_kept(HTAB *limits, OldRuns *runs,
 /* Of different reasons why rows cannot be deleted, the first ones are named. */
 #define MAX_HELD_REASONS 5
 
+/* Of rows that cannot be deleted, so many ids are named for each reason. */
+#define MAX_HELD_IDS 10
+
 typedef struct HeldReason
 {
 	char  *message;
@@ -85,7 +88,10 @@ typedef struct Delete
 	Oid			types[4];
 	Datum		values[4];
 	bool		distributed;
+	const char *keepers; /* what may keep rows without an error; or NULL */
 	HeldRows   *held;
+	IdList		failed;		  /* rows that failed, in order */
+	int64		missing;	  /* rows that others had, or that were kept */
 	int			nalong;		  /* tables whose rows go along */
 	Datum		along;		  /* these, as oid[] */
 	int64	   *along_counts; /* rows of each */
@@ -109,6 +115,7 @@ typedef struct AlongTable
 
 extern List *syncmaster_find_along(Oid relid);
 extern char *syncmaster_describe_holders(Oid relid);
+extern char *syncmaster_describe_keepers(Oid relid);
 
 /* purge.c: Deleting old rows of a table in committed batches. */
 
@@ -141,6 +148,7 @@ typedef struct Purge
 	HeldRows	held;	   /* rows that cannot be deleted */
 	List	   *along;	   /* of AlongTable */
 	char	   *holders;   /* what may hold rows; for a dry run */
+	char	   *keepers;   /* what may keep rows without an error */
 	const char *condition; /* rows r that are older than $3 and may go */
 	const char *no_time;   /* rows r without a time that are certainly old */
 	int			told_percent;
@@ -157,6 +165,8 @@ typedef struct Purge
 extern Oid	 syncmaster_open_for_change(const char		   *schema, Oid namespace,
 										const RelationInfo *table,
 										const char *const  *columns);
+extern void	 syncmaster_commit_batch(ActingScope *acting, bool deletes);
+extern void	 syncmaster_require_confirmed_commit(void);
 extern int64 syncmaster_purge_table(const PurgeOptions *options,
 									const RelationInfo *table);
 
