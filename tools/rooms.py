@@ -65,7 +65,7 @@ class Source:
         self.undefined = set(re.findall(r"^#[ \t]*undef[ \t]+(\w+)", code,
                                         re.M))
         # What stands at the outermost level, without bodies.
-        outside = self.outermost(re.sub(r"^#.*(?:\\\n.*)*$", "", code,
+        outside = self.outermost(re.sub(r"^#(?:.*\\\n)*.*$", "", code,
                                         flags=re.M))
         self.names = self.declarations(code, outside)
         # What another file is to define.
