@@ -15,6 +15,7 @@ range=
 sql=
 allow_destroy=
 purge=
+detach=
 check_heads=
 dry_run=
 indicate=
@@ -78,6 +79,7 @@ while [ "$count" -gt 0 ]; do
 		--allow-destroy) allow_destroy=1 given="$given $argument" ;;
 		--purge) purge=true given="$given $argument" ;;
 		-c | --check-heads) check_heads=true given="$given --check-heads" ;;
+		--detach) detach=detached given="$given $argument" ;;
 		--dry-run) dry_run=true given="$given $argument" ;;
 		--nagios)
 			# Such programs read standard output alone, and the first line most.
@@ -188,6 +190,11 @@ case $command in
 		expect 1 1 '--keep-last --batch-size --dry-run' "$@"
 		prepare
 		purge_runs "$1"
+		;;
+	purge-partitions)
+		expect 1 1 '--keep-last --detach --dry-run' "$@"
+		prepare
+		purge_partitions "$1"
 		;;
 	purge-results)
 		expect 1 1 '--batch-size --dry-run' "$@"

@@ -107,12 +107,14 @@ nagios_status()
 	exit 3
 }
 
-# Call $1, a procedure that commits, whose last argument says how many rows are
-# gone.
+# Call $1, a procedure that commits, whose last argument is called $2 and says how
+# many rows or partitions were $3.
 purge()
 {
 	call=$1
-	shift
+	count=$2
+	done=$3
+	shift 3
 	run -v required=true -v dry_run="${dry_run:-false}" "$@" <<SQL
 $(begin)
 $(require_extension)
@@ -120,9 +122,9 @@ COMMIT;
 $(attempt "CALL :\"schema\".$call \\gset" '')
 \set found false
 \if :dry_run
-SELECT pg_catalog.format('would be deleted: %s', :'deleted') AS lines \gset
+SELECT pg_catalog.format('would be $done: %s', :'$count') AS lines \gset
 \else
-SELECT pg_catalog.format('deleted: %s', :'deleted') AS lines \gset
+SELECT pg_catalog.format('$done: %s', :'$count') AS lines \gset
 \endif
 $(show_lines)
 SQL
@@ -132,15 +134,25 @@ purge_runs()
 {
 	purge "syncmaster_purge_runs(:'age'::pg_catalog.interval,
 		:'keep_last'::pg_catalog.int4, :'batch_size'::pg_catalog.int4,
-		:'dry_run'::pg_catalog.bool, NULL::pg_catalog.int8)" \
+		:'dry_run'::pg_catalog.bool, NULL::pg_catalog.int8)" deleted deleted \
 		-v age="$1" -v keep_last="$keep_last" -v batch_size="$batch_size"
+}
+
+purge_partitions()
+{
+	detached=${detach:+true}
+	purge "syncmaster_purge_partitions(:'age'::pg_catalog.interval,
+		:'keep_last'::pg_catalog.int4, :'dry_run'::pg_catalog.bool,
+		:'detach'::pg_catalog.bool, NULL::pg_catalog.int8)" \
+		dropped "${detach:-dropped}" -v age="$1" -v keep_last="$keep_last" \
+		-v detach="${detached:-false}"
 }
 
 purge_results()
 {
 	purge "syncmaster_purge_task_results(:'age'::pg_catalog.interval,
 		:'batch_size'::pg_catalog.int4, :'dry_run'::pg_catalog.bool,
-		NULL::pg_catalog.int8)" \
+		NULL::pg_catalog.int8)" deleted deleted \
 		-v age="$1" -v batch_size="$batch_size"
 }
 

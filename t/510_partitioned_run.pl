@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
+use CommandLine;
 use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -210,6 +211,16 @@ is(purge($purge), '0|', 'nor one with a young run');
 query($dropped, q{UPDATE run SET created_at = now() - interval '1 year' WHERE id = 50});
 is(purge(q{CALL syncmaster_purge_partitions('30 days', 11)}), '0|', 'nor one with last runs');
 is(purge(q{CALL syncmaster_purge_partitions('30 days', 10, true)}), '1|run_p0', 'a dry run says which');
+foreach my $case ([ 'would be dropped: 1', 10 ], [ 'would be dropped: 0', 11 ],
+	[ 'would be detached: 1', 10, '--detach' ])
+{
+	my ($out, $keep, @detach) = @$case;
+	my $run = command_line(
+		args => [ 'purge-partitions', '30 days', '--dry-run', '--keep-last', $keep, @detach ],
+		env => { PGHOST => $node->host, PGPORT => $node->port, PGUSER => scalar getpwuid($<), PGDATABASE => $dropped });
+	is("$run->{status} $run->{out}", "0 $out\n", "syncmaster-db purge-partitions --keep-last $keep @detach")
+	  or diag($run->{err});
+}
 query($dropped, q{CREATE TABLE note (run_id bigint REFERENCES run ON DELETE CASCADE)});
 like(errors_of($dropped, $purge),
 	qr/55000: partitions are not dropped, because something depends on single runs: table "public.note"/,

@@ -95,7 +95,8 @@ cmp_ok(scalar @lines, '<=', 45, 'help fits a screen: lines');
 is(scalar(grep { length > 80 } @lines), 0, 'help fits a screen: columns');
 foreach my $word (
 	qw(upgrade downgrade current history heads show check stamp plan preflight
-	rotate-credentials superusers health purge-runs purge-results end-runs verify-credentials
+	rotate-credentials superusers health purge-runs purge-partitions purge-results end-runs
+	verify-credentials
 	grant revoke privileges help --sql --dry-run --env-file --config --schema --quiet))
 {
 	like($help->{out}, qr/\Q$word\E/, "help tells of $word");

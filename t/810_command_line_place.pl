@@ -176,7 +176,7 @@ ends('two: the other one', ours('two', 'app', $a, '--schema', 'a', 'upgrade', '0
 my $state = $node->safe_psql('two', 'SELECT version_num FROM a.alembic_version UNION ALL SELECT version_num FROM b.alembic_version');
 foreach my $command (['upgrade'], [ 'downgrade', 'base', '--allow-destroy' ], [ 'downgrade', '-1' ],
 	[ 'superusers', 'add', 'eve' ], ['current'], ['check'], ['preflight'], ['plan'], ['health'],
-	[ 'purge-runs', '1 day' ], [ 'purge-results', '1 day' ], [ 'grant', 'other', 'server' ],
+	[ 'purge-runs', '1 day' ], [ 'purge-partitions', '1 day' ], [ 'purge-results', '1 day' ], [ 'grant', 'other', 'server' ],
 	[ 'revoke', 'other', 'server' ], ['privileges'], [ 'stamp', '0012' ], [ 'upgrade', '--sql' ],
 	['rotate-credentials'], ['verify-credentials'], [ 'superusers', 'list' ])
 {

@@ -61,7 +61,7 @@ ends(['-V'], 0, qr/^syncmaster-db 1\.\d+$/);
 
 # Without the extension ---------------------------------------------------------------
 
-foreach my $command (['health'], [ 'purge-runs', '1 day' ], [ 'purge-results', '1 day' ], [ 'end-runs', '1' ], ['verify-credentials'],
+foreach my $command (['health'], [ 'purge-runs', '1 day' ], [ 'purge-partitions', '1 day' ], [ 'purge-results', '1 day' ], [ 'end-runs', '1' ], ['verify-credentials'],
 	[ 'grant', 'sm_server', 'server' ], [ 'revoke', 'sm_server', 'server' ], ['privileges'])
 {
 	ends($command, 1, '', qr/run "syncmaster-db upgrade" first/);
@@ -105,6 +105,10 @@ ends([ 'purge-runs', '450 days', '--batch-size=1' ], 0, "deleted: 1\n", qr/^sync
 ends([ '-q', 'purge-runs', '90 days' ], 0, "deleted: 3\n");
 is($node->safe_psql('postgres', 'SELECT string_agg(status, \',\') FROM run'), 'STARTED', 'the active run stays');
 ends([ '-q', 'purge-results', '1 day' ], 0, "deleted: 0\n");
+ends([ 'purge-partitions', '90 days' ], 0, "dropped: 0\n", qr/^syncmaster-db: table "run" has no partitions$/m);
+ends(['purge-partitions'], 2, '', qr/an argument is missing/);
+ends([ 'purge-partitions', '-1 day' ], 1, '', qr/older_than is out of range/);
+ends([ 'purge-partitions', '1 day', '--batch-size', '3' ], 2, '', qr/has no option --batch-size/);
 ends(['purge-runs'], 2, '', qr/an argument is missing/);
 ends([ 'purge-runs', '-1 day' ], 1, '', qr/older_than is out of range/);
 ends([ 'purge-runs', "x'); DROP TABLE run; --" ], 1, '', qr/invalid input syntax for type interval/);

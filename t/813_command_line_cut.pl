@@ -56,7 +56,7 @@ my @commands = (
 		q(SELECT count(*) FROM syncmaster_remove_superusers('user_3')) ],
 	map { [ $_, $nothing ] } ['current'], ['check'], ['plan'], ['preflight'], ['health'], ['verify-credentials'], ['privileges'],
 	[ 'superusers', 'list' ], [ 'upgrade', '--sql', 'head' ],
-	[ 'purge-runs', '1000 days' ], [ 'purge-results', '1000 days' ]);
+	[ 'purge-runs', '1000 days' ], [ 'purge-partitions', '1000 days' ], [ 'purge-results', '1000 days' ]);
 
 my %said;
 foreach my $case (@commands)
