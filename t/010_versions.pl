@@ -438,7 +438,24 @@ $node->safe_psql($offline, 'DROP TABLE alembic_version');
 like(($node->psql($offline, offline_sql('upgrade', '0011:head')))[2],
 	qr/ERROR:  relation "public.alembic_version" does not exist/, 'no revision at all: refused');
 
-# It waits for a lock as long as the extension does.
+# Whatever the session looks up first, and how it reads strings (19 reads them in one way).
+my $hostile = new_database(q(CREATE SCHEMA evil;
+	CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz'));
+follow($node, $hostile, { name => 'without the extension, a hostile session' },
+	{
+		name => 'upgrade',
+		sql => q(SET search_path = evil, pg_catalog; DO $$BEGIN SET standard_conforming_strings = off;
+			EXCEPTION WHEN OTHERS THEN NULL; END$$;)
+		  . offline_sql('upgrade', 'base:head')
+		  . 'RESET standard_conforming_strings',
+		facts => 'rev-0013'
+	});
+
+# It keeps other migrations out, as the extension does, and waits for a lock as long.
+is($node->safe_psql($hostile, offline_sql('downgrade', 'head:0012') =~ s{^COMMIT;}{
+		SELECT mode FROM pg_locks WHERE relation = 'public.alembic_version'::regclass
+			AND pid = pg_backend_pid() AND mode ~ '^Share'; ROLLBACK;}rm),
+	'ShareRowExclusiveLock', 'other migrations are kept out');
 my ($timeout) = offline_sql('upgrade', '0011:head') =~ /^SET LOCAL lock_timeout = '(.*)';/m;
 is($timeout, $node->safe_psql($offline, q(CREATE SCHEMA other; CREATE EXTENSION syncmaster SCHEMA other;
 	SHOW syncmaster.lock_timeout)), 'the same lock_timeout');
