@@ -439,8 +439,10 @@ SELECT severity, check_name, subject, detail, hint FROM health
 WHERE check_name <> 'growth';
 SELECT metric('syncmaster_schema_in_step'), metric('syncmaster_table_readable',
     '{"table": "apscheduler_jobs"}') AS not_there_yet;
+SET syncmaster.allow_destroy = on;
 SELECT syncmaster_downgrade('0007');
 SELECT severity, check_name, subject, detail FROM health;
+SET syncmaster.allow_destroy = on;
 SELECT syncmaster_downgrade('base');
 SELECT * FROM health;
 SELECT * FROM syncmaster_metrics WHERE labels ->> 'schema' IS NULL;

@@ -102,6 +102,24 @@ SELECT state();
 ROLLBACK;
 SELECT state(), count(*) FROM "user";
 
+-- what allowed it for the session is used up when it is done
+SET syncmaster.allow_destroy = on;
+BEGIN;
+SELECT syncmaster_downgrade('0010');
+ROLLBACK;
+SHOW syncmaster.allow_destroy;
+BEGIN;
+SELECT syncmaster_downgrade('0010');
+SELECT syncmaster_downgrade('0009');
+COMMIT;
+SHOW syncmaster.allow_destroy;
+SELECT message FROM pg_temp.refusal('base');
+SET syncmaster.allow_destroy = on;
+SELECT syncmaster_upgrade('head');
+SELECT syncmaster_downgrade('0011');
+SHOW syncmaster.allow_destroy;
+RESET syncmaster.allow_destroy;
+
 -- objects of the DBA block a drop, as they do for Alembic
 CREATE TABLE audit (run_id bigint REFERENCES run);
 SET syncmaster.allow_destroy = on;

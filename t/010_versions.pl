@@ -164,7 +164,8 @@ sub move
 
 	return {
 		name => "$direction $target",
-		sql => "SELECT 1 / (r = '$id')::int"
+		sql => ($direction eq 'downgrade' ? 'SET syncmaster.allow_destroy = on; ' : '')
+		  . "SELECT 1 / (r = '$id')::int"
 		  . " FROM syncmaster_${direction}('$target') r",
 		facts => $revision > 0 ? "rev-$id" : 'base',
 		version => version_for($revision),
@@ -181,7 +182,7 @@ follow(
 	{ name => 'every revision' },
 	{
 		name => 'create',
-		sql => 'SET syncmaster.allow_destroy = on; CREATE EXTENSION syncmaster',
+		sql => 'CREATE EXTENSION syncmaster',
 		facts => 'rev-0013'
 	},
 	@down,

@@ -61,6 +61,17 @@ syncmaster_set_locally_int(const char *name, int value)
 }
 
 /*
+ * Switch a setting off for the rest of the session, if this transaction is
+ * committed.
+ */
+void
+syncmaster_switch_off(const char *name)
+{
+	(void) set_config_option(name, "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SET, true, 0, false);
+}
+
+/*
  * When this session looks for a deadlock.  It is a superuser's setting
  * because of what a look costs, not because of what it shows.
  */

@@ -46,6 +46,7 @@ extern int	syncmaster_enter_settings(void);
 extern int	syncmaster_enter_safe_settings(void);
 extern void syncmaster_set_locally(const char *name, const char *value);
 extern void syncmaster_set_locally_int(const char *name, int value);
+extern void syncmaster_switch_off(const char *name);
 extern void syncmaster_set_deadlock_timeout(int milliseconds);
 extern void syncmaster_leave_settings(int level);
 extern bool syncmaster_is_setting_value(const char *name, const char *value);

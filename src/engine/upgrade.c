@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -123,6 +124,33 @@ count_rows(Oid relid)
 	return count;
 }
 
+/* Has a downgrade of this transaction dropped tables? */
+static bool destroyed;
+
+/*
+ * XactCallback: what allowed a transaction to drop tables is used up with it.
+ * Otherwise it would be allowed to whoever uses the connection next.
+ */
+static void
+use_up_allow_destroy(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			if (destroyed)
+				syncmaster_switch_off("syncmaster.allow_destroy");
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			destroyed = false;
+			break;
+		default:
+			break;
+	}
+}
+
 /*
  * Refuse to drop tables unless that is what the caller wants; say which, and
  * what is in them.
@@ -130,11 +158,19 @@ count_rows(Oid relid)
 static void
 require_allow_destroy(const MigrationContext *context, int to)
 {
+	static bool	   registered = false;
 	StringInfoData tables;
 
-	if (syncmaster_allow_destroy || context->revision.number <= to ||
-		to >= REVISION_BASE_SCRIPT)
+	if (context->revision.number <= to || to >= REVISION_BASE_SCRIPT)
 		return;
+	if (syncmaster_allow_destroy)
+	{
+		if (!registered)
+			RegisterXactCallback(use_up_allow_destroy, NULL);
+		registered = true;
+		destroyed = true;
+		return;
+	}
 
 	initStringInfo(&tables);
 	for (int i = 0; i < syncmaster_nrelations; i++)
