@@ -10,6 +10,24 @@ cleanup()
 	[ -z "$nagios" ] || nagios_status "$status"
 }
 
+# Hints name functions of the extension, of which some are commands of this program.
+translate_hint()
+{
+	call="(SELECT \\* FROM |SELECT |CALL )?([^ '\"]*\\.)?syncmaster_"
+	sed -E -e "s/${call}upgrade\\('head'\\)/syncmaster-db upgrade/g" \
+		-e "s/${call}(check|privileges|grant)\\(\\)/syncmaster-db \\3/g" \
+		-e "s/${call}(add|remove)_superusers\\(\\)/syncmaster-db superusers \\3/g" \
+		-e "s/${call}(verify|rotate)_credentials\\(\\)/syncmaster-db \\3-credentials/g" \
+		-e "s/${call}purge_runs\\(interval ('[^']*'), keep_last => ([0-9]+)\\)/syncmaster-db purge-runs \\3 --keep-last \\4/g" \
+		-e "s/${call}purge_runs\\(interval ('[^']*')\\)/syncmaster-db purge-runs \\3/g" \
+		-e "s/${call}purge_task_results\\(interval ('[^']*')\\)/syncmaster-db purge-results \\3/g" \
+		-e "s/${call}purge_runs\\(\\)/syncmaster-db purge-runs/g" \
+		-e "s/${call}end_runs\\('\\{id, \\.\\.\\.\\}'\\)/syncmaster-db end-runs ID.../g" \
+		-e "s/${call}end_runs\\('\\{1,2\\}'\\)/syncmaster-db end-runs 1 2/g" \
+		-e "s/${call}end_runs\\(older_than => ('[^']*')\\)/syncmaster-db end-runs --older-than \\3/g" \
+		-e "s/${call}end_runs\\(\\)/syncmaster-db end-runs/g"
+}
+
 # What psql and the server say, in this program's words.
 # shellcheck disable=SC2317 # called in the background
 translate()
@@ -44,6 +62,9 @@ translate()
 			'HINT:  '*syncmaster.allow_destroy*)
 				line="HINT:  To drop tables of $place, add --allow-destroy. A"
 				line="$line dump made before is the only way back."
+				;;
+			'HINT:  '*syncmaster_*)
+				line=$(printf '%s\n' "$line" | translate_hint)
 				;;
 		esac
 		printf '%s\n' "$line"
@@ -129,7 +150,10 @@ run()
 		wait "$translator" 2>/dev/null || :
 	done
 	translator=
-	cat "$output" || lost=1
+	case $command in
+		health | preflight) translate_hint <"$output" || lost=1 ;;
+		*) cat "$output" || lost=1 ;;
+	esac
 
 	# It may be done in spite of a signal.
 	read -r outcome worst <"$state" || outcome=unfinished

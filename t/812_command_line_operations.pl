@@ -91,6 +91,19 @@ ends([ '-q', 'health' ], 4, qr/\Awarning: /);
 ends([ 'health', '--nagios' ], 1, qr/\ASYNCMASTER WARNING: errors: 0, warnings: [1-9]\d*\nwarning: /);
 $node->safe_psql('postgres', 'DROP INDEX ix__user__username');
 ends([ '--nagios', 'health' ], 2, qr/\ASYNCMASTER CRITICAL: errors: [1-9]\d*, /);
+# hints name commands of this program
+foreach my $case (
+	[ '', qr/^  syncmaster-db check lists them/m ],
+	[ '', qr/^  .*syncmaster-db end-runs ID\.\.\. ends/m ],
+	[ '-c syncmaster.health_retention=90d', qr/^  syncmaster-db purge-runs '90d' deletes them/m ],
+	[
+		'-c syncmaster.health_retention=90d -c syncmaster.health_keep_last=1',
+		qr/^  syncmaster-db purge-runs '90d' --keep-last 1 deletes them/m
+	])
+{
+	my $run = ends([ '-q', 'health' ], 4, $case->[1], undef, { PGOPTIONS => $case->[0] });
+	unlike($run->{out}, qr/(?:SELECT|CALL) .*syncmaster_/, '... and no function');
+}
 $node->safe_psql('postgres', 'CREATE UNIQUE INDEX ix__user__username ON "user" (username)');
 ends([ 'health', '--nagios' ], 3, qr/SYNCMASTER UNKNOWN/, undef, { PGDATABASE => 'nope' });
 ends([ 'health', '--nagios' ], 3, qr/permission denied.*SYNCMASTER UNKNOWN/s, undef, { PGUSER => 'nobody' });
@@ -146,6 +159,7 @@ ends(['privileges'], 0, qr/^granted: sm_server has the service server$/m);
 $node->safe_psql('postgres', 'REVOKE INSERT ON run FROM sm_server');
 ends(['privileges'], 4, qr/^missing: sm_server \(server\): INSERT on table run: .*\n  fix: GRANT INSERT ON TABLE public\.run TO sm_server$/m);
 ends([ 'revoke', 'sm_server', 'server' ], 0, qr/^REVOKE .* FROM sm_server;$/m);
+ends([ 'revoke', 'sm_server', 'server' ], 0, qr/\A/, qr/^HINT:  What else it has is listed by syncmaster-db privileges\.$/m);
 ends([ 'grant', 'sm_server', 'frob' ], 1, '', qr/ERROR.*service/);
 ends([ 'grant', 'sm_server' ], 2, '', qr/an argument is missing/);
 
