@@ -21,7 +21,8 @@ translate_hint()
 		-e "s/${call}purge_runs\\(interval ('[^']*'), keep_last => ([0-9]+)\\)/syncmaster-db purge-runs \\3 --keep-last \\4/g" \
 		-e "s/${call}purge_runs\\(interval ('[^']*')\\)/syncmaster-db purge-runs \\3/g" \
 		-e "s/${call}purge_task_results\\(interval ('[^']*')\\)/syncmaster-db purge-results \\3/g" \
-		-e "s/${call}purge_runs\\(\\)/syncmaster-db purge-runs/g" \
+		-e "s/(Procedure )?${call}purge_(runs|partitions)\\(\\)/syncmaster-db purge-\\4/g" \
+		-e "s/(Procedure )?${call}purge_task_results\\(\\)/syncmaster-db purge-results/g" \
 		-e "s/${call}end_runs\\('\\{id, \\.\\.\\.\\}'\\)/syncmaster-db end-runs ID.../g" \
 		-e "s/${call}end_runs\\('\\{1,2\\}'\\)/syncmaster-db end-runs 1 2/g" \
 		-e "s/${call}end_runs\\(older_than => ('[^']*')\\)/syncmaster-db end-runs --older-than \\3/g" \

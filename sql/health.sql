@@ -229,6 +229,9 @@ SET LOCAL syncmaster.health_retention = '1452h';
 SELECT detail FROM health WHERE check_name = 'growth' AND subject = 'run';
 SET LOCAL syncmaster.health_retention = '50d';
 SELECT hint FROM health WHERE check_name = 'growth' AND subject = 'run';
+CREATE TABLE hold (run_id bigint CONSTRAINT hold REFERENCES run);
+SELECT hint FROM health WHERE check_name = 'growth' AND subject = 'run';
+DROP TABLE hold;
 SET LOCAL syncmaster.health_keep_last = 3;
 SELECT severity, hint FROM health WHERE check_name = 'growth' AND subject = 'run';
 SELECT now() - to_timestamp(metric('syncmaster_table_oldest_row_timestamp_seconds',

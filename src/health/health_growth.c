@@ -23,6 +23,7 @@
 #include "base/base.h"
 #include "check/check.h"
 #include "health/health.h"
+#include "retention/retention.h"
 #include "rows/rows.h"
 #include "schema/schema.h"
 #include "settings.h"
@@ -54,6 +55,7 @@ report_growth(Health *health, const RelationInfo *growing,
 								 rows < 0 ? "" : "about ", count, size,
 								 timestamptz_to_str(oldest));
 	const char *limit = "syncmaster.health_retention";
+	const char *holders;
 
 	if (syncmaster_health_retention == 0)
 		syncmaster_add_finding(
@@ -62,14 +64,21 @@ report_growth(Health *health, const RelationInfo *growing,
 					 "that are older become a warning.",
 					 growing->purge, limit));
 	else
+	{
+		holders = syncmaster_describe_holders(RelationGetRelid(table->rel));
 		syncmaster_add_finding(
 			&health->findings, SEVERITY_WARNING, "growth", growing->name,
 			psprintf("%s, which is longer ago than %s", about,
 					 syncmaster_limit_text(limit)),
-			psprintf("CALL %s(interval '%s'%s) deletes them.", growing->purge,
+			psprintf("CALL %s(interval '%s'%s) deletes them%s.", growing->purge,
 					 GetConfigOptionByName(limit, NULL, false),
 					 keep_last > 0 ? psprintf(", keep_last => %d", keep_last)
-								   : ""));
+								   : "",
+					 holders == NULL
+						 ? ""
+						 : psprintf(", and names those that are held by %s",
+									holders)));
+	}
 }
 
 /*
