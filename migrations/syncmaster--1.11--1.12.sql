@@ -1,8 +1,7 @@
 \echo Use "ALTER EXTENSION syncmaster UPDATE" to load this file. \quit
 
 -- Text search: Russian stemming, the words as they are, and the words split at
--- punctuation.  One table after the other, the largest first, so that each is
--- locked as short as can be; "group", on which everything depends, is last.
+-- punctuation.
 
 SELECT @extschema@.syncmaster_migrate('0011', '0012', $ddl$
 ALTER TABLE @extschema@.connection

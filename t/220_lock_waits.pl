@@ -142,25 +142,49 @@ is($node->safe_psql('postgres',
 	'7', 'the next try succeeds');
 
 # ---------------------------------------------------------------------------
-# A service has the table that comes next, and then wants one that has been locked: it
-# goes on, and the migration gives up.  Who has waited for deadlock_timeout before would
-# not look for the deadlock again.
+# A service has one table, and then wants one that comes before it: both get through,
+# as the migration gives back what it has when it cannot have the rest.  A service that
+# has waited for deadlock_timeout before would not look for the deadlock again.
 
+sub begin_deadlock
+{
+	my ($sql, $kept) = @_;
+	my $service = start_psql($node, 'postgres',
+		'BEGIN; SELECT count(*) FROM "group";', name => 'service', hold => 1);
+	my $migration = start_psql($node, 'postgres', $sql, name => 'migration');
+
+	$node->poll_query_until('postgres', q{
+		SELECT count(*) = 1 FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+		WHERE application_name = 'migration' AND NOT granted AND relation = '"group"'::regclass
+		AND clock_timestamp() - query_start > 2 * current_setting('deadlock_timeout')::interval
+		AND (SELECT count(*) FROM pg_locks k WHERE k.pid = a.pid AND k.granted
+			AND k.relation = 'connection'::regclass) = } . ($kept // 0))
+	  or die 'the migration does not wait, or not with what it may have locked';
+	return ($service, $migration);
+}
+
+foreach my $sql (q{SELECT syncmaster_downgrade('0011');}, q{SELECT syncmaster_upgrade('head');},
+	q{SELECT syncmaster_set_owner('other');})
+{
+	$node->safe_psql('postgres', 'CREATE ROLE other; GRANT USAGE, CREATE ON SCHEMA public TO other')
+	  if $sql =~ /set_owner/;
+	my ($service, $migration) = begin_deadlock($sql);
+	my ($rc, $out, $err) = finish_psql($service, 'SELECT count(*) FROM connection; COMMIT;');
+	is($err, '', "no deadlock, $sql the service goes on");
+	($rc, $out, $err) = finish_psql($migration);
+	is($rc, 0, "no deadlock, $sql the migration as well") or diag($err);
+}
+
+# What the transaction had locked before is not given back: it is the migration that ends.
 $node->safe_psql('postgres', q{SELECT syncmaster_downgrade('0011')});
-my $service = start_psql($node, 'postgres',
-	'BEGIN; SELECT count(*) FROM "group";', name => 'service', hold => 1);
-my $migration = start_psql($node, 'postgres', q{SELECT syncmaster_upgrade('head');}, name => 'migration');
-$node->poll_query_until('postgres', q{
-	SELECT count(*) = 1 FROM pg_stat_activity a JOIN pg_locks l USING (pid)
-	WHERE application_name = 'migration' AND NOT granted AND relation = '"group"'::regclass
-	AND clock_timestamp() - query_start > 2 * current_setting('deadlock_timeout')::interval})
-  or die 'the migration does not wait';
+my ($service, $migration) = begin_deadlock(
+	q{BEGIN; LOCK TABLE connection; SELECT syncmaster_upgrade('head');}, 1);
 my ($rc, $out, $err) = finish_psql($service, 'SELECT count(*) FROM connection; COMMIT;');
-is($err, '', 'a deadlock: the service goes on');
+is($err, '', 'a deadlock with an earlier lock: the service goes on');
 ($rc, $out, $err) = finish_psql($migration);
 like($err, qr/ERROR:  could not lock table "group" without a deadlock\nDETAIL:  .*\nHINT:  Nothing was changed\. Run the command again/,
-	'a deadlock: the migration gives up');
-is($node->safe_psql('postgres', q{SELECT syncmaster_upgrade('head')}), '0013', 'a deadlock: the next try succeeds');
+	'a deadlock with an earlier lock: the migration gives up');
+is($node->safe_psql('postgres', q{SELECT syncmaster_upgrade('head')}), '0013', '... and the next try succeeds');
 
 $node->stop;
 done_testing();

@@ -125,7 +125,17 @@ extern bool syncmaster_can_log_in(Oid role);
 
 /* lock.c: Locking a table with a bounded wait; keeping a schema's name. */
 
+/* A lock on a table that is there. */
+typedef struct TableLock
+{
+	Oid			relid;
+	LOCKMODE	mode;
+	const char *action; /* what for, in words; NULL: as the statement says */
+} TableLock;
+
 extern char *syncmaster_describe_blockers(Oid relation, LOCKMODE mode);
+extern List *syncmaster_add_lock(List *locks, Oid relid, LOCKMODE mode);
+extern void	 syncmaster_lock_together(List *locks);
 extern bool	 syncmaster_lock_if_there(Oid relation, LOCKMODE mode);
 extern void	 syncmaster_lock_relation(Oid relation, LOCKMODE mode);
 extern char *syncmaster_hold_schema(Oid namespace);

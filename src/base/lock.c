@@ -16,6 +16,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -129,6 +130,12 @@ report_deadlock(Oid relation, const char *name, LOCKMODE mode)
 /* How long it takes before this session looks for a deadlock. */
 #define DEADLOCK_LOOK 10
 
+/*
+ * Milliseconds for which a lock is waited for while others wait for what is
+ * locked already.  It is doubled with each try, up to the limit of a wait.
+ */
+#define LATER_LOCKS_LIMIT 50
+
 typedef struct LockWait
 {
 	Oid		 relation;
@@ -220,6 +227,133 @@ syncmaster_lock_relation(Oid relation, LOCKMODE mode)
 
 	if (!syncmaster_lock_if_there(relation, mode))
 		syncmaster_raise_dropped(relation, name);
+}
+
+/*
+ * Add a lock to those that are taken together: one for each relation, of the
+ * strongest mode.
+ */
+List *
+syncmaster_add_lock(List *locks, Oid relid, LOCKMODE mode)
+{
+	ListCell  *lc;
+	TableLock *lock;
+
+	foreach (lc, locks)
+	{
+		lock = lfirst(lc);
+		if (lock->relid == relid)
+		{
+			lock->mode = Max(lock->mode, mode);
+			return locks;
+		}
+	}
+	lock = palloc0(sizeof(TableLock));
+	lock->relid = relid;
+	lock->mode = mode;
+	return lappend(locks, lock);
+}
+
+/* It may be dropped while it is waited for. */
+static const char *
+lock_name(const TableLock *lock)
+{
+	char *name = get_rel_name(lock->relid);
+
+	if (name == NULL)
+		syncmaster_raise_dropped(lock->relid, NULL);
+	return name;
+}
+
+typedef struct LockTry
+{
+	List	  *locks; /* of TableLock */
+	TableLock *current;
+	int		   limit;		/* of the first wait, in milliseconds */
+	int		   later_limit; /* of the others */
+} LockTry;
+
+/*
+ * Take one lock after the other.  What is waited for with nothing locked may
+ * be waited for longer than what others have to wait for as well.
+ */
+static void
+lock_in_turn(void *argument)
+{
+	LockTry	 *lock_try = argument;
+	ListCell *lc;
+
+	foreach (lc, lock_try->locks)
+	{
+		TableLock *lock = lock_try->current = lfirst(lc);
+		bool	   first = lc == list_head(lock_try->locks);
+		LockWait   wait = {lock->relid, lock->mode, lock_try->limit};
+
+		if (!first)
+			wait.limit = Min(wait.limit, lock_try->later_limit);
+		if (!ConditionalLockRelationOid(lock->relid, lock->mode))
+			wait_for_lock(&wait);
+	}
+}
+
+/*
+ * Lock several relations until the end of the transaction, within
+ * syncmaster.lock_timeout in all, unless the guard is off.
+ *
+ * Services lock the same tables in whatever order their requests take, so
+ * that some order leads to a deadlock with one of them, and another order with
+ * the next one.  Therefore all locks of a try are given back when one of them
+ * cannot be had soon, and the next try begins with that one, waiting for it
+ * with nothing locked: a deadlock then can only be with what the transaction
+ * had locked before.
+ */
+void
+syncmaster_lock_together(List *locks)
+{
+	LockTry		lock_try = {list_copy(locks), NULL, 0, LATER_LOCKS_LIMIT};
+	int			slice = Max(DeadlockTimeout / 2, DEADLOCK_LOOK);
+	TimestampTz started = GetCurrentTimestamp();
+	ListCell   *lc;
+
+	if (syncmaster_guard == GUARD_OFF)
+	{
+		foreach (lc, locks)
+		{
+			LockRelationOid(((TableLock *) lfirst(lc))->relid,
+							((TableLock *) lfirst(lc))->mode);
+		}
+		return;
+	}
+	for (;;)
+	{
+		long	   waited = TimestampDifferenceMilliseconds(started,
+															GetCurrentTimestamp());
+		TableLock *failed = lock_try.current;
+		ErrorData *error;
+
+		CHECK_FOR_INTERRUPTS();
+		if (failed != NULL && syncmaster_lock_timeout > 0 &&
+			waited >= syncmaster_lock_timeout)
+			report_blockers(failed->relid, lock_name(failed), failed->mode);
+		lock_try.limit = slice;
+		if (syncmaster_lock_timeout > 0)
+			lock_try.limit =
+				Max(Min(slice, syncmaster_lock_timeout - (int) waited), 1);
+		error = syncmaster_try(lock_in_turn, &lock_try);
+		if (error == NULL)
+			return;
+		failed = lock_try.current;
+		if (error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+		{
+			if (failed == linitial(lock_try.locks))
+				report_deadlock(failed->relid, lock_name(failed), failed->mode);
+		}
+		else if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		FreeErrorData(error);
+		lock_try.later_limit = Min(2 * lock_try.later_limit, slice);
+		lock_try.locks = lcons(failed, list_delete_ptr(lock_try.locks, failed));
+	}
 }
 
 /*

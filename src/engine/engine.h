@@ -58,14 +58,6 @@ extern void syncmaster_remove_indexes(const MigrationContext *context);
 
 /* statement.c: One DDL statement of a migration. */
 
-/* A lock that a statement takes on a table that is there. */
-typedef struct TableLock
-{
-	Oid			relid;
-	LOCKMODE	mode;
-	const char *action; /* what for, in words; NULL: as the statement says */
-} TableLock;
-
 /* A statement and the role that runs it. */
 typedef struct RoleStatement
 {

@@ -286,6 +286,33 @@ build_index(const MigrationContext *context, const ExtraIndex *index)
 }
 
 /*
+ * Lock the tables of all that are in this state together: no lock is given
+ * back before the transaction ends.
+ */
+static void
+lock_tables(const MigrationContext *context, ExtraIndexState state,
+			LOCKMODE mode)
+{
+	List *locks = NIL;
+
+	for (int i = 0; i < nextra_indexes; i++)
+	{
+		const ExtraIndex *index = &extra_indexes[i];
+		Oid table = get_relname_relid(index->table, context->namespace);
+
+		if (OidIsValid(table) &&
+			index_state(index, context->namespace,
+						index_definition(index, context->schema),
+						true) == state)
+			locks = syncmaster_add_lock(locks, table, mode);
+	}
+	if (locks == NIL)
+		return;
+	syncmaster_enforce_guard(context);
+	syncmaster_lock_together(locks);
+}
+
+/*
  * Build all that are missing; say at elevel what is in the way of others.
  */
 void
@@ -295,6 +322,7 @@ syncmaster_build_indexes(const MigrationContext *context, int elevel)
 
 	(void) syncmaster_missing_indexes(context, NIL, true, &problems);
 	syncmaster_report_findings(problems, elevel);
+	lock_tables(context, EXTRA_INDEX_MISSING, ShareLock);
 	for (int i = 0; i < nextra_indexes; i++)
 		build_index(context, &extra_indexes[i]);
 }
@@ -305,6 +333,7 @@ syncmaster_build_indexes(const MigrationContext *context, int elevel)
 void
 syncmaster_remove_indexes(const MigrationContext *context)
 {
+	lock_tables(context, EXTRA_INDEX_PRESENT, AccessExclusiveLock);
 	for (int i = 0; i < nextra_indexes; i++)
 	{
 		const ExtraIndex *index = &extra_indexes[i];

@@ -5,7 +5,7 @@
  *
  * An extension script calls syncmaster_migrate() once for each revision, with
  * the DDL of that step.  The step runs only if the schema needs it, with its
- * locks taken in the order of its statements, as the owner of the tables, and
+ * locks taken together, as the owner of the tables, and
  * is stamped into alembic_version and the history.  All steps of a command
  * are one transaction.
  *

@@ -42,6 +42,36 @@ change_owner(const MigrationContext *context, Oid relid, Oid role)
 }
 
 /*
+ * Lock all that change hands together: no lock is given back before the
+ * transaction ends.
+ */
+static void
+lock_tables(const MigrationContext *context, Oid role)
+{
+	List *locks = NIL;
+
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		Oid		  relid = syncmaster_relation_oid(&syncmaster_relations[i],
+												  context->namespace);
+		ListCell *lc;
+
+		if (!OidIsValid(relid))
+			continue;
+		foreach (lc, lcons_oid(relid, syncmaster_partitions(relid)))
+		{
+			if (syncmaster_relation_owner(lfirst_oid(lc)) != role)
+				locks = syncmaster_add_lock(locks, lfirst_oid(lc),
+											AccessExclusiveLock);
+		}
+	}
+	if (locks == NIL)
+		return;
+	syncmaster_enforce_guard(context);
+	syncmaster_lock_together(locks);
+}
+
+/*
  * A table or sequence of the application, with its partitions.
  */
 static void
@@ -174,6 +204,7 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 	syncmaster_require_schema_create(&context, role);
 	require_trust_of(&context, context.owner, role);
 
+	lock_tables(&context, role);
 	if (OidIsValid(context.revision.version_table))
 		change_owner(&context, context.revision.version_table, role);
 	for (int i = 0; i < syncmaster_nrelations; i++)

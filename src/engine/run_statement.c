@@ -312,31 +312,100 @@ is_idle(const MigrationContext *context, const StatementEffect *effect,
 }
 
 /*
- * Compute what can be computed before the first lock is taken.  Nothing has
- * run yet, so only statements about tables that are there can be described.
+ * Return whether a statement can be described before those that come first
+ * have run.
+ */
+static bool
+is_about_present_table(Node *stmt)
+{
+	const RangeVar *table = NULL;
+
+	if (IsA(stmt, CreateStmt))
+		return true;
+	if (IsA(stmt, DropStmt))
+		return ((DropStmt *) stmt)->removeType != OBJECT_EXTENSION;
+	if (IsA(stmt, AlterTableStmt))
+		table = ((AlterTableStmt *) stmt)->relation;
+	else if (IsA(stmt, IndexStmt))
+		table = ((IndexStmt *) stmt)->relation;
+	return table != NULL && OidIsValid(RangeVarGetRelid(table, NoLock, true));
+}
+
+/*
+ * Describe the statements about tables that are there, before the first one
+ * has run.
  */
 static List *
-prepare_statements(const MigrationContext *context, List *statements,
-				   const char *ddl, const char *activity)
+describe_statements(const MigrationContext *context, List *statements,
+					const char *ddl)
 {
-	List	 *result = NIL;
+	List	 *effects = NIL;
 	ListCell *lc;
 
 	foreach (lc, statements)
 	{
-		RawStmt		   *raw = lfirst_node(RawStmt, lc);
+		RawStmt *raw = lfirst_node(RawStmt, lc);
+
+		if (is_about_present_table(raw->stmt))
+			effects = lappend(effects,
+							  syncmaster_describe_statement(context, raw, ddl,
+															effects));
+	}
+	return effects;
+}
+
+/*
+ * Compute what can be computed before the first lock is taken.
+ */
+static List *
+prepare_statements(const MigrationContext *context, List *effects,
+				   const char *activity)
+{
+	List	 *result = NIL;
+	ListCell *lc;
+
+	foreach (lc, effects)
+	{
 		TableStatement *statement = palloc(sizeof(TableStatement));
 
-		if (!IsA(raw->stmt, AlterTableStmt) ||
-			!OidIsValid(RangeVarGetRelid(
-				((AlterTableStmt *) raw->stmt)->relation, NoLock, true)))
-			continue;
-		if (table_statement(syncmaster_describe_statement(context, raw, ddl,
-														  NIL),
-							statement))
+		if (table_statement(lfirst(lc), statement))
 			result = lappend(result, statement);
 	}
 	return syncmaster_compute_vectors(context, result, activity);
+}
+
+/*
+ * Take the locks of all statements together: each of them would be kept until
+ * the end in any case, and a service that has one table and waits for another
+ * would be in a deadlock with this.
+ */
+static void
+lock_tables(const MigrationContext *context, List *effects)
+{
+	List	 *locks = NIL;
+	ListCell *lc;
+
+	foreach (lc, effects)
+	{
+		StatementEffect *effect = lfirst(lc);
+		ListCell		*lc2;
+
+		/* an earlier statement may give another name to what has this one */
+		if (effect->skipped || effect->name_taken ||
+			!OidIsValid(effect->role) || effect->locks == NIL)
+			continue;
+		require_effect(context, effect);
+		foreach (lc2, effect->locks)
+		{
+			const TableLock *lock = lfirst(lc2);
+
+			locks = syncmaster_add_lock(locks, lock->relid, lock->mode);
+		}
+	}
+	if (locks == NIL)
+		return;
+	syncmaster_enforce_guard(context);
+	syncmaster_lock_together(locks);
 }
 
 /*
@@ -348,10 +417,12 @@ run_statements(const MigrationContext *context, const char *ddl,
 {
 	int		  save_nestlevel = syncmaster_enter_safe_settings();
 	List	 *statements = pg_parse_query(ddl);
-	List	 *known_vectors;
+	List	 *effects = describe_statements(context, statements, ddl);
+	List	 *known_vectors = prepare_statements(context, effects, activity);
 	ListCell *lc;
 
-	known_vectors = prepare_statements(context, statements, ddl, activity);
+	syncmaster_show_activity(activity, "LOCK TABLE");
+	lock_tables(context, effects);
 	foreach (lc, statements)
 	{
 		RawStmt			*raw = lfirst_node(RawStmt, lc);
