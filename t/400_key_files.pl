@@ -202,6 +202,75 @@ foreach my $case (
 		"... and what role $role is told");
 }
 
+# Every function that reads the files, called by a role that may not see the settings,
+# by a function with the rights of its owner, who may, and by a superuser.
+write_keys($node, 'path_good.key', $KEY{one});
+chmod 0644, write_keys($node, 'path_mode.key', $KEY{one});
+write_keys($node, 'path_content.key', 'no key');
+write_keys($node, 'path_empty.key');
+write_keys($node, 'path_large.key', ($KEY{one}) x 400);
+mkdir "$dir/path_directory.key" or die $!;
+my @reads = (
+	q{SELECT app.syncmaster_encrypt('[]')},
+	q{SELECT app.syncmaster_decrypt('x')},
+	'SELECT count(*)::text FROM app.syncmaster_verify_credentials()',
+	'SELECT count(*)::text FROM app.syncmaster_rotate_credentials()',
+	'SELECT count(*)::text FROM app.syncmaster_rotate_credentials(dry_run => true)',
+	q{SELECT detail || hint FROM app.syncmaster_health() WHERE check_name = 'credentials'});
+$node->safe_psql('postgres', q{
+	CREATE ROLE reader;
+	GRANT USAGE ON SCHEMA app TO reader;
+	GRANT EXECUTE ON FUNCTION syncmaster_encrypt(jsonb), syncmaster_decrypt(text),
+		syncmaster_verify_credentials(), syncmaster_rotate_credentials(boolean),
+		syncmaster_health() TO reader});
+my $calls = join '; ', @reads;
+my $definers = join '; ', map { "SELECT definer$_()" } 0 .. $#reads;
+$node->safe_psql('postgres', "CREATE FUNCTION definer$_() RETURNS text LANGUAGE plpgsql
+		SECURITY DEFINER AS \$\$DECLARE t text; BEGIN $reads[$_] INTO t; RETURN t; END\$\$")
+  foreach 0 .. $#reads;
+foreach my $case (
+	[ 'missing', 'could not read key file %s: No such file or directory' ],
+	[ 'mode', 'key file %s is accessible to others' ],
+	[ 'content', 'line 1 of key file %s is not a key' ],
+	[ 'empty', 'key file %s has no key' ],
+	[ 'large', 'key file %s is too large' ],
+	[ 'directory', 'key file %s is not a regular file' ])
+{
+	my ($kind, $message) = @$case;
+	foreach my $setting ('secret_key_file', 'previous_secret_key_file')
+	{
+		my $file = "$dir/path_$kind.key";
+		my $keys = $setting eq 'secret_key_file' ? use_keys($file) : use_keys('path_good.key', $file);
+		my $hidden = sprintf $message, qq{of setting "syncmaster.$setting"};
+		my $shown = sprintf $message, qq{"$file"};
+
+		# each of them is refused
+		foreach my $as ("SET ROLE reader; $calls", "SET ROLE reader; $definers",
+			"SET SESSION AUTHORIZATION reader; $definers")
+		{
+			my ($out, $err) = query($node, "\\set ON_ERROR_STOP off\n$keys $as");
+			is(scalar(() = "$out$err" =~ /\Q$hidden\E/g), scalar(@reads),
+				"$kind, $setting: what is said after " . $as =~ s/;.*//r);
+			unlike("$out$err", qr/path_$kind|\Q$dir\E/, '... without the path');
+		}
+		my ($out, $err) = query($node, "\\set ON_ERROR_STOP off\n$keys $calls");
+		is(scalar(() = "$out$err" =~ /\Q$shown\E/g), scalar(@reads), '... a superuser is told the path');
+	}
+}
+
+# A superuser who calls another role's function lends it nothing either.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION caught() RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$
+		BEGIN
+			PERFORM app.syncmaster_encrypt('[]');
+		EXCEPTION WHEN OTHERS THEN
+			RETURN SQLERRM;
+		END $$;
+	ALTER FUNCTION caught() OWNER TO reader});
+($out, $err) = query($node, use_keys("$dir/path_mode.key") . 'SELECT caught()');
+is($out, 'key file of setting "syncmaster.secret_key_file" is accessible to others',
+	"a function of a role that may not see the setting, which a superuser calls");
+
 # Settings in postgresql.conf, and a changed file without a reload.
 write_keys($node, 'conf.key', $KEY{one});
 $node->append_conf('postgresql.conf', "syncmaster.secret_key_file = 'conf.key'");

@@ -109,12 +109,15 @@ free_keys(void *argument)
 
 /*
  * A key file as an error's message names it: by its path only for those who
- * may read the setting.
+ * may read the setting.  A function with its owner's rights does not lend the
+ * path to whoever calls it, because its owner cannot keep the message back.
  */
 static const char *
 shown_name(const KeyFile *file)
 {
-	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_SETTINGS)
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_SETTINGS) &&
+				   has_privs_of_role(GetOuterUserId(),
+									 ROLE_PG_READ_ALL_SETTINGS)
 			   ? psprintf("\"%s\"", file->path)
 			   : psprintf("of setting \"%s\"", file->setting);
 }
