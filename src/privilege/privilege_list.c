@@ -263,6 +263,38 @@ list_distrust(PrivilegeList *list)
 					 syncmaster_role_name(list->context.owner))));
 }
 
+static void
+list_record_owner(PrivilegeList *list, const char *type, const char *name,
+				  Oid owner)
+{
+	if (has_privs_of_role(owner, list->context.owner))
+		return;
+	syncmaster_add_privilege(list, STATE_EXCESS, owner, type, name, "OWNER",
+							 "it lacks the rights of the tables' owner, so "
+							 "that migrations are refused",
+							 NULL);
+}
+
+/*
+ * Who owns the record of migrations, or its schema, and could have made it
+ * first.  Migrations are refused then; what is to become of it is for the DBA
+ * to say.
+ */
+static void
+list_record(PrivilegeList *list)
+{
+	Oid relid = syncmaster_find_history();
+	Oid schema;
+
+	if (!OidIsValid(relid))
+		return;
+	schema = get_rel_namespace(relid);
+	list_record_owner(list, "schema", HISTORY_SCHEMA,
+					  syncmaster_schema_owner(schema));
+	list_record_owner(list, "table", HISTORY_NAME,
+					  syncmaster_relation_owner(relid));
+}
+
 /*
  * Functions and views of the extension: those that are not for a role that
  * was granted them, and those that are and were not.
@@ -327,6 +359,7 @@ syncmaster_list_privileges(PrivilegeList *list, int elevel)
 		syncmaster_passages(list->context.namespace));
 
 	list_distrust(list);
+	list_record(list);
 	foreach (lc, list->objects)
 		list_object(list, lfirst(lc));
 	list_misled(list);
