@@ -94,6 +94,21 @@ former_owner('a function of PostgreSQL that reads a table', rule(
 		q{DO ALSO SELECT table_to_xml('public.run', true, true, '')}),
 	qr/It calls function pg_catalog\.table_to_xml\S+ which does more than to compute a value/);
 
+# A condition with a query reads what it likes, and has functions that execute their
+# arguments: tablefunc's crosstab().
+my $crosstab = q{SELECT FROM crosstab('SELECT evil(1)') AS t(a text, b text)};
+my $tablefunc = 'RESET ROLE; CREATE EXTENSION tablefunc; SET LOCAL ROLE mallory; ';
+foreach my $query ($crosstab, q{SELECT FROM pg_authid WHERE rolname LIKE 'p%'})
+{
+	former_owner("the condition EXISTS ($query) of a rule",
+		$tablefunc . rule("WHERE EXISTS ($query) DO INSTEAD NOTHING"),
+		qr/The query in its condition has the rights of whoever uses the table/);
+}
+former_owner('a function of an extension that returns a set', "$tablefunc
+		ALTER TABLE celery_taskmeta ENABLE ROW LEVEL SECURITY;
+		CREATE POLICY p ON celery_taskmeta USING (EXISTS ($crosstab))",
+	qr/It calls function public\.crosstab\(pg_catalog\.text\) of role "\Q$superuser\E", whose arguments may contain code/);
+
 # Operators ----------------------------------------------------------------------
 
 my $operator = 'CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq)';

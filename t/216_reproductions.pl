@@ -271,5 +271,30 @@ if ($refint)
 	$node->safe_psql('triggers', 'ALTER ROLE mallory NOSUPERUSER');
 }
 
+# ---------------------------------------------------------------------------
+# A rule that does nothing, and a condition that does
+
+SKIP:
+{
+	skip 'tablefunc is not installed', 6
+	  if !$node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'tablefunc'});
+	$node->safe_psql('triggers', q{
+		CREATE EXTENSION tablefunc;
+		INSERT INTO celery_taskmeta (id, task_id, date_done) VALUES (2, 2, '2001-01-01');
+		ALTER TABLE celery_taskmeta OWNER TO mallory});
+	runs('mallory', 'triggers', q{CREATE RULE r AS ON DELETE TO celery_taskmeta WHERE EXISTS (
+			SELECT FROM crosstab('SELECT public.pol(''x'')::text, ''a''::text, ''b''::text')
+				AS t(a text, b text)) DO INSTEAD NOTHING}, 'a condition: is planted');
+	$node->safe_psql('triggers', qq{ALTER TABLE celery_taskmeta OWNER TO "$superuser"});
+	reported('triggers', qr/rule.*celery_taskmeta/, 'a condition', 'check');
+	like(run_as($superuser, 'triggers', q{CALL syncmaster_purge_task_results('0')}),
+		qr/ERROR:  rule "r" of table "celery_taskmeta" may run another role's code/, 'a condition: a purge is refused');
+	nobody_gained('a condition');
+	unlike(run_as($superuser, 'triggers', 'DROP TRIGGER IF EXISTS planted ON celery_taskmeta; DELETE FROM celery_taskmeta'),
+		qr/ERROR/, 'a DELETE without the extension is not');
+	is($node->safe_psql('triggers', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'}),
+		't', '... and mallory becomes a superuser');
+}
+
 $node->stop;
 done_testing();

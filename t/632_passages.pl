@@ -72,6 +72,30 @@ foreach my $case (
 	[ 'a rule', 'CREATE TABLE r (a text); CREATE RULE r AS ON DELETE TO r DO ALSO
 		INSERT INTO apscheduler_jobs VALUES (old.a, 1, old.a::bytea); INSERT INTO r VALUES (1);
 		GRANT ALL ON r TO mallory', 'DELETE FROM r', 'table|public.r|DELETE' ],
+	[ 'a rule with a query that writes in its WITH', q{CREATE TABLE r (a text);
+		CREATE RULE r AS ON INSERT TO r DO ALSO WITH w AS (
+			INSERT INTO apscheduler_jobs VALUES ('new', 1, 'x') RETURNING 1) SELECT FROM w;
+		GRANT INSERT ON r TO mallory}, q{INSERT INTO r VALUES ('x')}, 'table|public.r|INSERT' ],
+	[ 'a rule that writes on conflict', q{CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
+		INSERT INTO apscheduler_jobs (id, next_run_time) VALUES ('own', 1) ON CONFLICT (id) DO
+			UPDATE SET job_state = 'x';
+		RESET ROLE; ALTER TABLE apscheduler_jobs ALTER job_state SET DEFAULT '';
+		GRANT INSERT ON r TO mallory}, q{INSERT INTO r VALUES ('x')}, 'table|public.r|INSERT' ],
+	[ 'a rule that reads the table and writes another one', q{CREATE TABLE r (a text); CREATE TABLE other (a text, b int, c bytea);
+		CREATE RULE r AS ON INSERT TO r DO ALSO INSERT INTO other SELECT id, 1, job_state FROM apscheduler_jobs;
+		CREATE RULE s AS ON INSERT TO r DO ALSO SELECT FROM apscheduler_jobs;
+		CREATE RULE d AS ON INSERT TO r DO ALSO DELETE FROM apscheduler_jobs WHERE id = 'none';
+		GRANT INSERT ON r TO mallory}, q{INSERT INTO r VALUES ('x')}, '' ],
+	[ 'a rule that is disabled', q{CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
+		INSERT INTO apscheduler_jobs VALUES (new.a, 1, new.a::bytea); ALTER TABLE r DISABLE RULE r;
+		GRANT INSERT ON r TO mallory}, q{INSERT INTO r VALUES ('x')}, '' ],
+	[ 'a partitioned table', q{CREATE TABLE p (LIKE apscheduler_jobs) PARTITION BY LIST (id);
+		ALTER TABLE p ATTACH PARTITION apscheduler_jobs DEFAULT; GRANT INSERT ON p TO mallory},
+		"INSERT INTO p VALUES ('new', 1, $pickle)", 'table|public.p|INSERT' ],
+	[ 'a view of a role that may write the column', q{CREATE VIEW v AS SELECT job_state, id FROM apscheduler_jobs;
+		GRANT ALL ON v TO mallory; GRANT UPDATE (job_state), SELECT ON apscheduler_jobs TO sm_worker;
+		RESET ROLE; ALTER VIEW v OWNER TO sm_worker}, "UPDATE v SET job_state = $pickle",
+		"column|apscheduler_jobs.job_state|UPDATE\nview|public.v|UPDATE" ],
 	[ 'a rule that writes another column', 'CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
 		UPDATE apscheduler_jobs SET next_run_time = 2; GRANT ALL ON r TO mallory',
 		q{INSERT INTO r VALUES ('x')}, '' ],

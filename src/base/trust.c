@@ -42,6 +42,7 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteDefine.h"
+#include "rewrite/rewriteManip.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -200,6 +201,22 @@ does_nothing(Relation catalog, HeapTuple tuple)
 }
 
 /*
+ * Return whether the condition of a rule has a subquery, which can read any
+ * table, or call functions that return sets and execute their arguments, such
+ * as contrib's crosstab().
+ */
+static bool
+has_subquery(Relation catalog, HeapTuple tuple)
+{
+	bool  isnull;
+	Datum value = heap_getattr(tuple, Anum_pg_rewrite_ev_qual,
+							   RelationGetDescr(catalog), &isnull);
+
+	return !isnull &&
+		   checkExprHasSubLink(stringToNode(TextDatumGetCString(value)));
+}
+
+/*
  * A rule has no owner, and what a former owner of the table had it do runs
  * with the rights of the present one.
  */
@@ -222,6 +239,12 @@ visit_rule(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 		syncmaster_distrust(question,
 							"What a rule does runs with the rights of whoever "
 							"uses the table, and nobody knows who made it.",
+							NULL);
+	else if (!selects && has_subquery(catalog, tuple))
+		syncmaster_distrust(question,
+							"The query in its condition has the rights of "
+							"whoever uses the table, and nobody knows who "
+							"made it.",
 							NULL);
 	question->anybody = true;
 	ask_column(question, catalog, tuple, Anum_pg_rewrite_ev_qual);

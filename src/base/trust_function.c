@@ -165,12 +165,13 @@ may_contain_code(Oid type)
 
 /*
  * Return whether this is a C function of an extension that computes a value,
- * such as an operator's function of pg_trgm.
+ * such as an operator's function of pg_trgm.  One that returns a set may be
+ * given the query for it, as crosstab() of tablefunc is.
  */
 static bool
 is_of_extension(Form_pg_proc function)
 {
-	return function->prolang == ClanguageId &&
+	return function->prolang == ClanguageId && !function->proretset &&
 		   function->provolatile != PROVOLATILE_VOLATILE &&
 		   OidIsValid(getExtensionOfObject(ProcedureRelationId, function->oid));
 }

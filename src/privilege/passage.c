@@ -199,26 +199,45 @@ search_view(Search *search, Oid view, const Query *query, Oid owner, Oid relid,
 	}
 }
 
-/*
- * Return the privilege by which a query of a rule writes the column, or 0.
- */
-static AclMode
-written_by(const Query *query, Oid relid, AttrNumber attnum)
+static bool
+has_column(List *targets, AttrNumber attnum)
 {
 	ListCell *lc;
 
-	if ((query->commandType != CMD_INSERT &&
-		 query->commandType != CMD_UPDATE) ||
-		rt_fetch(query->resultRelation, query->rtable)->relid != relid)
-		return 0;
-	foreach (lc, query->targetList)
+	foreach (lc, targets)
 	{
 		const TargetEntry *entry = lfirst_node(TargetEntry, lc);
 
 		if (!entry->resjunk && entry->resno == attnum)
-			return query->commandType == CMD_INSERT ? ACL_INSERT : ACL_UPDATE;
+			return true;
 	}
-	return 0;
+	return false;
+}
+
+/*
+ * Return the privileges by which a query of a rule, or one in its WITH, writes
+ * the column.
+ */
+static AclMode
+written_by(const Query *query, Oid relid, AttrNumber attnum)
+{
+	AclMode	  written = 0;
+	ListCell *lc;
+
+	foreach (lc, query->cteList)
+		written |= written_by(
+			(const Query *) lfirst_node(CommonTableExpr, lc)->ctequery, relid,
+			attnum);
+	if ((query->commandType != CMD_INSERT &&
+		 query->commandType != CMD_UPDATE) ||
+		rt_fetch(query->resultRelation, query->rtable)->relid != relid)
+		return written;
+	if (has_column(query->targetList, attnum))
+		written |= query->commandType == CMD_INSERT ? ACL_INSERT : ACL_UPDATE;
+	if (query->onConflict != NULL &&
+		has_column(query->onConflict->onConflictSet, attnum))
+		written |= ACL_UPDATE;
+	return written;
 }
 
 /*
