@@ -36,7 +36,7 @@ COMMENT ON FUNCTION @extschema@.syncmaster_schema_version() IS
 CREATE FUNCTION @extschema@.syncmaster_library_version()
     RETURNS pg_catalog.text
     AS 'MODULE_PATHNAME', 'syncmaster_library_version'
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+    LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.syncmaster_library_version() IS
     'version of the loaded library';
 

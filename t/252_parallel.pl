@@ -47,6 +47,19 @@ is( $node->safe_psql(
 	} keys %marking),
 	'all others are marked as unsafe');
 
+# What a setting, a table or another release of the library can change is not
+# IMMUTABLE, or an index keeps what it was.
+is( $node->safe_psql(
+		'app', q(
+		SELECT p.oid::regprocedure
+		FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
+		WHERE d.deptype = 'e' AND d.classid = 'pg_proc'::regclass
+		  AND d.refobjid =
+			(SELECT oid FROM pg_extension WHERE extname = 'syncmaster')
+		  AND p.provolatile = 'i')),
+	'syncmaster_tsquery(text)',
+	'one function depends on its argument alone');
+
 my $forced =
   $node->safe_psql('app', 'SHOW server_version_num') < 160000
   ? 'force_parallel_mode'
