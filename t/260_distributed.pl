@@ -100,6 +100,30 @@ $node->safe_psql($db, q{SET ROLE app;
 	ALTER TABLE run DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
 	UPDATE run_102008 SET status = 'FINISHED'});
 
+# How long a lock on another node is waited for: Citus passes on SET LOCAL ---------
+
+$node->safe_psql($db, q{SET ROLE app;
+	CREATE FUNCTION limits() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+		RAISE NOTICE 'limits: % %', current_setting('citus.propagate_set_commands'),
+			current_setting('lock_timeout');
+		RETURN CASE WHEN TG_OP = 'UPDATE' THEN new END; END$$;
+	UPDATE ONLY run SET created_at = now() - interval '100 days';
+	CREATE TRIGGER limits BEFORE DELETE ON run FOR EACH ROW EXECUTE FUNCTION limits();
+	CREATE TRIGGER limits BEFORE UPDATE ON "user" FOR EACH ROW EXECUTE FUNCTION limits()});
+my $settings = q{DO $$BEGIN RAISE NOTICE 'after: % %',
+	current_setting('citus.propagate_set_commands'), current_setting('lock_timeout'); END$$};
+foreach my $call (
+	[ q{SELECT * FROM syncmaster_add_superusers((SELECT username FROM "user"
+		WHERE NOT is_superuser LIMIT 1))}, '10s' ],
+	[ q{CALL syncmaster_purge_runs('99 days')}, '100ms' ])
+{
+	like(errors_of($db, qq{SET citus.propagate_set_commands = 'none'; SET lock_timeout = '1h';
+			$call->[0]; $settings}),
+		qr/NOTICE:  00000: limits: local $call->[1]\n.*NOTICE:  00000: after: none 1h\n/s,
+		"a lock on another node is waited for as long as one here: $call->[0]");
+}
+$node->safe_psql($db, q{SET ROLE app; DROP FUNCTION limits CASCADE});
+
 # Connections that Citus keeps open between its nodes --------------------------
 
 my $internal = begin_session($node, $db, 'app', 'SELECT 1;',

@@ -9,6 +9,7 @@ use lib "$FindBin::RealBin/../test/perl";
 
 use FunctionCalls;
 use FunctionTable;
+use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SampleDatabase;
@@ -31,7 +32,7 @@ foreach my $node (@nodes)
 		  . "citus.enable_create_database_propagation = off\n");
 	$node->start;
 	create_roles($node);
-	create_database($node, 'etl');
+	create_database($node, 'etl', 'app');
 	$node->safe_psql('etl', 'CREATE EXTENSION citus');
 }
 my ($host) = map { $_->host } @nodes;
@@ -58,6 +59,32 @@ like($err, qr/CONSTRAINT NAME:  uq__group__name_\d+/,
 	"the name of a constraint ends in its shard's number");
 ($err) = $coordinator->safe_psql('etl', q(SELECT citus_version()));
 note($err);
+
+# Locks on a worker are waited for no longer than those on the coordinator.
+my ($transfers) = $coordinator->safe_psql('etl',
+	q(SELECT shardid FROM pg_dist_shard WHERE logicalrelid = 'transfer'::regclass));
+my $on_shards = 'SET citus.override_table_visibility = off;
+	SET citus.enable_manual_changes_to_shards = on; BEGIN;';
+my $holder = begin_session($workers[0], 'etl', undef,
+	"$on_shards LOCK TABLE transfer_$transfers IN ROW EXCLUSIVE MODE;");
+foreach my $sql (q(SELECT syncmaster_downgrade('0011')),
+	q(ALTER EXTENSION syncmaster UPDATE TO '1.11'))
+{
+	(undef, undef, $err) = $coordinator->psql('etl', "\\set VERBOSITY verbose
+		SET syncmaster.lock_timeout = '1s'; SET statement_timeout = '60s'; $sql");
+	like($err, qr/ERROR:  55P03: canceling statement due to lock timeout/,
+		"a lock on a worker: $sql");
+}
+end_session($holder);
+$coordinator->safe_psql('etl', q(UPDATE run SET created_at = now() - interval '1 year', status = 'FINISHED'));
+my ($runs) = $workers[0]->safe_psql('etl', q(SET citus.override_table_visibility = off;
+	SELECT max(relname) FROM pg_class WHERE relname ~ '^run_\d+$' AND relkind = 'r'));
+$holder = begin_session($workers[0], 'etl', undef, "$on_shards SELECT FROM $runs FOR UPDATE;");
+(undef, undef, $err) = $coordinator->psql('etl',
+	q(SET statement_timeout = '60s'; CALL syncmaster_purge_runs('300 days')));
+like($err, qr/deleted \d+ rows? .*\nHINT:  Rows that other sessions had locked/s,
+	'a purge passes by rows that are locked on a worker');
+end_session($holder);
 
 is_as_in_table('Citus worker', $workers[0], 'etl', reads => 1);
 is_as_in_table('Citus coordinator', $coordinator, 'etl', reads => 1);

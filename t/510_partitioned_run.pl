@@ -8,6 +8,8 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use CommandLine;
+use FunctionCalls;
+use FunctionTable;
 use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -363,6 +365,13 @@ like(errors_of($db, q{BEGIN; SET LOCAL syncmaster.allow_destroy = on; SELECT syn
 	qr/0A000: table "run", which is to be changed, is partitioned\nDETAIL:  The step would drop table\.\nHINT:  Make it an ordinary table.*doc\/retention\.md/,
 	'a step that changes a partitioned table is refused');
 is(query($db, 'SELECT syncmaster_schema_version(), count(*) FROM run'), '0011|240', 'and nothing is lost');
+
+# Each function, as the table of doc/scale-out.md says
+create_database($node, 'small');
+query('small', 'CREATE EXTENSION syncmaster');
+fill_small_database($node, 'small');
+query('small', "$convert ALTER SEQUENCE run_id_seq RESTART 101");
+is_as_in_table('partitioned `run`', $node, 'small');
 
 # dump and restore
 query('postgres', 'CREATE DATABASE restored OWNER app');

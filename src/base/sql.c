@@ -25,6 +25,7 @@
 #include "nodes/params.h"
 #include "nodes/parsenodes.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/proc.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -227,8 +228,8 @@ run_plans(const SqlStatement *statement, List *plans, ParamListInfo params,
 static int64
 /* 13 wants the types without const */
 /* NOLINTNEXTLINE(readability-non-const-parameter) */
-run(const char *sql, int nargs, Oid *types, const Datum *values,
-	RowReceiver receive, void *state)
+run_here(const char *sql, int nargs, Oid *types, const Datum *values,
+		 RowReceiver receive, void *state)
 {
 	MemoryContext		 caller_context = CurrentMemoryContext;
 	MemoryContext		 context = AllocSetContextCreate(CurrentMemoryContext,
@@ -265,6 +266,46 @@ run(const char *sql, int nargs, Oid *types, const Datum *values,
 	MemoryContextSwitchTo(caller_context);
 	error_context_stack = callback.previous;
 	MemoryContextDelete(context);
+
+	return result;
+}
+
+/*
+ * Let Citus tell the other nodes how long to wait for a lock.  It passes on
+ * what a statement sets in a transaction, and no other setting.  To Citus, a
+ * function that is called by itself is no transaction of several statements,
+ * but DO is.
+ */
+static void
+pass_on_lock_timeout(void)
+{
+	syncmaster_set_locally("citus.propagate_set_commands", "local");
+	(void) run_here(
+		psprintf("DO LANGUAGE plpgsql 'BEGIN SET LOCAL lock_timeout = "
+				 "%d; END'",
+				 LockTimeout),
+		0, NULL, NULL, NULL, NULL);
+}
+
+/*
+ * The same; what may lock rows or tables waits no longer on other nodes.  ALTER
+ * EXTENSION runs statements of its own, and may change a setting for good.
+ */
+static int64
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
+run(const char *sql, int nargs, Oid *types, const Datum *values,
+	RowReceiver receive, void *state)
+{
+	int	  level;
+	int64 result;
+
+	if (!syncmaster_has_citus() || strncmp(sql, "SELECT", 6) == 0 ||
+		strncmp(sql, "ALTER EXTENSION", 15) == 0)
+		return run_here(sql, nargs, types, values, receive, state);
+	level = syncmaster_enter_settings();
+	pass_on_lock_timeout();
+	result = run_here(sql, nargs, types, values, receive, state);
+	syncmaster_leave_settings(level);
 
 	return result;
 }

@@ -178,6 +178,10 @@ ask_command(TrustQuestion *question, Node *stmt)
 		case T_GrantStmt:
 		case T_RenameStmt:
 			break;
+
+		/* The one of pass_on_lock_timeout(), whose text is constant. */
+		case T_DoStmt:
+			break;
 		default:
 			elog(ERROR, "unexpected kind of statement: %d",
 				 (int) nodeTag(stmt));

@@ -122,8 +122,7 @@ check_tables(Preflight *preflight)
 			psprintf("tables that the upgrade locks are distributed by Citus: "
 					 "%s",
 					 names.data),
-			"Locks that are held on other nodes are not seen here, the wait "
-			"for them is not bounded by syncmaster.lock_timeout, and sizes "
+			"Locks that are held on other nodes are not seen here, and sizes "
 			"are not known. Stop the services on all nodes.");
 }
 

@@ -180,13 +180,17 @@ find_unknown_statuses(const Purge *purge)
 					   "r.status::text AS status FROM %s r) s "
 					   "WHERE s.status NOT IN (%s)",
 					   purge->from, known);
-	List *rows = syncmaster_query(
-		psprintf("SELECT nullif(concat_ws(', ', (%s), (SELECT 'NULL' WHERE "
-				 "EXISTS (SELECT FROM %s r WHERE r.status IS NULL))), '')",
-				 list, purge->from),
-		0, NULL, NULL);
+	char **row = linitial(syncmaster_query(list, 0, NULL, NULL));
+	bool   isnull;
 
-	return ((char **) linitial(rows))[0];
+	/* Citus takes no query on a distributed table within an expression. */
+	(void) syncmaster_query_int8(psprintf("SELECT r.id::int8 FROM %s r WHERE "
+										  "r.status IS NULL LIMIT 1",
+										  purge->from),
+								 0, NULL, NULL, &isnull);
+	if (isnull)
+		return row[0];
+	return row[0] == NULL ? "NULL" : psprintf("%s, NULL", row[0]);
 }
 
 /*

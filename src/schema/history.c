@@ -161,11 +161,14 @@ syncmaster_require_history_schema(const MigrationContext *context)
 				 quote_identifier(GetUserNameFromId(owner, false))),
 		creator);
 	CommandCounterIncrement();
+
+	/* As who created it: Citus has a connection for each role, and the others
+	 * do not see the schema yet. */
 	syncmaster_execute_as("COMMENT ON SCHEMA " HISTORY_SCHEMA
 						  " IS 'record of SyncMaster''s migrations'",
-						  owner);
+						  creator);
 	syncmaster_execute_as("GRANT USAGE ON SCHEMA " HISTORY_SCHEMA " TO PUBLIC",
-						  owner);
+						  creator);
 	return owner;
 }
 
