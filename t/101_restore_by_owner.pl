@@ -217,6 +217,32 @@ my $etl = '"Sync etl"';
 	}
 }
 
+# With --create, the database's settings are all that is refused.
+{
+	my $set = q{SET ROLE app; SELECT syncmaster_library_version();
+		ALTER DATABASE own SET syncmaster.health_retention = '92d';
+		ALTER DATABASE own SET search_path = public, dba};
+	my $settings = q{SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE datname = 'own'};
+
+	$node->safe_psql('postgres', 'ALTER ROLE app CREATEDB');
+	make_source('own', 'public');
+	$node->safe_psql('own', $set);
+	my $want_settings = $node->safe_psql('postgres', $settings);
+	my $want_own = sample_state($node, 'own');
+	my $dump = dump_database($node, 'own', @by_app, '-Fc');
+
+	$node->safe_psql('postgres', 'DROP DATABASE own');
+	my ($rc, $stderr) = restore($node, $dump, 'postgres', @by_app, '--create');
+	my @errors = $stderr =~ /ERROR:  (.*)/g;
+	is("@errors", 'permission denied to set parameter "syncmaster.health_retention"',
+		'--create by the owner: what is refused');
+	is_same_state($node, 'own', $want_own, '--create by the owner');
+	is($node->safe_psql('postgres', $settings), '', 'which is of all settings at once');
+	$node->safe_psql('own', $set);
+	is($node->safe_psql('postgres', $settings), $want_settings, 'they can be made again');
+	$node->safe_psql('postgres', 'ALTER ROLE app NOCREATEDB');
+}
+
 # Whoever may read the application's tables can dump the database: nothing of
 # the extension's own blocks it.
 {
