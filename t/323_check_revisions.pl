@@ -64,6 +64,32 @@ is($node->safe_psql('in_etl', sprintf $rows, 'etl'),
 $node->safe_psql('in_etl', 'ALTER DATABASE in_etl SET search_path = etl, public');
 is($node->safe_psql('in_etl', sprintf $rows, 'etl'), '', '... until it is set');
 
+# Whoever upgrades tables that differ is told so, and once.
+$node->safe_psql('in_public', 'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer');
+foreach my $sql (
+	'DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster',
+	q{SELECT syncmaster_downgrade('0011'); ALTER EXTENSION syncmaster UPDATE},
+	q{SELECT syncmaster_downgrade('0012'); SELECT syncmaster_upgrade('head')},
+	q{SELECT syncmaster_downgrade('0011'); SELECT syncmaster_upgrade('0012')},
+	q{SELECT syncmaster_upgrade('head')})
+{
+	my ($rc, $out, $err) = $node->psql('in_public', $sql);
+	my $revision = $sql =~ /'0012'\)$/ ? '0012' : '0013';
+	is("$rc$err", qq{0psql:<stdin>:1: WARNING:  the tables are not all as revision $revision makes them
+DETAIL:  Differences: constraint "run.fk__run__transfer_id__transfer" is missing.
+HINT:  SELECT * FROM syncmaster_check() lists all differences, with SQL that repairs them.},
+		"$sql: a difference is told");
+}
+$node->safe_psql('in_public', 'SELECT FROM syncmaster_repair(false)');
+like(($node->psql('in_public', q{DROP EXTENSION syncmaster; DROP SEQUENCE task_id_sequence;
+		INSERT INTO celery_taskmeta (id, task_id) VALUES (70, 'made by Celery');
+		CREATE EXTENSION syncmaster}))[2],
+	qr/DETAIL:  Differences: sequence "task_id_sequence" is behind the highest id of its table\.\n/,
+	'a new sequence beside rows of Celery');
+$node->safe_psql('in_public', 'SELECT FROM syncmaster_repair(false)');
+is(($node->psql('in_public', 'DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster'))[2], '',
+	'nothing is told after a repair');
+
 # Dump and restore ----------------------------------------------------------------
 
 create_database($node, 'source', 'app');

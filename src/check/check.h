@@ -50,6 +50,7 @@ extern Finding *syncmaster_add_difference(CheckContext *context,
 										  const char   *object_name,
 										  const char   *message);
 extern bool		syncmaster_contradicts(const Finding *finding);
+extern char	   *syncmaster_name_differences(List *findings);
 extern char *syncmaster_qualify(const CheckContext *context, const char *name);
 extern char *syncmaster_column_name(const char *table, const char *column);
 

@@ -9,6 +9,7 @@
 
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -16,6 +17,9 @@
 #include "base/base.h"
 #include "check/check.h"
 #include "schema/schema.h"
+
+/* Differences past this many are only counted. */
+#define MAX_DIFFERENCES_NAMED 5
 
 /*
  * Add one; the caller fills in what more there is to say.
@@ -91,4 +95,29 @@ syncmaster_contradicts(const Finding *finding)
 		   (finding->severity == SEVERITY_WARNING &&
 			strcmp(finding->kind, "index") == 0 &&
 			strcmp(finding->message, "is missing") == 0);
+}
+
+/*
+ * Name differences in the detail of an error or a warning.
+ */
+char *
+syncmaster_name_differences(List *findings)
+{
+	StringInfoData names;
+	ListCell	  *lc;
+	int			   found = 0;
+
+	initStringInfo(&names);
+	foreach (lc, findings)
+	{
+		const Finding *finding = lfirst(lc);
+
+		if (found++ < MAX_DIFFERENCES_NAMED)
+			appendStringInfo(&names, "%s%s \"%s\" %s",
+							 names.len > 0 ? ", " : "", finding->kind,
+							 finding->subject, finding->message);
+	}
+	if (found > MAX_DIFFERENCES_NAMED)
+		appendStringInfo(&names, " and %d more", found - MAX_DIFFERENCES_NAMED);
+	return names.data;
 }

@@ -14,7 +14,6 @@
 
 #include "access/xact.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -22,9 +21,6 @@
 #include "check/check.h"
 #include "engine/engine.h"
 #include "schema/schema.h"
-
-/* Differences past this many are only counted. */
-#define MAX_DIFFERENCES_NAMED 5
 
 PG_FUNCTION_INFO_V1(syncmaster_stamp);
 
@@ -34,34 +30,26 @@ PG_FUNCTION_INFO_V1(syncmaster_stamp);
 static void
 require_tables_as(int revision)
 {
-	CheckContext   context;
-	StringInfoData names;
-	ListCell	  *lc;
-	int			   found = 0;
+	CheckContext context;
+	List		*differences = NIL;
+	ListCell	*lc;
 
 	syncmaster_begin_check(&context);
 	syncmaster_check_tables_at(&context, revision);
 
-	initStringInfo(&names);
 	foreach (lc, context.findings)
 	{
-		const Finding *finding = lfirst(lc);
-
-		if (!syncmaster_contradicts(finding) ||
-			found++ >= MAX_DIFFERENCES_NAMED)
-			continue;
-		appendStringInfo(&names, "%s%s \"%s\" %s", names.len > 0 ? ", " : "",
-						 finding->kind, finding->subject, finding->message);
+		if (syncmaster_contradicts(lfirst(lc)))
+			differences = lappend(differences, lfirst(lc));
 	}
-	if (found == 0)
+	if (differences == NIL)
 		return;
-	if (found > MAX_DIFFERENCES_NAMED)
-		appendStringInfo(&names, " and %d more", found - MAX_DIFFERENCES_NAMED);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the tables in schema \"%s\" are not at revision %s",
 					context.schema, syncmaster_revision_id(revision)),
-			 errdetail("Differences: %s.", names.data),
+			 errdetail("Differences: %s.",
+					   syncmaster_name_differences(differences)),
 			 errhint(
 				 "Stamp the revision that the tables are at, or repair them "
 				 "first.")));

@@ -20,6 +20,11 @@
 
 extern void syncmaster_migrate_to(MigrationContext *context, int to,
 								  bool upgrade);
+extern int	syncmaster_end_script(const char *version);
+
+/* upgrade.c: Schema and version, moved together. */
+
+extern int syncmaster_upgrade_to(const char *target);
 
 /* caller.c: For whom a script of the extension runs. */
 

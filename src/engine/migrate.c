@@ -25,7 +25,6 @@
 #include "settings.h"
 
 PG_FUNCTION_INFO_V1(syncmaster_migrate);
-PG_FUNCTION_INFO_V1(syncmaster_finish_script);
 
 /*
  * Transactions in which something was last said: the scripts of a command
@@ -480,26 +479,24 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 }
 
 /*
- * syncmaster_finish_script(version text)
- *
- * Last call of a script that makes this version: what does not belong to one
- * revision.
+ * What a script that makes this version does at its end, and what does not
+ * belong to one revision.  Returns the revision of the tables after the last
+ * script of a chain, else -1.
  */
-Datum
-syncmaster_finish_script(PG_FUNCTION_ARGS)
+int
+syncmaster_end_script(const char *version)
 {
 	MigrationContext context;
-	char			*version;
+	bool			 last = strcmp(version, SYNCMASTER_VERSION) == 0;
 
 	begin_script_call();
 	syncmaster_complete_members();
 	if (leaves_schema_alone())
-		PG_RETURN_VOID();
+		return -1;
 
-	version = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	syncmaster_begin_migration(&context, syncmaster_script_caller());
 	if (leave_newer(&context, true))
-		PG_RETURN_VOID();
+		return -1;
 	syncmaster_raise_error(
 		syncmaster_revision_problems(context.namespace, &context.revision));
 	require_shape(&context);
@@ -514,10 +511,9 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 	 * Only the last script of a chain builds the extra indexes: the next
 	 * revision may rewrite the tables.
 	 */
-	if (syncmaster_create_indexes_enabled &&
-		strcmp(version, SYNCMASTER_VERSION) == 0)
+	if (syncmaster_create_indexes_enabled && last)
 		syncmaster_build_indexes(&context, WARNING);
 	syncmaster_extend_grants(&context);
 
-	PG_RETURN_VOID();
+	return last ? context.revision.number : -1;
 }

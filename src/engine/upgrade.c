@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * upgrade.c
- *	  syncmaster_upgrade() and syncmaster_downgrade(): the schema and the
- *	  extension's version, moved together to a target.
+ *	  Upgrade and syncmaster_downgrade(): the schema and the extension's
+ *	  version, moved together to a target.
  *
  * ALTER EXTENSION UPDATE moves the version, and the schema with it when the
  * two agree.  They do not after a restore of an older dump, or when Alembic
@@ -29,7 +29,6 @@
 /* Rows past this many are not counted before they are dropped. */
 #define MAX_ROWS_COUNTED 100000
 
-PG_FUNCTION_INFO_V1(syncmaster_upgrade);
 PG_FUNCTION_INFO_V1(syncmaster_downgrade);
 
 /*
@@ -43,12 +42,11 @@ update_extension(MigrationContext *context, const char *version)
 }
 
 /*
- * syncmaster_upgrade(target text) returns text: the revision reached
+ * Upgrade, and return the revision that was reached.
  */
-Datum
-syncmaster_upgrade(PG_FUNCTION_ARGS)
+int
+syncmaster_upgrade_to(const char *text)
 {
-	char			*text = syncmaster_target_argument(fcinfo);
 	MigrationContext context;
 	ExtensionEntry	 extension;
 	RevisionTarget	 target;
@@ -77,7 +75,7 @@ syncmaster_upgrade(PG_FUNCTION_ARGS)
 	syncmaster_extend_grants(&context);
 	syncmaster_complete_members();
 	(void) syncmaster_require_shape(context.namespace, &context.revision);
-	PG_RETURN_TEXT_P(cstring_to_text(syncmaster_revision_id(current)));
+	return current;
 }
 
 /*
