@@ -163,7 +163,8 @@ ask_command(TrustQuestion *question, Node *stmt)
 
 		/*
 		 * These call nothing that belongs to a relation, and are what takes an
-		 * object from another role.  Event triggers are a superuser's.
+		 * object from another role.  Event triggers are a superuser's.  DO is
+		 * the one of pass_on_lock_timeout(), whose text is constant.
 		 */
 		case T_AlterExtensionContentsStmt:
 		case T_AlterExtensionStmt:
@@ -174,13 +175,10 @@ ask_command(TrustQuestion *question, Node *stmt)
 		case T_CreateExtensionStmt:
 		case T_CreateSchemaStmt:
 		case T_CreateSeqStmt:
+		case T_DoStmt:
 		case T_DropStmt:
 		case T_GrantStmt:
 		case T_RenameStmt:
-			break;
-
-		/* The one of pass_on_lock_timeout(), whose text is constant. */
-		case T_DoStmt:
 			break;
 		default:
 			elog(ERROR, "unexpected kind of statement: %d",

@@ -130,7 +130,7 @@ static bool destroyed;
  * Otherwise it would be allowed to whoever uses the connection next.
  */
 static void
-use_up_allow_destroy(XactEvent event, void *arg)
+use_up_allow_destroy(XactEvent event, void *arg pg_attribute_unused())
 {
 	switch (event)
 	{
