@@ -129,7 +129,7 @@ foreach my $case (
 		 GRANT CREATE ON SCHEMA public TO app;
 		 REVOKE USAGE ON SCHEMA public FROM app, PUBLIC',
 		qr/^error\|rights\|role "app" lacks USAGE on schema "public"\|GRANT USAGE ON SCHEMA public TO app\.$/m,
-		qr/permission denied for schema public/
+		qr/role "app" lacks USAGE on schema "public"/
 	],
 	[
 		'DROP TABLE syncmaster_history.migration;
