@@ -45,6 +45,20 @@ find_steps()
 	[ -n "$at" ] || fail 1 "$command cannot lead from $1 to $2"
 }
 
+# Celery takes ids from these sequences.  Tables of it that are there already may have
+# rows that were numbered without them.
+sequences_sql()
+{
+	for kind in task taskset; do
+		cat <<SQL
+SELECT setval(s.tableoid::regclass, t.last)
+FROM @extschema@.${kind}_id_sequence s,
+    (SELECT max(id) AS last FROM @extschema@.celery_${kind}meta) t
+WHERE t.last >= s.last_value;
+SQL
+	done
+}
+
 # Write the revision that the step $1 has led to.
 stamp_sql()
 {
@@ -64,73 +78,92 @@ stamp_sql()
 	esac
 }
 
-# The transaction from $1 to $2 by "steps".
-transaction_sql()
+# The block of PL/pgSQL that leads from $1 to $2 by "steps".  The statements of a step are
+# a string, so that they are not read before standard_conforming_strings is set.
+block_sql()
 {
-	cat <<SQL
--- SyncMaster's schema, from $1 to $2
-BEGIN;
-SET LOCAL search_path = pg_catalog, pg_temp;
-SET LOCAL standard_conforming_strings = on;
-SET LOCAL client_min_messages = warning;
-SET LOCAL lock_timeout = '10s';
-
+	cat <<'SQL'
+DECLARE
+    revision pg_catalog.text;
+BEGIN
+    SET LOCAL search_path = pg_catalog, pg_temp;
+    SET LOCAL standard_conforming_strings = on;
+    SET LOCAL client_min_messages = warning;
+    SET LOCAL lock_timeout = '10s';
 SQL
 	if [ "$1" = base ]; then
 		cat <<'SQL'
-CREATE TABLE IF NOT EXISTS @extschema@.alembic_version (
-    version_num varchar(32) NOT NULL,
-    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
-);
+
+    CREATE TABLE IF NOT EXISTS @extschema@.alembic_version (
+        version_num varchar(32) NOT NULL,
+        CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+    );
 SQL
 	fi
 	cat <<SQL
-LOCK TABLE @extschema@.alembic_version IN SHARE ROW EXCLUSIVE MODE;
-DO \$check\$
-DECLARE
-    found text := coalesce((SELECT string_agg(version_num, ', ')
-                            FROM ONLY @extschema@.alembic_version), 'base');
-BEGIN
-    IF found <> '$1' THEN
+
+    LOCK TABLE @extschema@.alembic_version IN SHARE ROW EXCLUSIVE MODE;
+    revision := coalesce((SELECT string_agg(version_num, ', ')
+                          FROM ONLY @extschema@.alembic_version), 'base');
+    IF revision <> '$1' THEN
         RAISE EXCEPTION 'the database is at revision %, but this SQL begins at $1',
-            found USING ERRCODE = 'object_not_in_prerequisite_state';
+            revision USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-END
-\$check\$;
 SQL
 	for step in $steps; do
-		printf '\n-- %s -> %s\n' "${step%:*}" "${step#*:}"
+		printf '\n    -- %s -> %s\n    EXECUTE @quote@\n' "${step%:*}" "${step#*:}"
 		step_sql "$step"
+		[ "$step" != 0008:0009 ] || sequences_sql
 		stamp_sql "$step"
+		echo '@quote@;'
 	done
-	printf '\nCOMMIT;\n'
+	echo 'END'
 }
 
-# Print the SQL of the command for the range in "target".
+# Print the SQL of the command for the range in "target": one statement that does all or
+# nothing, whatever a client does after an error.
 range_sql()
 {
+	[ -z "$config_option$env_file" ] ||
+		wrong_usage "a range of revisions needs no database:" \
+			"leave out --config and --env-file"
 	case $target in
 		*:) wrong_usage "a range of revisions is FROM:TO" ;;
 		:*) target=base$target ;;
 	esac
-	from=$(resolve "${target%%:*}")
+	from=$(locate "${target%%:*}")
 	[ -n "$from" ] || cannot_locate "${target%%:*}"
-	to=$(resolve "${target#*:}")
+	to=$(locate "${target#*:}" "$from")
 	[ -n "$to" ] || cannot_locate "${target#*:}"
 	case ${schema:=public} in
 		pg_* | information_schema)
 			fail 1 "schema $schema is reserved for the server"
 			;;
-		*\$check\$*) wrong_usage "a schema of that name needs the extension" ;;
 	esac
 	find_steps "$from" "$to"
-	text=$(transaction_sql "$from" "$to")
+	text=$(block_sql "$from" "$to")
 	case $allow_destroy$command$text in
 		downgrade*'DROP TABLE '* | downgrade*'DROP EXTENSION '*)
 			fail 1 "this SQL would drop tables with all that is in them, or the" \
 				"extension pg_trgm: to print it nevertheless, add --allow-destroy"
 			;;
 	esac
-	printf '%s\n' "$text" |
-		with_schema "\"$(printf %s "$schema" | sed 's/"/""/g')\""
+	# No name of a schema may end a string.
+	tag=syncmaster
+	while :; do
+		case $schema in
+			*\$"$tag"*) tag=${tag}_ ;;
+			*) break ;;
+		esac
+	done
+	text=$(printf '%s\n' "$text" | sed "s/@quote@/\$${tag}_step\$/" |
+		with_schema "\"$(printf %s "$schema" | sed 's/"/""/g')\"")
+	cat <<SQL || fail 1 "what it prints is lost"
+-- SyncMaster's schema, from $from to $to
+BEGIN ISOLATION LEVEL READ COMMITTED;
+DO \$$tag\$
+$text
+\$$tag\$;
+COMMIT;
+SQL
 }

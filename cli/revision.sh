@@ -33,6 +33,35 @@ resolve()
 	esac
 }
 
+# Print what $1 names as the target of a migration that begins at $2, if that is known.
+locate()
+{
+	begin=$1
+	move=+0
+	case $1 in
+		*[+-]*)
+			begin=${1%[+-]*}
+			move=${1#"$begin"}
+			: "${begin:=${2-}}"
+			;;
+	esac
+	case $begin in
+		1.1[1-9] | 1.[2-9][0-9]) begin=00${begin#1.} ;;
+	esac
+	begin=$(resolve "$begin")
+	case ${move#?} in
+		'' | *[!0-9]* | ????*) return ;;
+	esac
+	# The newest is first there.
+	{
+		revisions
+		echo base
+	} | awk -v begin="$begin" -v move="$move" '
+		{ id[NR] = $1 }
+		$1 == begin { at = NR }
+		END { if (at && (at - move) in id) print id[at - move] }'
+}
+
 cannot_locate()
 {
 	fail 1 "cannot locate revision \"$1\"; there are 0001 to $newest"

@@ -399,7 +399,7 @@ sub offline
 }
 
 my @ids = ('base', map { sprintf '%04d', $_ } 1 .. 13);
-foreach my $schema ('public', q(My "S$e&\\'x; 2))
+foreach my $schema ('public', q(My "S$e&\\'x; 2), '$syncmaster$ $syncmaster_$ $syncmaster_step$')
 {
 	my $database = new_database();
 	$node->safe_psql('postgres', "ALTER DATABASE $database OWNER TO app");
@@ -420,6 +420,24 @@ foreach my $schema ('public', q(My "S$e&\\'x; 2))
 	is(join('', @messages) =~ s/^=== .*$//mr, '', "schema $schema: and says nothing");
 }
 
+# Ids of rows that Celery made without its sequences are not given out again, and those of
+# a sequence that is further are not either.
+my $celery = new_database(offline_sql('upgrade', 'base:0008') . q(
+	CREATE TABLE celery_taskmeta (id integer PRIMARY KEY, task_id varchar(155) UNIQUE);
+	INSERT INTO celery_taskmeta VALUES (7, 'a'), (42, 'b');
+	CREATE TABLE celery_tasksetmeta (id integer PRIMARY KEY, taskset_id varchar(155) UNIQUE);
+	INSERT INTO celery_tasksetmeta VALUES (42, 'a');
+	CREATE SEQUENCE taskset_id_sequence START 77));
+my $begun = $node->safe_psql('postgres', "CREATE DATABASE begun TEMPLATE $celery;") . 'begun';
+$node->safe_psql($begun, q(TRUNCATE celery_taskmeta; ALTER SEQUENCE taskset_id_sequence RESTART 42));
+foreach my $case ([ $celery, '43 77' ], [ $begun, '1 43' ])
+{
+	my ($database, $next) = @$case;
+	$node->safe_psql($database, offline_sql('upgrade', '0008:0009'));
+	is($node->safe_psql($database, q(SELECT concat_ws(' ', nextval('task_id_sequence'), nextval('taskset_id_sequence')))),
+		$next, 'the next ids of Celery');
+}
+
 # It runs as a whole or not at all, from the revision that it was made for only.
 my $offline = new_database();
 $node->safe_psql($offline, offline_sql('upgrade', ':0011'));
@@ -434,6 +452,31 @@ foreach my $case (
 	my (undef, undef, $err) = $node->psql($offline, offline_sql($direction, $range), on_error_stop => 0);
 	like($err, qr/ERROR:  \Q$message\E/, "$range: refused");
 	is($node->safe_psql($offline, catalog_sql('public')), $want, "$range: nothing is changed");
+}
+
+# Also where psql goes on after an error, or begins transactions by itself.
+my %psqlrc = (
+	'on' => "\\set ON_ERROR_ROLLBACK on\n\\set ON_ERROR_STOP off\n",
+	'off' => "\\set AUTOCOMMIT off\n\\set ON_ERROR_STOP off\n");
+
+sub psql_with
+{
+	my ($rc, $sql) = @_;
+	local $ENV{PSQLRC} = $node->basedir . '/psqlrc';
+	write_file($ENV{PSQLRC}, $psqlrc{$rc});
+	my ($out, $err) = ('', '');
+	IPC::Run::run([ 'psql', '-q', '-d', $node->connstr($offline), '-f', write_file($node->basedir . '/offline.sql', $sql) ],
+		'>', \$out, '2>', \$err);
+	return $err;
+}
+is(psql_with('off', offline_sql('downgrade', '0011:0010', '--allow-destroy')), '', 'AUTOCOMMIT off: no error');
+is($node->safe_psql($offline, 'TABLE alembic_version'), '0010', 'AUTOCOMMIT off: done and committed');
+foreach my $rc (sort keys %psqlrc)
+{
+	my $want = $node->safe_psql($offline, catalog_sql('public'));
+	like(psql_with($rc, offline_sql('downgrade', '0008:0007', '--allow-destroy')),
+		qr/ERROR:  the database is at revision 0010, but this SQL begins at 0008/, "psqlrc, $rc: refused");
+	is($node->safe_psql($offline, catalog_sql('public')), $want, "psqlrc, $rc: nothing is changed");
 }
 $node->safe_psql($offline, 'DROP TABLE alembic_version');
 like(($node->psql($offline, offline_sql('upgrade', '0011:head')))[2],
@@ -457,9 +500,22 @@ is($node->safe_psql($hostile, offline_sql('downgrade', 'head:0012') =~ s{^COMMIT
 		SELECT mode FROM pg_locks WHERE relation = 'public.alembic_version'::regclass
 			AND pid = pg_backend_pid() AND mode ~ '^Share'; ROLLBACK;}rm),
 	'ShareRowExclusiveLock', 'other migrations are kept out');
-my ($timeout) = offline_sql('upgrade', '0011:head') =~ /^SET LOCAL lock_timeout = '(.*)';/m;
+my ($timeout) = offline_sql('upgrade', '0011:head') =~ /^ +SET LOCAL lock_timeout = '(.*)';/m;
 is($timeout, $node->safe_psql($offline, q(CREATE SCHEMA other; CREATE EXTENSION syncmaster SCHEMA other;
 	SHOW syncmaster.lock_timeout)), 'the same lock_timeout');
+
+# A range takes what a target may be.
+foreach my $case (
+	[ 'upgrade', '0011:+1', '0011 to 0012' ],
+	[ 'upgrade', '1.11:1.13', '0011 to 0013' ],
+	[ 'upgrade', 'base+3:head-1', '0003 to 0012' ],
+	[ 'upgrade', ':+2', 'base to 0002' ],
+	[ 'downgrade', 'head:-2', '0013 to 0011' ],
+	[ 'downgrade', '1.12:0010+1', '0012 to 0011' ])
+{
+	my ($direction, $range, $words) = @$case;
+	like(offline_sql($direction, $range), qr/\A-- SyncMaster's schema, from $words\n/, "$direction $range: $words");
+}
 
 foreach my $case (
 	[ 2, 'a range needs --sql', 'upgrade', '0011:head' ],
@@ -473,7 +529,13 @@ foreach my $case (
 	[ 1, 'to print it nevertheless, add --allow-destroy', 'downgrade', '0011:0010', '--sql' ],
 	[ 1, 'to print it nevertheless, add --allow-destroy', 'downgrade', '0010:0009', '--sql' ],
 	[ 1, 'schema pg_toast is reserved', 'upgrade', '0011:head', '--sql', '--schema', 'pg_toast' ],
-	[ 2, 'a schema of that name needs the extension', 'upgrade', '0011:head', '--sql', '--schema', 'a$check$b' ])
+	[ 1, 'cannot locate revision "+1"', 'upgrade', '+1:head', '--sql' ],
+	[ 1, 'cannot locate revision "+3"', 'upgrade', '0011:+3', '--sql' ],
+	[ 1, 'cannot locate revision "1.10"', 'upgrade', '0009:1.10', '--sql' ],
+	[ 1, 'cannot locate revision "+"', 'upgrade', '0011:+', '--sql' ],
+	[ 1, 'upgrade cannot lead from 0012 to 0011', 'upgrade', '0012:-1', '--sql' ],
+	[ 2, 'leave out --config and --env-file', 'upgrade', '0011:head', '--sql', '--config', '/nowhere' ],
+	[ 2, 'leave out --config and --env-file', 'upgrade', '0011:head', '--sql', '--env-file', '/nowhere' ])
 {
 	my ($status, $message, @arguments) = @$case;
 	my $got = command_line(args => \@arguments);
