@@ -152,9 +152,13 @@ run()
 	done
 	translator=
 	case $command in
-		health | preflight) translate_hint <"$output" || lost=1 ;;
-		*) cat "$output" || lost=1 ;;
+		health | preflight)
+			# Not each sed looks whether what it prints arrives.
+			translate_hint <"$output" >"$folder/translated" || lost=1
+			output=$folder/translated
+			;;
 	esac
+	cat "$output" || lost=1
 
 	# It may be done in spite of a signal.
 	read -r outcome worst <"$state" || outcome=unfinished

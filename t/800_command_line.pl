@@ -527,9 +527,20 @@ is($last->{out}, "nothing to do, $head (head)\n", 'the second had nothing to do'
 like($last->{err}, qr/waiting for another syncmaster-db/, 'the second said that it waits');
 is(join('', glob $node->basedir . '/tmp.*'), '', 'no temporary folder is left');
 
-# Output that is lost, and standard files that are closed.
+# Output that is lost, and standard files that are closed.  Not each sed and awk looks
+# whether what it prints arrives.
+my $tools = PostgreSQL::Test::Utils::tempdir();
+foreach my $tool (grep { -x '/bin/busybox' || -x '/usr/bin/busybox' } qw(awk sed))
+{
+	chmod 0755, write_file("$tools/$tool", "#!/bin/sh\nexec busybox $tool \"\$@\"\n") or die;
+}
+my $with_tools = qq{PATH='$tools':"\$PATH"; export PATH; exec "\$0" "\$@" >/dev/full};
 foreach my $case (
 	[ 'lost: upgrade --sql', 'exec "$0" "$@" >/dev/full', [ 'upgrade', '--sql', 'head' ], 1, qr/what it prints is lost/ ],
+	[ 'lost: upgrade FROM:TO --sql', 'exec "$0" "$@" >/dev/full', [ 'upgrade', '0011:head', '--sql' ], 1, qr/what it prints is lost/ ],
+	[ 'lost: upgrade FROM:TO --sql, BusyBox', $with_tools, [ 'upgrade', '0011:head', '--sql' ], 1, qr/what it prints is lost/ ],
+	[ 'lost: health', 'exec "$0" "$@" >/dev/full', ['health'], 1, qr/what it prints is lost/ ],
+	[ 'lost: health, BusyBox', $with_tools, ['health'], 1, qr/what it prints is lost/ ],
 	[ 'lost: current', 'exec "$0" "$@" >/dev/full', ['current'], 1, qr/what it prints is lost/ ],
 	[ 'closed: all', 'exec "$0" "$@" <&- >&- 2>&-', ['current'], 0 ],
 	[ 'closed: standard output', 'exec "$0" "$@" >&-', ['current'], 0 ])
