@@ -13,19 +13,21 @@ cleanup()
 # Hints name functions of the extension, of which some are commands of this program.
 translate_hint()
 {
-	call="(SELECT \\* FROM |SELECT |CALL )?([^ '\"]*\\.)?syncmaster_"
+	schema_part='(("[^"]*")+[.]|[^ "'"'"']*[.])?'
+	call="(SELECT \\* FROM |SELECT |CALL )?${schema_part}syncmaster_"
 	sed -E -e "s/${call}upgrade\\('head'\\)/syncmaster-db upgrade/g" \
-		-e "s/${call}(check|privileges|grant)\\(\\)/syncmaster-db \\3/g" \
-		-e "s/${call}(add|remove)_superusers\\(\\)/syncmaster-db superusers \\3/g" \
-		-e "s/${call}(verify|rotate)_credentials\\(\\)/syncmaster-db \\3-credentials/g" \
-		-e "s/${call}purge_runs\\(interval ('[^']*'), keep_last => ([0-9]+)\\)/syncmaster-db purge-runs \\3 --keep-last \\4/g" \
-		-e "s/${call}purge_runs\\(interval ('[^']*')\\)/syncmaster-db purge-runs \\3/g" \
-		-e "s/${call}purge_task_results\\(interval ('[^']*')\\)/syncmaster-db purge-results \\3/g" \
-		-e "s/(Procedure )?${call}purge_(runs|partitions)\\(\\)/syncmaster-db purge-\\4/g" \
+		-e "s/${call}stamp\\('([^']*)'\\)/syncmaster-db stamp \\4/g" \
+		-e "s/${call}(check|preflight|privileges|grant)\\(\\)/syncmaster-db \\4/g" \
+		-e "s/${call}(add|remove)_superusers\\(\\)/syncmaster-db superusers \\4/g" \
+		-e "s/${call}(verify|rotate)_credentials\\(\\)/syncmaster-db \\4-credentials/g" \
+		-e "s/${call}purge_runs\\(interval ('[^']*'), keep_last => ([0-9]+)\\)/syncmaster-db purge-runs \\4 --keep-last \\5/g" \
+		-e "s/${call}purge_runs\\(interval ('[^']*')\\)/syncmaster-db purge-runs \\4/g" \
+		-e "s/${call}purge_task_results\\(interval ('[^']*')\\)/syncmaster-db purge-results \\4/g" \
+		-e "s/(Procedure )?${call}purge_(runs|partitions)\\(\\)/syncmaster-db purge-\\5/g" \
 		-e "s/(Procedure )?${call}purge_task_results\\(\\)/syncmaster-db purge-results/g" \
 		-e "s/${call}end_runs\\('\\{id, \\.\\.\\.\\}'\\)/syncmaster-db end-runs ID.../g" \
 		-e "s/${call}end_runs\\('\\{1,2\\}'\\)/syncmaster-db end-runs 1 2/g" \
-		-e "s/${call}end_runs\\(older_than => ('[^']*')\\)/syncmaster-db end-runs --older-than \\3/g" \
+		-e "s/${call}end_runs\\(older_than => ('[^']*')\\)/syncmaster-db end-runs --older-than \\4/g" \
 		-e "s/${call}end_runs\\(\\)/syncmaster-db end-runs/g"
 }
 

@@ -56,6 +56,10 @@ foreach my $command (@commands)
 	next if $command eq 'help';
 	unlike(ours({}, $command, 'a', 'b', 'c', 'd')->{err}, qr/unknown command/, "$command is there") if $command ne 'superusers';
 }
+my ($manual, $complaints) = run_command([ "$FindBin::RealBin/../cli/assemble", 'manual' ]);
+like($manual, qr/^\.SS upgrade /m, 'the manual page has the commands');
+is($complaints, '', 'the manual page: no errors');
+unlike($manual . join('', map { ours({}, 'help', $_)->{out} } @commands), qr/\]\(/, 'no link is shown as it is written');
 ends([ 'help', 'frob' ], 2, '', qr/unknown command frob/);
 ends(['-V'], 0, qr/^syncmaster-db 1\.\d+$/);
 
@@ -68,6 +72,26 @@ foreach my $command (['health'], [ 'purge-runs', '1 day' ], [ 'purge-partitions'
 }
 ends([ 'health', '--nagios' ], 3, qr/run "syncmaster-db upgrade" first.*^SYNCMASTER UNKNOWN/ms);
 ends(['upgrade'], 0, qr/^upgrade base -> /);
+
+# Whatever the server hints at is named as a command of this program.
+$node->safe_psql('postgres', q(CREATE DATABASE hints));
+$node->safe_psql('hints', q{
+	CREATE FUNCTION hint() RETURNS event_trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		RAISE 'no' USING HINT = current_setting('a.hint');
+	END $$;
+	CREATE EVENT TRIGGER hint ON ddl_command_start EXECUTE FUNCTION hint()});
+foreach my $case (
+	[ q{"my s".syncmaster_check() and "a ""b"".c".syncmaster_check()}, 'syncmaster-db check and syncmaster-db check' ],
+	[ q{SELECT * FROM etl.syncmaster_check(), the "x" of syncmaster_grant()}, 'syncmaster-db check, the "x" of syncmaster-db grant' ],
+	[ q{CALL "s".syncmaster_purge_runs(interval '90d', keep_last => 2)}, q{syncmaster-db purge-runs '90d' --keep-last 2} ],
+	[ q{as syncmaster_preflight() says}, 'as syncmaster-db preflight says' ],
+	[ q{SELECT syncmaster_stamp('0012')}, 'syncmaster-db stamp 0012' ])
+{
+	my ($hint, $words) = @$case;
+	my $escaped = $hint =~ s/ /\\ /gr;
+	ends(['upgrade'], 1, '', qr/^HINT:  \Q$words\E$/m, { PGDATABASE => 'hints', PGOPTIONS => "-c a.hint=$escaped" });
+}
 
 # Health ----------------------------------------------------------------------------------
 
