@@ -186,5 +186,26 @@ like($err, qr/ERROR:  could not lock table "group" without a deadlock\nDETAIL:  
 	'a deadlock with an earlier lock: the migration gives up');
 is($node->safe_psql('postgres', q{SELECT syncmaster_upgrade('head')}), '0013', '... and the next try succeeds');
 
+# A process that had to stand still finds two timeouts over at once, of which the server
+# reports that of the lock; the migration must not go on.
+my $holder = start_psql($node, 'postgres', 'BEGIN; SELECT count(*) FROM queue;',
+	name => 'holder', hold => 1);
+$migration = start_psql($node, 'postgres',
+	q{SET statement_timeout = '2s'; SELECT syncmaster_downgrade('0011');}, name => 'migration');
+my $pid;
+$node->poll_query_until('postgres', q{
+	SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE application_name = 'migration' AND wait_event_type = 'Lock'}) or die 'does not wait';
+$pid = $node->safe_psql('postgres',
+	q{SELECT pid FROM pg_stat_activity WHERE application_name = 'migration'});
+kill 'STOP', $pid;
+$node->poll_query_until('postgres', qq{
+	SELECT clock_timestamp() - query_start > '2.5s' FROM pg_stat_activity WHERE pid = $pid})
+  or die 'no time passes';
+kill 'CONT', $pid;
+($rc, $out, $err) = finish_psql($migration);
+like($err, qr/ERROR:  canceling statement due to statement timeout/, 'statement_timeout is heeded');
+finish_psql($holder, 'COMMIT;');
+
 $node->stop;
 done_testing();

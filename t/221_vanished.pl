@@ -104,8 +104,8 @@ my ($out, $err) =
   beside("LOCK TABLE connection; CREATE INDEX $index ON connection (name)",
 	$make_all);
 like($err,
-	qr/42P07: relation "$index" is there already, and is not the index/,
-	'an index of another definition is made meanwhile');
+	qr/42710: relation "$index" is not the extra index of that name/,
+	'an index of another definition is made meanwhile, as if it had been there');
 
 # The same of an index of SyncMaster's, which a step makes unless it is there.
 $node->safe_psql('postgres', q{SELECT syncmaster_downgrade('0012')});
@@ -123,8 +123,7 @@ $node->safe_psql('postgres', q{DROP INDEX ix_celery_taskmeta_date_done;
 # A table is renamed, or dropped, with and without another one in its place
 
 $node->safe_psql('postgres', "DROP INDEX IF EXISTS $index");
-fails('table renamed', qr/42P01: relation "connection" does not exist/,
-	'ALTER TABLE connection RENAME TO elsewhere', $make_all);
+answers('table renamed', qr/^t$/, 'ALTER TABLE connection RENAME TO elsewhere', $make_all);
 $node->safe_psql('postgres', 'ALTER TABLE elsewhere RENAME TO connection');
 $node->safe_psql('postgres', $make_all);
 

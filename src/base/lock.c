@@ -26,6 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
@@ -136,6 +137,13 @@ report_deadlock(Oid relation, const char *name, LOCKMODE mode)
  */
 #define LATER_LOCKS_LIMIT 50
 
+/*
+ * Milliseconds for which a lock is waited for at a time: half of the time
+ * after which a server looks for a deadlock, unless it was changed.  What
+ * counts is that of the sessions that wait, not that of this one.
+ */
+#define LONGEST_WAIT 500
+
 typedef struct LockWait
 {
 	Oid		 relation;
@@ -157,6 +165,31 @@ wait_for_lock(void *argument)
 }
 
 /*
+ * How long the next wait may be, in milliseconds, if the first one began then;
+ * 0 if syncmaster.lock_timeout is over.  A statement_timeout that was reached
+ * in a wait is told here: of two timeouts, the server reports that of the lock
+ * and forgets the other one.
+ */
+static int
+wait_limit(TimestampTz started)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int	 limit = Min(Max(DeadlockTimeout / 2, DEADLOCK_LOOK), LONGEST_WAIT);
+	long waited = TimestampDifferenceMilliseconds(started, now);
+
+	if (StatementTimeout > 0 &&
+		now >= get_timeout_finish_time(STATEMENT_TIMEOUT))
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("canceling statement due to statement timeout")));
+	if (syncmaster_lock_timeout == 0)
+		return limit;
+	return waited >= syncmaster_lock_timeout
+			   ? 0
+			   : Min(limit, syncmaster_lock_timeout - (int) waited);
+}
+
+/*
  * Others, who wait for what this transaction has locked, must not be the ones
  * whom a deadlock ends.  Whoever waits looks for one once, after
  * deadlock_timeout: so this session looks at once, and again, with a new
@@ -167,20 +200,16 @@ static void
 wait_with_limit(Oid relation, const char *name, LOCKMODE mode)
 {
 	LockWait	wait = {relation, mode, 0};
-	int			slice = Max(DeadlockTimeout / 2, DEADLOCK_LOOK);
 	TimestampTz started = GetCurrentTimestamp();
 
 	for (;;)
 	{
-		long	   waited = TimestampDifferenceMilliseconds(started,
-															GetCurrentTimestamp());
 		ErrorData *error;
 
-		if (syncmaster_lock_timeout > 0 && waited >= syncmaster_lock_timeout)
+		CHECK_FOR_INTERRUPTS();
+		wait.limit = wait_limit(started);
+		if (wait.limit == 0)
 			report_blockers(relation, name, mode);
-		wait.limit = slice;
-		if (syncmaster_lock_timeout > 0)
-			wait.limit = Min(slice, syncmaster_lock_timeout - (int) waited);
 		error = syncmaster_try(wait_for_lock, &wait);
 		if (error == NULL)
 			return;
@@ -250,19 +279,9 @@ syncmaster_add_lock(List *locks, Oid relid, LOCKMODE mode)
 	}
 	lock = palloc0(sizeof(TableLock));
 	lock->relid = relid;
+	lock->name = get_rel_name(relid);
 	lock->mode = mode;
 	return lappend(locks, lock);
-}
-
-/* It may be dropped while it is waited for. */
-static const char *
-lock_name(const TableLock *lock)
-{
-	char *name = get_rel_name(lock->relid);
-
-	if (name == NULL)
-		syncmaster_raise_dropped(lock->relid, NULL);
-	return name;
 }
 
 typedef struct LockTry
@@ -297,9 +316,6 @@ lock_in_turn(void *argument)
 }
 
 /*
- * Lock several relations until the end of the transaction, within
- * syncmaster.lock_timeout in all, unless the guard is off.
- *
  * Services lock the same tables in whatever order their requests take, so
  * that some order leads to a deadlock with one of them, and another order with
  * the next one.  Therefore all locks of a try are given back when one of them
@@ -307,38 +323,21 @@ lock_in_turn(void *argument)
  * with nothing locked: a deadlock then can only be with what the transaction
  * had locked before.
  */
-void
-syncmaster_lock_together(List *locks)
+static void
+lock_by_tries(List *locks)
 {
 	LockTry		lock_try = {list_copy(locks), NULL, 0, LATER_LOCKS_LIMIT};
-	int			slice = Max(DeadlockTimeout / 2, DEADLOCK_LOOK);
 	TimestampTz started = GetCurrentTimestamp();
-	ListCell   *lc;
+	TableLock  *failed = NULL;
+	ErrorData  *error;
 
-	if (syncmaster_guard == GUARD_OFF)
-	{
-		foreach (lc, locks)
-		{
-			LockRelationOid(((TableLock *) lfirst(lc))->relid,
-							((TableLock *) lfirst(lc))->mode);
-		}
-		return;
-	}
 	for (;;)
 	{
-		long	   waited = TimestampDifferenceMilliseconds(started,
-															GetCurrentTimestamp());
-		TableLock *failed = lock_try.current;
-		ErrorData *error;
-
 		CHECK_FOR_INTERRUPTS();
-		if (failed != NULL && syncmaster_lock_timeout > 0 &&
-			waited >= syncmaster_lock_timeout)
-			report_blockers(failed->relid, lock_name(failed), failed->mode);
-		lock_try.limit = slice;
-		if (syncmaster_lock_timeout > 0)
-			lock_try.limit =
-				Max(Min(slice, syncmaster_lock_timeout - (int) waited), 1);
+		lock_try.limit = wait_limit(started);
+		if (lock_try.limit == 0 && failed != NULL)
+			report_blockers(failed->relid, failed->name, failed->mode);
+		lock_try.limit = Max(lock_try.limit, 1);
 		error = syncmaster_try(lock_in_turn, &lock_try);
 		if (error == NULL)
 			return;
@@ -346,13 +345,36 @@ syncmaster_lock_together(List *locks)
 		if (error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
 		{
 			if (failed == linitial(lock_try.locks))
-				report_deadlock(failed->relid, lock_name(failed), failed->mode);
+				report_deadlock(failed->relid, failed->name, failed->mode);
 		}
 		else if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 			ReThrowError(error);
 		FreeErrorData(error);
-		lock_try.later_limit = Min(2 * lock_try.later_limit, slice);
+		lock_try.later_limit = Min(2 * lock_try.later_limit, LONGEST_WAIT);
 		lock_try.locks = lcons(failed, list_delete_ptr(lock_try.locks, failed));
+	}
+}
+
+/*
+ * Lock several relations until the end of the transaction, within
+ * syncmaster.lock_timeout in all, unless the guard is off.
+ */
+void
+syncmaster_lock_together(List *locks)
+{
+	ListCell *lc;
+
+	if (syncmaster_guard != GUARD_OFF)
+		lock_by_tries(locks);
+	foreach (lc, locks)
+	{
+		const TableLock *lock = lfirst(lc);
+
+		if (syncmaster_guard == GUARD_OFF)
+			LockRelationOid(lock->relid, lock->mode);
+		/* whoever held it may have dropped the table */
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lock->relid)))
+			syncmaster_raise_dropped(lock->relid, lock->name);
 	}
 }
 

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/table.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
@@ -45,112 +44,6 @@
 	"AS bigint INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 NO " \
 	"CYCLE"
 
-/* What reading a table directly tells of the highest value in a column. */
-typedef enum HighestValue
-{
-	HIGHEST_FOUND,
-	HIGHEST_NONE,	/* the table is empty */
-	HIGHEST_UNKNOWN /* there is no index to find it by, or no rows are here */
-} HighestValue;
-
-/*
- * Ids below this are the coordinator's: on each node, Citus lets a sequence
- * of bigint count in a range of its own.
- */
-#define CITUS_COORDINATOR_IDS "281474976710656"
-
-typedef struct HighestQuestion
-{
-	Relation   rel;
-	AttrNumber attnum;
-	int64	   value;
-	bool	   isnull;
-} HighestQuestion;
-
-/* SubtransactionBody: ask by SQL, as the owner. */
-static void
-ask_highest(void *argument)
-{
-	HighestQuestion *question = argument;
-	Relation		 rel = question->rel;
-	const char		*column = quote_identifier(
-			 get_attname(RelationGetRelid(rel), question->attnum, false));
-
-	question->value = syncmaster_query_int8_as(
-		psprintf(
-			"SELECT max(%s)::int8 FROM %s WHERE %s < " CITUS_COORDINATOR_IDS,
-			column,
-			quote_qualified_identifier(get_namespace_name(
-										   RelationGetNamespace(rel)),
-									   RelationGetRelationName(rel)),
-			column),
-		rel->rd_rel->relowner, 0, NULL, NULL, &question->isnull);
-}
-
-/*
- * The same of a table whose rows Citus has.  *reason says why they could not
- * be asked for.
- */
-static HighestValue
-highest_distributed(Relation rel, AttrNumber attnum, int64 *value,
-					char **reason)
-{
-	HighestQuestion question = {rel, attnum, 0, true};
-
-	*reason = syncmaster_ask_elsewhere(ask_highest, &question);
-	if (*reason != NULL)
-		return HIGHEST_UNKNOWN;
-	*value = question.value;
-	return question.isnull ? HIGHEST_NONE : HIGHEST_FOUND;
-}
-
-static bool
-has_ids(Oid relid)
-{
-	return get_rel_relkind(relid) == RELKIND_RELATION ||
-		   syncmaster_is_partitioned(relid);
-}
-
-/*
- * Highest value in a column, read directly: no statement runs, so that
- * nothing that somebody put on the table does.
- */
-static HighestValue
-highest_value(Oid relid, AttrNumber attnum, int64 *value, char **reason)
-{
-	Relation	 rel = syncmaster_open_relation(relid, AccessShareLock);
-	Oid			 type = get_atttype(relid, attnum);
-	HighestValue result = HIGHEST_UNKNOWN;
-	OrderedScan	 scan;
-
-	if (type != INT8OID && type != INT4OID)
-		result = HIGHEST_UNKNOWN;
-	else if (syncmaster_is_distributed(relid))
-		result = highest_distributed(rel, attnum, value, reason);
-	else if (syncmaster_begin_ordered_scan(&scan, rel, attnum, NULL,
-										   BackwardScanDirection,
-										   NO_ENTRY_LIMIT))
-	{
-		result = HIGHEST_NONE;
-		if (syncmaster_next_ordered(&scan))
-		{
-			bool  isnull;
-			Datum datum = slot_getattr(scan.slot, attnum, &isnull);
-
-			if (!isnull)
-			{
-				*value = type == INT8OID ? DatumGetInt64(datum)
-										 : DatumGetInt32(datum);
-				result = HIGHEST_FOUND;
-			}
-		}
-		syncmaster_end_ordered_scan(&scan);
-	}
-	table_close(rel, AccessShareLock);
-
-	return result;
-}
-
 /*
  * Statement that takes a sequence to the highest id of a table.  A repair,
  * which runs it at once, needs no query for that, and so no code on the table
@@ -169,8 +62,8 @@ syncmaster_set_value(const CheckContext *context, const char *sequence,
 	char		*reason = NULL;
 	int64		 highest;
 
-	if (context->repairs && attnum > 0 && has_ids(relid))
-		known = highest_value(relid, attnum, &highest, &reason);
+	if (context->repairs && attnum > 0 && syncmaster_has_ids(relid))
+		known = syncmaster_highest_value(relid, attnum, &highest, &reason);
 	switch (known)
 	{
 		case HIGHEST_FOUND:
@@ -255,7 +148,7 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 	bool		 has_next;
 	bool		 subscribed;
 
-	if (!has_ids(table) || (type != INT8OID && type != INT4OID))
+	if (!syncmaster_has_ids(table) || (type != INT8OID && type != INT4OID))
 		return;
 	if (RecoveryInProgress() &&
 		(get_rel_persistence(sequence) == RELPERSISTENCE_UNLOGGED ||
@@ -268,7 +161,7 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 			"was not compared with the highest id, which you may not read");
 		return;
 	}
-	known = highest_value(table, attnum, &highest, &reason);
+	known = syncmaster_highest_value(table, attnum, &highest, &reason);
 	if (reason != NULL)
 	{
 		finding = syncmaster_add_difference(

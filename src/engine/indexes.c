@@ -320,9 +320,10 @@ syncmaster_build_indexes(const MigrationContext *context, int elevel)
 {
 	List *problems = NIL;
 
+	/* what others make while this waits for a lock is in the way as well */
+	lock_tables(context, EXTRA_INDEX_MISSING, ShareLock);
 	(void) syncmaster_missing_indexes(context, NIL, true, &problems);
 	syncmaster_report_findings(problems, elevel);
-	lock_tables(context, EXTRA_INDEX_MISSING, ShareLock);
 	for (int i = 0; i < nextra_indexes; i++)
 		build_index(context, &extra_indexes[i]);
 }

@@ -15,10 +15,12 @@
 #include "miscadmin.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
 #include "engine/engine.h"
+#include "rows/rows.h"
 #include "schema/schema.h"
 #include "vectors/vectors.h"
 
@@ -146,6 +148,39 @@ syncmaster_row_problems(List **problems, const MigrationContext *context,
 }
 
 /*
+ * Take a new sequence past the ids of a table that was there before it:
+ * Celery's, which may have been restored without its sequence.
+ */
+static void
+skip_ids(const MigrationContext *context, const StatementEffect *effect)
+{
+	const RelationInfo *sequence = syncmaster_find_relation(effect->object);
+	Oid					table;
+	AttrNumber			attnum;
+	int64				highest;
+	char			   *reason = NULL;
+
+	if (sequence == NULL || sequence->ids_of == NULL)
+		return;
+	table = get_relname_relid(sequence->ids_of, context->namespace);
+	if (!OidIsValid(table) || !syncmaster_has_ids(table))
+		return;
+	attnum = get_attnum(table, "id");
+	if (attnum <= 0 ||
+		syncmaster_highest_value(table, attnum, &highest, &reason) !=
+			HIGHEST_FOUND ||
+		highest <= 0)
+		return;
+	CommandCounterIncrement();
+	syncmaster_execute_as(
+		psprintf("SELECT pg_catalog.setval(%s, " INT64_FORMAT ")",
+				 quote_literal_cstr(quote_qualified_identifier(context->schema,
+															   effect->object)),
+				 highest),
+		effect->role);
+}
+
+/*
  * Run a statement whose locks are held, and what belongs to it.
  */
 static void
@@ -160,6 +195,8 @@ execute_effect(const MigrationContext *context, StatementEffect *effect,
 		syncmaster_alter_table(context, &statement, known_vectors);
 	else
 		syncmaster_execute_as(effect->sql, effect->role);
+	if (IsA(effect->stmt, CreateSeqStmt))
+		skip_ids(context, effect);
 	foreach (lc, effect->afterwards)
 	{
 		RoleStatement *afterwards = lfirst(lc);

@@ -95,7 +95,7 @@ syncmaster_is_dropped(List *effects, Oid indexid)
 static void
 add_lock(StatementEffect *effect, Oid relid, LOCKMODE mode, const char *action)
 {
-	TableLock *lock = palloc(sizeof(TableLock));
+	TableLock *lock = palloc0(sizeof(TableLock));
 
 	lock->relid = relid;
 	lock->mode = mode;

@@ -47,6 +47,20 @@ extern AppTableState syncmaster_open_app_table(AppTable	  *table, Oid namespace,
 extern bool			 syncmaster_may_know(Oid relid, AttrNumber attnum);
 extern void			 syncmaster_close_app_table(AppTable *table);
 
+/* highest_value.c: The highest id of a table. */
+
+/* What reading a table directly tells of the highest value in a column. */
+typedef enum HighestValue
+{
+	HIGHEST_FOUND,
+	HIGHEST_NONE,	/* the table is empty */
+	HIGHEST_UNKNOWN /* there is no index to find it by, or no rows are here */
+} HighestValue;
+
+extern bool			syncmaster_has_ids(Oid relid);
+extern HighestValue syncmaster_highest_value(Oid relid, AttrNumber attnum,
+											 int64 *value, char **reason);
+
 /* run_status.c: The statuses of runs. */
 
 #define NACTIVE_STATUSES 3

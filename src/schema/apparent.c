@@ -250,6 +250,13 @@ syncmaster_apparent_revision(Oid namespace, int revision)
 	return apparent_revision(namespace, &shape, revision);
 }
 
+/* SubtransactionBody: wait until the table with this OID can be read. */
+static void
+wait_for_table(void *argument)
+{
+	syncmaster_lock_relation(*(Oid *) argument, AccessShareLock);
+}
+
 /*
  * The same of a table that others may have locked; 0 too if nobody is to wait
  * for them.  The lock is given back: whoever migrates takes locks in an order
@@ -263,11 +270,16 @@ locked_vector_revision(const RelationInfo *relation, Oid namespace, bool wait)
 
 	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
 		return 0;
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+	while (!ConditionalLockRelationOid(relid, AccessShareLock))
 	{
+		ErrorData *error;
+
+		/* what a subtransaction has locked, only its end can unlock */
 		if (!wait)
 			return 0;
-		syncmaster_lock_relation(relid, AccessShareLock);
+		error = syncmaster_look(wait_for_table, &relid);
+		if (error != NULL)
+			ReThrowError(error);
 	}
 	if (syncmaster_relation_oid(relation, namespace) == relid)
 		result = vector_revision(relation, relid);
