@@ -171,6 +171,18 @@ foreach my $first ('record', 'extension')
 	like(run_as($superuser, $db, q{SELECT syncmaster_upgrade('head')}),
 		qr/ERROR:  (?:schema|table) "syncmaster_history\S*" belongs to role "mallory"/, "$name: upgrade()");
 	nobody_gained($name);
+
+	# The schema alone: the next migration would make the table for its owner.
+	foreach my $tables ('', 'CREATE TABLE service ()')
+	{
+		$name = "the schema of the record with '$tables'";
+		$node->safe_psql($db, 'DROP SCHEMA syncmaster_history CASCADE');
+		runs('mallory', $db, "CREATE SCHEMA syncmaster_history $tables", "$name: is planted");
+		reported($db, qr/schema\W+syncmaster_history\W+belongs to role\W+mallory|mallory,,schema,syncmaster_history,OWNER/,
+			$name, qw(check preflight privileges));
+		like(run_as($superuser, $db, q{SELECT syncmaster_upgrade('head')}),
+			qr/ERROR:  schema "syncmaster_history" belongs to role "mallory"/, "$name: upgrade()");
+	}
 }
 
 # The version of tables that are there, made again by somebody else, with a CHECK.

@@ -163,36 +163,50 @@ sub start
 
 # Changes go on until the readers are done.
 my $user = $ENV{PGUSER} // getpwuid($<);
-my @readers = map { start($_, 'reader', $queries x $rounds) } ($user, 'reader');
-my $changed = 0;
-my $change_errors = '';
-do
+sub race
 {
-	my $changer = start($user, 'changer', $changes);
-	$changer->{h}->finish;
-	$change_errors .= slurp_file($changer->{errors});
-	$changed++;
-  } while (
-	$node->safe_psql('postgres',
-		q(SELECT count(*) FROM pg_stat_activity WHERE application_name = 'reader'))
-	> 0);
-$_->{h}->finish foreach @readers;
+	my ($queries, $changes) = @_;
+	my @readers = map { start($_, 'reader', $queries) } ($user, 'reader');
+	my $changed = 0;
+	my $change_errors = '';
+	do
+	{
+		my $changer = start($user, 'changer', $changes);
+		$changer->{h}->finish;
+		$change_errors .= slurp_file($changer->{errors});
+		$changed++;
+	  } while (
+		$node->safe_psql('postgres',
+			q(SELECT count(*) FROM pg_stat_activity WHERE application_name = 'reader'))
+		> 0);
+	$_->{h}->finish foreach @readers;
 
-my %states;
-foreach my $reader (@readers)
-{
-	my $errors = slurp_file($reader->{errors});
-	$states{$_}++ foreach $errors =~ /ERROR:  (\w{5}):/g;
-	is_deeply([ $errors =~ /^.*ERROR:  XX.*\n(?:.*\n){0,3}/mg ],
-		[], 'a reader meets no internal error');
-	unlike($errors, qr/server closed|terminated|connection to server/,
-		'and does not lose the server');
+	my %states;
+	foreach my $reader (@readers)
+	{
+		my $errors = slurp_file($reader->{errors});
+		$states{$_}++ foreach $errors =~ /ERROR:  (\w{5}):/g;
+		is_deeply([ $errors =~ /^.*ERROR:  XX.*\n(?:.*\n){0,3}/mg ],
+			[], 'a reader meets no internal error');
+		unlike($errors, qr/server closed|terminated|connection to server/,
+			'and does not lose the server');
+	}
+	note("$changed rounds of changes, errors: "
+		  . join ', ', map { "$_ $states{$_} times" } sort keys %states);
+	cmp_ok($changed, '>', 0, 'tables were changed meanwhile');
+	unlike($change_errors, qr/ERROR:  XX/, 'the other session meets none, either')
+	  or diag($change_errors);
+	return;
 }
-note("$changed rounds of changes, errors: "
-	  . join ', ', map { "$_ $states{$_} times" } sort keys %states);
-cmp_ok($changed, '>', 0, 'tables were changed meanwhile');
-unlike($change_errors, qr/ERROR:  XX/, 'the other session meets none, either')
-  or diag($change_errors);
+
+race($queries x $rounds, $changes);
+
+# The record of migrations and its schema, which are looked up by their names.
+$node->safe_psql('app', 'DROP SCHEMA syncmaster_history CASCADE');
+race('SELECT count(*) FROM syncmaster_privileges();' x (30 * $rounds), q(
+	CREATE SCHEMA syncmaster_history CREATE TABLE migration (a int);
+	DROP SCHEMA syncmaster_history CASCADE;
+) x 100);
 like(slurp_file($node->logfile), qr/\A(?:(?!was terminated by signal|TRAP:).)*\z/s,
 	'no process of the server has crashed');
 

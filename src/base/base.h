@@ -119,6 +119,7 @@ extern void syncmaster_put_findings(ReturnSetInfo *result, List *findings,
 
 /* owner.c: Whose is it? */
 
+extern Oid	syncmaster_find_owner(Oid relation);
 extern Oid	syncmaster_relation_owner(Oid relation);
 extern Oid	syncmaster_schema_owner(Oid namespace);
 extern bool syncmaster_can_log_in(Oid role);

@@ -15,20 +15,39 @@
 
 #include "base/base.h"
 
+/*
+ * The owner of a relation; InvalidOid if another session has dropped it.
+ */
 Oid
-syncmaster_relation_owner(Oid relation)
+syncmaster_find_owner(Oid relation)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
 	Oid		  owner;
 
 	if (!HeapTupleIsValid(tuple))
-		syncmaster_raise_dropped(relation, NULL);
+		return InvalidOid;
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 
 	return owner;
 }
 
+/*
+ * The same for a relation that the caller cannot do without.
+ */
+Oid
+syncmaster_relation_owner(Oid relation)
+{
+	Oid owner = syncmaster_find_owner(relation);
+
+	if (!OidIsValid(owner))
+		syncmaster_raise_dropped(relation, NULL);
+	return owner;
+}
+
+/*
+ * The owner of a schema; InvalidOid if another session has dropped it.
+ */
 Oid
 syncmaster_schema_owner(Oid namespace)
 {
@@ -37,7 +56,7 @@ syncmaster_schema_owner(Oid namespace)
 	Oid		  owner;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", namespace);
+		return InvalidOid;
 	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
 	ReleaseSysCache(tuple);
 

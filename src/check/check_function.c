@@ -179,10 +179,10 @@ check_history(CheckContext *context)
 	List	*findings = NIL;
 	Finding *finding;
 
-	if (!OidIsValid(relid))
-		return; /* the next migration makes it */
-	syncmaster_lock_relation(relid, AccessShareLock);
-	if (syncmaster_is_history(relid))
+	/* one that is missing is made by the next migration */
+	if (OidIsValid(relid) && !syncmaster_lock_if_there(relid, AccessShareLock))
+		relid = InvalidOid;
+	if (!OidIsValid(relid) || syncmaster_is_history(relid))
 	{
 		syncmaster_history_errors(&findings, relid, context->owner);
 		syncmaster_add_distrust(context, findings);

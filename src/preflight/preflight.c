@@ -433,19 +433,21 @@ check_locks(Preflight *preflight)
 
 /*
  * Can a step be recorded?  A relation that somebody has locked is not looked
- * into.
+ * into, but its schema is.
  */
 static void
 check_history(Preflight *preflight)
 {
-	Oid relid = syncmaster_find_history();
+	Oid	 relid = syncmaster_find_history();
+	bool locked = OidIsValid(relid) &&
+				  ConditionalLockRelationOid(relid, AccessShareLock);
+	bool dropped = locked && !OidIsValid(syncmaster_find_owner(relid));
 
-	if (!OidIsValid(relid) ||
-		!ConditionalLockRelationOid(relid, AccessShareLock))
-		return;
-	syncmaster_history_errors(&preflight->findings, relid,
+	syncmaster_history_errors(&preflight->findings,
+							  locked && !dropped ? relid : InvalidOid,
 							  preflight->context.owner);
-	UnlockRelationOid(relid, AccessShareLock);
+	if (locked)
+		UnlockRelationOid(relid, AccessShareLock);
 }
 
 static void

@@ -263,18 +263,6 @@ list_distrust(PrivilegeList *list)
 					 syncmaster_role_name(list->context.owner))));
 }
 
-static void
-list_record_owner(PrivilegeList *list, const char *type, const char *name,
-				  Oid owner)
-{
-	if (has_privs_of_role(owner, list->context.owner))
-		return;
-	syncmaster_add_privilege(list, STATE_EXCESS, owner, type, name, "OWNER",
-							 "it lacks the rights of the tables' owner, so "
-							 "that migrations are refused",
-							 NULL);
-}
-
 /*
  * Who owns the record of migrations, or its schema, and could have made it
  * first.  Migrations are refused then; what is to become of it is for the DBA
@@ -283,16 +271,19 @@ list_record_owner(PrivilegeList *list, const char *type, const char *name,
 static void
 list_record(PrivilegeList *list)
 {
-	Oid relid = syncmaster_find_history();
-	Oid schema;
+	ListCell *lc;
 
-	if (!OidIsValid(relid))
-		return;
-	schema = get_rel_namespace(relid);
-	list_record_owner(list, "schema", HISTORY_SCHEMA,
-					  syncmaster_schema_owner(schema));
-	list_record_owner(list, "table", HISTORY_NAME,
-					  syncmaster_relation_owner(relid));
+	foreach (lc, syncmaster_foreign_history(syncmaster_find_history(),
+											list->context.owner))
+	{
+		const ForeignPart *part = lfirst(lc);
+
+		syncmaster_add_privilege(list, STATE_EXCESS, part->holder, part->kind,
+								 part->name, "OWNER",
+								 "it lacks the rights of the tables' owner, so "
+								 "that migrations are refused",
+								 NULL);
+	}
 }
 
 /*

@@ -73,7 +73,8 @@ find_owner(Oid caller, Oid namespace)
 		syncmaster_lacking_on_schema(namespace, owner) == NULL)
 		return owner;
 	owner = syncmaster_schema_owner(namespace);
-	return has_privs_of_role(caller, owner) ? owner : caller;
+	return OidIsValid(owner) && has_privs_of_role(caller, owner) ? owner
+																 : caller;
 }
 
 /*

@@ -84,39 +84,73 @@ syncmaster_is_history(Oid relid)
 }
 
 static void
-owner_error(List **findings, const char *kind, const char *name, Oid holder,
-			Oid owner)
+add_foreign_part(List **parts, const char *kind, const char *name, Oid holder,
+				 Oid owner)
+{
+	ForeignPart *part;
+
+	if (!OidIsValid(holder) || has_privs_of_role(holder, owner))
+		return;
+	part = palloc(sizeof(ForeignPart));
+	part->kind = kind;
+	part->name = name;
+	part->holder = holder;
+	*parts = lappend(*parts, part);
+}
+
+/*
+ * The parts of the record, as a list of ForeignPart, that somebody else may
+ * have made first; the table is invalid if there is none.  Its schema counts
+ * without the table, too: the next migration would make that for the schema's
+ * owner.  What another session drops meanwhile is passed by.
+ */
+List *
+syncmaster_foreign_history(Oid relid, Oid owner)
+{
+	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
+	List *parts = NIL;
+
+	if (OidIsValid(namespace))
+		add_foreign_part(&parts, "schema", HISTORY_SCHEMA,
+						 syncmaster_schema_owner(namespace), owner);
+	if (OidIsValid(relid))
+		add_foreign_part(&parts, "table", HISTORY_NAME,
+						 syncmaster_find_owner(relid), owner);
+	return parts;
+}
+
+static void
+owner_error(List **findings, const ForeignPart *part, Oid owner)
 {
 	Finding *finding;
 
-	if (has_privs_of_role(holder, owner))
-		return;
 	finding = syncmaster_add_error(
 		findings, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "history",
 		finding_message("%s \"%s\" belongs to role \"%s\", who lacks the "
 						"rights of the tables' owner \"%s\"",
-						kind, name, GetUserNameFromId(holder, false),
+						part->kind, part->name,
+						GetUserNameFromId(part->holder, false),
 						GetUserNameFromId(owner, false)),
 		psprintf("Rename or drop it, or give it to role \"%s\" if it is "
 				 "to be trusted, and run the command again.",
 				 GetUserNameFromId(owner, false)));
-	finding->kind = kind;
+	finding->kind = part->kind;
 	finding->detail = pstrdup("Somebody else may have made it, to have code "
 							  "of his run when the record is written.");
 }
 
 /*
- * Why the record, which the caller has locked, is not to be written.  A table
- * that somebody made first under this name is not the record: it has to
- * belong to the owner of the application's tables, or to a role that has his
- * rights.
+ * Why the record is not to be written.  A table that somebody made first under
+ * this name is not the record: it has to belong to the owner of the
+ * application's tables, or to a role that has his rights.  The caller has
+ * locked the table; it is invalid if there is none.
  */
 void
 syncmaster_history_errors(List **findings, Oid relid, Oid owner)
 {
-	Oid holder = syncmaster_relation_owner(relid);
+	ListCell *lc;
 
-	if (!syncmaster_is_history(relid))
+	if (OidIsValid(relid) && !syncmaster_is_history(relid))
 	{
 		syncmaster_add_error(
 			findings, ERRCODE_WRONG_OBJECT_TYPE, "history",
@@ -127,11 +161,15 @@ syncmaster_history_errors(List **findings, Oid relid, Oid owner)
 			->kind = "relation";
 		return;
 	}
-	owner_error(findings, "schema", HISTORY_SCHEMA,
-				syncmaster_schema_owner(get_rel_namespace(relid)), owner);
-	owner_error(findings, "table", HISTORY_NAME, holder, owner);
-	*findings = list_concat(*findings,
-							syncmaster_distrusted(relid, holder, EVENT_ANY));
+	foreach (lc, syncmaster_foreign_history(relid, owner))
+	{
+		owner_error(findings, lfirst(lc), owner);
+	}
+	if (OidIsValid(relid))
+		*findings = list_concat(
+			*findings,
+			syncmaster_distrusted(relid, syncmaster_relation_owner(relid),
+								  EVENT_ANY));
 }
 
 /*

@@ -379,12 +379,21 @@ extern List *syncmaster_vector_problems(Oid namespace,
 #define HISTORY_TABLE "migration"
 #define HISTORY_NAME HISTORY_SCHEMA "." HISTORY_TABLE
 
-extern Oid	syncmaster_find_history(void);
-extern Oid	syncmaster_require_history_schema(const MigrationContext *context);
-extern bool syncmaster_is_history(Oid relid);
-extern void syncmaster_history_errors(List **findings, Oid relid, Oid owner);
-extern void syncmaster_record_migration(const MigrationContext *context,
-										int from, int to, TimestampTz started);
+/* A part of the record that a role owns who lacks the tables' owner's rights. */
+typedef struct ForeignPart
+{
+	const char *kind; /* "schema" or "table" */
+	const char *name;
+	Oid			holder;
+} ForeignPart;
+
+extern Oid	 syncmaster_find_history(void);
+extern Oid	 syncmaster_require_history_schema(const MigrationContext *context);
+extern bool	 syncmaster_is_history(Oid relid);
+extern List *syncmaster_foreign_history(Oid relid, Oid owner);
+extern void	 syncmaster_history_errors(List **findings, Oid relid, Oid owner);
+extern void	 syncmaster_record_migration(const MigrationContext *context,
+										 int from, int to, TimestampTz started);
 
 /* member.c: The functions and views of the extension, and who may use them. */
 
