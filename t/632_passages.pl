@@ -54,6 +54,8 @@ foreach my $case (
 		q{UPDATE v SET id = 'x'}, '' ],
 	[ 'a view with something else in its place', 'CREATE VIEW v AS SELECT id, id::bytea AS job_state
 		FROM apscheduler_jobs; GRANT ALL ON v TO mallory', q{UPDATE v SET id = 'x'}, '' ],
+	[ 'a view of a table whose column is of another name', 'CREATE VIEW v AS SELECT * FROM apscheduler_jobs;
+		GRANT ALL ON v TO mallory; ALTER TABLE apscheduler_jobs RENAME job_state TO other', '', '' ],
 	[ 'a view that is not updatable', 'CREATE VIEW v AS SELECT DISTINCT id, job_state FROM apscheduler_jobs;
 		GRANT ALL ON v TO mallory', "UPDATE v SET job_state = $pickle", '' ],
 	[ 'a view that only reads the table', 'CREATE VIEW v AS SELECT email AS job_state FROM "user"
@@ -89,6 +91,40 @@ foreach my $case (
 	[ 'a rule that is disabled', q{CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
 		INSERT INTO apscheduler_jobs VALUES (new.a, 1, new.a::bytea); ALTER TABLE r DISABLE RULE r;
 		GRANT INSERT ON r TO mallory}, q{INSERT INTO r VALUES ('x')}, '' ],
+	[ 'a rule over a rule', q{CREATE TABLE s (a text); CREATE RULE s AS ON INSERT TO s DO ALSO
+		INSERT INTO apscheduler_jobs VALUES (new.a, 1, new.a::bytea);
+		CREATE TABLE r (a text); CREATE RULE r AS ON UPDATE TO r DO ALSO INSERT INTO s VALUES (new.a);
+		INSERT INTO r VALUES ('x'); GRANT ALL ON r TO mallory}, q{UPDATE r SET a = 'new'}, 'table|public.r|UPDATE' ],
+	[ 'a rule over a rule with another event', q{CREATE TABLE s (a text); CREATE RULE s AS ON DELETE TO s DO ALSO
+		INSERT INTO apscheduler_jobs VALUES (old.a, 1, old.a::bytea);
+		CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO INSERT INTO s VALUES (new.a);
+		CREATE RULE d AS ON DELETE TO r DO ALSO DELETE FROM s WHERE a = old.a; INSERT INTO r VALUES ('new');
+		GRANT ALL ON r TO mallory}, 'DELETE FROM r', 'table|public.r|DELETE' ],
+	[ 'a rule over a rule, of a role that may not', q{CREATE TABLE s (a text); CREATE RULE s AS ON INSERT TO s DO ALSO
+		INSERT INTO apscheduler_jobs VALUES (new.a, 1, new.a::bytea); GRANT SELECT ON s TO sm_worker;
+		CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO INSERT INTO s VALUES (new.a);
+		GRANT ALL ON r TO mallory; RESET ROLE; ALTER TABLE r OWNER TO sm_worker}, q{INSERT INTO r VALUES ('x')}, '' ],
+	[ 'a rule over a rule of the same table', q{CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
+		INSERT INTO apscheduler_jobs VALUES (new.a, 1, new.a::bytea); INSERT INTO r VALUES ('x');
+		DELETE FROM apscheduler_jobs WHERE id = 'x'; CREATE RULE d AS ON DELETE TO r DO ALSO INSERT INTO r VALUES ('new');
+		GRANT DELETE ON r TO mallory}, 'DELETE FROM r', 'table|public.r|DELETE' ],
+	[ 'rules that go round in a circle', q{CREATE TABLE r (a text); CREATE TABLE s (a text);
+		CREATE RULE p AS ON INSERT TO s DO ALSO INSERT INTO apscheduler_jobs VALUES (new.a, 1, new.a::bytea);
+		CREATE RULE s AS ON INSERT TO s DO ALSO INSERT INTO r VALUES (new.a);
+		CREATE RULE r AS ON INSERT TO r DO ALSO INSERT INTO s VALUES (new.a);
+		CREATE VIEW v AS SELECT id, job_state FROM apscheduler_jobs; GRANT UPDATE ON v TO mallory},
+		"UPDATE v SET job_state = $pickle", 'view|public.v|UPDATE' ],
+	[ 'a view over a table with a rule', q{CREATE TABLE r (a text, b int); CREATE RULE r AS ON INSERT TO r DO ALSO
+		INSERT INTO apscheduler_jobs VALUES ('new', 1, 'x'); CREATE VIEW u AS SELECT b FROM r;
+		CREATE VIEW v AS SELECT b AS c FROM u; GRANT INSERT, UPDATE ON v TO mallory},
+		'INSERT INTO v VALUES (1)', 'view|public.v|INSERT' ],
+	[ 'a view over a table with a rule, of a role that may insert a column', q{CREATE TABLE r (a text, b int);
+		CREATE RULE r AS ON INSERT TO r DO ALSO INSERT INTO apscheduler_jobs VALUES ('new', 1, 'x');
+		CREATE VIEW v AS SELECT b FROM r; GRANT INSERT ON v TO mallory; GRANT INSERT (b) ON r TO sm_scheduler;
+		RESET ROLE; ALTER VIEW v OWNER TO sm_scheduler}, 'INSERT INTO v VALUES (1)', 'view|public.v|INSERT' ],
+	[ 'a view over a table with a rule, of a role that may not', q{CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
+		INSERT INTO apscheduler_jobs VALUES (new.a, 1, new.a::bytea); CREATE VIEW v AS SELECT a FROM r;
+		GRANT ALL ON v TO mallory; RESET ROLE; ALTER VIEW v OWNER TO sm_worker}, q{INSERT INTO v VALUES ('new')}, '' ],
 	[ 'a partitioned table', q{CREATE TABLE p (LIKE apscheduler_jobs) PARTITION BY LIST (id);
 		ALTER TABLE p ATTACH PARTITION apscheduler_jobs DEFAULT; GRANT INSERT ON p TO mallory},
 		"INSERT INTO p VALUES ('new', 1, $pickle)", 'table|public.p|INSERT' ],
@@ -102,6 +138,9 @@ foreach my $case (
 	[ 'a rule of a role that may not', 'CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
 		INSERT INTO apscheduler_jobs VALUES (new.a, 1, new.a::bytea); GRANT ALL ON r TO mallory;
 		RESET ROLE; ALTER TABLE r OWNER TO sm_worker', q{INSERT INTO r VALUES ('x')}, '' ],
+	$major < 15 ? () : [ 'a rule of a view with the rights of whoever calls', q{CREATE VIEW v WITH (security_invoker = on)
+		AS SELECT 1 AS a; CREATE RULE v AS ON INSERT TO v DO INSTEAD INSERT INTO apscheduler_jobs VALUES ('new', 1, 'x');
+		GRANT INSERT ON v TO mallory}, 'INSERT INTO v VALUES (1)', 'view|public.v|INSERT' ],
 	$major < 15 ? () : [ 'a view with the rights of whoever calls', 'CREATE VIEW v WITH (security_invoker = on,
 		check_option = local) AS SELECT id, job_state FROM apscheduler_jobs; GRANT ALL ON v TO mallory',
 		"UPDATE v SET job_state = $pickle", '' ])

@@ -36,7 +36,8 @@
 
 /*
  * The rules, also of views, that mention a relation.  Who writes a view that
- * has security_invoker set needs the rights on the table as well.
+ * has security_invoker set needs the rights on the table as well, except by
+ * way of a rule.
  */
 #define WRITERS_QUERY \
 	"SELECT r.ev_class, r.ev_type, r.ev_action, c.relowner " \
@@ -44,10 +45,10 @@
 	"WHERE r.oid IN (SELECT objid FROM pg_depend " \
 	"    WHERE classid = 'pg_rewrite'::regclass " \
 	"    AND refclassid = 'pg_class'::regclass AND refobjid = $1) " \
-	"AND r.ev_class <> $1 AND r.ev_enabled <> 'D' AND NOT EXISTS " \
+	"AND r.ev_enabled <> 'D' AND NOT (r.ev_type = '1' AND EXISTS " \
 	"    (SELECT FROM pg_options_to_table(c.reloptions) " \
 	"    WHERE CASE option_name WHEN 'security_invoker' " \
-	"        THEN option_value::bool END) " \
+	"        THEN option_value::bool END)) " \
 	"ORDER BY 1, r.rulename"
 
 /* where rows are the table's: what puts some in, or code behind them */
@@ -60,10 +61,28 @@ typedef struct Search
 	int			unpickled_by;
 	List	   *objects; /* objects that were found */
 	List	   *seen;	 /* OIDs of their relations */
+
+	/* OIDs of relations with a rule that leads to the table, by its event */
+	List *ruled[CMD_DELETE + 1];
 } Search;
+
+#define ANY_COLUMN InvalidAttrNumber
+
+/*
+ * A relation that has to be written: a column that has a pickle, or whatever
+ * column, which makes a rule of the relation write one.
+ */
+typedef struct Target
+{
+	Oid		   relid;
+	AttrNumber attnum; /* or ANY_COLUMN */
+	AclMode	   by;	   /* privileges by which it is written */
+	CmdType	   event;  /* of the rule */
+} Target;
 
 static void search_from(Search *search, Oid relid, const char *pickle,
 						bool rows);
+static void search_writers(Search *search, const Target *target);
 
 static bool
 is_first_visit(Search *search, Oid relid)
@@ -147,30 +166,61 @@ search_parents(Search *search, Oid relid, const char *pickle)
 
 /*
  * Return which of these privileges the owner of a view or a rule has on the
- * relation.
+ * target.
  */
 static AclMode
-held_by_owner(Oid relid, AttrNumber attnum, Oid owner, AclMode privileges)
+held_by_owner(const Target *target, Oid owner, AclMode privileges)
 {
 	AclMode held = 0;
 
 	for (AclMode privilege = 1; privilege <= privileges; privilege <<= 1)
 	{
 		if ((privileges & privilege) != 0 &&
-			(pg_class_aclcheck(relid, owner, privilege) == ACLCHECK_OK ||
-			 pg_attribute_aclcheck(relid, attnum, owner, privilege) ==
-				 ACLCHECK_OK))
+			(pg_class_aclcheck(target->relid, owner, privilege) ==
+				 ACLCHECK_OK ||
+			 (target->attnum == ANY_COLUMN
+				  ? pg_attribute_aclcheck_all(target->relid, owner, privilege,
+											  ACLMASK_ANY)
+				  : pg_attribute_aclcheck(target->relid, target->attnum, owner,
+										  privilege)) == ACLCHECK_OK))
 			held |= privilege;
 	}
 	return held;
 }
 
+static AclMode
+privilege_for(CmdType command)
+{
+	return command == CMD_INSERT   ? ACL_INSERT
+		   : command == CMD_UPDATE ? ACL_UPDATE
+								   : ACL_DELETE;
+}
+
 /*
- * A view of the relation, through which its column can be written.
+ * Add a relation that leads to the table whatever column this command writes,
+ * and look for what runs the command.
  */
 static void
-search_view(Search *search, Oid view, const Query *query, Oid owner, Oid relid,
-			AttrNumber attnum)
+add_ruled(Search *search, Oid relid, CmdType event)
+{
+	Target target = {.relid = relid,
+					 .attnum = ANY_COLUMN,
+					 .by = privilege_for(event),
+					 .event = event};
+
+	if (list_member_oid(search->ruled[event], relid))
+		return;
+	search->ruled[event] = lappend_oid(search->ruled[event], relid);
+	if (add_passage(search, relid, NULL, target.by) != NULL)
+		search_writers(search, &target);
+}
+
+/*
+ * A view of the target, through which that can be written.
+ */
+static void
+search_view(Search *search, Oid view, const Query *query, Oid owner,
+			const Target *target)
 {
 	const RangeTblRef *from;
 	AclMode			   held;
@@ -179,9 +229,16 @@ search_view(Search *search, Oid view, const Query *query, Oid owner, Oid relid,
 	if (view_query_is_auto_updatable(unconstify(Query *, query), false) != NULL)
 		return;
 	from = linitial_node(RangeTblRef, query->jointree->fromlist);
-	if (rt_fetch(from->rtindex, query->rtable)->relid != relid)
+	if (rt_fetch(from->rtindex, query->rtable)->relid != target->relid)
 		return;
-	held = held_by_owner(relid, attnum, owner, ACL_INSERT | ACL_UPDATE);
+	held = held_by_owner(target, owner, target->by);
+	if (held == 0)
+		return;
+	if (target->attnum == ANY_COLUMN)
+	{
+		add_ruled(search, view, target->event);
+		return;
+	}
 	foreach (lc, query->targetList)
 	{
 		const TargetEntry *entry = lfirst_node(TargetEntry, lc);
@@ -189,10 +246,11 @@ search_view(Search *search, Oid view, const Query *query, Oid owner, Oid relid,
 		char			  *column;
 
 		if (entry->resjunk || !IsA(var, Var) ||
-			(int) var->varno != from->rtindex || var->varattno != attnum)
+			(int) var->varno != from->rtindex ||
+			var->varattno != target->attnum)
 			continue;
 		column = get_attname(view, entry->resno, true);
-		if (held == 0 || column == NULL || !is_first_visit(search, view))
+		if (column == NULL || !is_first_visit(search, view))
 			continue;
 		add_passage(search, view, column, held);
 		search_from(search, view, column, false);
@@ -204,6 +262,8 @@ has_column(List *targets, AttrNumber attnum)
 {
 	ListCell *lc;
 
+	if (attnum == ANY_COLUMN)
+		return true;
 	foreach (lc, targets)
 	{
 		const TargetEntry *entry = lfirst_node(TargetEntry, lc);
@@ -216,58 +276,57 @@ has_column(List *targets, AttrNumber attnum)
 
 /*
  * Return the privileges by which a query of a rule, or one in its WITH, writes
- * the column.
+ * the target.
  */
 static AclMode
-written_by(const Query *query, Oid relid, AttrNumber attnum)
+written_by(const Query *query, const Target *target)
 {
 	AclMode	  written = 0;
 	ListCell *lc;
 
 	foreach (lc, query->cteList)
 		written |= written_by(
-			(const Query *) lfirst_node(CommonTableExpr, lc)->ctequery, relid,
-			attnum);
-	if ((query->commandType != CMD_INSERT &&
-		 query->commandType != CMD_UPDATE) ||
-		rt_fetch(query->resultRelation, query->rtable)->relid != relid)
+			(const Query *) lfirst_node(CommonTableExpr, lc)->ctequery, target);
+	if ((query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE &&
+		 query->commandType != CMD_DELETE) ||
+		rt_fetch(query->resultRelation, query->rtable)->relid != target->relid)
 		return written;
-	if (has_column(query->targetList, attnum))
-		written |= query->commandType == CMD_INSERT ? ACL_INSERT : ACL_UPDATE;
+	if (has_column(query->targetList, target->attnum))
+		written |= privilege_for(query->commandType);
 	if (query->onConflict != NULL &&
-		has_column(query->onConflict->onConflictSet, attnum))
+		has_column(query->onConflict->onConflictSet, target->attnum))
 		written |= ACL_UPDATE;
-	return written;
+	return written & target->by;
 }
 
 /*
- * A relation with a rule that writes the column whatever column is written.
+ * A relation with a rule that writes the target whatever column is written.
  */
 static void
 search_rule(Search *search, Oid ruled, CmdType event, List *actions, Oid owner,
-			Oid relid, AttrNumber attnum)
+			const Target *target)
 {
-	AclMode	  privilege = event == CMD_INSERT	? ACL_INSERT
-						  : event == CMD_UPDATE ? ACL_UPDATE
-												: ACL_DELETE;
 	ListCell *lc;
 
 	foreach (lc, actions)
 	{
-		AclMode needed = written_by(lfirst_node(Query, lc), relid, attnum);
+		AclMode needed = written_by(lfirst_node(Query, lc), target);
 
-		if (needed != 0 && held_by_owner(relid, attnum, owner, needed) != 0)
-			add_passage(search, ruled, NULL, privilege);
+		if (needed != 0 && held_by_owner(target, owner, needed) != 0)
+			add_ruled(search, ruled, event);
 	}
 }
 
+/*
+ * Views and rules through which the target is written.
+ */
 static void
-search_rules(Search *search, Oid relid, const char *pickle)
+search_writers(Search *search, const Target *target)
 {
-	AttrNumber attnum = get_attnum(relid, pickle);
-	ListCell  *lc;
+	ListCell *lc;
 
-	foreach (lc, syncmaster_query_oid(WRITERS_QUERY, relid))
+	check_stack_depth();
+	foreach (lc, syncmaster_query_oid(WRITERS_QUERY, target->relid))
 	{
 		char  **row = lfirst(lc);
 		CmdType event = (CmdType) (row[1][0] - '0');
@@ -277,10 +336,21 @@ search_rules(Search *search, Oid relid, const char *pickle)
 
 		if (event == CMD_SELECT)
 			search_view(search, ruled, linitial_node(Query, actions), owner,
-						relid, attnum);
+						target);
 		else
-			search_rule(search, ruled, event, actions, owner, relid, attnum);
+			search_rule(search, ruled, event, actions, owner, target);
 	}
+}
+
+static void
+search_pickle(Search *search, Oid relid, const char *pickle)
+{
+	Target target = {.relid = relid,
+					 .attnum = get_attnum(relid, pickle),
+					 .by = ACL_INSERT | ACL_UPDATE};
+
+	if (target.attnum != InvalidAttrNumber)
+		search_writers(search, &target);
 }
 
 /*
@@ -301,7 +371,7 @@ search_from(Search *search, Oid relid, const char *pickle, bool rows)
 	}
 	search_parents(search, relid, pickle);
 	if (pickle != NULL)
-		search_rules(search, relid, pickle);
+		search_pickle(search, relid, pickle);
 }
 
 /*
