@@ -125,6 +125,13 @@ foreach my $case (
 	[ 'a view over a table with a rule, of a role that may not', q{CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
 		INSERT INTO apscheduler_jobs VALUES (new.a, 1, new.a::bytea); CREATE VIEW v AS SELECT a FROM r;
 		GRANT ALL ON v TO mallory; RESET ROLE; ALTER VIEW v OWNER TO sm_worker}, q{INSERT INTO v VALUES ('new')}, '' ],
+	$major < 17 ? () : [ 'a rule with MERGE in its WITH', q{CREATE TABLE r (a text); CREATE RULE r AS ON INSERT TO r DO ALSO
+		WITH w AS (MERGE INTO apscheduler_jobs j USING (VALUES ('own')) n (id) ON j.id = n.id
+			WHEN MATCHED THEN UPDATE SET job_state = 'x' RETURNING 1) SELECT FROM w;
+		CREATE TABLE s (a text); CREATE RULE s AS ON INSERT TO s DO ALSO
+		WITH w AS (MERGE INTO apscheduler_jobs j USING (VALUES ('own')) n (id) ON j.id = n.id
+			WHEN MATCHED THEN UPDATE SET next_run_time = 2 RETURNING 1) SELECT FROM w;
+		GRANT INSERT ON r, s TO mallory}, q{INSERT INTO r VALUES ('x')}, 'table|public.r|INSERT' ],
 	[ 'a partitioned table', q{CREATE TABLE p (LIKE apscheduler_jobs) PARTITION BY LIST (id);
 		ALTER TABLE p ATTACH PARTITION apscheduler_jobs DEFAULT; GRANT INSERT ON p TO mallory},
 		"INSERT INTO p VALUES ('new', 1, $pickle)", 'table|public.p|INSERT' ],

@@ -132,6 +132,31 @@ range_of_multirange(Oid type)
 #endif
 }
 
+/* 15 has MERGE.  Return what each of its actions does, as a query of its own. */
+static inline List *
+merge_queries(const Query *query)
+{
+	List *queries = NIL;
+#if PG_VERSION_NUM >= 150000
+	ListCell *lc;
+
+	foreach (lc, query->mergeActionList)
+	{
+		const MergeAction *action = lfirst_node(MergeAction, lc);
+		Query			  *part = makeNode(Query);
+
+		part->commandType = action->commandType;
+		part->targetList = action->targetList;
+		part->resultRelation = query->resultRelation;
+		part->rtable = query->rtable;
+		queries = lappend(queries, part);
+	}
+#else
+	(void) query;
+#endif
+	return queries;
+}
+
 /* 17 has expressions that make SQL values of JSON. */
 static inline bool
 is_json_expression(const Node *node)

@@ -24,6 +24,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
+#include "base/compat.h"
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
@@ -287,6 +288,8 @@ written_by(const Query *query, const Target *target)
 	foreach (lc, query->cteList)
 		written |= written_by(
 			(const Query *) lfirst_node(CommonTableExpr, lc)->ctequery, target);
+	foreach (lc, merge_queries(query))
+		written |= written_by(lfirst_node(Query, lc), target);
 	if ((query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE &&
 		 query->commandType != CMD_DELETE) ||
 		rt_fetch(query->resultRelation, query->rtable)->relid != target->relid)
