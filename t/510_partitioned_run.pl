@@ -229,6 +229,41 @@ like(errors_of($dropped, $purge),
 	'nothing is dropped where rows go along');
 query($dropped, 'DROP TABLE note');
 
+# A trigger that only the partition has enabled keeps its rows.
+my $enabled = new_database('enabled');
+query($enabled, q{SELECT syncmaster_upgrade('head'); SET ROLE app;
+	CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+	CREATE TRIGGER hold BEFORE DELETE ON run FOR EACH ROW EXECUTE FUNCTION hold();
+	RESET ROLE;
+	ALTER TABLE run DISABLE TRIGGER hold;
+	ALTER TABLE run_p0 ENABLE TRIGGER hold});
+like(errors_of($enabled, $purge),
+	qr/55000: partitions are not dropped, because something depends on single runs: trigger "hold"\n/,
+	'nothing is dropped where a partition has its trigger enabled');
+is(query($enabled, q{SELECT to_regclass('run_p0')}), 'run_p0', 'which is there');
+like(errors_of($enabled, q{CALL syncmaster_purge_runs('30 days', dry_run => true)}),
+	qr/rows of table "run" may be held by trigger "hold"\n/, 'a dry run of a purge names it');
+like(errors_of($enabled, q{CALL syncmaster_purge_runs('300 days')}),
+	qr/old rows of table "run" cannot be deleted\nDETAIL:  id 1, .*: kept by trigger "hold"\n/,
+	'so does a purge');
+is( query($enabled, q{SELECT severity, object_name, problem, fix FROM syncmaster_check()
+		WHERE object_type = 'trigger' ORDER BY severity}),
+	join("\n", 'info|run.hold|is extra, and disabled|DROP TRIGGER hold ON public.run',
+		'warning|run_p0.hold|is extra|ALTER TABLE public.run_p0 DISABLE TRIGGER hold'),
+	'and check');
+
+# A trigger that comes while a purge waits for the partition
+query($enabled, 'DROP TRIGGER hold ON run');
+my $holding = begin_session($node, $enabled, 'app', q{BEGIN;
+	CREATE TRIGGER hold BEFORE DELETE ON run_p0 FOR EACH ROW EXECUTE FUNCTION hold();});
+my $waiting = start_psql($node, $enabled, "\\set VERBOSITY verbose\n$purge;");
+wait_for_lock($enabled, 'run_p0');
+in_session($holding, 'COMMIT;');
+end_session($holding);
+like((finish_psql($waiting))[2], qr/55000: partitions are not dropped, .*: trigger "hold"\n/,
+	'a trigger that comes meanwhile is heeded');
+is(query($enabled, q{SELECT to_regclass('run_p0')}), 'run_p0', 'and keeps its rows');
+
 # A reader keeps the table, and a writer the partition.
 my $reader = begin_session($node, $dropped, 'app', 'BEGIN; SELECT count(*) FROM run;');
 is(purge($purge), '0|run_p0', 'a partition is passed by while the table is read');

@@ -19,9 +19,20 @@
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
+/*
+ * Triggers, and of those that come from a partitioned table the ones that are
+ * enabled although theirs is not.  Before PostgreSQL 15 these are marked as
+ * internal.
+ */
 #define TRIGGERS_QUERY \
-	"SELECT tgname, pg_get_triggerdef(oid), tgenabled FROM pg_trigger " \
-	"WHERE tgrelid = $1 AND NOT tgisinternal AND tgparentid = 0 ORDER BY 1"
+	"SELECT t.tgname, pg_get_triggerdef(t.oid), t.tgenabled, " \
+	"    p.oid IS NOT NULL FROM pg_trigger t " \
+	"LEFT JOIN pg_trigger p ON p.oid = t.tgparentid " \
+	"WHERE t.tgrelid = $1 AND CASE WHEN p.oid IS NULL " \
+	"    THEN NOT t.tgisinternal " \
+	"    ELSE t.tgenabled <> 'D' AND p.tgenabled = 'D' AND NOT EXISTS " \
+	"        (SELECT FROM pg_constraint c WHERE c.oid = t.tgconstraint " \
+	"         AND c.contype <> 't') END ORDER BY 1"
 
 #define RULES_QUERY \
 	"SELECT rulename, pg_get_ruledef(oid), ev_enabled FROM pg_rewrite " \
@@ -207,7 +218,9 @@ check_triggers(CheckContext *context, const char *name, Oid relid)
 			disabled ? "is extra, and disabled" : "is extra");
 
 		finding->actual = row[1];
-		finding->fix = psprintf("DROP TRIGGER %s ON %s",
+		finding->fix = psprintf(row[3][0] == 't'
+									? "ALTER TABLE %2$s DISABLE TRIGGER %1$s"
+									: "DROP TRIGGER %1$s ON %2$s",
 								quote_identifier(row[0]),
 								syncmaster_qualify(context, name));
 		finding->left = LEFT_FOREIGN;

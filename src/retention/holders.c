@@ -36,11 +36,16 @@
 	"JOIN pg_namespace n ON n.oid = k.relnamespace " \
 	"ORDER BY n.nspname, k.relname, a.depth"
 
-/* triggers and rules that may keep a row from being deleted, or refuse that */
+/*
+ * Triggers and rules that may keep a row from being deleted, or refuse that.
+ * A partition's copy of a trigger can be enabled alone; before PostgreSQL 15 it
+ * is marked as internal, like the triggers of a constraint.
+ */
 #define TRIGGERS_AND_RULES(trigger_type) \
-	"SELECT format('trigger \"%s\"', t.tgname) FROM pg_trigger t " \
-	"WHERE t.tgrelid IN " TABLES " AND t.tgparentid = 0 " \
-	"AND NOT t.tgisinternal AND t.tgenabled <> 'D' " \
+	"SELECT DISTINCT format('trigger \"%s\"', t.tgname) FROM pg_trigger t " \
+	"WHERE t.tgrelid IN " TABLES " AND t.tgenabled <> 'D' " \
+	"AND NOT EXISTS (SELECT FROM pg_constraint c " \
+	"WHERE c.oid = t.tgconstraint AND c.contype <> 't') " \
 	"AND t.tgtype & " trigger_type " = " trigger_type " " \
 	"UNION ALL " \
 	"SELECT format('rule \"%s\"', r.rulename) FROM pg_rewrite r " \
