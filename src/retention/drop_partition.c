@@ -246,30 +246,6 @@ tell(const Partition *partition)
 }
 
 /*
- * Drop or detach the partition if it holds nothing that is to stay; false if
- * it is left.
- */
-static bool
-drop_partition(Partition *partition)
-{
-	bool dry_run = partition->options->dry_run;
-
-	if (!look_again(partition) || !is_past(partition) ||
-		!is_old(partition, true))
-		return false;
-	if (!dry_run &&
-		!(syncmaster_lock_if_there(partition->relid, ExclusiveLock) &&
-		  look_again(partition)))
-		return false;
-	if (!is_old(partition, false) || has_last_runs(partition))
-		return false;
-	if (!dry_run && !drop_or_pass_by(partition))
-		return false;
-	tell(partition);
-	return true;
-}
-
-/*
  * What hangs on rows would not notice that they go.
  */
 static void
@@ -290,6 +266,33 @@ require_free_rows(Oid relid)
 					holders),
 			 errhint("Delete old runs with syncmaster_purge_runs(), which "
 					 "heeds it.")));
+}
+
+/*
+ * Drop or detach the partition if it holds nothing that is to stay; false if
+ * it is left.
+ */
+static bool
+drop_partition(Partition *partition)
+{
+	bool dry_run = partition->options->dry_run;
+
+	if (!look_again(partition) || !is_past(partition) ||
+		!is_old(partition, true))
+		return false;
+	if (!dry_run &&
+		!(syncmaster_lock_if_there(partition->relid, ExclusiveLock) &&
+		  look_again(partition)))
+		return false;
+
+	/* whoever held the lock may have made a trigger, which needs it as well */
+	require_free_rows(partition->table);
+	if (!is_old(partition, false) || has_last_runs(partition))
+		return false;
+	if (!dry_run && !drop_or_pass_by(partition))
+		return false;
+	tell(partition);
+	return true;
 }
 
 /*
