@@ -264,6 +264,17 @@ like((finish_psql($waiting))[2], qr/55000: partitions are not dropped, .*: trigg
 	'a trigger that comes meanwhile is heeded');
 is(query($enabled, q{SELECT to_regclass('run_p0')}), 'run_p0', 'and keeps its rows');
 
+# A lock on a later partition is not waited for without an end.
+query($enabled, 'DROP TRIGGER hold ON run_p0');
+my $locker = begin_session($node, $enabled, 'app', 'BEGIN; LOCK TABLE run_p200;');
+like(errors_of($enabled, qq{SET statement_timeout = '20s'; SET syncmaster.lock_timeout = 100;
+		CALL syncmaster_purge_partitions('30 days', dry_run => true)}),
+	qr/55P03: canceling statement due to lock timeout/, 'nor by a dry run');
+my $growth = q{SET statement_timeout = '20s'; SET syncmaster.health_retention = '30d';
+	SELECT syncmaster_health()};
+is(errors_of($enabled, $growth), '', 'nor by health');
+end_session($locker);
+
 # A reader keeps the table, and a writer the partition.
 my $reader = begin_session($node, $dropped, 'app', 'BEGIN; SELECT count(*) FROM run;');
 is(purge($purge), '0|run_p0', 'a partition is passed by while the table is read');

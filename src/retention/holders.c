@@ -13,9 +13,16 @@
 #include "base/base.h"
 #include "retention/retention.h"
 
-/* the table and its partitions */
+/*
+ * The table and its partitions.  pg_partition_tree() would wait for a lock on
+ * each of them.
+ */
 #define TABLES \
-	"(SELECT $1 UNION ALL SELECT p.relid FROM pg_partition_tree($1) p)"
+	"(WITH RECURSIVE tree (id) AS (SELECT $1 UNION SELECT i.inhrelid " \
+	"FROM tree p JOIN pg_inherits i ON i.inhparent = p.id " \
+	"JOIN pg_class k ON k.oid = i.inhrelid WHERE k.relispartition " \
+	"AND (to_jsonb(i) ->> 'inhdetachpending') IS DISTINCT FROM 'true') " \
+	"SELECT t.id FROM tree t)"
 
 /* tables whose rows go along, those of other such tables included */
 #define ALONG_QUERY \
