@@ -64,6 +64,7 @@ typedef struct Partition
 	char			   *name;
 	char			   *upper; /* ids are less than that */
 	int64				rows;
+	bool				there; /* was it when it was locked? */
 } Partition;
 
 static const char *const columns[] = {"id", "transfer_id", "status",
@@ -211,24 +212,75 @@ is_waited_for(const Partition *partition)
 }
 
 /*
- * Drop or detach the partition; or pass it by, if others are at work.
+ * Say that the partition is left to the next call.
  */
-static bool
-drop_or_pass_by(Partition *partition)
+static void
+tell_passed_by(const Partition *partition)
 {
-	if (!is_waited_for(partition))
-	{
-		ErrorData *error = syncmaster_try(drop, partition);
-
-		if (error == NULL)
-			return true;
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
-	}
 	ereport(NOTICE, (errmsg("partition \"%s\" was passed by, because others "
 							"are at work on table \"run\"",
 							partition->name),
 					 errhint("The next call tries again.")));
+}
+
+/*
+ * Drop or detach the partition; or pass it by, if others are at work, or if
+ * something depends on it: other partitions may go nevertheless.
+ */
+static bool
+drop_or_pass_by(Partition *partition)
+{
+	ErrorData *error = NULL;
+
+	if (!is_waited_for(partition))
+	{
+		error = syncmaster_try(drop, partition);
+		if (error == NULL)
+			return true;
+		if (error->sqlerrcode == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
+		{
+			ereport(WARNING,
+					(errmsg("partition \"%s\" was passed by, because other "
+							"objects depend on it",
+							partition->name),
+					 error->detail == NULL
+						 ? 0
+						 : errdetail_internal("%s", error->detail),
+					 errhint("Drop or change these objects. The next call "
+							 "tries again.")));
+			return false;
+		}
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+	}
+	tell_passed_by(partition);
+	return false;
+}
+
+/* SubtransactionBody: lock the partition against writers, if it is there. */
+static void
+lock(void *argument)
+{
+	Partition *partition = argument;
+
+	partition->there = syncmaster_lock_if_there(partition->relid,
+												ExclusiveLock);
+}
+
+/*
+ * Lock the partition against writers; or pass it by, if others have it, or if
+ * it is not there any more.
+ */
+static bool
+lock_or_pass_by(Partition *partition)
+{
+	ErrorData *error = syncmaster_try(lock, partition);
+
+	if (error == NULL)
+		return partition->there;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	tell_passed_by(partition);
 	return false;
 }
 
@@ -280,9 +332,7 @@ drop_partition(Partition *partition)
 	if (!look_again(partition) || !is_past(partition) ||
 		!is_old(partition, true))
 		return false;
-	if (!dry_run &&
-		!(syncmaster_lock_if_there(partition->relid, ExclusiveLock) &&
-		  look_again(partition)))
+	if (!dry_run && !(lock_or_pass_by(partition) && look_again(partition)))
 		return false;
 
 	/* whoever held the lock may have made a trigger, which needs it as well */
