@@ -44,12 +44,26 @@ my $release = $version =~ tr/.// == 2 ? $version : "$version.0";
 my ($notes) = slurp_file('CHANGELOG.md') =~ /^## \[\Q$version\E\] - .*\n+((?:(?!## ).*\n)+)/m;
 SKIP:
 {
-	skip "$version is released", 6 if slurp_file('META.json') !~ /"testing"/;
+	skip "$version is released", 10 if slurp_file('META.json') !~ /"testing"/;
 
 	like(output('python3', 'tools/release.py', 'tomorrow'), qr/^Release the version/, 'a wrong date: refused');
 	write_text('new', '');
 	like(output('python3', 'tools/release.py'), qr/not committed/, 'a new file: refused');
 	unlink 'new';
+	like(output('python3', 'tools/release.py', '2031-02-30'), qr/^Release the version/, 'a date that is none: refused');
+	system_or_bail('git', 'tag', "v$release");
+	like(output('sh', '-c', 'cd t && python3 ../tools/release.py'), qr/^the tag v\Q$release\E is there already$/, 'a tag that is there: refused');
+	system_or_bail('git', 'tag', '-d', "v$release");
+
+	# A script of an earlier release was changed.
+	my ($old) = glob 'migrations/*.sql';
+	write_text('test/released.sha256', "0  $old\n");
+	system_or_bail('git', 'add', '.');
+	system_or_bail('git', 'commit', '-q', '-m', 'old release');
+	is(output('python3', 'tools/release.py'), "$old was released, and may not change\nnothing was changed", 'a changed script: refused');
+	is(output('git', 'status', '--porcelain'), '', 'and nothing was changed');
+	system_or_bail('git', 'reset', '-q', '--hard', 'HEAD~');
+
 	is(output('python3', 'tools/release.py', '2031-02-03'),
 		"released as v$release: now make dist, and push the tag", 'released');
 	is(output('git', 'diff', '-U0', 'HEAD~', '--', 'CHANGELOG.md', 'debian', 'META.json') =~ s/^(?![-+][^-+]).*\n//mgr =~ s/\n?\z/\n/r,
