@@ -37,6 +37,12 @@ GetUserId(void)
 	return InvalidOid;
 }
 
+Oid
+GetOuterUserId(void)
+{
+	return GetUserId();
+}
+
 bool
 has_privs_of_role(Oid member, Oid role)
 {
