@@ -250,13 +250,6 @@ syncmaster_apparent_revision(Oid namespace, int revision)
 	return apparent_revision(namespace, &shape, revision);
 }
 
-/* SubtransactionBody: wait until the table with this OID can be read. */
-static void
-wait_for_table(void *argument)
-{
-	syncmaster_lock_relation(*(Oid *) argument, AccessShareLock);
-}
-
 /*
  * The same of a table that others may have locked; 0 too if nobody is to wait
  * for them.  The lock is given back: whoever migrates takes locks in an order
@@ -270,16 +263,11 @@ locked_vector_revision(const RelationInfo *relation, Oid namespace, bool wait)
 
 	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
 		return 0;
-	while (!ConditionalLockRelationOid(relid, AccessShareLock))
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
 	{
-		ErrorData *error;
-
-		/* what a subtransaction has locked, only its end can unlock */
 		if (!wait)
 			return 0;
-		error = syncmaster_look(wait_for_table, &relid);
-		if (error != NULL)
-			ReThrowError(error);
+		syncmaster_lock_relation(relid, AccessShareLock);
 	}
 	if (syncmaster_relation_oid(relation, namespace) == relid)
 		result = vector_revision(relation, relid);
