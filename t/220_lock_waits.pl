@@ -192,7 +192,6 @@ my $holder = start_psql($node, 'postgres', 'BEGIN; SELECT count(*) FROM queue;',
 	name => 'holder', hold => 1);
 $migration = start_psql($node, 'postgres',
 	q{SET statement_timeout = '2s'; SELECT syncmaster_downgrade('0011');}, name => 'migration');
-my $pid;
 $node->poll_query_until('postgres', q{
 	SELECT count(*) = 1 FROM pg_stat_activity
 	WHERE application_name = 'migration' AND wait_event_type = 'Lock'}) or die 'does not wait';
@@ -206,6 +205,14 @@ kill 'CONT', $pid;
 ($rc, $out, $err) = finish_psql($migration);
 like($err, qr/ERROR:  canceling statement due to statement timeout/, 'statement_timeout is heeded');
 finish_psql($holder, 'COMMIT;');
+
+# A limit that a function sets for itself has not begun to run.
+is($node->safe_psql('postgres', q{
+		CREATE FUNCTION down() RETURNS text LANGUAGE sql SET statement_timeout = '1h'
+			AS $$ SELECT syncmaster_downgrade('0011') $$;
+		SELECT down();
+		SELECT syncmaster_upgrade('head')}),
+	"0011\n0013", 'a function may set statement_timeout');
 
 $node->stop;
 done_testing();

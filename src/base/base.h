@@ -130,7 +130,7 @@ extern bool syncmaster_can_log_in(Oid role);
 typedef struct TableLock
 {
 	Oid			relid;
-	const char *name; /* for errors; NULL unless it may be gone by then */
+	const char *name; /* set if the table may be gone when it is locked */
 	LOCKMODE	mode;
 	const char *action; /* what for, in words; NULL: as the statement says */
 } TableLock;

@@ -176,9 +176,11 @@ wait_limit(TimestampTz started)
 	TimestampTz now = GetCurrentTimestamp();
 	int	 limit = Min(Max(DeadlockTimeout / 2, DEADLOCK_LOOK), LONGEST_WAIT);
 	long waited = TimestampDifferenceMilliseconds(started, now);
+	TimestampTz finish = get_timeout_finish_time(STATEMENT_TIMEOUT);
 
-	if (StatementTimeout > 0 &&
-		now >= get_timeout_finish_time(STATEMENT_TIMEOUT))
+	/* a limit that was set in the course of this statement is not its own */
+	if (StatementTimeout > 0 && finish > GetCurrentStatementStartTimestamp() &&
+		now >= finish)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("canceling statement due to statement timeout")));

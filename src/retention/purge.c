@@ -156,8 +156,8 @@ syncmaster_open_for_change(const char		  *schema, Oid namespace,
 }
 
 /*
- * Begin a batch: from here to syncmaster_commit_batch() everything runs as the owner of the
- * table, out of reach of what he planted.
+ * Begin a batch: from here to syncmaster_commit_batch() everything runs as the
+ * owner of the table, out of reach of what he planted.
  */
 static void
 begin_batch(Purge *purge)
