@@ -13,7 +13,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use Credentials;
-use List::Util qw(max);
+use List::Util qw(max shuffle);
 use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -309,6 +309,7 @@ like(join("\n", compare_load($load)), qr/^lost: transfer 1 /m, 'and a transactio
 
 my @names = sort keys %operations;
 my @blows = sort keys %blows;
+my @next_blows;
 my $committed = 0;
 my %written;
 
@@ -327,8 +328,9 @@ foreach my $round (1 .. $kills)
 		new_database();
 	}
 
-	# Each command in turn; which blow is left to chance.
-	round($round, $names[ $round % @names ], one_of(@blows));
+	# Each command in turn, and each blow as often as the others: their order is left to chance.
+	@next_blows = shuffle(@blows) if @next_blows == 0;
+	round($round, $names[ $round % @names ], shift @next_blows);
 }
 count_written();
 note("$committed transactions were committed meanwhile");
