@@ -1,5 +1,6 @@
 -- The data set, for the schema at revision 0011 or later; variables of psql are
--- scale (1: 200,000 transfers) and token (a Fernet token of credentials).
+-- scale (1: 200,000 transfers), token (a Fernet token of credentials) and, if another
+-- number of them is wanted than goes with the scale, runs.
 --
 -- Groups get connections and transfers, and transfers get runs, in proportion
 -- to the square of a random number: the first of N gets 1/sqrt(N) of all.  Rows
@@ -14,8 +15,12 @@ SELECT greatest(1, round(20000 * :scale)) AS users,
     greatest(2, round(10000 * :scale)) AS queues,
     round(200000 * :scale) AS connections,
     round(200000 * :scale) AS transfers,
-    round(2000000 * :scale) AS runs,
+    round(2000000 * :scale) AS scaled_runs,
     round(1000000 * :scale) AS results \gset
+\if :{?runs}
+\else
+    \set runs :scaled_runs
+\endif
 SELECT setseed(0.5) AS seed \gset
 
 CREATE FUNCTION pg_temp.word(n bigint, russian boolean) RETURNS text
