@@ -586,11 +586,17 @@ query('distributed', q{
 ($rc, $out, $err) = $node->psql('distributed', "CALL syncmaster_purge_runs(interval '90 days')");
 like($err, qr/has no unique index on column "id"/,
 	'a key (id, transfer_id) is refused where run is an ordinary table');
+my $key = q{SELECT severity, problem, fix IS NULL FROM syncmaster_check()
+	WHERE object_name = 'run.pk__run'};
+is(query('distributed', $key), 'error|is another one|f', 'check tells of it');
 query('distributed', q{
 	SET allow_system_table_mods = on;
 	CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
 	INSERT INTO pg_catalog.pg_dist_partition VALUES ('run');
 	GRANT SELECT ON pg_catalog.pg_dist_partition TO app;});
+is(query('distributed', $key),
+	'info|has transfer_id as well, by which Citus distributes the table|t',
+	'which is as it has to be where Citus distributes runs by their transfer');
 $holder = start('distributed', q{
 	BEGIN;
 	SELECT id FROM run WHERE id IN (5, 9) FOR UPDATE;

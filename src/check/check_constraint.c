@@ -219,6 +219,24 @@ use_name(const CheckContext *context, const ExpectedConstraint *expected,
 	finding->left = LEFT_NAME;
 }
 
+/*
+ * Return whether this is the primary key of runs as Citus needs it where it
+ * distributes them by their transfer.  All ids come from one sequence, so that
+ * they are unique nevertheless.
+ */
+static bool
+is_distributed_key(const CheckContext		*context,
+				   const ExpectedConstraint *expected,
+				   const ActualConstraint	*con)
+{
+	return expected->type == CONSTRAINT_PRIMARY &&
+		   con->type == CONSTRAINT_PRIMARY &&
+		   strcmp(expected->table, "run") == 0 &&
+		   strcmp(con->definition, "PRIMARY KEY (id, transfer_id)") == 0 &&
+		   syncmaster_is_distributed(
+			   get_relname_relid(expected->table, context->namespace));
+}
+
 static void
 check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 				 List *actual)
@@ -236,6 +254,17 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 			starts_with(con->definition, definition))
 		{
 			check_state(context, expected, con, definition);
+			return;
+		}
+		if (is_distributed_key(context, expected, con))
+		{
+			finding =
+				syncmaster_add_difference(context, SEVERITY_INFO, "constraint",
+										  object,
+										  "has transfer_id as well, by which "
+										  "Citus distributes the table");
+			finding->expected = definition;
+			finding->actual = con->definition;
 			return;
 		}
 		finding = syncmaster_add_difference(context, SEVERITY_ERROR,
