@@ -320,6 +320,42 @@ finish_psql($purge);
 like($purge->{err}, qr/deleted (999|1000) rows/, 'as long as it may');
 is(query('patient', 'SELECT last_value FROM attempts'), '2', 'there is no third');
 
+# What others had, or what was not to go when the batch was deleted, was not kept by the
+# trigger that keeps another row
+prepare('let_go');
+query('let_go', q{
+	CREATE SCHEMA pause AUTHORIZATION app;
+	UPDATE run SET status = 'STARTED' WHERE id = 502;
+	SET ROLE app;
+	CREATE FUNCTION pause.wait() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM pg_catalog.pg_advisory_xact_lock(1);
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER pause AFTER DELETE ON run FOR EACH STATEMENT EXECUTE FUNCTION pause.wait();
+	CREATE FUNCTION pause.keep() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN RETURN CASE WHEN OLD.id <> 4 THEN OLD END; END';
+	CREATE TRIGGER keep BEFORE DELETE ON run FOR EACH ROW EXECUTE FUNCTION pause.keep();});
+$holder = start_psql($node, 'let_go', q{
+	BEGIN;
+	SELECT pg_advisory_xact_lock(1);}, hold => 1);
+my $writer = start_psql($node, 'let_go', q{
+	BEGIN;
+	SELECT FROM run WHERE id IN (500, 501) FOR UPDATE;}, hold => 1);
+$purge = start('let_go', "CALL syncmaster_purge_runs(interval '90 days')");
+ok($node->poll_query_until('let_go',
+		"SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE $purging"),
+	'a purge has passed by what others had');
+finish_psql($writer, 'COMMIT;');
+query('let_go', q{UPDATE run SET status = 'FINISHED' WHERE id = 502});
+finish_psql($holder, 'COMMIT;');
+finish_psql($purge);
+like($purge->{err}, qr/ 1 old row of table "run" cannot be deleted\n(?:[A-Z]+: .*\n)*?DETAIL:  id 4: kept by trigger "keep"/,
+	'the trigger is said to keep what it keeps, and nothing else');
+like($purge->{err}, qr/had locked or changed were passed by/, 'the others were passed by');
+is(query('let_go', 'SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM run WHERE id <= 1000'), '4 500 501 502',
+	'and are still there');
+
 # A row that waits for others because of what goes along with it
 prepare('waiting');
 query('waiting', q{

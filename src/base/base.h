@@ -388,6 +388,7 @@ typedef struct IdList
 
 extern void	 syncmaster_init_ids(IdList *list);
 extern void	 syncmaster_add_id(IdList *list, const int64 *id);
+extern bool	 syncmaster_has_id(const IdList *list, int64 id);
 extern char *syncmaster_ids_to_text(IdList *list, int64 most);
 extern Datum syncmaster_ids_to_array(IdList *list);
 extern void	 syncmaster_compare_ids(IdList *left, IdList *right,

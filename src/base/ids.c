@@ -54,6 +54,16 @@ compare_id(const void *left, const void *right)
 }
 
 /*
+ * Return whether an id is in a list that is in order.
+ */
+bool
+syncmaster_has_id(const IdList *list, int64 id)
+{
+	return bsearch(&id, list->ids, list->count - list->nulls, sizeof(int64),
+				   compare_id) != NULL;
+}
+
+/*
  * Sort the ids; the number of those that are not null.
  */
 static int64

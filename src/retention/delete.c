@@ -245,31 +245,39 @@ delete_around(Delete *delete)
 }
 
 /*
- * Find the rows of a batch that are still there although nothing failed and
- * nobody else has them: a trigger or a rule has kept them.  Returns how many.
+ * Lock the rows of a batch that nobody else has, and list them in order.
  */
-static int64
-find_kept_rows(Delete *delete, Delete *batch)
+static void
+lock_free_rows(Delete *batch, IdList *ids)
 {
-	char  *message = psprintf("kept by %s", batch->keepers);
-	IdList left;
-	int64  next = 0;
-	int64  count = 0;
-
-	syncmaster_init_ids(&left);
+	syncmaster_init_ids(ids);
 	(void) syncmaster_each_row(psprintf("SELECT r.id::int8 FROM %s r WHERE %s "
 										"ORDER BY r.id "
 										"FOR UPDATE OF r SKIP LOCKED",
 										batch->from, batch->where),
 							   batch->nargs, batch->types, batch->values,
-							   take_id, &left);
+							   take_id, ids);
+}
+
+/*
+ * Find the rows of a batch that are still there although nothing failed: a
+ * trigger or a rule has kept them.  Only rows that were locked here before the
+ * batch was deleted were certainly tried; others may have been locked by
+ * somebody else, or have become old and finished only afterwards.  Returns how
+ * many rows were kept.
+ */
+static int64
+find_kept_rows(Delete *delete, Delete *batch, const IdList *tried)
+{
+	char  *message = psprintf("kept by %s", batch->keepers);
+	IdList left;
+	int64  count = 0;
+
+	lock_free_rows(batch, &left);
 	for (int64 i = 0; i < left.count; i++)
 	{
-		while (next < delete->failed.count &&
-			   delete->failed.ids[next] < left.ids[i])
-			next++;
-		if (next < delete->failed.count &&
-			delete->failed.ids[next] == left.ids[i])
+		if (!syncmaster_has_id(tried, left.ids[i]) ||
+			syncmaster_has_id(&delete->failed, left.ids[i]))
 			continue;
 		add_held_row(delete->held, left.ids[i], message);
 		count++;
@@ -285,10 +293,15 @@ syncmaster_delete_rows(Delete *delete)
 {
 	const char *where = delete->where;
 	Delete		batch = *delete;
-	ErrorData  *error = try_delete(delete, ROW_LOCK_TIMEOUT);
+	bool		may_keep = batch.keepers != NULL && !batch.distributed;
+	IdList		tried;
+	ErrorData  *error;
 	int64		count;
 
 	syncmaster_init_ids(&delete->failed);
+	if (may_keep)
+		lock_free_rows(&batch, &tried);
+	error = try_delete(delete, ROW_LOCK_TIMEOUT);
 	if (error != NULL && is_lock_error(error) && !delete->distributed)
 	{
 		delete->passed_by = true;
@@ -297,8 +310,8 @@ syncmaster_delete_rows(Delete *delete)
 		delete->where = where;
 	}
 	count = error == NULL ? delete->count : delete_around(delete);
-	if (batch.keepers != NULL && !batch.distributed)
-		delete->missing -= find_kept_rows(delete, &batch);
+	if (may_keep)
+		delete->missing -= find_kept_rows(delete, &batch, &tried);
 	if (delete->missing > 0)
 		delete->passed_by = true;
 	return count;
