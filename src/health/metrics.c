@@ -374,6 +374,22 @@ put_jobs(ReturnSetInfo *result, Oid namespace)
 	syncmaster_close_app_table(&jobs);
 }
 
+/* What check_name may be in the rows of syncmaster_health(). */
+static const char *const health_checks[] = {
+	"credentials", "growth", "indexes",		"privileges", "queues",	 "runs",
+	"schedules",   "schema", "search_path", "sequences",  "settings"};
+
+static int
+find_health_check(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(health_checks); i++)
+	{
+		if (strcmp(health_checks[i], name) == 0)
+			return i;
+	}
+	elog(ERROR, "health_checks in metrics.c lacks \"%s\"", name);
+}
+
 /*
  * How many findings syncmaster_health() has, of each check and severity:
  * zero, too, so that a number which was there before does not stay.
@@ -381,37 +397,25 @@ put_jobs(ReturnSetInfo *result, Oid namespace)
 static void
 put_health(ReturnSetInfo *result)
 {
-	static const char *const checks[] = {
-		"credentials", "growth", "indexes",		"privileges", "queues",	 "runs",
-		"schedules",   "schema", "search_path", "sequences",  "settings"};
-	Health health;
-	int	   counted = 0;
+	int		  counts[lengthof(health_checks)][SEVERITY_INFO + 1] = {0};
+	Health	  health;
+	ListCell *lc;
 
 	syncmaster_collect_health(&health);
-	for (int i = 0; i < (int) lengthof(checks); i++)
+	foreach (lc, health.findings)
+	{
+		const Finding *finding = lfirst(lc);
+
+		counts[find_health_check(finding->kind)][finding->severity]++;
+	}
+	for (int i = 0; i < (int) lengthof(health_checks); i++)
 	{
 		for (Severity severity = SEVERITY_ERROR; severity <= SEVERITY_INFO;
 			 severity++)
-		{
-			int		  count = 0;
-			ListCell *lc;
-
-			foreach (lc, health.findings)
-			{
-				const Finding *finding = lfirst(lc);
-
-				if (finding->severity == severity &&
-					strcmp(finding->kind, checks[i]) == 0)
-					count++;
-			}
-			put_metric(result, "syncmaster_health_findings", count,
-					   "check_name", checks[i], "severity",
-					   syncmaster_severity_name(severity), NULL);
-			counted += count;
-		}
+			put_metric(result, "syncmaster_health_findings",
+					   counts[i][severity], "check_name", health_checks[i],
+					   "severity", syncmaster_severity_name(severity), NULL);
 	}
-	if (counted != list_length(health.findings))
-		elog(ERROR, "a check of syncmaster_health() is not counted");
 }
 
 /*

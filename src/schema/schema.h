@@ -32,7 +32,10 @@
 
 /* revision_NNNN.c: What a revision adds.  revision_list.c: All revisions. */
 
-/* SyncMaster's services.  Sets of them are sums of these. */
+/*
+ * SyncMaster's services, whose names are in privilege/service.c.  Sets of
+ * them are sums of these.
+ */
 #define SERVICE_SERVER 0x01
 #define SERVICE_SCHEDULER 0x02
 #define SERVICE_WORKER 0x04
