@@ -105,16 +105,20 @@ is( join(' ', sort keys %$is_asked),
 		JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'syncmaster'}),
 	'each function is asked');
 
-# What a later release has made: with a number, and without.
-foreach my $id ('0014', '3f1c0ab9d2e4')
+# What a later release has made: with a number, and without; and beside other rows.
+foreach my $case (
+	[ '0014', q{UPDATE alembic_version SET version_num = '0014'}, '0014' ],
+	[ '3f1c0ab9d2e4', q{UPDATE alembic_version SET version_num = '3f1c0ab9d2e4'}, '3f1c0ab9d2e4' ],
+	[ '0014', q{INSERT INTO alembic_version VALUES ('0014'), ('0012')}, '0012, 0013, 0014' ])
 {
-	my $db = "at_$id";
+	my ($id, $stamp, $rows) = @$case;
+	my $db = 'at_' . $rows =~ s/\W+/_/gr;
 	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE source OWNER app");
 	$node->safe_psql($db, qq{
 		SET ROLE app;
 		CREATE TABLE notification (id bigserial PRIMARY KEY, run_id bigint);
 		ALTER TABLE run ADD COLUMN priority integer;
-		UPDATE alembic_version SET version_num = '$id'});
+		$stamp});
 	my $state = sub {
 		return $node->safe_psql($db, q{
 			SELECT string_agg(concat_ws(' ', oid, relowner, relacl), ', ' ORDER BY oid)
@@ -172,8 +176,8 @@ foreach my $id ('0014', '3f1c0ab9d2e4')
 	  run_sql($node, $db, undef, q{ALTER EXTENSION syncmaster UPDATE TO '1.12'});
 	like($err, qr/^ERROR:  schema "public" is at revision $id, $known$/m,
 		"$id: a downgrade by ALTER EXTENSION");
-	is($node->safe_psql($db, 'SELECT version_num FROM alembic_version'),
-		$id, "$id: the revision stays");
+	is($node->safe_psql($db, q{SELECT string_agg(version_num, ', ' ORDER BY version_num) FROM alembic_version}),
+		$rows, "$rows: the revision stays");
 }
 
 # Another application's table, or a row that nobody wrote, is no later release.

@@ -95,7 +95,8 @@ open_version_table(Oid namespace, SchemaRevision *revision)
 
 /*
  * Read the revision from alembic_version in this schema.  Every role may do
- * that.
+ * that.  One of several rows that is a later release's says that the schema
+ * is newer, as a later release may have two heads.
  */
 void
 syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
@@ -113,20 +114,24 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 		relation_close(rel, AccessShareLock);
 		return;
 	}
-	while (syncmaster_next_row(&scan))
+	while (revision->state != REVISION_NEWER && syncmaster_next_row(&scan))
 	{
+		bool  another = revision->state != REVISION_NO_ROW;
 		bool  isnull;
 		Datum value = slot_getattr(scan.slot, 1, &isnull);
 
-		if (revision->state != REVISION_NO_ROW)
-		{
-			revision->state = REVISION_MANY_ROWS;
-			revision->number = REVISION_BASE;
-			revision->id = NULL;
-			break;
-		}
+		if (revision->id != NULL)
+			pfree(revision->id);
 		revision->id = isnull ? pstrdup("") : TextDatumGetCString(value);
+		revision->number = REVISION_BASE;
 		classify_revision(revision, namespace);
+		if (another && revision->state != REVISION_NEWER)
+		{
+			pfree(revision->id);
+			revision->id = NULL;
+			revision->number = REVISION_BASE;
+			revision->state = REVISION_MANY_ROWS;
+		}
 	}
 	syncmaster_end_scan(&scan);
 	relation_close(rel, AccessShareLock);
