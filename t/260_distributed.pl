@@ -112,9 +112,14 @@ $node->safe_psql($db, q{SET ROLE app;
 	CREATE TRIGGER limits BEFORE UPDATE ON "user" FOR EACH ROW EXECUTE FUNCTION limits()});
 my $settings = q{DO $$BEGIN RAISE NOTICE 'after: % %',
 	current_setting('citus.propagate_set_commands'), current_setting('lock_timeout'); END$$};
+my $add = q{SELECT * FROM syncmaster_add_superusers((SELECT username FROM "user"
+		WHERE NOT is_superuser LIMIT 1))};
+like(errors_of($db, qq{SET citus.propagate_set_commands = 'none'; $add}),
+	qr/NOTICE:  00000: limits: none 10s\n/, 'Citus is told nothing about a table of this node');
+$node->safe_psql($db, q{SET allow_system_table_mods = on;
+	INSERT INTO pg_catalog.pg_dist_partition VALUES ('"user"')});
 foreach my $call (
-	[ q{SELECT * FROM syncmaster_add_superusers((SELECT username FROM "user"
-		WHERE NOT is_superuser LIMIT 1))}, '10s' ],
+	[ $add, '10s' ],
 	[ q{CALL syncmaster_purge_runs('99 days')}, '100ms' ])
 {
 	like(errors_of($db, qq{SET citus.propagate_set_commands = 'none'; SET lock_timeout = '1h';
@@ -122,7 +127,9 @@ foreach my $call (
 		qr/NOTICE:  00000: limits: local $call->[1]\n.*NOTICE:  00000: after: none 1h\n/s,
 		"a lock on another node is waited for as long as one here: $call->[0]");
 }
-$node->safe_psql($db, q{SET ROLE app; DROP FUNCTION limits CASCADE});
+$node->safe_psql($db, q{SET allow_system_table_mods = on;
+	DELETE FROM pg_catalog.pg_dist_partition WHERE logicalrelid = '"user"'::regclass;
+	SET ROLE app; DROP FUNCTION limits CASCADE});
 
 # Connections that Citus keeps open between its nodes --------------------------
 

@@ -76,10 +76,15 @@ foreach my $sql (q(SELECT syncmaster_downgrade('0011')),
 		"a lock on a worker: $sql");
 }
 end_session($holder);
-$coordinator->safe_psql('etl', q(UPDATE run SET created_at = now() - interval '1 year', status = 'FINISHED'));
-my ($runs) = $workers[0]->safe_psql('etl', q(SET citus.override_table_visibility = off;
+my ($shard) = $workers[0]->safe_psql('etl', q(SET citus.override_table_visibility = off;
 	SELECT max(relname) FROM pg_class WHERE relname ~ '^run_\d+$' AND relkind = 'r'));
-$holder = begin_session($workers[0], 'etl', undef, "$on_shards SELECT FROM $runs FOR UPDATE;");
+$holder = begin_session($workers[0], 'etl', undef, "$on_shards LOCK TABLE $shard;");
+(undef, undef, $err) = $coordinator->psql('etl', "SET syncmaster.lock_timeout = '1s';
+	SET statement_timeout = '60s'; SELECT syncmaster_downgrade('base')");
+like($err, qr/ERROR:  canceling statement due to lock timeout/, 'so is one that keeps readers out');
+end_session($holder);
+$coordinator->safe_psql('etl', q(UPDATE run SET created_at = now() - interval '1 year', status = 'FINISHED'));
+$holder = begin_session($workers[0], 'etl', undef, "$on_shards SELECT FROM $shard FOR UPDATE;");
 (undef, undef, $err) = $coordinator->psql('etl',
 	q(SET statement_timeout = '60s'; CALL syncmaster_purge_runs('300 days')));
 like($err, qr/deleted \d+ rows? .*\nHINT:  Rows that other sessions had locked/s,

@@ -372,6 +372,7 @@ extern bool		syncmaster_ask(PGFunction function, Oid object, Datum *answer);
 extern bool syncmaster_is_citus_worker(void);
 extern bool syncmaster_has_citus(void);
 extern bool syncmaster_is_distributed(Oid relid);
+extern bool syncmaster_uses_distributed(Query *query);
 extern void syncmaster_refuse_distributed(Oid relid);
 
 /* ids.c: Lists of ids of rows. */

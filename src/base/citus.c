@@ -12,9 +12,11 @@
 #include "access/skey.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -100,6 +102,35 @@ syncmaster_is_distributed(Oid relid)
 	table_close(rel, AccessShareLock);
 
 	return result;
+}
+
+/*
+ * expression_tree_walker: does it name a table whose rows Citus has?
+ */
+static bool
+names_distributed(Node *node, void *context)
+{
+	const RangeTblEntry *entry = (const RangeTblEntry *) node;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry)) /* within a query, which goes on with it */
+		return entry->rtekind == RTE_RELATION &&
+			   entry->relid >= FirstNormalObjectId &&
+			   syncmaster_is_distributed(entry->relid);
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, names_distributed, context,
+								 QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, names_distributed, context);
+}
+
+/*
+ * Return whether a statement reads or writes a table whose rows Citus has.
+ */
+bool
+syncmaster_uses_distributed(Query *query)
+{
+	return syncmaster_has_citus() && names_distributed((Node *) query, NULL);
 }
 
 /*

@@ -42,7 +42,8 @@ typedef struct SqlStatement
 	const char *sql;
 	int			nargs;
 	Oid		   *types;
-	List	   *warnings; /* what may be in its way */
+	List	   *warnings;  /* what may be in its way */
+	bool		elsewhere; /* may it wait for a lock on another node? */
 } SqlStatement;
 
 /* What hands the rows of a query on, one by one. */
@@ -144,6 +145,25 @@ plan_or_wrap(Query *query, const char *sql, ParamListInfo params)
 }
 
 /*
+ * Return whether a command may take locks on other nodes of Citus.  Those
+ * that run statements of their own, or change a setting for good, are left
+ * alone.
+ */
+static bool
+may_lock_elsewhere(const Node *command)
+{
+	switch (nodeTag(command))
+	{
+		case T_AlterExtensionStmt:
+		case T_CreateExtensionStmt:
+		case T_DoStmt:
+			return false;
+		default:
+			return syncmaster_has_citus();
+	}
+}
+
+/*
  * Plan a statement that has been parsed, after asking whether it may run.
  * Rules can make several of it, or leave none, so the question is about what
  * was written.  The planner is told the parameters' values: Citus needs them.
@@ -159,6 +179,9 @@ plan(SqlStatement *statement, RawStmt *raw, ParamListInfo params)
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	query = analyze(raw, statement->sql, statement->types, statement->nargs);
+	statement->elsewhere = query->commandType == CMD_UTILITY
+							   ? may_lock_elsewhere(query->utilityStmt)
+							   : syncmaster_uses_distributed(query);
 	statement->warnings = syncmaster_require_trusted_query(query, GetUserId());
 	queries = query->commandType == CMD_UTILITY ? list_make1(query)
 												: QueryRewrite(query);
@@ -222,20 +245,43 @@ run_plans(const SqlStatement *statement, List *plans, ParamListInfo params,
 	return result;
 }
 
+static void pass_on_lock_timeout(void);
+
+/*
+ * The same; what may lock rows or tables on other nodes waits no longer there
+ * than it would here.
+ */
+static int64
+run_bounded(const SqlStatement *statement, List *plans, ParamListInfo params,
+			DestReceiver *dest)
+{
+	int	  level;
+	int64 result;
+
+	if (!statement->elsewhere)
+		return run_plans(statement, plans, params, dest);
+	level = syncmaster_enter_settings();
+	pass_on_lock_timeout();
+	result = run_plans(statement, plans, params, dest);
+	syncmaster_leave_settings(level);
+
+	return result;
+}
+
 /*
  * Run statements, each of which is planned when the one before it has run.
  */
 static int64
 /* 13 wants the types without const */
 /* NOLINTNEXTLINE(readability-non-const-parameter) */
-run_here(const char *sql, int nargs, Oid *types, const Datum *values,
-		 RowReceiver receive, void *state)
+run(const char *sql, int nargs, Oid *types, const Datum *values,
+	RowReceiver receive, void *state)
 {
 	MemoryContext		 caller_context = CurrentMemoryContext;
 	MemoryContext		 context = AllocSetContextCreate(CurrentMemoryContext,
 														 "syncmaster SQL",
 														 ALLOCSET_DEFAULT_SIZES);
-	SqlStatement		 statement = {sql, nargs, types, NIL};
+	SqlStatement		 statement = {sql, nargs, types, NIL, false};
 	ParamListInfo		 params;
 	RowDest				 dest = {0};
 	ErrorContextCallback callback;
@@ -258,9 +304,12 @@ run_here(const char *sql, int nargs, Oid *types, const Datum *values,
 
 	params = make_parameters(&statement, values);
 	foreach (lc, pg_parse_query(sql))
-		result = run_plans(&statement,
-						   plan(&statement, lfirst_node(RawStmt, lc), params),
-						   params, receive != NULL ? &dest.pub : NULL);
+	{
+		List *plans = plan(&statement, lfirst_node(RawStmt, lc), params);
+
+		result = run_bounded(&statement, plans, params,
+							 receive != NULL ? &dest.pub : NULL);
+	}
 	CommandCounterIncrement();
 
 	MemoryContextSwitchTo(caller_context);
@@ -280,34 +329,10 @@ static void
 pass_on_lock_timeout(void)
 {
 	syncmaster_set_locally("citus.propagate_set_commands", "local");
-	(void) run_here(
-		psprintf("DO LANGUAGE plpgsql 'BEGIN SET LOCAL lock_timeout = "
-				 "%d; END'",
-				 LockTimeout),
-		0, NULL, NULL, NULL, NULL);
-}
-
-/*
- * The same; what may lock rows or tables waits no longer on other nodes.  ALTER
- * EXTENSION runs statements of its own, and may change a setting for good.
- */
-static int64
-/* NOLINTNEXTLINE(readability-non-const-parameter) */
-run(const char *sql, int nargs, Oid *types, const Datum *values,
-	RowReceiver receive, void *state)
-{
-	int	  level;
-	int64 result;
-
-	if (!syncmaster_has_citus() || strncmp(sql, "SELECT", 6) == 0 ||
-		strncmp(sql, "ALTER EXTENSION", 15) == 0)
-		return run_here(sql, nargs, types, values, receive, state);
-	level = syncmaster_enter_settings();
-	pass_on_lock_timeout();
-	result = run_here(sql, nargs, types, values, receive, state);
-	syncmaster_leave_settings(level);
-
-	return result;
+	(void) run(psprintf("DO LANGUAGE plpgsql 'BEGIN SET LOCAL lock_timeout = "
+						"%d; END'",
+						LockTimeout),
+			   0, NULL, NULL, NULL, NULL);
 }
 
 /*
