@@ -358,6 +358,13 @@ foreach my $page (grep { $_ ne 'doc/alembic.md' } pages())
 
 	is(join(' ', map { $_->{line} } grep { $_->{kind} !~ /^(?:sql|text|sh|conf|log|mermaid|database)$/ } @blocks),
 		'', "$page: each block says what it is");
+
+	# Typed into zsh, "#" begins no comment; typed into bash, "!" within double quotes is
+	# replaced by an earlier command.
+	is(join(' ', map { $_->{line} } grep {
+				$_->{kind} eq 'sh' && !$_->{hidden} && $_->{text} =~ /(?:^|\s)#|"[^"'\n]*!/m
+			} @blocks),
+		'', "$page: each block can be pasted into bash and zsh");
 	if (grep { $_->{kind} eq 'sh' && !$_->{not_run} } @blocks)
 	{
 		my $folder = PostgreSQL::Test::Utils::tempdir();
