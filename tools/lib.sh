@@ -6,6 +6,12 @@ LC_ALL=C.UTF-8
 export LC_ALL
 unset LANG LANGUAGE
 
+# The servers here are the program's own, whatever server libpq's variables of the caller
+# name: PGHOST, PGSERVICE, PGOPTIONS and the like.
+for variable in $(env | sed -n 's/^\(PG[A-Z]*\)=.*/\1/p'); do
+	[ "$variable" = PGCTLTIMEOUT ] || unset "$variable"
+done
+
 say()
 {
 	printf '%s\n' "$*"
