@@ -40,7 +40,7 @@ END {
 	print "\t\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$word\")"
 	print "\t\t\treturn"
 	print "\t\t\t;;"
-	print "\t\t--schema | --keep-last | --batch-size | --older-than | -r) return ;;"
+	print "\t\t--schema | --keep-last | --batch-size | --older-than | -r | --rev-range) return ;;"
 	print "\t\t--status)"
 	print "\t\t\tmapfile -t COMPREPLY < <(compgen -W \"FAILED STOPPED\" -- \"$word\")"
 	print "\t\t\treturn"

@@ -60,6 +60,47 @@ my ($manual, $complaints) = run_command([ "$FindBin::RealBin/../cli/assemble", '
 like($manual, qr/^\.SS upgrade /m, 'the manual page has the commands');
 is($complaints, '', 'the manual page: no errors');
 unlike($manual . join('', map { ours({}, 'help', $_)->{out} } @commands), qr/\]\(/, 'no link is shown as it is written');
+
+# The page has each option and each number of arguments that the program takes, and so have
+# help, manual page and completions, which are made of the page's headings.
+my %long = ('-r' => '--rev-range', '-i' => '--indicate-current', '-v' => '--verbose');
+my $option = qr/(?<![\w-])--?[a-zA-Z][a-z-]*/;
+my $program = slurp_file("$FindBin::RealBin/../bin/syncmaster-db");
+my ($parser) = $program =~ /^\tcase \$argument in\n(.*?)^\tesac/ms;
+my %parsed = map { $_ => 1 } $parser =~ s/\[ .*? \]//gr =~ /$option/g;
+my %told = map { $_ => 1 } join(' ', $page =~ /`([^`\n]*)`/g) =~ /$option/g;
+is(join(' ', grep { !$told{$_} } sort keys %parsed), '', 'each option is on the page');
+my ($general) = $page =~ /^## Options\n(.*?)^## /ms;
+my @general = join(' ', $general =~ /^\* (.*?): /mg) =~ /$option/g;
+is(join(' ', grep { !$parsed{$_} } @general), '', "each of the page's options is there");
+my %expected;
+while ($program =~ /^\t([a-z-]+(?: \| [a-z-]+)*)\)\n\t\texpect (\d+ \d+) ('[^']*'|--\S+) "/mg)
+{
+	my ($names, $arguments, $options) = ($1, $2, $3);
+	$expected{$_} = join ' ', $arguments, sort $options =~ /$option/g foreach split / \| /, $names;
+}
+while ($page =~ /^### `([a-z-]+)(.*)`$/mg)
+{
+	my ($command, $rest) = ($1, $2);
+	next if $command eq 'help' || $command eq 'superusers';
+	my @options = map { $long{$_} // $_ } $rest =~ /$option/g;
+	my $optional = () = $rest =~ /\[[A-Z]/g;
+	my $least = () = $rest =~ s/\[[^\]]*\]//gr =~ /[A-Z]+/g;
+	my $most = $rest =~ /[A-Z]\.\.\./ ? 10000 : $least + $optional;
+	is(join(' ', $least, $most, sort @options),
+		delete $expected{$command}, "$command: arguments and options of the page");
+}
+is(join(' ', keys %expected), 'superusers', 'the page has the commands that the program has');
+foreach my $command ('', @commands)
+{
+	my ($out, $err) = run_command([ 'bash', '-euc', '. <("$1" bash)
+		COMP_WORDS=(syncmaster-db --schema grant $2 -) COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+		_syncmaster_db
+		echo "${COMPREPLY[*]}"', 'bash', "$FindBin::RealBin/../cli/assemble", $command ]);
+	my ($heading) = $page =~ /^### `\Q$command\E(?: (.*))?`$/m;
+	is($out, join(' ', @general, $command eq '' ? () : ($heading // '') =~ /$option/g),
+		"completion of the options of \"$command\"");
+}
 ends([ 'help', 'frob' ], 2, '', qr/unknown command frob/);
 ends(['-V'], 0, qr/^syncmaster-db 1\.\d+$/);
 
