@@ -184,6 +184,11 @@ like($node->safe_psql($db, $preflight),
 	qr/^warning\|search_vector\|rows with more text than a search vector can hold were not looked for, because table "transfer" is distributed by Citus\|/m,
 	'preflight says that it did not look for long texts');
 
+like(errors_of($db, q{SET syncmaster.progress = on; SET min_parallel_table_scan_size = 0;
+		BEGIN; SELECT syncmaster_upgrade('0012'); ROLLBACK}),
+	qr/\A(?=.*vectors of table group computed)(?!.*vectors of table transfer computed).*alter table transfer/s,
+	'a distributed table is altered by one statement, with nothing computed before');
+
 # The plan, and what preflight says of other nodes -------------------------------
 
 is( $node->safe_psql($db, q{SELECT bool_and(table_rows IS NULL), bool_and(table_bytes IS NULL),
@@ -277,6 +282,18 @@ like($node->safe_psql($db, 'SELECT syncmaster_full_version()'),
 like(errors_of($db, 'SELECT * FROM syncmaster_history()'),
 	qr/55000: table "migration" is distributed by Citus\nHINT:  .*undistribute_table\('syncmaster_history.migration'\)/,
 	'the history is distributed');
+
+# Tables that are not in use ---------------------------------------------------
+
+$db = new_database('twice');
+$node->safe_psql($db, 'DROP EXTENSION syncmaster; CREATE SCHEMA second AUTHORIZATION app');
+$node->safe_psql($db, 'CREATE EXTENSION syncmaster SCHEMA second');
+my $drop = q{SELECT fix ~ 'DROP TABLE .*second\.run' FROM second.syncmaster_check()
+	WHERE object_name = 'public'};
+is($node->safe_psql($db, $drop), 't', 'check offers to drop tables that were never used');
+$node->safe_psql($db, q{SET allow_system_table_mods = on;
+	INSERT INTO pg_catalog.pg_dist_partition VALUES ('second.run')});
+is($node->safe_psql($db, $drop), 'f', 'but not those whose rows may be on other nodes');
 
 $node->stop;
 done_testing();

@@ -642,15 +642,19 @@ $node->poll_query_until('distributed',
   or die 'runs are not held';
 query('postgres', 'ALTER DATABASE distributed SET session_preload_libraries = auto_explain');
 my $offset = -s $node->logfile;
-($rc, $out, $err) = $node->psql('distributed', q{
-	SET auto_explain.log_min_duration = 0;
-	SET auto_explain.log_nested_statements = on;
+my $explained = q{SET auto_explain.log_min_duration = 0;
+	SET auto_explain.log_nested_statements = on;};
+is(query('distributed', qq{UPDATE run SET status = 'STARTED' WHERE id = 1005; $explained
+		SELECT action FROM syncmaster_end_runs('{1005}', dry_run => false)}),
+	'ended', 'a run is ended');
+($rc, $out, $err) = $node->psql('distributed', qq{$explained
 	CALL syncmaster_purge_runs(interval '90 days', 3)});
 is("$rc $out", '0 978', 'locked runs are passed by, one by one') or diag $err;
 like($err, qr/20 old rows are among the last 3.*were passed by/s, 'as is said');
 my $log = slurp_file($node->logfile, $offset);
 like($log, qr/row_number\(\) OVER/, 'the last runs are found in a way that Citus knows');
-unlike($log, qr/FOR UPDATE|ARRAY\(SELECT r\.created_at|SELECT unnest/,
+like($log, qr/UPDATE ONLY public\.run/, 'and runs are ended');
+unlike($log, qr/FOR (?:NO KEY )?UPDATE|ARRAY\(SELECT r\.created_at|SELECT unnest/,
 	'nothing is asked for that Citus does not know');
 query('distributed', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE wait_event = 'PgSleep'});

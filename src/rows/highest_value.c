@@ -89,8 +89,6 @@ syncmaster_highest_value(Oid relid, AttrNumber attnum, int64 *value,
 
 	if (type != INT8OID && type != INT4OID)
 		result = HIGHEST_UNKNOWN;
-	else if (syncmaster_is_distributed(relid))
-		result = highest_distributed(rel, attnum, value, reason);
 	else if (syncmaster_begin_ordered_scan(&scan, rel, attnum, NULL,
 										   BackwardScanDirection,
 										   NO_ENTRY_LIMIT))
@@ -110,6 +108,8 @@ syncmaster_highest_value(Oid relid, AttrNumber attnum, int64 *value,
 		}
 		syncmaster_end_ordered_scan(&scan);
 	}
+	else if (syncmaster_is_distributed(relid))
+		result = highest_distributed(rel, attnum, value, reason);
 	table_close(rel, AccessShareLock);
 
 	return result;
