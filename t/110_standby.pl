@@ -22,6 +22,12 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'backup', has_streaming => 1);
 $standby->start;
 
+# and one that follows the standby
+my $cascade = PostgreSQL::Test::Cluster->new('cascade');
+$cascade->init_from_backup($primary, 'backup');
+$cascade->enable_streaming($standby);
+$cascade->start;
+
 # Whatever only reads, with what it gives.
 my @reading = (
 	'SELECT syncmaster_schema_version()',
@@ -43,12 +49,16 @@ sub standby_reads_the_same
 	my ($when) = @_;
 
 	$primary->wait_for_catchup($standby);
+	$standby->wait_for_catchup($cascade, 'replay', $primary->lsn('write'));
 	foreach my $query (@reading)
 	{
 		my $want = $primary->safe_psql('source', $query);
-		my ($rc, $stdout, $stderr) = run_sql($standby, 'source', 'stranger', $query);
-
-		is("$rc $stdout$stderr", "0 $want\n", "$when, the standby, anybody: $query");
+		foreach my $node ($standby, $cascade)
+		{
+			my ($rc, $stdout, $stderr) = run_sql($node, 'source', 'stranger', $query);
+			is("$rc $stdout$stderr", "0 $want\n",
+				"$when, " . $node->name . ", anybody: $query");
+		}
 	}
 	return;
 }
@@ -94,7 +104,11 @@ is($standby->safe_psql('source', "SELECT syncmaster_downgrade('-1')"),
 	'0012', 'the promoted standby is downgraded');
 is($standby->safe_psql('source', "SELECT syncmaster_upgrade('head')"),
 	'0013', '... and upgraded');
-$standby->stop;
+$standby->wait_for_catchup($cascade, 'replay', $standby->lsn('write'));
+is($cascade->safe_psql('source', q{SELECT syncmaster_schema_version(), count(*) FROM syncmaster_history()}),
+	$standby->safe_psql('source', q{SELECT syncmaster_schema_version(), count(*) FROM syncmaster_history()}),
+	'... which arrives at the standby that follows it');
+$_->stop foreach $cascade, $standby;
 
 # A read-only transaction on the primary.
 refused($primary, 'BEGIN READ ONLY;', 'in a read-only transaction', 'read-only transaction');

@@ -136,13 +136,15 @@ query($db, q{SELECT * FROM syncmaster_repair(false)});
 is(query($db, 'SELECT last_value FROM run_id_seq'), '240', 'a repair sets the sequence');
 
 # ---------------------------------------------------------------------------
-# Active runs, health and metrics; one partition has its columns in another order
+# Active runs, health and metrics; one partition has its columns in another order, and
+# partitions of its own
 
 my $columns = query($db, q{SELECT string_agg(format('%I %s%s', attname, format_type(atttypid, atttypmod),
 		CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END), ', ' ORDER BY attname DESC)
 	FROM pg_attribute WHERE attrelid = 'run'::regclass AND attnum > 0});
 query($db, qq{SET ROLE app;
-	CREATE TABLE run_p400 ($columns);
+	CREATE TABLE run_p400 ($columns) PARTITION BY HASH (id);
+	CREATE TABLE run_p400_all PARTITION OF run_p400 FOR VALUES WITH (MODULUS 1, REMAINDER 0);
 	ALTER TABLE run ATTACH PARTITION run_p400 FOR VALUES FROM (400) TO (500)});
 query($db, q{UPDATE run SET status = 'STARTED', started_at = created_at WHERE id IN (7, 150);
 	INSERT INTO run (id, transfer_id, status, type, transfer_dump) VALUES
@@ -174,6 +176,9 @@ like(errors_of($db, q{SET syncmaster.lock_timeout = 100; SELECT * FROM syncmaste
 	'check waits no longer than syncmaster.lock_timeout');
 like(errors_of($db, q{SET syncmaster.lock_timeout = 100; SELECT syncmaster_drop_indexes()}),
 	qr/55P03: could not lock table "run_p100" within 100 ms/, 'nor does the engine');
+like(errors_of($db, q{SET syncmaster.lock_timeout = 100; SET statement_timeout = '60s';
+		SELECT syncmaster_downgrade('base')}),
+	qr/55P03: canceling statement due to lock timeout/, 'nor who counts what would be lost');
 end_session($session);
 
 # ---------------------------------------------------------------------------
@@ -450,12 +455,16 @@ is(query($db, q{SELECT relkind, (SELECT count(*) FROM run) FROM pg_class WHERE o
 	'r|240', 'which has all rows');
 
 # Another key
-query($db, q{ALTER TABLE run RENAME TO other;
-	CREATE TABLE run (LIKE other INCLUDING DEFAULTS) PARTITION BY RANGE (created_at)});
-like(errors_of($db, q{SELECT syncmaster_upgrade('head')}),
-	qr/42809: table "public.run" is partitioned, but not by ranges of column "id"\nHINT:  Partition it in that way/,
-	'a table partitioned by another column is refused');
-like(query($db, $check), qr/^error\|table\|run\|is not an ordinary table$/m, 'and check says so');
+query($db, 'ALTER TABLE run RENAME TO other');
+foreach my $key ('RANGE (created_at)', 'RANGE (id, created_at)', 'LIST (id)', 'HASH (id)', 'RANGE ((id + 1))')
+{
+	query($db, "CREATE TABLE run (LIKE other INCLUDING DEFAULTS) PARTITION BY $key");
+	like(errors_of($db, q{SELECT syncmaster_upgrade('head')}),
+		qr/42809: table "public.run" is partitioned, but not by ranges of column "id"\nHINT:  Partition it in that way/,
+		"a table partitioned by $key is refused");
+	like(query($db, $check), qr/^error\|table\|run\|is not an ordinary table$/m, 'and check says so');
+	query($db, 'DROP TABLE run');
+}
 
 $node->stop;
 done_testing();
