@@ -186,6 +186,23 @@ like($err, qr/ERROR:  could not lock table "group" without a deadlock\nDETAIL:  
 	'a deadlock with an earlier lock: the migration gives up');
 is($node->safe_psql('postgres', q{SELECT syncmaster_upgrade('head')}), '0013', '... and the next try succeeds');
 
+# To look at a search vector may mean to wait; the lock is given back after it.
+my @holders = map { start_psql($node, 'postgres', "BEGIN; LOCK TABLE $_;", name => $_, hold => 1) }
+  qw(connection transfer);
+$migration = start_psql($node, 'postgres', q{SELECT syncmaster_upgrade('head');}, name => 'migration');
+foreach my $table (qw(connection transfer))
+{
+	$node->poll_query_until('postgres', qq{
+		SELECT array_agg(relation::regclass::text || granted) = '{${table}false}' FROM pg_locks
+		WHERE relation IN ('connection'::regclass, 'transfer'::regclass) AND pid =
+			(SELECT pid FROM pg_stat_activity WHERE application_name = 'migration')})
+	  or die "does not wait for $table alone";
+	finish_psql(shift @holders, 'COMMIT;');
+}
+($rc, $out, $err) = finish_psql($migration);
+like($out, qr{^0013$}m, 'a look at search vectors waits for one after the other');
+unlike($err, qr/own a lock/, '... and gives back what it has');
+
 # A process that had to stand still finds two timeouts over at once, of which the server
 # reports that of the lock; the migration must not go on.
 my $holder = start_psql($node, 'postgres', 'BEGIN; SELECT count(*) FROM queue;',

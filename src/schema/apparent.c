@@ -250,29 +250,59 @@ syncmaster_apparent_revision(Oid namespace, int revision)
 	return apparent_revision(namespace, &shape, revision);
 }
 
+/* A look at the search vector of a table. */
+typedef struct VectorLook
+{
+	const RelationInfo *relation;
+	Oid namespace;
+	Oid relid;
+	int revision; /* what was found; 0 for none, or if the name has moved on */
+} VectorLook;
+
+static void
+look_at_vector(VectorLook *look)
+{
+	if (syncmaster_relation_oid(look->relation, look->namespace) == look->relid)
+		look->revision = vector_revision(look->relation, look->relid);
+}
+
+static void
+wait_and_look(void *argument)
+{
+	VectorLook *look = argument;
+
+	syncmaster_lock_relation(look->relid, AccessShareLock);
+	look_at_vector(look);
+}
+
 /*
  * The same of a table that others may have locked; 0 too if nobody is to wait
  * for them.  The lock is given back: whoever migrates takes locks in an order
- * of his own.
+ * of his own.  One that was waited for belongs to the transaction, not to the
+ * statement under way, and only a rollback gives that back.
  */
 static int
 locked_vector_revision(const RelationInfo *relation, Oid namespace, bool wait)
 {
-	Oid relid = syncmaster_relation_oid(relation, namespace);
-	int result = 0;
+	VectorLook look = {relation, namespace,
+					   syncmaster_relation_oid(relation, namespace), 0};
 
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+	if (!OidIsValid(look.relid) ||
+		get_rel_relkind(look.relid) != RELKIND_RELATION)
 		return 0;
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+	if (ConditionalLockRelationOid(look.relid, AccessShareLock))
 	{
-		if (!wait)
-			return 0;
-		syncmaster_lock_relation(relid, AccessShareLock);
+		look_at_vector(&look);
+		UnlockRelationOid(look.relid, AccessShareLock);
 	}
-	if (syncmaster_relation_oid(relation, namespace) == relid)
-		result = vector_revision(relation, relid);
-	UnlockRelationOid(relid, AccessShareLock);
-	return result;
+	else if (wait)
+	{
+		ErrorData *error = syncmaster_look(wait_and_look, &look);
+
+		if (error != NULL)
+			ReThrowError(error);
+	}
+	return look.revision;
 }
 
 /*
