@@ -283,6 +283,28 @@ if ($refint)
 	$node->safe_psql('triggers', 'ALTER ROLE mallory NOSUPERUSER');
 }
 
+# An argument that names a column, whose numbers say which large objects to delete.
+SKIP:
+{
+	skip 'lo is not installed', 2
+	  if !$node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'lo'});
+	$node->safe_psql('triggers', q{
+		DROP TRIGGER IF EXISTS planted ON celery_taskmeta;
+		CREATE EXTENSION lo;
+		SELECT lo_create(77777);
+		GRANT INSERT, TRIGGER ON celery_taskmeta TO mallory;
+		SET ROLE mallory;
+		INSERT INTO celery_taskmeta (id, task_id, date_done) VALUES (3, 77777, '2001-01-01');
+		CREATE TRIGGER t AFTER DELETE ON celery_taskmeta FOR EACH ROW EXECUTE FUNCTION lo_manage(task_id)});
+	like(run_as($superuser, 'triggers', q{CALL syncmaster_purge_task_results('0')}),
+		qr/ERROR:  trigger "t" of table "celery_taskmeta" may run another role's code/,
+		'lo_manage(): a purge is refused');
+	is($node->safe_psql('triggers', 'SELECT count(*) FROM pg_largeobject_metadata'),
+		'1', '... and deletes no large object');
+	$node->safe_psql('triggers', q{DROP TRIGGER t ON celery_taskmeta;
+		REVOKE INSERT, TRIGGER ON celery_taskmeta FROM mallory; DELETE FROM celery_taskmeta WHERE id = 3});
+}
+
 # ---------------------------------------------------------------------------
 # A rule that does nothing, and a condition that does
 

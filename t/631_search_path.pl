@@ -161,6 +161,18 @@ quiet('a member that cannot log in');
 $node->safe_psql('sm', 'REVOKE sm_worker FROM runs; ALTER ROLE sm_worker SET search_path = after, public');
 quiet('a schema that is not there');
 
+# A role that a setting has the session begin as, whose name is what "$user" stands for.
+as_mallory('CREATE SCHEMA runs; CREATE TABLE runs.queue (); GRANT USAGE ON SCHEMA runs TO PUBLIC');
+$node->safe_psql('sm', q{ALTER ROLE sm_worker SET search_path = "$user", public; ALTER ROLE sm_worker SET role = runs});
+quiet('a role that the service may not become');
+$node->safe_psql('sm', 'GRANT runs TO sm_worker');
+is(found('sm_worker', 'queue'), 'runs', 'a session begins as another role');
+is(privileges() =~ s/\|[^|\n]*$//gmr, 'sm_worker|table|runs.queue', '... whose schema is listed');
+$node->safe_psql('sm', 'REVOKE USAGE ON SCHEMA runs FROM PUBLIC; GRANT USAGE ON SCHEMA runs TO sm_worker');
+quiet('a schema that only the role which logs in may use');
+$node->safe_psql('sm', 'DROP SCHEMA runs CASCADE; REVOKE runs FROM sm_worker;
+	ALTER ROLE sm_worker RESET role; ALTER ROLE sm_worker SET search_path = after, public');
+
 # A table that SyncMaster's schema lacks, after that schema.
 $node->safe_psql('sm', 'ALTER ROLE sm_worker SET search_path = public, before; '
 	  . 'ALTER SEQUENCE task_id_sequence RENAME TO other');

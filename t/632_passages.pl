@@ -170,6 +170,15 @@ foreach my $case (
 	is($out, $listed eq '' ? '' : "$listed\nsucceeds", "through $name") or diag $err;
 }
 
+# What leads to a table may be a service's own way.
+is( $node->safe_psql('postgres', q{
+		BEGIN;
+		CREATE VIEW v AS SELECT id, job_state FROM apscheduler_jobs;
+		GRANT INSERT ON v TO sm_scheduler, sm_worker;
+		SELECT role, object_name, state FROM syncmaster_privileges() WHERE object_name ~ 'public.v';
+		ROLLBACK}),
+	'sm_worker|public.v|dangerous', 'who unpickles what is in the table may write it through a view');
+
 # Rights on settings and functions of the server, which lead to all tables.
 sub dangerous
 {
@@ -193,12 +202,13 @@ SKIP:
 	skip 'no rights on settings before 15', 2 if $major < 15;
 	$node->safe_psql('postgres', q{
 		GRANT ALTER SYSTEM ON PARAMETER archive_command, session_preload_libraries, work_mem TO mallory;
-		GRANT SET ON PARAMETER session_preload_libraries TO member;
+		GRANT SET ON PARAMETER session_preload_libraries, work_mem TO member;
 		GRANT ALTER SYSTEM ON PARAMETER search_path TO app});
 	is( dangerous(),
 		$functions =~ s/(?=\nmember)/
 mallory|parameter|archive_command|ALTER SYSTEM
-mallory|parameter|session_preload_libraries|ALTER SYSTEM/r,
+mallory|parameter|session_preload_libraries|ALTER SYSTEM
+member|parameter|session_preload_libraries|SET/r,
 		'settings that name programs, libraries and schemas');
 	my ($rc) = $node->psql('postgres', q{
 		SET ROLE mallory; ALTER SYSTEM SET archive_command = 'touch x'});

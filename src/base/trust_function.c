@@ -63,9 +63,11 @@ static const char *const harmless[] = {"nextval",		"clock_timestamp",
 									   "random_normal", "gen_random_uuid",
 									   "uuidv4",		"uuidv7"};
 
-/* Triggers of PostgreSQL's contrib modules whose arguments are names. */
+/*
+ * Triggers of PostgreSQL's contrib modules whose arguments are names.  That of
+ * lo_manage() is one, too, but of a column whose numbers say what to delete.
+ */
 static const char *const naming[] = {"moddatetime", "insert_username",
-									 "lo_manage",
 									 "triggered_change_notification"};
 
 /* Types whose values cannot contain code, nor the name of an object. */

@@ -62,11 +62,15 @@ static const struct
 /*
  * Rights on settings that name programs, libraries, schemas, or who may log
  * in.  Whoever reloads the configuration later on is who makes them count.
+ * From where it loads libraries and extensions, a session can be told alone.
  */
 #define SETTING_RIGHTS_QUERY \
-	"SELECT a.grantee, p.parname " \
+	"SELECT a.grantee, p.parname, a.privilege_type " \
 	"FROM pg_parameter_acl p, aclexplode(p.paracl) a " \
-	"WHERE a.privilege_type = 'ALTER SYSTEM' " \
+	"WHERE a.privilege_type = 'SET' " \
+	"AND p.parname IN ('dynamic_library_path', 'extension_control_path', " \
+	"    'session_preload_libraries') " \
+	"OR a.privilege_type = 'ALTER SYSTEM' " \
 	"AND (p.parname IN ('archive_cleanup_command', 'archive_command', " \
 	"        'archive_library', 'dynamic_library_path', " \
 	"        'extension_control_path', 'hba_file', 'ident_file', " \
@@ -74,7 +78,7 @@ static const struct
 	"        'recovery_end_command', 'restore_command', 'search_path', " \
 	"        'ssl_passphrase_command') " \
 	"    OR p.parname LIKE '%_preload_libraries') " \
-	"ORDER BY p.parname"
+	"ORDER BY p.parname, a.privilege_type"
 
 /* Functions that read or write files of the server, and what was granted. */
 #define FILE_FUNCTIONS_QUERY \
@@ -315,9 +319,9 @@ list_server_rights(PrivilegeList *list)
 	{
 		char **row = lfirst(lc);
 
-		list_server_right(list, atooid(row[0]), "parameter", row[1],
-						  "ALTER SYSTEM", BECOMES_SUPERUSER,
-						  psprintf("REVOKE ALTER SYSTEM ON PARAMETER %s FROM",
+		list_server_right(list, atooid(row[0]), "parameter", row[1], row[2],
+						  BECOMES_SUPERUSER,
+						  psprintf("REVOKE %s ON PARAMETER %s FROM", row[2],
 								   row[1]));
 	}
 	values[0] = CStringGetTextDatum(BECOMES_SUPERUSER);

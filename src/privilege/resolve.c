@@ -21,6 +21,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -32,15 +33,15 @@
 #include "schema/schema.h"
 
 /*
- * The setting that a new session of a role starts with in this database, if
- * it is not the server's: the most specific one.
+ * A setting that a new session of a role starts with in this database, if it
+ * is not the server's: the most specific one.
  */
 #define SETTING_QUERY \
-	"SELECT substr(c, length('search_path=') + 1) " \
+	"SELECT substr(c, length($2) + 2) " \
 	"FROM pg_db_role_setting s, unnest(s.setconfig) c " \
 	"WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database " \
 	"    WHERE datname = current_database())) AND s.setrole IN ($1, 0) " \
-	"AND c LIKE 'search\\_path=%' " \
+	"AND split_part(c, '=', 1) = $2 " \
 	"ORDER BY s.setrole DESC, s.setdatabase DESC LIMIT 1"
 
 /* that of the server's files, which only a superuser may read */
@@ -79,13 +80,22 @@
 	"SELECT oid FROM pg_roles WHERE rolcanlogin AND NOT rolsuper " \
 	"AND oid IN (SELECT member FROM pg_auth_members) ORDER BY rolname"
 
+static List *
+read_setting(Oid role, const char *name)
+{
+	Oid	  types[] = {OIDOID, TEXTOID};
+	Datum values[] = {ObjectIdGetDatum(role), CStringGetTextDatum(name)};
+
+	return syncmaster_query(SETTING_QUERY, 2, types, values);
+}
+
 /*
  * The value of search_path with which a session of the role starts.
  */
 static char *
-read_setting(Oid role)
+read_search_path(Oid role)
 {
-	List *rows = syncmaster_query_oid(SETTING_QUERY, role);
+	List *rows = read_setting(role, "search_path");
 
 	if (rows == NIL)
 	{
@@ -103,6 +113,20 @@ read_setting(Oid role)
 }
 
 /*
+ * The role that a session which logs in as a role begins as: a setting may
+ * say SET ROLE, and then "$user" stands for the name of that role.
+ */
+static Oid
+acting_role(Oid role)
+{
+	List *rows = read_setting(role, "role");
+	Oid	  other = rows == NIL ? InvalidOid
+							  : get_role_oid(((char **) linitial(rows))[0], true);
+
+	return OidIsValid(other) && can_act_as(role, other) ? other : role;
+}
+
+/*
  * The schemas that a session of the role searches, as a list of
  * SearchedSchema; also those that are not there, or that the role may not
  * use, and which are passed over until they are and it may.
@@ -110,7 +134,8 @@ read_setting(Oid role)
 List *
 syncmaster_searched_schemas(Oid role)
 {
-	char	 *setting = read_setting(role);
+	char	 *setting = read_search_path(role);
+	Oid		  acting = acting_role(role);
 	List	 *names = NIL;
 	List	 *path = NIL;
 	ListCell *lc;
@@ -128,11 +153,11 @@ syncmaster_searched_schemas(Oid role)
 			continue;
 		schema = palloc(sizeof(SearchedSchema));
 		schema->name = strcmp(name, "$user") == 0
-						   ? GetUserNameFromId(role, false)
+						   ? GetUserNameFromId(acting, false)
 						   : name;
 		schema->oid = get_namespace_oid(schema->name, true);
 		schema->usable = OidIsValid(schema->oid) &&
-						 has_schema_usage(schema->oid, role);
+						 has_schema_usage(schema->oid, acting);
 		path = lappend(path, schema);
 	}
 	return path;
