@@ -209,6 +209,8 @@ sub purge
 	return "$out|" . join ' ', grep { defined } $err =~
 	  /"(\w+)" is (?:dropped|detached), with |"(\w+)" would be dropped, with |"(\w+)" was passed by, because others are at work on table "run"/g;
 }
+unlike(errors_of($dropped, q{CALL syncmaster_purge_partitions('30 days', dry_run => true)}),
+	qr/published/, 'without a publication there are no subscribers');
 is(purge($purge), '1|run_p100', 'a partition without active runs is dropped');
 is(purge($purge), '0|', 'but not one that new runs may go to, and none twice');
 query($dropped, q{UPDATE run SET status = 'PAUSED' WHERE id = 50});
@@ -288,8 +290,10 @@ like(errors_of($enabled, $passing),
 	qr/WARNING:  01000: partition "run_p0" was passed by, because other objects depend on it\nDETAIL:  view (?:public\.)?first depends on table (?:public\.)?run_p0\nHINT:  Drop or change these objects\..*NOTICE:  00000: partition "run_p100" was passed by, because others are at work/s,
 	'partitions are passed by');
 end_session($locker);
+query($enabled, 'SET client_min_messages = error; CREATE PUBLICATION shared FOR TABLE run');
 like(errors_of($enabled, $passing),
-	qr/"run_p0" was passed by, because other.*"run_p100" is dropped, with 100 rows/s, 'and others are dropped');
+	qr/"run_p0" was passed by, because other.*"run_p100" is dropped, with 100 rows.*WARNING:  01000: subscribers keep the runs of partitions, as table "run" is published by shared\n/s,
+	'and others are dropped');
 is(query($enabled, q{SELECT to_regclass('run_p0'), to_regclass('run_p100')}), 'run_p0|', 'which keeps one');
 
 # A reader keeps the table, and a writer the partition.

@@ -52,6 +52,17 @@
 	"AND $2 IN (0::oid, c.oid) " \
 	"ORDER BY b.upper::int8"
 
+/*
+ * Publications of a table or of one of its partitions.
+ */
+#define PUBLICATIONS_QUERY \
+	"SELECT string_agg(DISTINCT quote_ident(t.pubname), ', ') " \
+	"FROM pg_publication_tables t " \
+	"JOIN pg_namespace n ON n.nspname = t.schemaname " \
+	"JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename " \
+	"WHERE c.oid = $1 OR EXISTS (SELECT FROM pg_inherits i " \
+	"    WHERE i.inhparent = $1 AND i.inhrelid = c.oid)"
+
 typedef struct Partition
 {
 	const PurgeOptions *options;
@@ -298,6 +309,27 @@ tell(const Partition *partition)
 }
 
 /*
+ * Replication passes on that rows are deleted, and not that a table is
+ * dropped or detached.
+ */
+static void
+warn_of_subscribers(const Partition *partition)
+{
+	char **row = linitial(
+		syncmaster_query_oid(PUBLICATIONS_QUERY, partition->table));
+
+	if (row[0] == NULL)
+		return;
+	ereport(WARNING,
+			(errmsg("subscribers keep the runs of partitions, as table \"run\" "
+					"is published by %s",
+					row[0]),
+			 errhint(
+				 "Run the same command on each subscriber whose table has "
+				 "partitions, and syncmaster_purge_runs() on the others.")));
+}
+
+/*
  * What hangs on rows would not notice that they go.
  */
 static void
@@ -408,6 +440,8 @@ syncmaster_drop_partitions(const PurgeOptions *options)
 			syncmaster_require_confirmed_commit();
 		count += found;
 		begin(&partition, &acting);
+		if (found && count == 1)
+			warn_of_subscribers(&partition);
 		MemoryContextSwitchTo(caller_context);
 	}
 	syncmaster_end_acting(&acting);
