@@ -91,6 +91,14 @@ sub fill
 	return;
 }
 
+# All versions, the oldest first: from each of them, the library brings the newest one.
+my @versions = split /\n/, $node->safe_psql('postgres', q(
+	SELECT version FROM pg_available_extension_versions WHERE name = 'syncmaster'
+	ORDER BY string_to_array(version, '.')::int[]));
+my ($oldest, $newest) = @versions[ 0, -1 ];
+is($newest, $node->safe_psql('postgres', q(SELECT default_version FROM pg_available_extensions WHERE name = 'syncmaster')),
+	'the newest version is the default');
+
 my $ndatabases = 0;
 foreach my $installer (undef, 'app')
 {
@@ -121,11 +129,10 @@ foreach my $installer (undef, 'app')
 	like($want, qr/^member\|function public\.syncmaster_check/m, "$who: members are compared");
 
 	my %ways = (
-		'1.11 to 1.13' => [ '1.11', $update->('1.13') ],
-		'1.12 to 1.13' => [ '1.12', $update->('1.13') ],
-		'1.11 to 1.12 to 1.13' => [ '1.11', $update->('1.12', '1.13') ],
-		'1.11 by syncmaster_upgrade()' => [ '1.11', q(SELECT syncmaster_upgrade('+1')), q(SELECT syncmaster_upgrade('head')) ],
-		'1.13 to 1.11 and back' => [ '1.13', $update->('1.12', '1.11', '1.13') ]);
+		(map { ("$_ to $newest" => [ $_, $update->($newest) ]) } @versions[ 0 .. $#versions - 1 ]),
+		'step by step' => [ $oldest, $update->(@versions[ 1 .. $#versions ]) ],
+		'by syncmaster_upgrade()' => [ $oldest, q(SELECT syncmaster_upgrade('+1')), q(SELECT syncmaster_upgrade('head')) ],
+		'down and back' => [ $newest, $update->(reverse(@versions[ 0 .. $#versions - 1 ]), $newest) ]);
 	foreach my $way (sort keys %ways)
 	{
 		my ($version, @steps) = @{ $ways{$way} };
@@ -134,19 +141,19 @@ foreach my $installer (undef, 'app')
 		fill($dbname);
 
 		# dumped and restored at the older version
-		if ($way eq '1.11 to 1.13')
+		if ($way eq "$oldest to $newest")
 		{
 			my $restored = $new->();
-			restored_quietly($node, dump_database($node, $dbname, '-Fc'), $restored, "$who, restored at 1.11");
+			restored_quietly($node, dump_database($node, $dbname, '-Fc'), $restored, "$who, restored at $oldest");
 			$node->safe_psql($restored, q(SELECT syncmaster_upgrade('head')));
-			same($restored, $want, "$who: 1.11, dumped, restored and upgraded, is as fresh", restored => 1) if !defined $installer;
+			same($restored, $want, "$who: $oldest, dumped, restored and upgraded, is as fresh", restored => 1) if !defined $installer;
 		}
 		$do->($dbname, @steps);
 		same($dbname, $want, "$who: $way is as fresh");
-		next if $way ne '1.11 to 1.12 to 1.13';
+		next if $way ne 'step by step';
 
 		my $restored = $new->();
-		restored_quietly($node, dump_database($node, $dbname, '-Fc'), $restored, "$who, restored at 1.13");
+		restored_quietly($node, dump_database($node, $dbname, '-Fc'), $restored, "$who, restored at $newest");
 		same($restored, $want, "$who: $way, dumped and restored, is as fresh", restored => 1) if !defined $installer;
 	}
 }

@@ -112,4 +112,25 @@ system_or_bail('packaging/dist', 'source');
 is(slurp_file("dist/syncmaster-$release-notes.md"), $notes, 'the notes are the section of the changelog');
 ok(-s "dist/syncmaster-$release.zip", 'beside the bundle');
 
+# The next version on the same revision, begun as CONTRIBUTING.md says.
+my $next = $version =~ tr/.// == 2 ? $version =~ s/(\d+)$/$1 + 1/er : "$version.1";
+foreach my $case (
+	[ 'syncmaster.control', qr/^default_version = .*/m, "default_version = '$next'" ],
+	[ 'META.json', qr/"stable"/, '"testing"' ],
+	[ 'META.json', qr/"version": "\Q$release\E"/, "\"version\": \"$next\"" ],
+	[ 'CHANGELOG.md', qr/(?=^## \[)/m, "## [$next] - unreleased\n\n" ],
+	[ 'debian/changelog', qr/\A/, "postgresql-syncmaster ($next-1) UNRELEASED; urgency=medium\n\n" ])
+{
+	my ($file, $pattern, $instead) = @$case;
+	my $text = slurp_file($file);
+	$file eq 'META.json' ? $text =~ s/$pattern/$instead/g : $text =~ s/$pattern/$instead/;
+	write_text($file, $text);
+}
+like($metadata->(), qr/^no script leads to the default version \Q$next\E$/m, 'the next version needs scripts');
+write_text("migrations/syncmaster--$version--$next.sql",
+	"\\echo Use \"ALTER EXTENSION syncmaster UPDATE\" to load this file. \\quit\n\nSELECT \@extschema\@.syncmaster_finish_script('$next');\n");
+write_text("migrations/syncmaster--$next--$version.sql",
+	"\\echo Use \"ALTER EXTENSION syncmaster UPDATE TO '$version'\" to load this file. \\quit\n\nSELECT \@extschema\@.syncmaster_finish_script('$version');\n");
+is($metadata->(), '', 'with them, all agree');
+
 done_testing();
