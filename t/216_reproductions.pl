@@ -180,8 +180,13 @@ foreach my $first ('record', 'extension')
 		runs('mallory', $db, "CREATE SCHEMA syncmaster_history $tables", "$name: is planted");
 		reported($db, qr/schema\W+syncmaster_history\W+belongs to role\W+mallory|mallory,,schema,syncmaster_history,OWNER/,
 			$name, qw(check preflight privileges));
-		like(run_as($superuser, $db, q{SELECT syncmaster_upgrade('head')}),
-			qr/ERROR:  schema "syncmaster_history" belongs to role "mallory"/, "$name: upgrade()");
+		foreach my $call (q{upgrade('head')}, "set_owner('$superuser')", "set_owner('dba')", q{grant('dba', 'worker')})
+		{
+			like(run_as($superuser, $db, "SELECT syncmaster_$call"),
+				qr/ERROR:  schema "syncmaster_history" belongs to role "mallory"/, "$name: $call");
+		}
+		is($node->safe_psql($db, q{SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'syncmaster_history'}),
+			'mallory', "$name: is not taken over");
 	}
 }
 

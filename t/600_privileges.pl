@@ -377,6 +377,14 @@ is( $node->safe_psql(
 	q{mallory|syncmaster_history.service|OWNER|dangerous|}
 	  . q{SELECT public.syncmaster_set_owner('app')},
 	'and is listed first');
+foreach my $call (q{grant('sm_worker', 'worker')}, q{set_owner('app')})
+{
+	(undef, undef, $stderr) = $node->psql('squatter', "SELECT syncmaster_$call");
+	like($stderr,
+		qr/ERROR:  schema "syncmaster_history" belongs to role "mallory".*\n.*\nHINT:  Rename or drop it, or give it to role "app"/,
+		"$call does not take over the schema");
+}
+$node->safe_psql('squatter', 'ALTER SCHEMA syncmaster_history OWNER TO app');
 (undef, undef, $stderr) =
   $node->psql('squatter', "SELECT syncmaster_grant('sm_worker', 'worker')");
 like($stderr,
@@ -393,10 +401,6 @@ $node->safe_psql('postgres', 'REVOKE CREATE ON DATABASE squatter FROM mallory');
 $node->safe_psql('squatter',
 	join ';', map { "SELECT syncmaster_grant('sm_$_', '$_')" } @services);
 granted_is('squatter', 'after the stranger');
-is( $node->safe_psql('squatter',
-		q{SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'syncmaster_history'}),
-	'app', 'the schema is handed over');
-
 # Nor does the tables' owner speak for somebody else's table.
 $node->safe_psql('squatter',
 	'ALTER TABLE run OWNER TO dba; REVOKE SELECT ON run FROM sm_worker');

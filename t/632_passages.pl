@@ -32,6 +32,9 @@ foreach my $case (
 	[ 'a child\'s child', 'CREATE TABLE b () INHERITS (apscheduler_jobs);
 		CREATE TABLE c () INHERITS (b); GRANT INSERT (id, job_state) ON c TO mallory',
 		"INSERT INTO c (id, job_state) VALUES ('new', $pickle)", 'column|public.c.job_state|INSERT' ],
+	[ 'a child of two children', 'CREATE TABLE a () INHERITS (apscheduler_jobs);
+		CREATE TABLE b () INHERITS (apscheduler_jobs); CREATE TABLE c () INHERITS (a, b); GRANT INSERT ON c TO mallory',
+		"INSERT INTO c VALUES ('new', 1, $pickle)", 'table|public.c|INSERT' ],
 	[ 'a child of one\'s own', 'CREATE TABLE c () INHERITS (apscheduler_jobs);
 		RESET ROLE; ALTER TABLE c OWNER TO mallory',
 		"INSERT INTO c VALUES ('new', 1, $pickle)", 'table|public.c|OWNER' ],

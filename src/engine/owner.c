@@ -118,7 +118,7 @@ change_owner_of_services(const MigrationContext *context, Oid relid, Oid role)
 
 /*
  * The record of migrations and the services, in their schema.  One that is
- * empty may be somebody else's.
+ * empty stays with a role that has more rights than the caller.
  */
 static void
 change_owner_of_history(const MigrationContext *context, Oid role)
@@ -166,14 +166,14 @@ require_trust_of(const MigrationContext *context, Oid owner, Oid role)
 			findings = list_concat(findings, syncmaster_distrusted_in(
 												 relid, relation->name, role));
 	}
+
+	/* what somebody else made first is not handed over, were it the schema alone */
 	if (OidIsValid(history))
-	{
-		/* one that somebody else made first is not handed over */
 		syncmaster_lock_relation(history, AccessShareLock);
-		syncmaster_history_errors(&findings, history, owner);
+	syncmaster_history_errors(&findings, history, owner);
+	if (OidIsValid(history))
 		findings = list_concat(findings,
 							   syncmaster_distrusted(history, role, EVENT_ANY));
-	}
 	syncmaster_raise_error(findings);
 }
 

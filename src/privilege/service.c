@@ -221,15 +221,16 @@ require_rights_of(Oid owner)
 }
 
 static void
-require_trust(const MigrationContext *context, const char *type,
-			  const char *name, const char *distrust)
+require_trust(const MigrationContext *context, Oid relid)
 {
+	const char *distrust = syncmaster_service_distrust(context, relid);
+
 	if (distrust == NULL)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("%s \"%s\" is not trusted to tell who has which service",
-					type, name),
+			 errmsg("table \"%s\" is not trusted to tell who has which service",
+					SERVICE_NAME),
 			 errdetail("%s", distrust),
 			 errhint("Run %s(%s), which makes that sure, and then the command "
 					 "again.",
@@ -255,13 +256,6 @@ create_service_table(const MigrationContext *context)
 				 errdetail("Which role has which service is kept there."),
 				 errhint("Run the command as a role that may create schemas in "
 						 "this database.")));
-	if (!has_privs_of_role(owner, context->owner))
-		require_trust(
-			context, "schema", HISTORY_SCHEMA,
-			psprintf("It belongs to role \"%s\", who lacks the rights "
-					 "of role \"%s\".",
-					 GetUserNameFromId(owner, false),
-					 GetUserNameFromId(context->owner, false)));
 	require_rights_of(owner);
 	syncmaster_execute_as("CREATE TABLE " SERVICE_NAME " ()", owner);
 	CommandCounterIncrement();
@@ -273,21 +267,24 @@ create_service_table(const MigrationContext *context)
 }
 
 /*
- * Make the table, or the column, unless it is there.
+ * Make the table, or the column, unless it is there.  Nothing is made in
+ * another role's schema.
  */
 static Oid
 require_service_table(const MigrationContext *context, const char *column)
 {
-	Oid relid = syncmaster_find_service_table();
-	Oid owner;
+	Oid	  relid = syncmaster_find_service_table();
+	Oid	  owner;
+	List *findings = NIL;
 
+	syncmaster_history_errors(&findings, InvalidOid, context->owner);
+	syncmaster_raise_error(findings);
 	if (!OidIsValid(relid))
 	{
 		create_service_table(context);
 		relid = syncmaster_find_service_table();
 	}
-	require_trust(context, "table", SERVICE_NAME,
-				  syncmaster_service_distrust(context, relid));
+	require_trust(context, relid);
 	owner = syncmaster_relation_owner(relid);
 	require_rights_of(owner);
 	if (get_attnum(relid, column) == InvalidAttrNumber)
