@@ -148,6 +148,16 @@ answers('record replaced', qr/^0$/,
 	'DROP TABLE syncmaster_history.migration',
 	'SELECT count(*) FROM syncmaster_history()');
 
+# The extension is dropped with its schema, of which only the extension's entry is seen.
+(undef, undef, my $gone) = $node->psql('postgres', q{
+	BEGIN;
+	CREATE FUNCTION pg_temp.forget() RETURNS int LANGUAGE sql
+		AS $$DELETE FROM pg_namespace WHERE nspname = 'public' RETURNING 1$$;
+	SELECT CASE pg_temp.forget() WHEN 1 THEN (SELECT count(*) FROM public.syncmaster_privileges()) END;
+	ROLLBACK});
+like($gone, qr/ERROR:  extension "syncmaster" is not installed in this database/,
+	'a schema that is gone');
+
 # ---------------------------------------------------------------------------
 # The record is emptied while its rows are being fetched: by then, no row may need
 # the table any more.

@@ -53,7 +53,9 @@ syncmaster_find_extension(const char *name, ExtensionEntry *entry)
 		entry->namespace = form->extnamespace;
 		entry->namespace_name = get_namespace_name(form->extnamespace);
 		entry->version = isnull ? NULL : TextDatumGetCString(version);
-		found = true;
+
+		/* another session may just have dropped it with its schema */
+		found = entry->namespace_name != NULL;
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

@@ -426,10 +426,11 @@ syncmaster_hold_schema(Oid namespace)
 				ObjectIdGetDatum(namespace));
 	scan = systable_beginscan(rel, NamespaceOidIndexId, true, NULL, 1, key);
 	tuple = systable_getnext(scan);
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "could not find schema %u", namespace);
-	name = pstrdup(NameStr(((Form_pg_namespace) GETSTRUCT(tuple))->nspname));
-	if (!lock_schema_row(rel, tuple, snapshot))
+	name = HeapTupleIsValid(tuple)
+			   ? pstrdup(
+					 NameStr(((Form_pg_namespace) GETSTRUCT(tuple))->nspname))
+			   : psprintf("%u", namespace);
+	if (!HeapTupleIsValid(tuple) || !lock_schema_row(rel, tuple, snapshot))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("schema \"%s\" is being renamed or dropped by another "

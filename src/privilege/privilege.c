@@ -341,8 +341,13 @@ add_schema(List **objects, Oid namespace)
 	char			*name = get_namespace_name(namespace);
 	GrantableObject *object;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", namespace);
+	if (!HeapTupleIsValid(tuple) || name == NULL)
+	{
+		/* dropped meanwhile, with all that is in it */
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+		return;
+	}
 	object = make_object("schema", name,
 						 psprintf("SCHEMA %s", quote_identifier(name)),
 						 ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner);
