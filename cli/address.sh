@@ -189,8 +189,12 @@ use_url()
 			"in a user name or password, write @ as %40, : as %3A and / as %2F"
 
 	# Another server's address and port are none of this one's.
+	other_port=
 	case $host,\&$query in
-		[!,]* | *\&host=*) unset PGHOSTADDR PGPORT ;;
+		[!,]* | *\&host=*)
+			other_port=${PGPORT-}
+			unset PGHOSTADDR PGPORT
+			;;
 	esac
 
 	if [ -n "$user" ]; then
@@ -221,6 +225,14 @@ use_url()
 			*=*) parameter "${pair%%=*}" "${pair#*=}" ;;
 		esac
 	done
+	# asyncpg would take the environment's, which may be for another server.
+	case ${PGPORT-},$other_port in
+		*[0-9]*,* | *, | *,5432) ;;
+		*)
+			wrong_usage "$address_name names a host without a port, and PGPORT" \
+				"is $other_port: write into the address which port is meant"
+			;;
+	esac
 	# libpq would take the user's name, and asyncpg as well.
 	[ -n "${PGDATABASE-}" ] ||
 		wrong_usage "$address_name names no database: it ends with /NAME"
