@@ -416,7 +416,7 @@ like( $node->safe_psql('damaged', q{
 	GRANT SELECT (search_vector) ON "group" TO other;
 	SELECT action, why FROM syncmaster_repair() WHERE object_type = 'column';
 	ROLLBACK}),
-	qr/^left\|with the column would go: index (?:public\.)?mine, what is granted on it$/,
+	qr/^left\|dropping the column would also drop: index (?:public\.)?mine, what is granted on it$/,
 	'repair says what keeps a column');
 
 # What is computed anew is what SyncMaster would have computed.

@@ -102,7 +102,7 @@ report_blockers(Oid relation, const char *name, LOCKMODE mode)
 					syncmaster_lock_timeout),
 			 blockers != NULL
 				 ? errdetail("It is locked by %s.", blockers)
-				 : errdetail("Whoever held it has let it go meanwhile."),
+				 : errdetail("The session that held it has released it."),
 			 errhint("Nothing was changed. Wait for those sessions or end "
 					 "them with pg_terminate_backend(), prepared transactions "
 					 "with COMMIT PREPARED or ROLLBACK PREPARED, or raise "
@@ -123,7 +123,7 @@ report_deadlock(Oid relation, const char *name, LOCKMODE mode)
 			 errmsg("could not lock table \"%s\" without a deadlock", name),
 			 blockers != NULL
 				 ? errdetail("It is locked by %s.", blockers)
-				 : errdetail("Whoever held it has let it go meanwhile."),
+				 : errdetail("The session that held it has released it."),
 			 errhint("Nothing was changed. Run the command again, or stop "
 					 "SyncMaster's services before.")));
 }

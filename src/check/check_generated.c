@@ -169,6 +169,7 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 	if (att->attgenerated == '\0')
 		finding->left = "its values would be replaced by computed ones";
 	else if (lost != NULL)
-		finding->left = psprintf("with the column would go: %s", lost);
+		finding->left = psprintf("dropping the column would also drop: %s",
+								 lost);
 	return false;
 }

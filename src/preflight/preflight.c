@@ -463,10 +463,9 @@ check_namesakes(Preflight *preflight)
 			preflight, SEVERITY_WARNING, "function",
 			psprintf("function %s has the name of a function of the extension",
 					 namesake->signature),
-			psprintf(
-				"It may be called in its place, with the rights of whoever "
-				"calls: %s.",
-				namesake->drop));
+			psprintf("It may be called instead, with the rights of the caller: "
+					 "%s.",
+					 namesake->drop));
 	}
 }
 

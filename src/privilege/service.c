@@ -232,8 +232,7 @@ require_trust(const MigrationContext *context, Oid relid)
 			 errmsg("table \"%s\" is not trusted to tell who has which service",
 					SERVICE_NAME),
 			 errdetail("%s", distrust),
-			 errhint("Run %s(%s), which makes that sure, and then the command "
-					 "again.",
+			 errhint("Run %s(%s), and then the command again.",
 					 quote_qualified_identifier(context->schema,
 												"syncmaster_set_owner"),
 					 quote_literal_cstr(

@@ -380,9 +380,9 @@ create_user(const OwnedTable *table, Username *user)
 						"such a name",
 						user->name),
 				 errdetail("The name begins or ends with a space, or contains "
-						   "characters that one does not see."),
-				 errhint("If it is meant, let the user log in to SyncMaster "
-						 "once, and run the command again.")));
+						   "invisible characters."),
+				 errhint("If the name is right, let the user log in to "
+						 "SyncMaster once, and run the command again.")));
 	require_insertable(table->relation);
 	warn_of_namesake(table, user);
 

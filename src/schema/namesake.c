@@ -102,8 +102,8 @@ syncmaster_warn_of_namesakes(void)
 				(errmsg("function %s has the name of a function of the "
 						"extension",
 						namesake->signature),
-				 errdetail("It may be called in its place, with the rights of "
-						   "whoever calls."),
+				 errdetail("It may be called instead, with the rights of the "
+						   "caller."),
 				 errhint("%s", psprintf("%s;", namesake->drop))));
 	}
 }
