@@ -91,6 +91,14 @@ like($err, qr/deleted \d+ rows? .*\nHINT:  Rows that other sessions had locked/s
 	'a purge passes by rows that are locked on a worker');
 end_session($holder);
 
+# Citus refuses DDL in a transaction that has read several shards at a time.
+is( $coordinator->safe_psql('etl', q(SET client_min_messages = error; DROP INDEX ix__run__status;
+	ALTER TABLE "group" DROP CONSTRAINT uq__group__name;
+	SELECT action FROM syncmaster_repair(false))), "done\ndone", 'a repair reads shards, and changes tables');
+is( $coordinator->safe_psql('etl', q(SET client_min_messages = error; BEGIN;
+	SELECT count(*) > 0 FROM syncmaster_preflight('0011'); SELECT count(*) FROM syncmaster_check();
+	SELECT syncmaster_downgrade('0011'); ROLLBACK)), "t\n0\n0011", 'so does a migration behind reports');
+
 is_as_in_table('Citus worker', $workers[0], 'etl', reads => 1);
 is_as_in_table('Citus coordinator', $coordinator, 'etl', reads => 1);
 

@@ -74,12 +74,19 @@ syncmaster_look(SubtransactionBody body, void *argument)
 /*
  * The same with what other servers have to answer, which may be out of reach:
  * NULL, or what their error says.  Who cancels the command is heeded.
+ *
+ * After a query that read several shards at a time, Citus refuses DDL until
+ * the transaction ends.
  */
 char *
 syncmaster_ask_elsewhere(SubtransactionBody body, void *argument)
 {
-	ErrorData *error = syncmaster_look(body, argument);
+	int		   level = syncmaster_enter_settings();
+	ErrorData *error;
 
+	syncmaster_set_locally("citus.multi_shard_modify_mode", "sequential");
+	error = syncmaster_look(body, argument);
+	syncmaster_leave_settings(level);
 	if (error != NULL && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(error);
 	return error != NULL ? error->message : NULL;
