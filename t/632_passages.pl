@@ -48,6 +48,16 @@ foreach my $case (
 	[ 'another child of a parent', 'CREATE TABLE p (job_state bytea NOT NULL);
 		ALTER TABLE apscheduler_jobs INHERIT p; CREATE TABLE c () INHERITS (p); GRANT ALL ON c TO mallory',
 		"INSERT INTO c VALUES ($pickle)", '' ],
+	[ 'a foreign key that copies', q{CREATE TABLE p (a int, b bytea, UNIQUE (a, b)); INSERT INTO p VALUES (1, '');
+		ALTER TABLE apscheduler_jobs ADD COLUMN n int DEFAULT 1,
+			ADD FOREIGN KEY (n, job_state) REFERENCES p (a, b) ON UPDATE CASCADE;
+		GRANT UPDATE ON p TO mallory}, "UPDATE p SET b = $pickle", 'table|public.p|UPDATE' ],
+	[ 'a foreign key that copies another column', q{CREATE TABLE p (a int UNIQUE); INSERT INTO p VALUES (1);
+		ALTER TABLE apscheduler_jobs ADD COLUMN n int DEFAULT 1 REFERENCES p (a) ON UPDATE CASCADE;
+		GRANT UPDATE ON p TO mallory}, 'UPDATE p SET a = 2', '' ],
+	[ 'a foreign key that copies nothing', q{CREATE TABLE p (b bytea UNIQUE); INSERT INTO p VALUES ('');
+		ALTER TABLE apscheduler_jobs ADD FOREIGN KEY (job_state) REFERENCES p (b);
+		GRANT UPDATE ON p TO mallory}, "UPDATE p SET b = $pickle", '' ],
 	[ 'a view', 'CREATE VIEW v AS SELECT id, job_state AS j FROM apscheduler_jobs; GRANT INSERT ON v TO mallory',
 		"INSERT INTO v VALUES ('new', $pickle)", 'view|public.v|INSERT' ],
 	[ 'a view of a view', 'CREATE VIEW u AS SELECT id, job_state AS j FROM apscheduler_jobs;

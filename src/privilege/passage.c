@@ -5,8 +5,9 @@
  *
  * Who writes a table need have no right on that table: rows of a table that
  * inherits from it are taken for its own, an UPDATE of a table that it inherits
- * from changes its rows, and views and rules write with the rights of their
- * owner.  Triggers of tables that inherit run like those of the table.
+ * from changes its rows, one of a table that it refers to may be copied to it, and
+ * views and rules write with the rights of their owner.  Triggers of tables that
+ * inherit run like those of the table.
  *
  * Only catalogues are read.  What a trigger or a function writes is not known.
  *
@@ -15,6 +16,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/nodes.h"
 #include "parser/parsetree.h"
@@ -34,6 +36,17 @@
 	"SELECT inhparent, c.relkind = 'p' " \
 	"FROM pg_inherits JOIN pg_class c ON c.oid = inhparent " \
 	"WHERE inhrelid = $1"
+
+/* Columns that an UPDATE copies from, by a foreign key, to a column. */
+#define COPIED_QUERY \
+	"SELECT c.confrelid, theirs.attname FROM pg_constraint c " \
+	"CROSS JOIN LATERAL unnest(c.conkey, c.confkey) k (own, their) " \
+	"JOIN pg_attribute own ON own.attrelid = c.conrelid " \
+	"    AND own.attnum = k.own " \
+	"JOIN pg_attribute theirs ON theirs.attrelid = c.confrelid " \
+	"    AND theirs.attnum = k.their " \
+	"WHERE c.conrelid = $1 AND own.attname = $2 " \
+	"AND c.contype = 'f' AND c.confupdtype = 'c' ORDER BY 1, 2"
 
 /*
  * The rules, also of views, that mention a relation.  Who writes a view that
@@ -345,6 +358,24 @@ search_writers(Search *search, const Target *target)
 	}
 }
 
+/*
+ * Tables that the column refers to with ON UPDATE CASCADE.
+ */
+static void
+search_copied(Search *search, Oid relid, const char *pickle)
+{
+	Oid		  types[] = {OIDOID, TEXTOID};
+	Datum	  values[] = {ObjectIdGetDatum(relid), CStringGetTextDatum(pickle)};
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query(COPIED_QUERY, 2, types, values))
+	{
+		char **row = lfirst(lc);
+
+		add_table(search, atooid(row[0]), row[1], ACL_UPDATE, false);
+	}
+}
+
 static void
 search_pickle(Search *search, Oid relid, const char *pickle)
 {
@@ -373,8 +404,10 @@ search_from(Search *search, Oid relid, const char *pickle, bool rows)
 					  SAME_ROWS, true);
 	}
 	search_parents(search, relid, pickle);
-	if (pickle != NULL)
-		search_pickle(search, relid, pickle);
+	if (pickle == NULL)
+		return;
+	search_copied(search, relid, pickle);
+	search_pickle(search, relid, pickle);
 }
 
 /*
