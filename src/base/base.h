@@ -375,6 +375,11 @@ extern bool syncmaster_is_distributed(Oid relid);
 extern bool syncmaster_uses_distributed(Query *query);
 extern void syncmaster_refuse_distributed(Oid relid);
 
+/* array.c: Arrays as parameters of queries. */
+
+extern Datum syncmaster_text_array(List *texts);
+extern Datum syncmaster_oid_array(List *oids);
+
 /* ids.c: Lists of ids of rows. */
 
 /* A list of connection_ids. */

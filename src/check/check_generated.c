@@ -8,7 +8,6 @@
 
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -102,21 +101,13 @@ regenerate_column(const CheckContext *context, const RelationInfo *relation,
 static char *
 describe_dependents(Oid relid, AttrNumber attnum, List *indexes)
 {
-	Datum	 *names = palloc((list_length(indexes) + 1) * sizeof(Datum));
-	Oid		  types[3] = {OIDOID, INT4OID, TEXTARRAYOID};
-	Datum	  values[3];
-	int		  count = 0;
-	char	**row;
-	ListCell *lc;
+	Oid	   types[3] = {OIDOID, INT4OID, TEXTARRAYOID};
+	Datum  values[3];
+	char **row;
 
-	foreach (lc, indexes)
-	{
-		names[count++] = CStringGetTextDatum(lfirst(lc));
-	}
 	values[0] = ObjectIdGetDatum(relid);
 	values[1] = Int32GetDatum(attnum);
-	values[2] = PointerGetDatum(
-		construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+	values[2] = syncmaster_text_array(indexes);
 	row = linitial(syncmaster_query(DEPENDENTS_QUERY, 3, types, values));
 
 	return row[0];

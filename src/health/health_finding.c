@@ -24,24 +24,19 @@
 static void
 report_missing(Health *health, const char *check_name, const char *table)
 {
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		int revision = syncmaster_relations[i].revision;
+	const RelationInfo *relation = syncmaster_find_relation(table);
 
-		if (strcmp(syncmaster_relations[i].name, table) != 0 ||
-			revision <= health->revision.number)
-			continue;
+	if (relation != NULL && relation->revision > health->revision.number)
 		syncmaster_add_finding(
 			&health->findings, SEVERITY_INFO, check_name, table,
 			psprintf("was not looked at: table \"%s\" comes with revision %s",
-					 table, syncmaster_revision_id(revision)),
+					 table, syncmaster_revision_id(relation->revision)),
 			"SELECT syncmaster_upgrade('head') makes it.");
-		return;
-	}
-	syncmaster_add_finding(
-		&health->findings, SEVERITY_WARNING, check_name, table,
-		psprintf("was not looked at: table \"%s\" is missing", table),
-		"SELECT * FROM syncmaster_check() says what can be done.");
+	else
+		syncmaster_add_finding(
+			&health->findings, SEVERITY_WARNING, check_name, table,
+			psprintf("was not looked at: table \"%s\" is missing", table),
+			"SELECT * FROM syncmaster_check() says what can be done.");
 }
 
 /*

@@ -75,17 +75,11 @@ check_server(Preflight *preflight)
 static bool
 is_made_again(const Finding *finding)
 {
-	if (strcmp(finding->message, "is missing") != 0)
-		return false;
-	if (strcmp(finding->kind, "extension") == 0)
-		return true;
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		if (syncmaster_relations[i].foreign_made &&
-			strcmp(syncmaster_relations[i].name, finding->subject) == 0)
-			return true;
-	}
-	return false;
+	const RelationInfo *relation = syncmaster_find_relation(finding->subject);
+
+	return strcmp(finding->message, "is missing") == 0 &&
+		   (strcmp(finding->kind, "extension") == 0 ||
+			(relation != NULL && relation->foreign_made));
 }
 
 /*

@@ -48,6 +48,7 @@ extern void syncmaster_report(Preflight *preflight, Severity severity,
 							  const char *subject, const char *message,
 							  const char *hint);
 extern bool syncmaster_has_errors(const Preflight *preflight);
+extern bool syncmaster_is_reported(List *findings, const Finding *finding);
 extern void syncmaster_report_once(Preflight *preflight, List *problems);
 
 /* Checks of the preflight: disk.c, preflight_citus.c, preflight_objects.c */

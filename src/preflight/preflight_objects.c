@@ -16,8 +16,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "nodes/parsenodes.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
@@ -342,39 +340,20 @@ run_query(Preflight *preflight, const char *sql, int nargs, Oid *types,
 }
 
 /*
- * The application's tables that are there, and alembic_version.
+ * Run checks of the application's tables and alembic_version.
  */
-static Datum
-tables_datum(const Preflight *preflight)
-{
-	Oid namespace = preflight->context.namespace;
-	Datum *oids = palloc((syncmaster_nrelations + 1) * sizeof(Datum));
-	int	   count = 0;
-
-	if (OidIsValid(preflight->context.revision.version_table))
-		oids[count++] = ObjectIdGetDatum(
-			preflight->context.revision.version_table);
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		const RelationInfo *relation = &syncmaster_relations[i];
-		Oid relid = syncmaster_relation_oid(relation, namespace);
-
-		if (OidIsValid(relid) && relation->kind == RELKIND_RELATION &&
-			syncmaster_is_of_kind(relation, relid))
-			oids[count++] = ObjectIdGetDatum(relid);
-	}
-	return PointerGetDatum(
-		construct_array(oids, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
-}
-
 static void
 run_queries(Preflight *preflight, const char *const *queries, int count)
 {
-	Oid	  types[2] = {OIDOID, OIDARRAYOID};
-	Datum values[2];
+	const MigrationContext *context = &preflight->context;
+	Oid						types[2] = {OIDOID, OIDARRAYOID};
+	Datum					values[2];
+	List *tables = syncmaster_present_tables(context->namespace);
 
-	values[0] = ObjectIdGetDatum(preflight->context.namespace);
-	values[1] = tables_datum(preflight);
+	if (OidIsValid(context->revision.version_table))
+		tables = lcons_oid(context->revision.version_table, tables);
+	values[0] = ObjectIdGetDatum(context->namespace);
+	values[1] = syncmaster_oid_array(tables);
 	for (int i = 0; i < count; i++)
 		run_query(preflight, queries[i], 2, types, values);
 }
@@ -385,8 +364,7 @@ run_queries(Preflight *preflight, const char *const *queries, int count)
 static Datum
 planned_indexes(const UpgradePlan *plan)
 {
-	Datum	 *names = palloc((list_length(plan->effects) + 1) * sizeof(Datum));
-	int		  count = 0;
+	List	 *names = NIL;
 	ListCell *lc;
 
 	foreach (lc, plan->effects)
@@ -394,10 +372,9 @@ planned_indexes(const UpgradePlan *plan)
 		StatementEffect *effect = lfirst(lc);
 
 		if (effect->builds_index)
-			names[count++] = CStringGetTextDatum(effect->object);
+			names = lappend(names, (char *) effect->object);
 	}
-	return PointerGetDatum(
-		construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+	return syncmaster_text_array(names);
 }
 
 /*
@@ -446,19 +423,6 @@ is_changed(const Preflight *preflight, Oid relid)
 	return false;
 }
 
-static bool
-is_among(List *findings, const Finding *finding)
-{
-	ListCell *lc;
-
-	foreach (lc, findings)
-	{
-		if (strcmp(((Finding *) lfirst(lc))->message, finding->message) == 0)
-			return true;
-	}
-	return false;
-}
-
 /*
  * What a table's owner cannot trust: an error if the upgrade would meet it, a
  * warning if only other commands would.
@@ -475,8 +439,8 @@ check_trust(Preflight *preflight, Oid relid, const char *table)
 	{
 		Finding *finding = lfirst(lc);
 
-		if (!stamped &&
-			(!is_changed(preflight, relid) || !is_among(definitions, finding)))
+		if (!stamped && (!is_changed(preflight, relid) ||
+						 !syncmaster_is_reported(definitions, finding)))
 			finding->severity = SEVERITY_WARNING;
 		preflight->findings = lappend(preflight->findings, finding);
 	}

@@ -35,6 +35,22 @@ syncmaster_has_errors(const Preflight *preflight)
 }
 
 /*
+ * Return whether one of the findings says the same.
+ */
+bool
+syncmaster_is_reported(List *findings, const Finding *finding)
+{
+	ListCell *lc;
+
+	foreach (lc, findings)
+	{
+		if (strcmp(((Finding *) lfirst(lc))->message, finding->message) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Add errors that a migration would raise.  Several tables or statements may
  * lack the same right.
  */
@@ -45,16 +61,9 @@ syncmaster_report_once(Preflight *preflight, List *problems)
 
 	foreach (lc, problems)
 	{
-		Finding	 *finding = lfirst(lc);
-		bool	  known = false;
-		ListCell *other;
+		Finding *finding = lfirst(lc);
 
-		foreach (other, preflight->findings)
-		{
-			known |= strcmp(((Finding *) lfirst(other))->message,
-							finding->message) == 0;
-		}
-		if (!known)
+		if (!syncmaster_is_reported(preflight->findings, finding))
 			preflight->findings = lappend(preflight->findings, finding);
 	}
 }

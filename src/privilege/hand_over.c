@@ -24,14 +24,10 @@
 static bool
 is_made_by_services(const GrantableObject *object)
 {
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		const RelationInfo *relation = &syncmaster_relations[i];
+	const RelationInfo *relation = syncmaster_find_relation(object->name);
 
-		if (strcmp(relation->name, object->name) == 0)
-			return syncmaster_revision_info(relation->revision)->repeatable;
-	}
-	return false;
+	return relation != NULL &&
+		   syncmaster_revision_info(relation->revision)->repeatable;
 }
 
 /*

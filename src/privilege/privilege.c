@@ -172,16 +172,12 @@ enter_needs(GrantableObject *object, const char *relation, const char *column)
 static void
 enter_pickle(GrantableObject *object, const char *table)
 {
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		const RelationInfo *relation = &syncmaster_relations[i];
+	const RelationInfo *relation = syncmaster_find_relation(table);
 
-		if (relation->pickle != NULL && strcmp(relation->name, table) == 0)
-		{
-			object->pickle = relation->pickle;
-			object->unpickled_by = relation->unpickled_by;
-		}
-	}
+	if (relation == NULL || relation->pickle == NULL)
+		return;
+	object->pickle = relation->pickle;
+	object->unpickled_by = relation->unpickled_by;
 }
 
 static Acl *

@@ -22,7 +22,6 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
@@ -296,11 +295,9 @@ static void
 resolve_calls(Resolver *resolver)
 {
 	const MigrationContext *context = resolver->context;
-	Datum				   *schemas = palloc(sizeof(Datum) *
-											 Max(list_length(resolver->path), 1));
+	List				   *schemas = NIL;
 	Oid						types[] = {OIDARRAYOID};
 	Datum					values[1];
-	int						count = 0;
 	ListCell			   *lc;
 
 	foreach (lc, resolver->path)
@@ -308,11 +305,9 @@ resolve_calls(Resolver *resolver)
 		const SearchedSchema *schema = lfirst(lc);
 
 		if (schema->usable && schema->oid != PG_CATALOG_NAMESPACE)
-			schemas[count++] = ObjectIdGetDatum(schema->oid);
+			schemas = lappend_oid(schemas, schema->oid);
 	}
-	values[0] = PointerGetDatum(construct_array(schemas, count, OIDOID,
-												sizeof(Oid), true,
-												TYPALIGN_INT));
+	values[0] = syncmaster_oid_array(schemas);
 	foreach (lc, syncmaster_query(CALLED_QUERY, 1, types, values))
 	{
 		char **row = lfirst(lc);

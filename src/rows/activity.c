@@ -9,7 +9,6 @@
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -46,28 +45,6 @@
 	"ORDER BY a.backend_start, a.pid"
 
 /*
- * The application's tables that are there, as an array of their OIDs.
- */
-static ArrayType *
-table_oids(Oid namespace)
-{
-	Datum *oids = palloc(syncmaster_nrelations * sizeof(Datum));
-	int	   count = 0;
-
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		const RelationInfo *relation = &syncmaster_relations[i];
-		Oid relid = syncmaster_relation_oid(relation, namespace);
-
-		if (OidIsValid(relid) && relation->kind == RELKIND_RELATION &&
-			syncmaster_is_of_kind(relation, relid))
-			oids[count++] = ObjectIdGetDatum(relid);
-	}
-	return construct_array(oids, count, OIDOID, sizeof(Oid), true,
-						   TYPALIGN_INT);
-}
-
-/*
  * The sessions of other clients, oldest first, as OtherSessions.
  */
 List *
@@ -78,7 +55,7 @@ syncmaster_other_sessions(Oid namespace)
 	List	 *sessions = NIL;
 	ListCell *lc;
 
-	values[0] = PointerGetDatum(table_oids(namespace));
+	values[0] = syncmaster_oid_array(syncmaster_present_tables(namespace));
 	foreach (lc, syncmaster_query(SESSIONS_QUERY, 1, types, values))
 	{
 		char		**row = lfirst(lc);

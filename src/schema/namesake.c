@@ -14,8 +14,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 
 #include "base/base.h"
 #include "schema/schema.h"
@@ -57,20 +55,18 @@
 List *
 syncmaster_namesakes(void)
 {
-	Datum	 *elements = palloc(sizeof(Datum) * syncmaster_nmembers);
+	List	 *names = NIL;
 	Oid		  types[] = {TEXTARRAYOID};
 	Datum	  values[1];
 	List	 *result = NIL;
 	ListCell *lc;
-	int		  count = 0;
 
 	for (int i = 0; i < syncmaster_nmembers; i++)
 	{
 		if (syncmaster_members[i].kind == MEMBER_FUNCTION)
-			elements[count++] = CStringGetTextDatum(syncmaster_members[i].name);
+			names = lappend(names, (char *) syncmaster_members[i].name);
 	}
-	values[0] = PointerGetDatum(
-		construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
+	values[0] = syncmaster_text_array(names);
 	foreach (lc, syncmaster_query(MEMBERS NAMESAKES_QUERY, 1, types, values))
 	{
 		char	**row = lfirst(lc);

@@ -14,8 +14,6 @@
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
@@ -45,19 +43,6 @@
 	"AND NOT a.attisdropped AND c.relname = ANY ($3) " \
 	"AND c.relname || '.' || a.attname <> ALL ($4) " \
 	"ORDER BY 1 DESC, 2"
-
-static Datum
-text_array(List *texts)
-{
-	Datum	 *elements = palloc(sizeof(Datum) * Max(list_length(texts), 1));
-	int		  count = 0;
-	ListCell *lc;
-
-	foreach (lc, texts)
-		elements[count++] = CStringGetTextDatum(lfirst(lc));
-	return PointerGetDatum(
-		construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
 
 /*
  * What this library does not know among the tables, as a list of Finding
@@ -92,8 +77,8 @@ syncmaster_unknown_objects(Oid namespace)
 	values[0] = ObjectIdGetDatum(namespace);
 	values[1] = ObjectIdGetDatum(
 		syncmaster_relation_owner(syncmaster_relation_oid(first, namespace)));
-	values[2] = text_array(relations);
-	values[3] = text_array(columns);
+	values[2] = syncmaster_text_array(relations);
+	values[3] = syncmaster_text_array(columns);
 	foreach (lc,
 			 syncmaster_query(UNKNOWN_QUERY, lengthof(types), types, values))
 	{

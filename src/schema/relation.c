@@ -65,6 +65,27 @@ syncmaster_is_of_kind(const RelationInfo *relation, Oid relid)
 }
 
 /*
+ * The tables of the application that are in the schema and of the right kind,
+ * as a list of OIDs.
+ */
+List *
+syncmaster_present_tables(Oid namespace)
+{
+	List *tables = NIL;
+
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, namespace);
+
+		if (OidIsValid(relid) && relation->kind == RELKIND_RELATION &&
+			syncmaster_is_of_kind(relation, relid))
+			tables = lappend_oid(tables, relid);
+	}
+	return tables;
+}
+
+/*
  * Return whether the column with that index, from 0 on, is required.
  */
 bool

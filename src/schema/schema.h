@@ -285,8 +285,9 @@ extern const RelationInfo syncmaster_version_relation;
 
 extern Oid syncmaster_relation_oid(const RelationInfo *relation, Oid namespace);
 extern const RelationInfo *syncmaster_find_relation(const char *name);
-extern bool syncmaster_is_of_kind(const RelationInfo *relation, Oid relid);
-extern bool syncmaster_is_required(const RelationInfo *relation, int column);
+extern bool	 syncmaster_is_of_kind(const RelationInfo *relation, Oid relid);
+extern List *syncmaster_present_tables(Oid namespace);
+extern bool	 syncmaster_is_required(const RelationInfo *relation, int column);
 extern const ColumnInfo *syncmaster_columns_at(const RelationInfo *relation,
 											   int				   revision);
 

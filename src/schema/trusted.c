@@ -35,20 +35,16 @@ static const struct
 List *
 syncmaster_distrusted_in(Oid relid, const char *table, Oid role)
 {
-	int events = 0;
+	const RelationInfo *relation = syncmaster_find_relation(table);
+	int					events = 0;
 
 	for (int i = 0; i < (int) lengthof(written); i++)
 	{
 		if (strcmp(written[i].table, table) == 0)
 			events = written[i].events;
 	}
-	for (int i = 0; i < syncmaster_nrelations; i++)
-	{
-		const RelationInfo *relation = &syncmaster_relations[i];
-
-		if (relation->purge != NULL && strcmp(relation->name, table) == 0)
-			events |= EVENT_DELETE;
-	}
+	if (relation != NULL && relation->purge != NULL)
+		events |= EVENT_DELETE;
 	return syncmaster_distrusted(relid, role, events);
 }
 
