@@ -210,6 +210,18 @@ my $functions = q{PUBLIC|function|pg_read_file(text)|EXECUTE
 mallory|function|lo_export(oid,text)|EXECUTE
 member|role|mallory|MEMBER};
 is(dangerous(), $functions, 'functions that read and write files of the server');
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION evil() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+	CREATE FUNCTION good() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+	CREATE EVENT TRIGGER evil ON ddl_command_end EXECUTE FUNCTION evil();
+	CREATE EVENT TRIGGER good ON ddl_command_end EXECUTE FUNCTION good();
+	ALTER FUNCTION evil() OWNER TO mallory});
+is(dangerous(), $functions =~ s/(?=\nmember)/\nmallory|function|public.evil()|OWNER/r,
+	'a function that an event trigger calls');
+$node->safe_psql('postgres', 'ALTER EVENT TRIGGER evil DISABLE');
+is(dangerous(), $functions, '... unless that is disabled');
+$node->safe_psql('postgres', 'ALTER EVENT TRIGGER evil ENABLE');
+$functions =~ s/(?=\nmember)/\nmallory|function|public.evil()|OWNER/;
 SKIP:
 {
 	skip 'no rights on settings before 15', 2 if $major < 15;

@@ -80,6 +80,13 @@ static const struct
 	"    OR p.parname LIKE '%_preload_libraries') " \
 	"ORDER BY p.parname, a.privilege_type"
 
+/* Functions that event triggers call, with their owners. */
+#define EVENT_TRIGGERS_QUERY \
+	"SELECT p.proowner, format('%I.%I()', n.nspname, p.proname), e.evtname " \
+	"FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid " \
+	"JOIN pg_namespace n ON n.oid = p.pronamespace " \
+	"WHERE e.evtenabled <> 'D' ORDER BY 2, 3"
+
 /* Functions that read or write files of the server, and what was granted. */
 #define FILE_FUNCTIONS_QUERY \
 	"SELECT a.grantee, p.oid::regprocedure, " \
@@ -298,13 +305,12 @@ list_server_right(PrivilegeList *list, Oid role, const char *type,
 		syncmaster_add_power(list, STATE_DANGEROUS, role, 0, false, reason);
 	}
 	syncmaster_add_privilege(list, STATE_DANGEROUS, role, type, name, privilege,
-							 reason,
-							 psprintf("%s %s", fix,
-									  syncmaster_quoted_role(role)));
+							 reason, fix);
 }
 
 /*
- * Rights on settings and on functions that are as good as a predefined role.
+ * Rights on settings and on functions that are as good as a predefined role,
+ * and owning what an event trigger calls.
  */
 static void
 list_server_rights(PrivilegeList *list)
@@ -321,8 +327,9 @@ list_server_rights(PrivilegeList *list)
 
 		list_server_right(list, atooid(row[0]), "parameter", row[1], row[2],
 						  BECOMES_SUPERUSER,
-						  psprintf("REVOKE %s ON PARAMETER %s FROM", row[2],
-								   row[1]));
+						  psprintf("REVOKE %s ON PARAMETER %s FROM %s", row[2],
+								   row[1],
+								   syncmaster_quoted_role(atooid(row[0]))));
 	}
 	values[0] = CStringGetTextDatum(BECOMES_SUPERUSER);
 	values[1] = CStringGetTextDatum(READS_FILES);
@@ -333,8 +340,21 @@ list_server_rights(PrivilegeList *list)
 		list_server_right(list, atooid(row[0]), "function", row[1], "EXECUTE",
 						  row[2],
 						  psprintf("REVOKE EXECUTE ON FUNCTION pg_catalog.%s "
-								   "FROM",
-								   row[1]));
+								   "FROM %s",
+								   row[1],
+								   syncmaster_quoted_role(atooid(row[0]))));
+	}
+	foreach (lc, syncmaster_query(EVENT_TRIGGERS_QUERY, 0, NULL, NULL))
+	{
+		char **row = lfirst(lc);
+
+		list_server_right(
+			list, atooid(row[0]), "function", row[1], "OWNER",
+			psprintf("event trigger \"%s\" calls it with the rights of whoever "
+					 "runs DDL or, for one on login, logs in",
+					 row[2]),
+			psprintf("ALTER FUNCTION %s OWNER TO %s", row[1],
+					 syncmaster_quoted_role(BOOTSTRAP_SUPERUSERID)));
 	}
 }
 
