@@ -102,5 +102,13 @@ is( $coordinator->safe_psql('etl', q(SET client_min_messages = error; BEGIN;
 is_as_in_table('Citus worker', $workers[0], 'etl', reads => 1);
 is_as_in_table('Citus coordinator', $coordinator, 'etl', reads => 1);
 
+# Without the foreign key, Citus would change the shards of run side by side, and then
+# refuse what comes after that.
+is( $coordinator->safe_psql('etl', q(SET client_min_messages = error;
+	ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer;
+	GRANT CREATE ON SCHEMA public TO writer; SELECT syncmaster_set_owner('writer');
+	SELECT DISTINCT relowner::regrole FROM pg_class WHERE relname IN ('run', 'transfer', 'migration'))),
+	"\nwriter", 'all is handed over');
+
 $_->stop foreach reverse @nodes;
 done_testing();

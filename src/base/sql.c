@@ -245,11 +245,19 @@ run_plans(const SqlStatement *statement, List *plans, ParamListInfo params,
 	return result;
 }
 
+static bool
+is_command(const List *plans)
+{
+	return plans != NIL &&
+		   linitial_node(PlannedStmt, plans)->commandType == CMD_UTILITY;
+}
+
 static void pass_on_lock_timeout(void);
 
 /*
- * The same; what may lock rows or tables on other nodes waits no longer there
- * than it would here.
+ * Run the plans of a statement; what may lock rows or tables on other nodes
+ * waits no longer there than it would here.  After a command that changed
+ * several shards at a time, Citus refuses others until the transaction ends.
  */
 static int64
 run_bounded(const SqlStatement *statement, List *plans, ParamListInfo params,
@@ -262,6 +270,8 @@ run_bounded(const SqlStatement *statement, List *plans, ParamListInfo params,
 		return run_plans(statement, plans, params, dest);
 	level = syncmaster_enter_settings();
 	pass_on_lock_timeout();
+	if (is_command(plans))
+		syncmaster_set_locally("citus.multi_shard_modify_mode", "sequential");
 	result = run_plans(statement, plans, params, dest);
 	syncmaster_leave_settings(level);
 
