@@ -203,33 +203,43 @@ foreach my $table (qw(connection transfer))
 like($out, qr{^0013$}m, 'a look at search vectors waits for one after the other');
 unlike($err, qr/own a lock/, '... and gives back what it has');
 
-# A process that had to stand still finds two timeouts over at once, of which the server
-# reports that of the lock; the migration must not go on.
-my $holder = start_psql($node, 'postgres', 'BEGIN; SELECT count(*) FROM queue;',
-	name => 'holder', hold => 1);
-$migration = start_psql($node, 'postgres',
-	q{SET statement_timeout = '2s'; SELECT syncmaster_downgrade('0011');}, name => 'migration');
-$node->poll_query_until('postgres', q{
-	SELECT count(*) = 1 FROM pg_stat_activity
-	WHERE application_name = 'migration' AND wait_event_type = 'Lock'}) or die 'does not wait';
-$pid = $node->safe_psql('postgres',
-	q{SELECT pid FROM pg_stat_activity WHERE application_name = 'migration'});
-kill 'STOP', $pid;
-$node->poll_query_until('postgres', qq{
-	SELECT clock_timestamp() - query_start > '2.5s' FROM pg_stat_activity WHERE pid = $pid})
-  or die 'no time passes';
-kill 'CONT', $pid;
-($rc, $out, $err) = finish_psql($migration);
-like($err, qr/ERROR:  canceling statement due to statement timeout/, 'statement_timeout is heeded');
-finish_psql($holder, 'COMMIT;');
+# A process that had to stand still finds two reasons at once for the end of its wait, of
+# which the server reports that of the lock; the migration must not go on.
+foreach my $reason (
+	[ 'statement timeout', q{SET statement_timeout = '2s';}, '2.5s', undef ],
+	[ 'user request', '', '1.5s', 'SELECT pg_cancel_backend(%d)' ])
+{
+	my ($name, $setting, $past, $cancel) = @$reason;
+	my $holder = start_psql($node, 'postgres', 'BEGIN; SELECT count(*) FROM queue;',
+		name => 'holder', hold => 1);
+	$migration = start_psql($node, 'postgres',
+		qq{$setting SELECT syncmaster_downgrade('0011');}, name => 'migration');
+	$node->poll_query_until('postgres', q{
+		SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE application_name = 'migration' AND wait_event_type = 'Lock'}) or die 'does not wait';
+	$pid = pid_of('migration');
+	kill 'STOP', $pid;
+	$node->safe_psql('postgres', sprintf $cancel, $pid) if defined $cancel;
+	$node->poll_query_until('postgres', qq{
+		SELECT clock_timestamp() - query_start > '$past' FROM pg_stat_activity WHERE pid = $pid})
+	  or die 'no time passes';
+	kill 'CONT', $pid;
+	($rc, $out, $err) = finish_psql($migration, 'SELECT 1;');
+	like($err, qr/ERROR:  canceling statement due to $name/, "$name: heeded");
+	finish_psql($holder, 'COMMIT;');
+}
 
-# A limit that a function sets for itself has not begun to run.
-is($node->safe_psql('postgres', q{
-		CREATE FUNCTION down() RETURNS text LANGUAGE sql SET statement_timeout = '1h'
-			AS $$ SELECT syncmaster_downgrade('0011') $$;
-		SELECT down();
-		SELECT syncmaster_upgrade('head')}),
-	"0011\n0013", 'a function may set statement_timeout');
+# A limit that a function sets for itself has not begun to run, although the one of an
+# earlier statement is over.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION down() RETURNS text LANGUAGE sql SET statement_timeout = '1h'
+		AS $$ SELECT syncmaster_downgrade('0011') $$});
+($service, $migration) = begin_deadlock(
+	q{SET statement_timeout = '1s'; SELECT 1; RESET statement_timeout; SELECT pg_sleep(1.1); SELECT down();});
+finish_psql($service, 'COMMIT;');
+($rc, $out, $err) = finish_psql($migration);
+is($rc, 0, 'a function may set statement_timeout') or diag($err);
+is($node->safe_psql('postgres', q{SELECT syncmaster_upgrade('head')}), '0013', '... and what it has moved can be moved back');
 
 $node->stop;
 done_testing();

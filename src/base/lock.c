@@ -26,7 +26,6 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
@@ -166,24 +165,15 @@ wait_for_lock(void *argument)
 
 /*
  * How long the next wait may be, in milliseconds, if the first one began then;
- * 0 if syncmaster.lock_timeout is over.  A statement_timeout that was reached
- * in a wait is told here: of two timeouts, the server reports that of the lock
- * and forgets the other one.
+ * 0 if syncmaster.lock_timeout is over.
  */
 static int
 wait_limit(TimestampTz started)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	int	 limit = Min(Max(DeadlockTimeout / 2, DEADLOCK_LOOK), LONGEST_WAIT);
-	long waited = TimestampDifferenceMilliseconds(started, now);
-	TimestampTz finish = get_timeout_finish_time(STATEMENT_TIMEOUT);
+	long waited = TimestampDifferenceMilliseconds(started,
+												  GetCurrentTimestamp());
 
-	/* a limit that was set in the course of this statement is not its own */
-	if (StatementTimeout > 0 && finish > GetCurrentStatementStartTimestamp() &&
-		now >= finish)
-		ereport(ERROR,
-				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("canceling statement due to statement timeout")));
 	if (syncmaster_lock_timeout == 0)
 		return limit;
 	return waited >= syncmaster_lock_timeout
