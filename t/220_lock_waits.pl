@@ -203,6 +203,21 @@ foreach my $table (qw(connection transfer))
 like($out, qr{^0013$}m, 'a look at search vectors waits for one after the other');
 unlike($err, qr/own a lock/, '... and gives back what it has');
 
+# Whoever has a table of a later step, or of an extra index, stops the upgrade before it
+# writes anything anew.
+$node->safe_psql('postgres', q{
+	SELECT count(*) FROM syncmaster_drop_indexes(); SELECT syncmaster_downgrade('0011')});
+my $writer = start_psql($node, 'postgres', q{BEGIN; LOCK TABLE "user" IN ROW EXCLUSIVE MODE;},
+	name => 'writer', hold => 1);
+my $progress = 'SET syncmaster.progress = on; SET client_min_messages = info; ';
+($rc, $out, $err) = $node->psql('postgres',
+	"$progress SET syncmaster.lock_timeout = '200ms'; SELECT syncmaster_upgrade('head')");
+like($err, qr/ERROR:  could not lock table "user" within 200 ms/, 'a writer of a later table: refused');
+unlike($err, qr/alter table/, '... before the first step');
+finish_psql($writer, 'COMMIT;');
+($rc, $out, $err) = $node->psql('postgres', "$progress SELECT syncmaster_upgrade('head')");
+like($err, qr/alter table/, 'a step that is run is told');
+
 # A process that had to stand still finds two reasons at once for the end of its wait, of
 # which the server reports that of the lock; the migration must not go on.
 foreach my $reason (

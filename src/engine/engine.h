@@ -100,27 +100,50 @@ typedef struct StatementEffect
 	bool name_taken;   /* something else has the name of what it makes */
 } StatementEffect;
 
-extern StatementEffect			   *
+extern StatementEffect				*
 syncmaster_describe_statement(const MigrationContext *context,
-										  const RawStmt *raw, const char *source,
-										  List *earlier);
-extern void syncmaster_skip_effect(StatementEffect *effect);
-extern bool syncmaster_is_made(List *effects, const char *object);
-extern bool syncmaster_is_dropped(List *effects, Oid indexid);
-extern void syncmaster_effect_problems(List					 **problems,
-									   const MigrationContext *context,
-									   const StatementEffect  *effect);
-extern void syncmaster_keep_columns(StatementEffect *effect);
-extern void syncmaster_partition_problems(List				   **problems,
-										  const StatementEffect *effect);
-extern void syncmaster_row_problems(List				  **problems,
-									const MigrationContext *context,
-									const StatementEffect  *effect);
-extern void syncmaster_require_schema_create(const MigrationContext *context,
-											 Oid					 role);
-extern void syncmaster_run_statements(const MigrationContext *context,
-									  const char *ddl, const char *activity);
-extern void syncmaster_repeat_statements(const MigrationContext *context,
-										 const char *ddl, const char *activity);
+										   const RawStmt *raw, const char *source,
+										   List *earlier);
+extern void	 syncmaster_skip_effect(StatementEffect *effect);
+extern bool	 syncmaster_is_made(List *effects, const char *object);
+extern bool	 syncmaster_is_dropped(List *effects, Oid indexid);
+extern void	 syncmaster_effect_problems(List				  **problems,
+										const MigrationContext *context,
+										const StatementEffect  *effect);
+extern void	 syncmaster_keep_columns(StatementEffect *effect);
+extern void	 syncmaster_partition_problems(List					**problems,
+										   const StatementEffect *effect);
+extern void	 syncmaster_row_problems(List				   **problems,
+									 const MigrationContext *context,
+									 const StatementEffect	*effect);
+extern List *syncmaster_statement_locks(const MigrationContext *context,
+										List				   *effects);
+extern void	 syncmaster_require_schema_create(const MigrationContext *context,
+											  Oid					  role);
+extern void	 syncmaster_run_statements(const MigrationContext *context,
+									   const char *ddl, const char *activity);
+extern void	 syncmaster_repeat_statements(const MigrationContext *context,
+										  const char *ddl, const char *activity);
+
+/* upgrade_plan.c: What an upgrade will do, described before it begins. */
+
+typedef struct PlanStep
+{
+	char *name;	   /* revision that it makes; "indexes" for the extra ones */
+	char *heading; /* a line about it */
+	List *effects; /* of StatementEffect, in the order of running */
+	char *stamp;   /* statement that writes the revision; or NULL */
+} PlanStep;
+
+typedef struct UpgradePlan
+{
+	List *steps;		 /* of PlanStep */
+	List *effects;		 /* of all steps */
+	List *problems;		 /* what is in the way of extra indexes */
+	Oid	  version_table; /* alembic_version; invalid if it is yet to be made */
+} UpgradePlan;
+
+extern UpgradePlan *syncmaster_make_plan(const MigrationContext *context,
+										 int					 target);
 
 #endif /* SYNCMASTER_ENGINE_H */

@@ -412,12 +412,10 @@ prepare_statements(const MigrationContext *context, List *effects,
 }
 
 /*
- * Take the locks of all statements together: each of them would be kept until
- * the end in any case, and a service that has one table and waits for another
- * would be in a deadlock with this.
+ * The locks of all statements, with the strongest mode for each table.
  */
-static void
-lock_tables(const MigrationContext *context, List *effects)
+List *
+syncmaster_statement_locks(const MigrationContext *context, List *effects)
 {
 	List	 *locks = NIL;
 	ListCell *lc;
@@ -439,6 +437,19 @@ lock_tables(const MigrationContext *context, List *effects)
 			locks = syncmaster_add_lock(locks, lock->relid, lock->mode);
 		}
 	}
+	return locks;
+}
+
+/*
+ * Take the locks of all statements together: each of them would be kept until
+ * the end in any case, and a service that has one table and waits for another
+ * would be in a deadlock with this.
+ */
+static void
+lock_tables(const MigrationContext *context, List *effects)
+{
+	List *locks = syncmaster_statement_locks(context, effects);
+
 	if (locks == NIL)
 		return;
 	syncmaster_enforce_guard(context);

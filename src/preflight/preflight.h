@@ -11,29 +11,12 @@
 #include "postgres.h"
 
 #include "base/base.h"
+#include "engine/engine.h"
 #include "schema/schema.h"
 
 /* plan.c: What an upgrade will do. */
 
-typedef struct PlanStep
-{
-	char *name;	   /* revision that it makes; "indexes" for the extra ones */
-	char *heading; /* a line about it */
-	List *effects; /* of StatementEffect, in the order of running */
-	char *stamp;   /* statement that writes the revision; or NULL */
-} PlanStep;
-
-typedef struct UpgradePlan
-{
-	List *steps;		 /* of PlanStep */
-	List *effects;		 /* of all steps */
-	List *problems;		 /* what is in the way of extra indexes */
-	Oid	  version_table; /* alembic_version; invalid if it is yet to be made */
-} UpgradePlan;
-
-extern UpgradePlan *syncmaster_make_plan(const MigrationContext *context,
-										 int					 target);
-extern int64		syncmaster_relation_bytes(Oid relid);
+extern int64 syncmaster_relation_bytes(Oid relid);
 
 /* report.c: What a preflight has found so far. */
 

@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * upgrade_plan.c
+ *	  What an upgrade will do, described before it begins.
+ *
+ * The steps come from the installed scripts, and their statements are
+ * described by the code that runs them.  Nothing is changed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "tcop/tcopprot.h"
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "schema/schema.h"
+#include "settings.h"
+
+/*
+ * Append a step with the statements of its DDL.
+ */
+static void
+add_step(UpgradePlan *plan, const MigrationContext *context, const char *name,
+		 char *heading, List *ddl, char *stamp, bool again)
+{
+	PlanStep *step = palloc0(sizeof(PlanStep));
+	ListCell *lc;
+
+	step->name = pstrdup(name);
+	step->heading = heading;
+	step->stamp = stamp;
+	foreach (lc, ddl)
+	{
+		const char *source = lfirst(lc);
+		ListCell   *statement;
+
+		foreach (statement, pg_parse_query(source))
+		{
+			StatementEffect *effect =
+				syncmaster_describe_statement(context,
+											  lfirst_node(RawStmt, statement),
+											  source, plan->effects);
+
+			/* a step that has been done is not undone by what is in its way */
+			if (effect->name_taken && again)
+				syncmaster_skip_effect(effect);
+			syncmaster_keep_columns(effect);
+			step->effects = lappend(step->effects, effect);
+			plan->effects = lappend(plan->effects, effect);
+		}
+	}
+	plan->steps = lappend(plan->steps, step);
+}
+
+/*
+ * A step whose objects others make is of interest only if some are missing.
+ */
+static bool
+is_complete(const MigrationContext *context, const char *ddl)
+{
+	ListCell *lc;
+
+	foreach (lc, pg_parse_query(ddl))
+	{
+		StatementEffect *effect = syncmaster_describe_statement(
+			context, lfirst_node(RawStmt, lc), ddl, NIL);
+
+		if (!effect->skipped && !effect->name_taken)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What syncmaster_upgrade() will do from the revision that the context has,
+ * whose shape the caller has checked.
+ */
+UpgradePlan *
+syncmaster_make_plan(const MigrationContext *context, int target)
+{
+	const SchemaRevision *revision = &context->revision;
+	UpgradePlan			 *plan = palloc0(sizeof(UpgradePlan));
+	List				 *steps = syncmaster_read_steps(context->namespace);
+	int					  save_nestlevel = syncmaster_enter_safe_settings();
+
+	plan->version_table = revision->version_table;
+	if (!OidIsValid(plan->version_table))
+		add_step(plan, context, "base", "Alembic's table",
+				 list_make1(syncmaster_version_table_ddl(context->schema)),
+				 NULL, false);
+
+	for (int next = REVISION_BASE + 1; next <= target; next++)
+	{
+		const RevisionInfo *info = syncmaster_revision_info(next);
+		char			   *ddl;
+
+		if (next <= revision->number && !info->repeatable)
+			continue;
+		ddl = syncmaster_find_step(steps, next - 1, next)->ddl;
+		if (next > revision->number)
+			add_step(plan, context, info->id,
+					 psprintf("Revision %s: %s", info->id, info->description),
+					 list_make1(ddl),
+					 syncmaster_stamp_sql(context->schema, next - 1, next),
+					 false);
+		else if (!is_complete(context, ddl))
+			add_step(plan, context, info->id,
+					 psprintf("Revision %s again, for what is missing",
+							  info->id),
+					 list_make1(ddl), NULL, true);
+	}
+
+	if (Max(target, revision->number) == REVISION_HEAD &&
+		syncmaster_create_indexes_enabled)
+	{
+		List *definitions = syncmaster_missing_indexes(context, plan->effects,
+													   false, &plan->problems);
+
+		if (definitions != NIL)
+			add_step(plan, context, "indexes", "Extra indexes", definitions,
+					 NULL, false);
+	}
+	syncmaster_leave_settings(save_nestlevel);
+
+	return plan;
+}
