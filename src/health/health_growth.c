@@ -68,16 +68,21 @@ report_growth(Health *health, const RelationInfo *growing,
 		holders = syncmaster_describe_holders(RelationGetRelid(table->rel));
 		syncmaster_add_finding(
 			&health->findings, SEVERITY_WARNING, "growth", growing->name,
-			psprintf("%s, which is longer ago than %s", about,
-					 syncmaster_limit_text(limit)),
-			psprintf("CALL %s(interval '%s'%s) deletes them%s.", growing->purge,
+			psprintf("%s, which is longer ago than %s%s", about,
+					 syncmaster_limit_text(limit),
+					 holders == NULL
+						 ? ""
+						 : psprintf("; old rows may be held by %s", holders)),
+			psprintf("CALL %s(interval '%s'%s) deletes %s.", growing->purge,
 					 GetConfigOptionByName(limit, NULL, false),
 					 keep_last > 0 ? psprintf(", keep_last => %d", keep_last)
 								   : "",
 					 holders == NULL
-						 ? ""
-						 : psprintf(", and names those that are held by %s",
-									holders)));
+						 ? "them"
+						 : "those that are not held, and names the others. If "
+						   "all that it leaves are held, as during a legal "
+						   "hold, no other purge is needed: this warning ends "
+						   "with the hold"));
 	}
 }
 
