@@ -71,10 +71,15 @@ foreach my $sql (
 	q{SELECT syncmaster_downgrade('0011'); ALTER EXTENSION syncmaster UPDATE},
 	q{SELECT syncmaster_downgrade('0012'); SELECT syncmaster_upgrade('head')},
 	q{SELECT syncmaster_downgrade('0011'); SELECT syncmaster_upgrade('0012')},
-	q{SELECT syncmaster_upgrade('head')})
+	q{SELECT syncmaster_upgrade('head')},
+	q{BEGIN; DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster; SELECT syncmaster_upgrade('head'); COMMIT},
+	q{SELECT syncmaster_downgrade('0011'); ALTER EXTENSION syncmaster UPDATE TO '1.12'},
+	q{DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster VERSION '1.11'},
+	q{DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster VERSION '1.12'},
+	q{ALTER EXTENSION syncmaster UPDATE})
 {
 	my ($rc, $out, $err) = $node->psql('in_public', $sql);
-	my $revision = $sql =~ /'0012'\)$/ ? '0012' : '0013';
+	my $revision = $sql =~ /'0012'\)$|'1\.1[12]'$/ ? '0012' : '0013';
 	is("$rc$err", qq{0psql:<stdin>:1: WARNING:  the tables are not all as revision $revision makes them
 DETAIL:  Differences: constraint "run.fk__run__transfer_id__transfer" is missing.
 HINT:  SELECT * FROM syncmaster_check() lists all differences, with SQL that repairs them.},

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 
@@ -24,6 +25,10 @@
 PG_FUNCTION_INFO_V1(syncmaster_finish_script);
 PG_FUNCTION_INFO_V1(syncmaster_upgrade);
 
+/* Transaction in which this was last said, and of which revision. */
+static FullTransactionId said_in = {0};
+static int				 said_of;
+
 /*
  * Warn of differences that are errors to syncmaster_check().  Tables that
  * others have locked are not waited for; then nothing is said.
@@ -31,10 +36,11 @@ PG_FUNCTION_INFO_V1(syncmaster_upgrade);
 static void
 review_tables(int revision)
 {
-	CheckContext context;
-	List		*differences = NIL;
-	const char	*locked;
-	ListCell	*lc;
+	FullTransactionId xid = GetTopFullTransactionId();
+	CheckContext	  context;
+	List			 *differences = NIL;
+	const char		 *locked;
+	ListCell		 *lc;
 
 	if (!syncmaster_try_check_tables(&context, revision, &locked))
 		return;
@@ -45,14 +51,17 @@ review_tables(int revision)
 		if (finding->severity == SEVERITY_ERROR)
 			differences = lappend(differences, lfirst(lc));
 	}
-	if (differences != NIL)
-		ereport(WARNING,
-				(errmsg("the tables are not all as revision %s makes them",
-						syncmaster_revision_id(revision)),
-				 errdetail("Differences: %s.",
-						   syncmaster_name_differences(differences)),
-				 errhint("SELECT * FROM syncmaster_check() lists all "
-						 "differences, with SQL that repairs them.")));
+	if (differences == NIL ||
+		(FullTransactionIdEquals(said_in, xid) && said_of == revision))
+		return;
+	said_in = xid;
+	said_of = revision;
+	ereport(WARNING, (errmsg("the tables are not all as revision %s makes them",
+							 syncmaster_revision_id(revision)),
+					  errdetail("Differences: %s.",
+								syncmaster_name_differences(differences)),
+					  errhint("SELECT * FROM syncmaster_check() lists all "
+							  "differences, with SQL that repairs them.")));
 }
 
 /*

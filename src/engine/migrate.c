@@ -481,13 +481,12 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 /*
  * What a script that makes this version does at its end, and what does not
  * belong to one revision.  Returns the revision of the tables after the last
- * script of a chain, else -1.
+ * script of a command, else -1.
  */
 int
 syncmaster_end_script(const char *version)
 {
 	MigrationContext context;
-	bool			 last = strcmp(version, SYNCMASTER_VERSION) == 0;
 
 	begin_script_call();
 	syncmaster_complete_members();
@@ -508,12 +507,13 @@ syncmaster_end_script(const char *version)
 	}
 
 	/*
-	 * Only the last script of a chain builds the extra indexes: the next
+	 * Only the script of the newest version builds the extra indexes: the next
 	 * revision may rewrite the tables.
 	 */
-	if (syncmaster_create_indexes_enabled && last)
+	if (syncmaster_create_indexes_enabled &&
+		strcmp(version, SYNCMASTER_VERSION) == 0)
 		syncmaster_build_indexes(&context, WARNING);
 	syncmaster_extend_grants(&context);
 
-	return last ? context.revision.number : -1;
+	return syncmaster_is_last_version(version) ? context.revision.number : -1;
 }

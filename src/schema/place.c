@@ -13,6 +13,7 @@
 
 #include "access/relation.h"
 #include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
@@ -64,32 +65,54 @@ syncmaster_describe_places(Oid namespace)
 }
 
 /*
- * Return whether the client's CREATE EXTENSION names the schema.  Only a
- * top-level statement is known here, not one that a function runs.
+ * The options of a statement that creates or updates this extension; NIL if it
+ * is another one.
  */
-static bool
-names_schema(void)
+static List *
+extension_options(Node *stmt)
+{
+	if (IsA(stmt, CreateExtensionStmt) &&
+		strcmp(((CreateExtensionStmt *) stmt)->extname, "syncmaster") == 0)
+		return ((CreateExtensionStmt *) stmt)->options;
+	if (IsA(stmt, AlterExtensionStmt) &&
+		strcmp(((AlterExtensionStmt *) stmt)->extname, "syncmaster") == 0)
+		return ((AlterExtensionStmt *) stmt)->options;
+	return NIL;
+}
+
+/*
+ * What the client's CREATE or ALTER EXTENSION says for an option; NULL if
+ * nothing.  Only a top-level statement is known here, not one that a function
+ * runs.
+ */
+static const char *
+client_option(const char *name)
 {
 	ListCell *lc;
+	ListCell *option;
 
 	if (debug_query_string == NULL)
-		return false;
+		return NULL;
 	foreach (lc, pg_parse_query(debug_query_string))
 	{
-		CreateExtensionStmt *stmt =
-			(CreateExtensionStmt *) lfirst_node(RawStmt, lc)->stmt;
-		ListCell *option;
-
-		if (!IsA(stmt, CreateExtensionStmt) ||
-			strcmp(stmt->extname, "syncmaster") != 0)
-			continue;
-		foreach (option, stmt->options)
+		foreach (option, extension_options(lfirst_node(RawStmt, lc)->stmt))
 		{
-			if (strcmp(lfirst_node(DefElem, option)->defname, "schema") == 0)
-				return true;
+			if (strcmp(lfirst_node(DefElem, option)->defname, name) == 0)
+				return defGetString(lfirst_node(DefElem, option));
 		}
 	}
-	return false;
+	return NULL;
+}
+
+/*
+ * Return whether this is the version at which the client's command ends.
+ */
+bool
+syncmaster_is_last_version(const char *version)
+{
+	const char *wanted = client_option("new_version");
+
+	return strcmp(version, wanted != NULL ? wanted : SYNCMASTER_VERSION) == 0;
 }
 
 /*
@@ -122,7 +145,7 @@ syncmaster_place_problems(List **problems, const MigrationContext *context,
 				 other, schema));
 	if (meant ||
 		OidIsValid(get_relname_relid(VERSION_TABLE, context->namespace)) ||
-		names_schema())
+		client_option("schema") != NULL)
 		finding->severity = SEVERITY_WARNING;
 }
 
