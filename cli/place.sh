@@ -67,7 +67,7 @@ SQL
 	cat <<'SQL'
 SELECT format('schema %I of database %I', :'schema', current_database())
            AS place,
-       format('%s as %I, by %s', concat_ws(':', :'HOST', :'PORT'), current_user,
+       format('%s as %I, by %s', concat_ws(':', :'HOST', nullif(:'PORT', '')), current_user,
               :'source') AS server \gset
 \warn syncmaster-db: in :place
 \if :verbose
