@@ -112,6 +112,7 @@ extern Finding	  *syncmaster_add_error(List **findings, int sqlerrcode,
 										const char *subject, const char *message,
 										const char *hint);
 extern const char *syncmaster_severity_name(Severity severity);
+extern Severity	   syncmaster_parse_severity(const char *name);
 extern void		   syncmaster_report_findings(List *findings, int elevel);
 extern void		   syncmaster_raise_error(List *findings);
 extern void syncmaster_put_findings(ReturnSetInfo *result, List *findings,

@@ -47,12 +47,27 @@ syncmaster_add_error(List **findings, int sqlerrcode, const char *subject,
 	return finding;
 }
 
+static const char *const severity_names[] = {"error", "warning", "info",
+											 "none"};
+
 const char *
 syncmaster_severity_name(Severity severity)
 {
-	static const char *const names[] = {"error", "warning", "info", "none"};
+	return severity_names[severity];
+}
 
-	return names[severity];
+/*
+ * The severity that a query gives.
+ */
+Severity
+syncmaster_parse_severity(const char *name)
+{
+	Severity severity = SEVERITY_ERROR;
+
+	while (severity < SEVERITY_NONE &&
+		   strcmp(severity_names[severity], name) != 0)
+		severity++;
+	return severity;
 }
 
 static void

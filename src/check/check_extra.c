@@ -10,8 +10,8 @@
 
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
@@ -20,108 +20,198 @@
 #include "schema/schema.h"
 
 /*
+ * The queries below give the columns of syncmaster_check(), without those
+ * that are not needed at the end.  $1 is the relation that is looked at, $2
+ * the names of SyncMaster's relations.
+ */
+#define RELATION \
+	"(SELECT c.*, format('%I.%I', n.nspname, c.relname) AS name, " \
+	"     CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind " \
+	" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace " \
+	" WHERE c.oid = $1) r "
+
+#define COMMENTS_QUERY \
+	"SELECT 'info', 'comment', concat_ws('.', r.relname, a.attname), " \
+	"    'is extra', NULL, d.description, " \
+	"    format('COMMENT ON %s IS NULL', CASE WHEN a.attname IS NULL " \
+	"        THEN r.kind || ' ' || r.name " \
+	"        ELSE format('COLUMN %s.%I', r.name, a.attname) END) " \
+	"FROM " RELATION "JOIN pg_description d ON d.objoid = r.oid " \
+	"    AND d.classoid = 'pg_class'::regclass " \
+	"LEFT JOIN pg_attribute a ON a.attrelid = d.objoid " \
+	"    AND a.attnum = d.objsubid AND d.objsubid > 0 " \
+	"ORDER BY d.objsubid"
+
+/*
  * Triggers, and of those that come from a partitioned table the ones that are
  * enabled although theirs is not.  Before PostgreSQL 15 these are marked as
  * internal.
  */
 #define TRIGGERS_QUERY \
-	"SELECT t.tgname, pg_get_triggerdef(t.oid), t.tgenabled, " \
-	"    p.oid IS NOT NULL FROM pg_trigger t " \
+	"SELECT CASE t.tgenabled WHEN 'D' THEN 'info' ELSE 'warning' END, " \
+	"    'trigger', format('%s.%s', r.relname, t.tgname), " \
+	"    CASE t.tgenabled WHEN 'D' THEN 'is extra, and disabled' " \
+	"    ELSE 'is extra' END, NULL, pg_get_triggerdef(t.oid), " \
+	"    format(CASE WHEN p.oid IS NULL THEN 'DROP TRIGGER %I ON %s' " \
+	"           ELSE 'ALTER TABLE %2$s DISABLE TRIGGER %1$I' END, " \
+	"           t.tgname, r.name) " \
+	"FROM " RELATION "JOIN pg_trigger t ON t.tgrelid = r.oid " \
 	"LEFT JOIN pg_trigger p ON p.oid = t.tgparentid " \
-	"WHERE t.tgrelid = $1 AND CASE WHEN p.oid IS NULL " \
-	"    THEN NOT t.tgisinternal " \
+	"WHERE CASE WHEN p.oid IS NULL THEN NOT t.tgisinternal " \
 	"    ELSE t.tgenabled <> 'D' AND p.tgenabled = 'D' AND NOT EXISTS " \
 	"        (SELECT FROM pg_constraint c WHERE c.oid = t.tgconstraint " \
-	"         AND c.contype <> 't') END ORDER BY 1"
+	"         AND c.contype <> 't') END ORDER BY t.tgname"
 
 #define RULES_QUERY \
-	"SELECT rulename, pg_get_ruledef(oid), ev_enabled FROM pg_rewrite " \
-	"WHERE ev_class = $1 ORDER BY 1"
+	"SELECT CASE w.ev_enabled WHEN 'D' THEN 'info' ELSE 'warning' END, " \
+	"    'rule', format('%s.%s', r.relname, w.rulename), " \
+	"    CASE w.ev_enabled WHEN 'D' THEN 'is extra, and disabled' " \
+	"    ELSE 'is extra' END, NULL, pg_get_ruledef(w.oid), " \
+	"    format('DROP RULE %I ON %s', w.rulename, r.name) " \
+	"FROM " RELATION "JOIN pg_rewrite w ON w.ev_class = r.oid " \
+	"ORDER BY w.rulename"
+
+/*
+ * Row security hides rows from whoever is not the owner, and with FORCE from
+ * the owner too.
+ */
+#define SECURITY_QUERY \
+	"SELECT 'warning', 'table', r.relname, " \
+	"    'has row security ' || s.state, NULL, NULL, " \
+	"    format('ALTER TABLE %s %s ROW LEVEL SECURITY', r.name, s.undo) " \
+	"FROM " RELATION "CROSS JOIN LATERAL (VALUES " \
+	"    (1, r.relrowsecurity, 'enabled', 'DISABLE'), " \
+	"    (2, r.relforcerowsecurity, 'forced', 'NO FORCE')) " \
+	"    s (number, is_set, state, undo) WHERE s.is_set ORDER BY s.number"
 
 #define POLICIES_QUERY \
-	"SELECT polname FROM pg_policy WHERE polrelid = $1 ORDER BY 1"
+	"SELECT 'warning', 'policy', format('%s.%s', r.relname, p.polname), " \
+	"    'is extra', NULL, NULL, " \
+	"    format('DROP POLICY %I ON %s', p.polname, r.name) " \
+	"FROM " RELATION "JOIN pg_policy p ON p.polrelid = r.oid " \
+	"ORDER BY p.polname"
 
-#define SECURITY_QUERY \
-	"SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1"
-
-/* relatives on either side, as SQL names them */
+/* Rows of a child table show in the parent, and no foreign key knows them. */
 #define INHERITANCE_QUERY \
-	"SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), " \
-	"    i.inhparent = $1, c.relkind = 'p' " \
-	"FROM pg_inherits i JOIN pg_class c " \
-	"    ON c.oid = CASE i.inhparent WHEN $1 THEN i.inhrelid " \
-	"               ELSE i.inhparent END " \
+	"SELECT 'warning', 'table', r.relname, " \
+	"    CASE WHEN i.inhparent = r.oid THEN 'has a child table' " \
+	"    WHEN c.relkind = 'p' THEN 'is a partition of another table' " \
+	"    ELSE 'inherits from another table' END, NULL, o.name, " \
+	"    format(CASE WHEN i.inhparent = r.oid " \
+	"           THEN 'ALTER TABLE %2$s NO INHERIT %1$s' " \
+	"           WHEN c.relkind = 'p' " \
+	"           THEN 'ALTER TABLE %2$s DETACH PARTITION %1$s' " \
+	"           ELSE 'ALTER TABLE %1$s NO INHERIT %2$s' END, r.name, o.name) " \
+	"FROM " RELATION \
+	"JOIN pg_inherits i ON r.oid IN (i.inhrelid, i.inhparent) " \
+	"JOIN pg_class c ON c.oid = CASE i.inhparent WHEN r.oid THEN i.inhrelid " \
+	"                           ELSE i.inhparent END " \
 	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
-	"WHERE $1 IN (i.inhrelid, i.inhparent) " \
-	"AND NOT (i.inhparent = $1 AND c.relispartition) ORDER BY 1"
+	"CROSS JOIN LATERAL format('%I.%I', n.nspname, c.relname) o (name) " \
+	"WHERE NOT (i.inhparent = r.oid AND c.relispartition) ORDER BY o.name"
 
-/* foreign keys of other tables; those of partitions come from their parent */
+/*
+ * Rows that others refer to cannot be deleted, or take others with them.
+ * Foreign keys of partitions come from their parent.
+ */
 #define REFERENCES_QUERY \
-	"SELECT c.relname, n.nspname, k.conname, pg_get_constraintdef(k.oid), " \
-	"    k.confdeltype IN ('a', 'r'), n.oid = r.relnamespace " \
-	"FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid " \
+	"SELECT CASE WHEN keeps THEN 'warning' ELSE 'info' END, 'constraint', " \
+	"    format('%I.%I.%s', n.nspname, c.relname, k.conname), " \
+	"    format(CASE WHEN keeps " \
+	"           THEN 'keeps rows of table \"%s\" from being deleted' " \
+	"           ELSE 'refers to table \"%s\"' END, r.relname), " \
+	"    NULL, pg_get_constraintdef(k.oid), " \
+	"    format('ALTER TABLE %I.%I DROP CONSTRAINT %I', " \
+	"           n.nspname, c.relname, k.conname) " \
+	"FROM " RELATION "JOIN pg_constraint k ON k.confrelid = r.oid " \
+	"JOIN pg_class c ON c.oid = k.conrelid " \
 	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
-	"JOIN pg_class r ON r.oid = k.confrelid " \
-	"WHERE k.confrelid = $1 AND k.contype = 'f' AND k.conparentid = 0 " \
-	"ORDER BY 2, 1, 3"
+	"CROSS JOIN LATERAL (SELECT k.confdeltype IN ('a', 'r')) d (keeps) " \
+	"WHERE k.contype = 'f' AND k.conparentid = 0 " \
+	"AND NOT (n.oid = r.relnamespace AND c.relname = ANY ($2)) " \
+	"ORDER BY n.nspname, c.relname, k.conname"
 
-/* whether an UPDATE can be published, and whether it is to be */
+/* What is published cannot be changed without a replica identity. */
 #define REPLICA_QUERY \
-	"SELECT c.relreplident, EXISTS (SELECT FROM pg_publication_tables p " \
+	"SELECT CASE WHEN p.published THEN 'error' ELSE 'info' END, 'table', " \
+	"    r.relname, 'has no replica identity' || CASE WHEN p.published " \
+	"        THEN ', so that its rows cannot change' ELSE '' END, " \
+	"    'DEFAULT', 'NOTHING', " \
+	"    format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', r.name) " \
+	"FROM " RELATION "JOIN pg_namespace n ON n.oid = r.relnamespace " \
+	"CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_publication_tables t " \
 	"    JOIN pg_publication USING (pubname) " \
-	"    WHERE p.schemaname = n.nspname AND p.tablename = c.relname " \
-	"    AND (pubupdate OR pubdelete)) " \
-	"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace " \
-	"WHERE c.oid = $1"
+	"    WHERE t.schemaname = n.nspname AND t.tablename = r.relname " \
+	"    AND (pubupdate OR pubdelete))) p (published) " \
+	"WHERE r.relreplident = 'n'"
 
-#define COMMENTS_QUERY \
-	"SELECT a.attname, d.description FROM pg_description d " \
-	"LEFT JOIN pg_attribute a ON a.attrelid = d.objoid " \
-	"    AND a.attnum = d.objsubid AND d.objsubid > 0 " \
-	"WHERE d.classoid = 'pg_class'::regclass AND d.objoid = $1 " \
-	"ORDER BY d.objsubid"
+/* Unique indexes of one partition, which keep out rows that others may have. */
+#define PARTITION_INDEXES_QUERY \
+	"SELECT 'warning', 'index', c.relname, 'is extra', NULL, " \
+	"    pg_get_indexdef(c.oid), " \
+	"    format('DROP INDEX %I.%I', n.nspname, c.relname) " \
+	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid " \
+	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
+	"WHERE i.indrelid = $1 AND i.indisunique AND NOT c.relispartition " \
+	"ORDER BY c.relname"
 
 /* in the schema, of nobody's extension; indexes and the like are left out */
 #define RELATIONS_QUERY \
-	"SELECT c.relname, CASE c.relkind WHEN 'v' THEN 'view' " \
+	"SELECT 'info', CASE c.relkind WHEN 'v' THEN 'view' " \
 	"    WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' " \
-	"    WHEN 'f' THEN 'foreign table' ELSE 'table' END " \
+	"    WHEN 'f' THEN 'foreign table' ELSE 'table' END, c.relname, " \
+	"    'is extra', NULL, NULL, NULL " \
 	"FROM pg_class c WHERE c.relnamespace = $1 " \
 	"AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') " \
-	"AND NOT c.relispartition " \
+	"AND NOT c.relispartition AND c.relname <> ALL ($2) " \
 	"AND NOT EXISTS (SELECT FROM pg_depend d " \
 	"    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid " \
 	"    AND (d.deptype = 'e' OR " \
-	"         (c.relkind = 'S' AND d.deptype IN ('a', 'i')))) ORDER BY 1"
+	"         (c.relkind = 'S' AND d.deptype IN ('a', 'i')))) " \
+	"ORDER BY c.relname"
 
-static bool
-is_known_relation(const char *name)
+/*
+ * The names of SyncMaster's relations, with the sequences of their columns.
+ */
+static Datum
+known_names(void)
 {
-	if (strcmp(name, syncmaster_version_relation.name) == 0)
-		return true;
+	List *names = list_make1((char *) syncmaster_version_relation.name);
+
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{
 		const RelationInfo *relation = &syncmaster_relations[i];
 
-		if (strcmp(relation->name, name) == 0 ||
-			(relation->columns != NULL &&
-			 relation->columns[0].filled_by == DEFAULT_SERIAL &&
-			 strcmp(psprintf("%s_id_seq", relation->name), name) == 0))
-			return true;
+		names = lappend(names, (char *) relation->name);
+		if (relation->columns != NULL &&
+			relation->columns[0].filled_by == DEFAULT_SERIAL)
+			names = lappend(names, psprintf("%s_id_seq", relation->name));
 	}
-	return false;
+	return syncmaster_text_array(names);
 }
 
 /*
- * Unique indexes of one partition, which keep out rows that others may have.
+ * Add the differences that a query finds.
  */
-#define PARTITION_INDEXES_QUERY \
-	"SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), " \
-	"    c.relname, pg_get_indexdef(c.oid) " \
-	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid " \
-	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
-	"WHERE i.indrelid = $1 AND i.indisunique AND NOT c.relispartition " \
-	"ORDER BY 2"
+static void
+add_rows(CheckContext *context, const char *sql, Oid object, const char *left)
+{
+	Oid		  types[] = {OIDOID, TEXTARRAYOID};
+	Datum	  values[] = {ObjectIdGetDatum(object), known_names()};
+	ListCell *lc;
+
+	foreach (lc, syncmaster_query(sql, lengthof(types), types, values))
+	{
+		char   **row = lfirst(lc);
+		Finding *finding = syncmaster_add_difference(
+			context, syncmaster_parse_severity(row[0]), row[1], row[2], row[3]);
+
+		finding->expected = row[4];
+		finding->actual = row[5];
+		finding->fix = row[6];
+		finding->left = left;
+	}
+}
 
 static void
 check_persistence(CheckContext *context, const char *name, Oid relid)
@@ -176,207 +266,10 @@ check_owner(CheckContext *context, const char *name, Oid relid)
 void
 syncmaster_check_relation(CheckContext *context, const char *name, Oid relid)
 {
-	ListCell *lc;
-
 	check_persistence(context, name, relid);
 	check_owner(context, name, relid);
 	syncmaster_check_rights(context, name, relid);
-	foreach (lc, syncmaster_query_oid(COMMENTS_QUERY, relid))
-	{
-		char   **row = lfirst(lc);
-		bool	 of_column = row[0] != NULL;
-		Finding *finding = syncmaster_add_difference(
-			context, SEVERITY_INFO, "comment",
-			of_column ? syncmaster_column_name(name, row[0]) : name,
-			"is extra");
-
-		finding->actual = row[1];
-		finding->fix = psprintf("COMMENT ON %s %s%s%s IS NULL",
-								of_column ? "COLUMN"
-								: get_rel_relkind(relid) == RELKIND_SEQUENCE
-									? "SEQUENCE"
-									: "TABLE",
-								syncmaster_qualify(context, name),
-								of_column ? "." : "",
-								of_column ? quote_identifier(row[0]) : "");
-		finding->left = LEFT_FOREIGN;
-	}
-}
-
-static void
-check_triggers(CheckContext *context, const char *name, Oid relid)
-{
-	ListCell *lc;
-
-	foreach (lc, syncmaster_query_oid(TRIGGERS_QUERY, relid))
-	{
-		char   **row = lfirst(lc);
-		bool	 disabled = row[2][0] == 'D';
-		Finding *finding = syncmaster_add_difference(
-			context, disabled ? SEVERITY_INFO : SEVERITY_WARNING, "trigger",
-			syncmaster_column_name(name, row[0]),
-			disabled ? "is extra, and disabled" : "is extra");
-
-		finding->actual = row[1];
-		finding->fix = psprintf(row[3][0] == 't'
-									? "ALTER TABLE %2$s DISABLE TRIGGER %1$s"
-									: "DROP TRIGGER %1$s ON %2$s",
-								quote_identifier(row[0]),
-								syncmaster_qualify(context, name));
-		finding->left = LEFT_FOREIGN;
-	}
-}
-
-static void
-check_rules(CheckContext *context, const char *name, Oid relid)
-{
-	ListCell *lc;
-
-	foreach (lc, syncmaster_query_oid(RULES_QUERY, relid))
-	{
-		char   **row = lfirst(lc);
-		bool	 disabled = row[2][0] == 'D';
-		Finding *finding = syncmaster_add_difference(
-			context, disabled ? SEVERITY_INFO : SEVERITY_WARNING, "rule",
-			syncmaster_column_name(name, row[0]),
-			disabled ? "is extra, and disabled" : "is extra");
-
-		finding->actual = row[1];
-		finding->fix = psprintf("DROP RULE %s ON %s", quote_identifier(row[0]),
-								syncmaster_qualify(context, name));
-		finding->left = LEFT_FOREIGN;
-	}
-}
-
-/*
- * Row security hides rows from whoever is not the owner, and with FORCE from
- * the owner too.
- */
-static void
-check_row_security(CheckContext *context, const char *name, Oid relid)
-{
-	List	 *rows = syncmaster_query_oid(SECURITY_QUERY, relid);
-	ListCell *lc;
-
-	/* in no row of pg_class, if it has gone meanwhile */
-	for (int i = 0; rows != NIL && i < 2; i++)
-	{
-		Finding *finding;
-
-		if (((char **) linitial(rows))[i][0] != 't')
-			continue;
-		finding = syncmaster_add_difference(context, SEVERITY_WARNING, "table",
-											name,
-											i == 0 ? "has row security enabled"
-												   : "has row security forced");
-		finding->fix = psprintf("ALTER TABLE %s %s ROW LEVEL SECURITY",
-								syncmaster_qualify(context, name),
-								i == 0 ? "DISABLE" : "NO FORCE");
-		finding->left = LEFT_FOREIGN;
-	}
-	foreach (lc, syncmaster_query_oid(POLICIES_QUERY, relid))
-	{
-		char   **policy = lfirst(lc);
-		Finding *finding =
-			syncmaster_add_difference(context, SEVERITY_WARNING, "policy",
-									  syncmaster_column_name(name, policy[0]),
-									  "is extra");
-
-		finding->fix = psprintf("DROP POLICY %s ON %s",
-								quote_identifier(policy[0]),
-								syncmaster_qualify(context, name));
-		finding->left = LEFT_FOREIGN;
-	}
-}
-
-/*
- * Rows of a child table show in the parent, and no foreign key knows them.
- */
-static void
-check_inheritance(CheckContext *context, const char *name, Oid relid)
-{
-	const char *table = syncmaster_qualify(context, name);
-	ListCell   *lc;
-
-	foreach (lc, syncmaster_query_oid(INHERITANCE_QUERY, relid))
-	{
-		char   **row = lfirst(lc);
-		bool	 child = row[1][0] == 't';
-		bool	 partitioned = row[2][0] == 't';
-		Finding *finding =
-			syncmaster_add_difference(context, SEVERITY_WARNING, "table", name,
-									  child ? "has a child table"
-									  : partitioned
-										  ? "is a partition of another table"
-										  : "inherits from another table");
-
-		finding->actual = row[0];
-		if (!child && partitioned)
-			finding->fix = psprintf("ALTER TABLE %s DETACH PARTITION %s",
-									row[0], table);
-		else
-			finding->fix = psprintf("ALTER TABLE %s NO INHERIT %s",
-									child ? row[0] : table,
-									child ? table : row[0]);
-		finding->left = LEFT_FOREIGN;
-	}
-}
-
-/*
- * Rows that others refer to cannot be deleted, or take others with them.
- */
-static void
-check_references(CheckContext *context, const char *name, Oid relid)
-{
-	ListCell *lc;
-
-	foreach (lc, syncmaster_query_oid(REFERENCES_QUERY, relid))
-	{
-		char	  **row = lfirst(lc);
-		bool		keeps = row[4][0] == 't';
-		const char *table = quote_qualified_identifier(row[1], row[0]);
-		Finding	   *finding;
-
-		if (row[5][0] == 't' && is_known_relation(row[0]))
-			continue;
-		finding = syncmaster_add_difference(
-			context, keeps ? SEVERITY_WARNING : SEVERITY_INFO, "constraint",
-			syncmaster_column_name(table, row[2]),
-			keeps ? psprintf("keeps rows of table \"%s\" from being deleted",
-							 name)
-				  : psprintf("refers to table \"%s\"", name));
-		finding->actual = row[3];
-		finding->fix = psprintf("ALTER TABLE %s DROP CONSTRAINT %s", table,
-								quote_identifier(row[2]));
-		finding->left = LEFT_FOREIGN;
-	}
-}
-
-/*
- * What is published cannot be changed without a replica identity.
- */
-static void
-check_replica_identity(CheckContext *context, const char *name, Oid relid)
-{
-	List	*rows = syncmaster_query_oid(REPLICA_QUERY, relid);
-	char   **row;
-	bool	 published;
-	Finding *finding;
-
-	if (rows == NIL)
-		return;
-	row = linitial(rows);
-	published = row[1][0] == 't';
-	if (row[0][0] != REPLICA_IDENTITY_NOTHING)
-		return;
-	finding = syncmaster_add_difference(
-		context, published ? SEVERITY_ERROR : SEVERITY_INFO, "table", name,
-		published ? "has no replica identity, so that its rows cannot change"
-				  : "has no replica identity");
-	finding->expected = "DEFAULT";
-	finding->actual = "NOTHING";
-	finding->fix = psprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT",
-							syncmaster_qualify(context, name));
+	add_rows(context, COMMENTS_QUERY, relid, LEFT_FOREIGN);
 }
 
 static bool
@@ -419,24 +312,6 @@ syncmaster_add_distrust(CheckContext *context, List *findings)
 	}
 }
 
-static void
-check_partition_indexes(CheckContext *context, Oid relid)
-{
-	ListCell *lc;
-
-	foreach (lc, syncmaster_query_oid(PARTITION_INDEXES_QUERY, relid))
-	{
-		char   **row = lfirst(lc);
-		Finding *finding = syncmaster_add_difference(context, SEVERITY_WARNING,
-													 "index", row[1],
-													 "is extra");
-
-		finding->actual = row[2];
-		finding->fix = psprintf("DROP INDEX %s", row[0]);
-		finding->left = LEFT_FOREIGN;
-	}
-}
-
 /*
  * What matters of the partitions is what the table itself does not say.
  */
@@ -457,9 +332,9 @@ check_partitions(CheckContext *context, Oid relid)
 		context->schema = get_namespace_name(context->namespace);
 		check_persistence(context, name, partition);
 		check_owner(context, name, partition);
-		check_triggers(context, name, partition);
-		check_references(context, name, partition);
-		check_partition_indexes(context, partition);
+		add_rows(context, TRIGGERS_QUERY, partition, LEFT_FOREIGN);
+		add_rows(context, REFERENCES_QUERY, partition, LEFT_FOREIGN);
+		add_rows(context, PARTITION_INDEXES_QUERY, partition, LEFT_FOREIGN);
 		context->namespace = save.namespace;
 		context->schema = save.schema;
 	}
@@ -472,13 +347,14 @@ void
 syncmaster_check_extras(CheckContext *context, const RelationInfo *relation,
 						Oid relid)
 {
-	check_triggers(context, relation->name, relid);
-	check_rules(context, relation->name, relid);
-	check_row_security(context, relation->name, relid);
-	check_inheritance(context, relation->name, relid);
+	add_rows(context, TRIGGERS_QUERY, relid, LEFT_FOREIGN);
+	add_rows(context, RULES_QUERY, relid, LEFT_FOREIGN);
+	add_rows(context, SECURITY_QUERY, relid, LEFT_FOREIGN);
+	add_rows(context, POLICIES_QUERY, relid, LEFT_FOREIGN);
+	add_rows(context, INHERITANCE_QUERY, relid, LEFT_FOREIGN);
 	check_partitions(context, relid);
-	check_references(context, relation->name, relid);
-	check_replica_identity(context, relation->name, relid);
+	add_rows(context, REFERENCES_QUERY, relid, LEFT_FOREIGN);
+	add_rows(context, REPLICA_QUERY, relid, NULL);
 	syncmaster_check_grants(context, relation->name, relid);
 	syncmaster_add_distrust(
 		context, syncmaster_distrusted_in(relid, relation->name,
@@ -491,17 +367,5 @@ syncmaster_check_extras(CheckContext *context, const RelationInfo *relation,
 void
 syncmaster_check_other_relations(CheckContext *context)
 {
-	ListCell *lc;
-
-	foreach (lc, syncmaster_query_oid(RELATIONS_QUERY, context->namespace))
-	{
-		char   **row = lfirst(lc);
-		Finding *finding;
-
-		if (is_known_relation(row[0]))
-			continue;
-		finding = syncmaster_add_difference(context, SEVERITY_INFO, row[1],
-											row[0], "is extra");
-		finding->left = LEFT_FOREIGN;
-	}
+	add_rows(context, RELATIONS_QUERY, context->namespace, LEFT_FOREIGN);
 }

@@ -313,14 +313,6 @@ static const char *const replication_queries[] = {
 	"AND a.attnum > 0 AND NOT a.attisdropped " \
 	"AND u.relkind IN ('r', 'm', 'p') ORDER BY 3"
 
-static Severity
-severity_number(const char *name)
-{
-	return strcmp(name, "error") == 0	  ? SEVERITY_ERROR
-		   : strcmp(name, "warning") == 0 ? SEVERITY_WARNING
-										  : SEVERITY_INFO;
-}
-
 /*
  * Run one check and report its rows.
  */
@@ -334,8 +326,8 @@ run_query(Preflight *preflight, const char *sql, int nargs, Oid *types,
 	{
 		char **row = lfirst(lc);
 
-		syncmaster_report(preflight, severity_number(row[0]), row[1], row[2],
-						  row[3]);
+		syncmaster_report(preflight, syncmaster_parse_severity(row[0]), row[1],
+						  row[2], row[3]);
 	}
 }
 
