@@ -118,12 +118,15 @@ extern void		   syncmaster_raise_error(List *findings);
 extern void syncmaster_put_findings(ReturnSetInfo *result, List *findings,
 									int natts, FindingColumns columns);
 
-/* owner.c: Whose is it? */
+/* owner.c: Owners, and the names of roles and relations. */
 
-extern Oid	syncmaster_find_owner(Oid relation);
-extern Oid	syncmaster_relation_owner(Oid relation);
-extern Oid	syncmaster_schema_owner(Oid namespace);
-extern bool syncmaster_can_log_in(Oid role);
+extern Oid		   syncmaster_find_owner(Oid relation);
+extern Oid		   syncmaster_relation_owner(Oid relation);
+extern Oid		   syncmaster_schema_owner(Oid namespace);
+extern bool		   syncmaster_can_log_in(Oid role);
+extern const char *syncmaster_role_name(Oid role);
+extern const char *syncmaster_quoted_role(Oid role);
+extern const char *syncmaster_quoted_relation(Oid relation);
 
 /* lock.c: Locking a table with a bounded wait; keeping a schema's name. */
 
@@ -254,9 +257,7 @@ extern int64 syncmaster_query_int8(const char *sql, int nargs, Oid *types,
 								   const Datum *values, bool *isnull);
 
 extern void	 syncmaster_execute_as(const char *sql, Oid role);
-extern int64 syncmaster_query_int8_as(const char *sql, Oid role, int nargs,
-									  Oid *types, const Datum *values,
-									  bool *isnull);
+extern int64 syncmaster_query_int8_as(const char *sql, Oid role, bool *isnull);
 extern void	 syncmaster_execute_params(const char *sql, Oid role, int nargs,
 									   Oid *types, const Datum *values);
 

@@ -139,12 +139,11 @@ syncmaster_uses_distributed(Query *query)
 void
 syncmaster_refuse_distributed(Oid relid)
 {
-	char *name;
+	const char *name;
 
 	if (!syncmaster_is_distributed(relid))
 		return;
-	name = quote_qualified_identifier(
-		get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	name = syncmaster_quoted_relation(relid);
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("table \"%s\" is distributed by Citus",
 						   get_rel_name(relid)),

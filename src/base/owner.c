@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * owner.c
- *	  Whose is it?
+ *	  Owners, and the names of roles and relations.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,6 +11,10 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
@@ -21,15 +25,8 @@
 Oid
 syncmaster_find_owner(Oid relation)
 {
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid		  owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-
-	return owner;
+	return GetSysCacheOid1(RELOID, Anum_pg_class_relowner,
+						   ObjectIdGetDatum(relation));
 }
 
 /*
@@ -51,16 +48,35 @@ syncmaster_relation_owner(Oid relation)
 Oid
 syncmaster_schema_owner(Oid namespace)
 {
-	HeapTuple tuple = SearchSysCache1(NAMESPACEOID,
-									  ObjectIdGetDatum(namespace));
-	Oid		  owner;
+	return GetSysCacheOid1(NAMESPACEOID, Anum_pg_namespace_nspowner,
+						   ObjectIdGetDatum(namespace));
+}
 
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
+/*
+ * A role as messages name it, and as SQL does.
+ */
+const char *
+syncmaster_role_name(Oid role)
+{
+	return role == ACL_ID_PUBLIC ? "PUBLIC" : GetUserNameFromId(role, false);
+}
 
-	return owner;
+const char *
+syncmaster_quoted_role(Oid role)
+{
+	return role == ACL_ID_PUBLIC ? "PUBLIC"
+								 : quote_identifier(syncmaster_role_name(role));
+}
+
+/*
+ * A relation as SQL names it; the caller has locked it.
+ */
+const char *
+syncmaster_quoted_relation(Oid relation)
+{
+	return quote_qualified_identifier(get_namespace_name(
+										  get_rel_namespace(relation)),
+									  get_rel_name(relation));
 }
 
 /*

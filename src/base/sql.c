@@ -482,14 +482,13 @@ syncmaster_execute_params(const char *sql, Oid role, int nargs, Oid *types,
  * Ask a query that gives a number as a role.
  */
 int64
-syncmaster_query_int8_as(const char *sql, Oid role, int nargs, Oid *types,
-						 const Datum *values, bool *isnull)
+syncmaster_query_int8_as(const char *sql, Oid role, bool *isnull)
 {
 	ActingScope scope;
 	int64		result;
 
 	syncmaster_begin_acting(&scope, role);
-	result = syncmaster_query_int8(sql, nargs, types, values, isnull);
+	result = syncmaster_query_int8(sql, 0, NULL, NULL, isnull);
 	syncmaster_end_acting(&scope);
 	return result;
 }

@@ -147,9 +147,7 @@ check_member_rights(CheckContext *context)
 	foreach (lc, syncmaster_member_rights())
 	{
 		const MemberRight *right = lfirst(lc);
-		const char		  *role = right->role == ACL_ID_PUBLIC
-									  ? "PUBLIC"
-									  : GetUserNameFromId(right->role, false);
+		const char		  *role = syncmaster_role_name(right->role);
 		Finding			  *finding;
 
 		if (!right->missing && right->audience != FOR_SUPERUSERS)

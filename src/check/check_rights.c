@@ -10,7 +10,6 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -48,7 +47,7 @@ check_owner_rights(CheckContext *context, const char *name, Oid relid)
 	finding->fix = psprintf("GRANT ALL ON %s %s TO %s",
 							sequence ? "SEQUENCE" : "TABLE",
 							syncmaster_qualify(context, name),
-							quote_identifier(GetUserNameFromId(owner, false)));
+							syncmaster_quoted_role(owner));
 }
 
 /*
@@ -105,9 +104,8 @@ syncmaster_check_schema_usage(CheckContext *context)
 										context->schema,
 										"may not be used by the tables' owner");
 	finding->expected = "USAGE";
-	finding->fix =
-		psprintf("GRANT USAGE ON SCHEMA %s TO %s",
-				 quote_identifier(context->schema),
-				 quote_identifier(GetUserNameFromId(context->owner, false)));
+	finding->fix = psprintf("GRANT USAGE ON SCHEMA %s TO %s",
+							quote_identifier(context->schema),
+							syncmaster_quoted_role(context->owner));
 	finding->left = "who may use the schema is for its owner to say";
 }

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_namespace.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "base/base.h"
@@ -304,7 +303,7 @@ syncmaster_check_search_path(CheckContext *context)
 		"is not searched by default by the tables' owner");
 	finding->fix =
 		psprintf("ALTER ROLE %s IN DATABASE %s SET search_path = %s%s",
-				 quote_identifier(GetUserNameFromId(context->owner, false)),
+				 syncmaster_quoted_role(context->owner),
 				 quote_identifier(current_database_name()),
 				 quote_identifier(context->schema),
 				 strcmp(context->schema, "public") == 0 ? "" : ", public");

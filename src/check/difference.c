@@ -10,7 +10,6 @@
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -64,7 +63,7 @@ syncmaster_make_relation(const CheckContext *context,
 												context->revision),
 					relation->kind == RELKIND_SEQUENCE ? "SEQUENCE" : "TABLE",
 					syncmaster_qualify(context, relation->name),
-					quote_identifier(GetUserNameFromId(context->owner, false)));
+					syncmaster_quoted_role(context->owner));
 }
 
 /*

@@ -15,7 +15,6 @@
 #include "lib/stringinfo.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 #include "base/base.h"
 #include "engine/engine.h"
@@ -105,9 +104,8 @@ static void
 keep_column(StatementEffect *effect, Oid relid, const char *column, bool alone,
 			StringInfo sql, List **names)
 {
-	char *relation = quote_qualified_identifier(
-		get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
-	ListCell *lc;
+	const char *relation = syncmaster_quoted_relation(relid);
+	ListCell   *lc;
 
 	foreach (lc, read_properties(relid, column))
 	{

@@ -131,10 +131,10 @@ change_owner_of_history(const MigrationContext *context, Oid role)
 		(!OidIsValid(history) && !OidIsValid(services) &&
 		 !has_privs_of_role(GetUserId(), syncmaster_schema_owner(namespace))))
 		return;
-	syncmaster_execute_as(
-		psprintf("ALTER SCHEMA " HISTORY_SCHEMA " OWNER TO %s",
-				 quote_identifier(GetUserNameFromId(role, false))),
-		GetUserId());
+	syncmaster_execute_as(psprintf("ALTER SCHEMA " HISTORY_SCHEMA
+								   " OWNER TO %s",
+								   syncmaster_quoted_role(role)),
+						  GetUserId());
 	CommandCounterIncrement();
 	if (OidIsValid(history))
 		change_owner(context, history, role);

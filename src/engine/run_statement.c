@@ -44,7 +44,7 @@ schema_create_problem(List **problems, const MigrationContext *context,
 			psprintf("GRANT %s ON SCHEMA %s TO %s, and run the command "
 					 "again.",
 					 lacking, quote_identifier(context->schema),
-					 quote_identifier(GetUserNameFromId(role, false))))
+					 syncmaster_quoted_role(role)))
 			->detail = pstrdup("The tables belong to that role, and so must "
 							   "what is added to them.");
 }

@@ -17,7 +17,6 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -121,11 +120,9 @@ count_rows_by_sql(Relation rel)
 
 	return (int) syncmaster_query_int8_as(
 		psprintf("SELECT count(*) FROM (SELECT 1 FROM %s LIMIT %d) r",
-				 quote_qualified_identifier(get_namespace_name(
-												RelationGetNamespace(rel)),
-											RelationGetRelationName(rel)),
+				 syncmaster_quoted_relation(RelationGetRelid(rel)),
 				 MAX_ROWS_COUNTED),
-		rel->rd_rel->relowner, 0, NULL, NULL, &isnull);
+		rel->rd_rel->relowner, &isnull);
 }
 
 /*

@@ -14,16 +14,13 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "access/htup_details.h"
 #include "catalog/pg_authid.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_tablespace.h"
 #include "commands/tablespace.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/syscache.h"
 
 #include "base/base.h"
 #include "base/compat.h"
@@ -40,14 +37,8 @@ typedef struct DiskNeed
 static Oid
 tablespace_of(Oid relid)
 {
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid		  tablespace = InvalidOid;
+	Oid tablespace = get_rel_tablespace(relid);
 
-	if (HeapTupleIsValid(tuple))
-	{
-		tablespace = ((Form_pg_class) GETSTRUCT(tuple))->reltablespace;
-		ReleaseSysCache(tuple);
-	}
 	return OidIsValid(tablespace) ? tablespace : MyDatabaseTableSpace;
 }
 

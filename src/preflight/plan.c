@@ -386,7 +386,7 @@ append_statement(StringInfo sql, const char *statement, Oid role, Oid *current)
 {
 	if (role != *current)
 		appendStringInfo(sql, "SET LOCAL ROLE %s;\n",
-						 quote_identifier(GetUserNameFromId(role, false)));
+						 syncmaster_quoted_role(role));
 	*current = role;
 	appendStringInfo(sql, "%s;\n", statement);
 }

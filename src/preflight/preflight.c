@@ -388,7 +388,7 @@ check_lock(Preflight *preflight, Oid relid, LOCKMODE mode)
 static void
 check_locks(Preflight *preflight)
 {
-	List	 *seen = NIL;
+	List	 *locks = NIL;
 	ListCell *lc;
 
 	if (OidIsValid(preflight->plan->version_table))
@@ -396,32 +396,20 @@ check_locks(Preflight *preflight)
 				   ShareRowExclusiveLock);
 	foreach (lc, preflight->plan->effects)
 	{
-		StatementEffect *effect = lfirst(lc);
-		ListCell		*cell;
+		ListCell *cell;
 
-		foreach (cell, effect->locks)
+		foreach (cell, ((StatementEffect *) lfirst(lc))->locks)
 		{
-			Oid		  relid = ((TableLock *) lfirst(cell))->relid;
-			LOCKMODE  mode = NoLock;
-			ListCell *other;
+			const TableLock *lock = lfirst(cell);
 
-			if (list_member_oid(seen, relid))
-				continue;
-			seen = lappend_oid(seen, relid);
-			foreach (other, preflight->plan->effects)
-			{
-				ListCell *lock;
-
-				foreach (lock, ((StatementEffect *) lfirst(other))->locks)
-				{
-					TableLock *candidate = lfirst(lock);
-
-					if (candidate->relid == relid && candidate->mode > mode)
-						mode = candidate->mode;
-				}
-			}
-			check_lock(preflight, relid, mode);
+			locks = syncmaster_add_lock(locks, lock->relid, lock->mode);
 		}
+	}
+	foreach (lc, locks)
+	{
+		const TableLock *lock = lfirst(lc);
+
+		check_lock(preflight, lock->relid, lock->mode);
 	}
 }
 

@@ -73,7 +73,7 @@ check_owner(Preflight *preflight, Oid owner, List **known)
 				 "that run as the owner: upgrades, rotations, purges and "
 				 "changes of superusers fail. ALTER ROLE %s LOGIN, and let "
 				 "pg_hba.conf admit it from the nodes only.",
-				 quote_identifier(GetUserNameFromId(owner, false))));
+				 syncmaster_quoted_role(owner)));
 }
 
 /*

@@ -88,7 +88,7 @@ change_privileges(const GrantableObject *object, const char *list, Oid role,
 {
 	char *sql = psprintf("%s %s ON %s %s %s", grant ? "GRANT" : "REVOKE", list,
 						 object->target, grant ? "TO" : "FROM",
-						 quote_identifier(GetUserNameFromId(role, false)));
+						 syncmaster_quoted_role(role));
 
 	syncmaster_execute_as(sql, object->owner);
 

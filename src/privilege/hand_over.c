@@ -15,6 +15,7 @@
 #include "lib/stringinfo.h"
 #include "utils/acl.h"
 
+#include "base/base.h"
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 

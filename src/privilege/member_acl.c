@@ -25,7 +25,6 @@
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
@@ -262,19 +261,11 @@ find_item(const Member *member, Oid role)
 	return NULL;
 }
 
-static const char *
-role_text(Oid role)
-{
-	return role == ACL_ID_PUBLIC
-			   ? "PUBLIC"
-			   : quote_identifier(GetUserNameFromId(role, false));
-}
-
 static char *
 grant_sql(const Member *member, Oid role, bool grant_option)
 {
 	return psprintf("GRANT %s ON %s TO %s%s", privilege_name(member),
-					member->target, role_text(role),
+					member->target, syncmaster_quoted_role(role),
 					grant_option ? " WITH GRANT OPTION" : "");
 }
 
@@ -283,7 +274,7 @@ revoke_sql(const Member *member, Oid role, const char *suffix)
 {
 	return psprintf("REVOKE %s ON %s FROM %s%s",
 					member->info->kind == MEMBER_VIEW ? "ALL" : "EXECUTE",
-					member->target, role_text(role), suffix);
+					member->target, syncmaster_quoted_role(role), suffix);
 }
 
 /*
@@ -331,7 +322,7 @@ make_exact(const ExtensionEntry *extension, const Member *member)
 
 	if (own == NULL || (ACLITEM_GET_PRIVS(*own) & mode) == 0)
 		run_in_script(psprintf("GRANT ALL ON %s TO %s", member->target,
-							   role_text(member->owner)));
+							   syncmaster_quoted_role(member->owner)));
 	for (int i = 0; i < ACL_NUM(member->acl); i++)
 	{
 		const AclItem *item = &acl_items(member->acl)[i];
@@ -504,7 +495,7 @@ syncmaster_hand_over_members(Oid former)
 			continue;
 		syncmaster_execute_as(psprintf("REVOKE %s ON %s FROM %s",
 									   privilege_name(member), member->target,
-									   role_text(former)),
+									   syncmaster_quoted_role(former)),
 							  member->owner);
 		CommandCounterIncrement();
 	}

@@ -25,6 +25,7 @@
 #include "utils/catcache.h"
 #include "utils/syscache.h"
 
+#include "base/base.h"
 #include "base/compat.h"
 #include "privilege/privilege.h"
 #include "schema/schema.h"

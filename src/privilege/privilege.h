@@ -181,15 +181,13 @@ typedef struct PrivilegeList
 	List *findings; /* of PrivilegeFinding */
 } PrivilegeList;
 
-extern const char *syncmaster_role_name(Oid role);
-extern const char *syncmaster_quoted_role(Oid role);
-extern void		   syncmaster_add_privilege(PrivilegeList *list, Severity state,
-											Oid role, const char *object_type,
-											const char *object_name,
-											const char *privilege, const char *reason,
-											const char *fix);
-extern void		   syncmaster_put_privileges(ReturnSetInfo		 *result,
-											 const PrivilegeList *list);
+extern void syncmaster_add_privilege(PrivilegeList *list, Severity state,
+									 Oid role, const char *object_type,
+									 const char *object_name,
+									 const char *privilege, const char *reason,
+									 const char *fix);
+extern void syncmaster_put_privileges(ReturnSetInfo		  *result,
+									  const PrivilegeList *list);
 
 /* privilege_list.c: What roles have more, or less, than the services need. */
 

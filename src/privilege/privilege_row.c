@@ -7,10 +7,6 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
-
 #include "base/base.h"
 #include "privilege/privilege.h"
 
@@ -27,19 +23,6 @@ typedef struct PrivilegeFinding
 	const char *services;
 	const char *privilege;
 } PrivilegeFinding;
-
-const char *
-syncmaster_role_name(Oid role)
-{
-	return role == ACL_ID_PUBLIC ? "PUBLIC" : GetUserNameFromId(role, false);
-}
-
-const char *
-syncmaster_quoted_role(Oid role)
-{
-	return role == ACL_ID_PUBLIC ? "PUBLIC"
-								 : quote_identifier(syncmaster_role_name(role));
-}
 
 void
 syncmaster_add_privilege(PrivilegeList *list, Severity state, Oid role,

@@ -308,8 +308,7 @@ change_memory(const MigrationContext *context, Oid role, int service,
 	Oid			relid = require_service_table(context, column);
 	char *sql = psprintf("%s SELECT (%s) ON TABLE " SERVICE_NAME " %s %s%s",
 						 grant ? "GRANT" : "REVOKE", column,
-						 grant ? "TO" : "FROM",
-						 quote_identifier(GetUserNameFromId(role, false)),
+						 grant ? "TO" : "FROM", syncmaster_quoted_role(role),
 						 grant ? "" : " CASCADE");
 
 	syncmaster_execute_as(sql, syncmaster_relation_owner(relid));

@@ -110,9 +110,7 @@ static void
 ask_distributed(void *argument)
 {
 	DistributedCount *count = argument;
-	const char		 *name = quote_qualified_identifier(
-			  get_namespace_name(get_rel_namespace(count->relid)),
-			  get_rel_name(count->relid));
+	const char		 *name = syncmaster_quoted_relation(count->relid);
 
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 	{
@@ -123,7 +121,7 @@ ask_distributed(void *argument)
 					 "status::text OPERATOR(pg_catalog.=) %s LIMIT %d) r",
 					 name, quote_literal_cstr(syncmaster_run_statuses[i]),
 					 MAX_RUNS_COUNTED),
-			syncmaster_relation_owner(count->relid), 0, NULL, NULL, &isnull);
+			syncmaster_relation_owner(count->relid), &isnull);
 	}
 }
 

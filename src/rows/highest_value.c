@@ -42,12 +42,8 @@ ask_highest(void *argument)
 	question->value = syncmaster_query_int8_as(
 		psprintf(
 			"SELECT max(%s)::int8 FROM %s WHERE %s < " CITUS_COORDINATOR_IDS,
-			column,
-			quote_qualified_identifier(get_namespace_name(
-										   RelationGetNamespace(rel)),
-									   RelationGetRelationName(rel)),
-			column),
-		rel->rd_rel->relowner, 0, NULL, NULL, &question->isnull);
+			column, syncmaster_quoted_relation(RelationGetRelid(rel)), column),
+		rel->rd_rel->relowner, &question->isnull);
 }
 
 /*

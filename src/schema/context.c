@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_database.h"
@@ -25,16 +24,8 @@
 Oid
 syncmaster_database_owner(void)
 {
-	HeapTuple tuple = SearchSysCache1(DATABASEOID,
-									  ObjectIdGetDatum(MyDatabaseId));
-	Oid		  owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
-	owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
-	ReleaseSysCache(tuple);
-
-	return owner;
+	return GetSysCacheOid1(DATABASEOID, Anum_pg_database_datdba,
+						   ObjectIdGetDatum(MyDatabaseId));
 }
 
 /*

@@ -194,10 +194,10 @@ syncmaster_require_history_schema(const MigrationContext *context)
 		owner = creator;
 	else
 		return InvalidOid;
-	syncmaster_execute_as(
-		psprintf("CREATE SCHEMA " HISTORY_SCHEMA " AUTHORIZATION %s",
-				 quote_identifier(GetUserNameFromId(owner, false))),
-		creator);
+	syncmaster_execute_as(psprintf("CREATE SCHEMA " HISTORY_SCHEMA
+								   " AUTHORIZATION %s",
+								   syncmaster_quoted_role(owner)),
+						  creator);
 	CommandCounterIncrement();
 
 	/* As who created it: Citus has a connection for each role, and the others
