@@ -267,48 +267,49 @@ const_string(const A_Const *con)
 }
 
 /* 16 checks rights on every kind of object through one function. */
+#if PG_VERSION_NUM < 160000
+static inline AclResult
+object_aclcheck(Oid class, Oid object, Oid role, AclMode mode)
+{
+	switch (class)
+	{
+		case NamespaceRelationId:
+			return pg_namespace_aclcheck(object, role, mode);
+		case DatabaseRelationId:
+			return pg_database_aclcheck(object, role, mode);
+		default:
+			Assert(class == ProcedureRelationId);
+			return pg_proc_aclcheck(object, role, mode);
+	}
+}
+#endif
+
 static inline bool
 has_schema_create(Oid namespace, Oid role)
 {
-#if PG_VERSION_NUM >= 160000
 	return object_aclcheck(NamespaceRelationId, namespace, role, ACL_CREATE) ==
 		   ACLCHECK_OK;
-#else
-	return pg_namespace_aclcheck(namespace, role, ACL_CREATE) == ACLCHECK_OK;
-#endif
 }
 
 static inline bool
 has_schema_usage(Oid namespace, Oid role)
 {
-#if PG_VERSION_NUM >= 160000
 	return object_aclcheck(NamespaceRelationId, namespace, role, ACL_USAGE) ==
 		   ACLCHECK_OK;
-#else
-	return pg_namespace_aclcheck(namespace, role, ACL_USAGE) == ACLCHECK_OK;
-#endif
 }
 
 static inline bool
 has_database_create(Oid database, Oid role)
 {
-#if PG_VERSION_NUM >= 160000
 	return object_aclcheck(DatabaseRelationId, database, role, ACL_CREATE) ==
 		   ACLCHECK_OK;
-#else
-	return pg_database_aclcheck(database, role, ACL_CREATE) == ACLCHECK_OK;
-#endif
 }
 
 static inline bool
 may_execute(Oid function, Oid role)
 {
-#if PG_VERSION_NUM >= 160000
 	return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) ==
 		   ACLCHECK_OK;
-#else
-	return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
-#endif
 }
 
 static inline bool

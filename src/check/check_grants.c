@@ -46,24 +46,6 @@ grantees(List *objects)
 }
 
 /*
- * What the role was granted on the object, by whomever.
- */
-static AclMode
-granted_by_anybody(const GrantableObject *object, Oid role)
-{
-	AclMode privileges = 0;
-
-	for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
-	{
-		const AclItem *item = &acl_items(object->acl)[i];
-
-		if (item->ai_grantee == role)
-			privileges |= ACLITEM_GET_PRIVS(*item);
-	}
-	return privileges;
-}
-
-/*
  * Compare what one role was granted on a table and its columns with what its
  * services need.  To revoke a privilege on a table takes it from the columns
  * too, where it may be needed.
@@ -94,7 +76,7 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 	{
 		const GrantableObject *object = lfirst(lc);
 		AclMode				   needs = syncmaster_needed(object, services);
-		AclMode excess = granted_by_anybody(object, role) & ~needs;
+		AclMode excess = syncmaster_granted(object, role, InvalidOid) & ~needs;
 
 		if (object->column == NULL)
 			on_table = excess;

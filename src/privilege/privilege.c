@@ -108,11 +108,11 @@ syncmaster_services_open_to(const GrantableObject *object, AclMode privileges)
 }
 
 /*
- * What the owner himself granted to a role.  What others granted goes when
- * they lose the right to, and so does not count.
+ * What a role was granted on an object by that grantor, or by whomever if
+ * that is InvalidOid.
  */
 AclMode
-syncmaster_held(const GrantableObject *object, Oid role)
+syncmaster_granted(const GrantableObject *object, Oid role, Oid grantor)
 {
 	AclMode privileges = 0;
 
@@ -120,10 +120,21 @@ syncmaster_held(const GrantableObject *object, Oid role)
 	{
 		const AclItem *item = &acl_items(object->acl)[i];
 
-		if (item->ai_grantee == role && item->ai_grantor == object->owner)
+		if (item->ai_grantee == role &&
+			(!OidIsValid(grantor) || item->ai_grantor == grantor))
 			privileges |= ACLITEM_GET_PRIVS(*item);
 	}
 	return privileges;
+}
+
+/*
+ * What the owner himself granted to a role.  What others granted goes when
+ * they lose the right to, and so does not count.
+ */
+AclMode
+syncmaster_held(const GrantableObject *object, Oid role)
+{
+	return syncmaster_granted(object, role, object->owner);
 }
 
 /*

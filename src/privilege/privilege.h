@@ -147,6 +147,8 @@ extern AclMode syncmaster_needed(const GrantableObject *object, int services);
 extern AclMode syncmaster_putting_in(const GrantableObject *object);
 extern int	   syncmaster_services_open_to(const GrantableObject *object,
 										   AclMode				  privileges);
+extern AclMode syncmaster_granted(const GrantableObject *object, Oid role,
+								  Oid grantor);
 extern AclMode syncmaster_held(const GrantableObject *object, Oid role);
 extern void	   syncmaster_append_privileges(StringInfo text, AclMode privileges,
 											const char *column,
