@@ -221,7 +221,7 @@ like($err, qr/alter table/, 'a step that is run is told');
 # A process that had to stand still finds two reasons at once for the end of its wait, of
 # which the server reports that of the lock; the migration must not go on.
 foreach my $reason (
-	[ 'statement timeout', q{SET statement_timeout = '2s';}, '2.5s', undef ],
+	[ 'statement timeout', q{SET statement_timeout = '6s';}, '6.5s', undef ],
 	[ 'user request', '', '1.5s', 'SELECT pg_cancel_backend(%d)' ])
 {
 	my ($name, $setting, $past, $cancel) = @$reason;
