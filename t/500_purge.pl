@@ -355,6 +355,22 @@ like($purge->{err}, qr/ 1 old row of table "run" cannot be deleted\n(?:[A-Z]+: .
 like($purge->{err}, qr/had locked or changed were passed by/, 'the others were passed by');
 is(query('let_go', 'SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM run WHERE id <= 1000'), '4 500 501 502',
 	'and are still there');
+query('let_go', q{
+	DROP TRIGGER pause ON run;
+	CREATE TABLE label (run_id bigint PRIMARY KEY REFERENCES run ON DELETE CASCADE);
+	INSERT INTO label VALUES (500), (501);});
+$writer = start_psql($node, 'let_go', q{
+	BEGIN;
+	SELECT FROM label WHERE run_id = 500 FOR UPDATE;}, hold => 1);
+($rc, $out, $err) = $node->psql('let_go', q{
+	SET syncmaster.lock_timeout = '200ms';
+	CALL syncmaster_purge_runs(interval '90 days')});
+finish_psql($writer, 'COMMIT;');
+like($err, qr/ 1 old row of table "run" cannot be deleted\n(?:[A-Z]+: .*\n)*?DETAIL:  id 4: kept by trigger "keep"/,
+	'nor does the trigger keep a row whose label is locked');
+like($err, qr/had locked or changed were passed by/, 'which is passed by');
+is(query('let_go', 'SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM run WHERE id <= 1000'), '4 500',
+	'and the others go');
 
 # A row that waits for others because of what goes along with it
 prepare('waiting');

@@ -195,13 +195,11 @@ delete_slice(Delete *delete, IdList *ids, int64 from, int64 count)
 	if (count > 1)
 		return delete_slice(delete, ids, from, count / 2) +
 			   delete_slice(delete, ids, from + count / 2, count - count / 2);
+	syncmaster_add_id(&delete->failed, &ids->ids[from]);
 	if (is_lock_error(error))
 		delete->missing++;
 	else
-	{
-		syncmaster_add_id(&delete->failed, &ids->ids[from]);
 		add_held_row(delete->held, ids->ids[from], error->message);
-	}
 	return 0;
 }
 

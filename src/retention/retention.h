@@ -90,7 +90,7 @@ typedef struct Delete
 	bool		distributed;
 	const char *keepers; /* what may keep rows without an error; or NULL */
 	HeldRows   *held;
-	IdList		failed;		  /* rows that failed, in order */
+	IdList		failed;		  /* rows that an error or a lock kept, in order */
 	int64		missing;	  /* rows that others had, or that were kept */
 	int			nalong;		  /* tables whose rows go along */
 	Datum		along;		  /* these, as oid[] */
