@@ -290,10 +290,19 @@ like(errors_of($enabled, $passing),
 	qr/WARNING:  01000: partition "run_p0" was passed by, because other objects depend on it\nDETAIL:  view (?:public\.)?first depends on table (?:public\.)?run_p0\nHINT:  Drop or change these objects\..*NOTICE:  00000: partition "run_p100" was passed by, because others are at work/s,
 	'partitions are passed by');
 end_session($locker);
-query($enabled, 'SET client_min_messages = error; CREATE PUBLICATION shared FOR TABLE run');
-like(errors_of($enabled, $passing),
-	qr/"run_p0" was passed by, because other.*"run_p100" is dropped, with 100 rows.*WARNING:  01000: subscribers keep the runs of partitions, as table "run" is published by shared\n/s,
+query($enabled, q{SET client_min_messages = error; CREATE PUBLICATION shared FOR TABLE run;
+	CREATE PUBLICATION part FOR TABLE run_p100;
+	CREATE PUBLICATION additions FOR TABLE run WITH (publish = 'insert')});
+my $published = qr/^.*WARNING:  01000: subscribers keep the runs of partitions, as table "(.*)" is published by (.*)/m;
+is(join(', ', errors_of($enabled, q{CALL syncmaster_purge_partitions('30 days', dry_run => true)}) =~ /$published/g),
+	'run, shared, run_p100, part',
+	'each publication that passes on deletions is named once');
+my $passed = errors_of($enabled, $passing);
+like($passed, qr/"run_p0" was passed by, because other.*"run_p100" is dropped, with 100 rows/s,
 	'and others are dropped');
+is(join(', ', $passed =~ /$published/g),
+	'run_p100, part, run, shared',
+	'a publication is named that had nothing but the partition');
 is(query($enabled, q{SELECT to_regclass('run_p0'), to_regclass('run_p100')}), 'run_p0|', 'which keeps one');
 
 # A reader keeps the table, and a writer the partition.

@@ -53,15 +53,21 @@
 	"ORDER BY b.upper::int8"
 
 /*
- * Publications of a table or of one of its partitions.
+ * Publications that pass on that rows of the table's partition are deleted, and
+ * the table that was added to them.
  */
 #define PUBLICATIONS_QUERY \
-	"SELECT string_agg(DISTINCT quote_ident(t.pubname), ', ') " \
-	"FROM pg_publication_tables t " \
-	"JOIN pg_namespace n ON n.nspname = t.schemaname " \
-	"JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename " \
-	"WHERE c.oid = $1 OR EXISTS (SELECT FROM pg_inherits i " \
-	"    WHERE i.inhparent = $1 AND i.inhrelid = c.oid)"
+	"SELECT quote_ident(p.pubname), (SELECT c.relname FROM pg_class c " \
+	"    WHERE c.oid = CASE WHEN EXISTS (SELECT FROM pg_publication_rel r " \
+	"        WHERE r.prpubid = p.oid AND r.prrelid = $2) " \
+	"        THEN $2 ELSE $1 END) " \
+	"FROM pg_publication p WHERE p.pubdelete AND EXISTS (" \
+	"    SELECT FROM pg_publication_tables t " \
+	"    JOIN pg_namespace n ON n.nspname = t.schemaname " \
+	"    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = " \
+	"t.tablename " \
+	"    WHERE t.pubname = p.pubname AND c.oid IN ($1, $2)) " \
+	"ORDER BY p.pubname"
 
 typedef struct Partition
 {
@@ -75,7 +81,9 @@ typedef struct Partition
 	char			   *name;
 	char			   *upper; /* ids are less than that */
 	int64				rows;
-	bool				there; /* was it when it was locked? */
+	bool				there;		  /* was it when it was locked? */
+	List			   *publications; /* rows of PUBLICATIONS_QUERY */
+	List			   *named;		  /* those that were named, as texts */
 } Partition;
 
 static const char *const columns[] = {"id", "transfer_id", "status",
@@ -309,24 +317,60 @@ tell(const Partition *partition)
 }
 
 /*
- * Replication passes on that rows are deleted, and not that a table is
- * dropped or detached.
+ * Find the publications of a partition, while it is still part of them.
+ * Nothing is locked yet: in some versions of PostgreSQL this waits for locks on
+ * all tables that are published.
  */
 static void
-warn_of_subscribers(const Partition *partition)
+find_publications(Partition *partition)
 {
-	char **row = linitial(
-		syncmaster_query_oid(PUBLICATIONS_QUERY, partition->table));
+	Oid	  types[2] = {OIDOID, OIDOID};
+	Datum values[2];
 
-	if (row[0] == NULL)
-		return;
-	ereport(WARNING,
-			(errmsg("subscribers keep the runs of partitions, as table \"run\" "
-					"is published by %s",
-					row[0]),
+	values[0] = ObjectIdGetDatum(partition->table);
+	values[1] = ObjectIdGetDatum(partition->relid);
+	partition->publications = syncmaster_query(PUBLICATIONS_QUERY, 2, types,
+											   values);
+}
+
+static bool
+is_named(const Partition *partition, const char *publication)
+{
+	ListCell *lc;
+
+	foreach (lc, partition->named)
+	{
+		if (strcmp(lfirst(lc), publication) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Replication passes on that rows are deleted, and not that a table is
+ * dropped or detached.  Each publication is named once.
+ */
+static void
+warn_of_subscribers(Partition *partition)
+{
+	ListCell *lc;
+
+	foreach (lc, partition->publications)
+	{
+		char **row = lfirst(lc);
+
+		if (is_named(partition, row[0]))
+			continue;
+		partition->named = lappend(partition->named, row[0]);
+		ereport(
+			WARNING,
+			(errmsg("subscribers keep the runs of partitions, as table "
+					"\"%s\" is published by %s",
+					row[1], row[0]),
 			 errhint(
 				 "Run the same command on each subscriber whose table has "
 				 "partitions, and syncmaster_purge_runs() on the others.")));
+	}
 }
 
 /*
@@ -364,6 +408,7 @@ drop_partition(Partition *partition)
 	if (!look_again(partition) || !is_past(partition) ||
 		!is_old(partition, true))
 		return false;
+	find_publications(partition);
 	if (!dry_run && !(lock_or_pass_by(partition) && look_again(partition)))
 		return false;
 
@@ -439,9 +484,10 @@ syncmaster_drop_partitions(const PurgeOptions *options)
 		if (found && !options->dry_run)
 			syncmaster_require_confirmed_commit();
 		count += found;
-		begin(&partition, &acting);
-		if (found && count == 1)
+		MemoryContextSwitchTo(caller_context);
+		if (found)
 			warn_of_subscribers(&partition);
+		begin(&partition, &acting);
 		MemoryContextSwitchTo(caller_context);
 	}
 	syncmaster_end_acting(&acting);
