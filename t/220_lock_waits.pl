@@ -220,29 +220,21 @@ like($err, qr/alter table/, 'a step that is run is told');
 
 # A process that had to stand still finds two reasons at once for the end of its wait, of
 # which the server reports that of the lock; the migration must not go on.
-foreach my $reason (
-	[ 'statement timeout', q{SET statement_timeout = '6s';}, '6.5s', undef ],
-	[ 'user request', '', '1.5s', 'SELECT pg_cancel_backend(%d)' ])
-{
-	my ($name, $setting, $past, $cancel) = @$reason;
-	my $holder = start_psql($node, 'postgres', 'BEGIN; SELECT count(*) FROM queue;',
-		name => 'holder', hold => 1);
-	$migration = start_psql($node, 'postgres',
-		qq{$setting SELECT syncmaster_downgrade('0011');}, name => 'migration');
-	$node->poll_query_until('postgres', q{
-		SELECT count(*) = 1 FROM pg_stat_activity
-		WHERE application_name = 'migration' AND wait_event_type = 'Lock'}) or die 'does not wait';
-	$pid = pid_of('migration');
-	kill 'STOP', $pid;
-	$node->safe_psql('postgres', sprintf $cancel, $pid) if defined $cancel;
-	$node->poll_query_until('postgres', qq{
-		SELECT clock_timestamp() - query_start > '$past' FROM pg_stat_activity WHERE pid = $pid})
-	  or die 'no time passes';
-	kill 'CONT', $pid;
-	($rc, $out, $err) = finish_psql($migration, 'SELECT 1;');
-	like($err, qr/ERROR:  canceling statement due to $name/, "$name: heeded");
-	finish_psql($holder, 'COMMIT;');
-}
+my $holder = start_psql($node, 'postgres', 'BEGIN; SELECT count(*) FROM queue;', name => 'holder', hold => 1);
+$migration = start_psql($node, 'postgres',
+	q{SET statement_timeout = '6s'; SELECT syncmaster_downgrade('0011');}, name => 'migration');
+$node->poll_query_until('postgres', q{
+	SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE application_name = 'migration' AND wait_event_type = 'Lock'}) or die 'does not wait';
+$pid = pid_of('migration');
+kill 'STOP', $pid;
+$node->poll_query_until('postgres', qq{
+	SELECT clock_timestamp() - query_start > '6.5s' FROM pg_stat_activity WHERE pid = $pid})
+  or die 'no time passes';
+kill 'CONT', $pid;
+($rc, $out, $err) = finish_psql($migration, 'SELECT 1;');
+like($err, qr/ERROR:  canceling statement due to statement timeout/, 'a statement timeout in a wait: heeded');
+finish_psql($holder, 'COMMIT;');
 
 # A limit that a function sets for itself has not begun to run, although the one of an
 # earlier statement is over.

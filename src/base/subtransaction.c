@@ -7,11 +7,8 @@
  */
 #include "postgres.h"
 
-#include <signal.h>
-
 #include "access/xact.h"
 #include "commands/extension.h"
-#include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/resowner.h"
 #include "utils/timeout.h"
@@ -19,66 +16,15 @@
 
 #include "base/base.h"
 
-/* How many subtransactions of this file are under way, one in another? */
-static int depth = 0;
-
-/* what the server does when it is interrupted, and whether others asked for it */
-static struct sigaction		 server_action;
-static volatile sig_atomic_t cancel_requested;
-
-/*
- * The handler of SIGINT in a subtransaction.  The server's timeouts send that
- * signal as well, but from this process.
- */
-static void
-note_cancel(int signo, siginfo_t *info, void *context)
-{
-	if (info->si_pid != MyProcPid)
-		cancel_requested = true;
-	if (server_action.sa_flags & SA_SIGINFO)
-		server_action.sa_sigaction(signo, info, context);
-	else
-		server_action.sa_handler(signo);
-}
-
-static void
-begin_noting(void)
-{
-	struct sigaction action;
-
-	if (depth++ > 0)
-		return;
-	cancel_requested = false;
-	(void) sigaction(SIGINT, NULL, &server_action);
-	if (server_action.sa_handler == SIG_IGN ||
-		server_action.sa_handler == SIG_DFL)
-		return;
-	action = server_action;
-	action.sa_flags |= SA_SIGINFO;
-	action.sa_sigaction = note_cancel;
-	(void) sigaction(SIGINT, &action, NULL);
-}
-
-static void
-end_noting(void)
-{
-	if (--depth == 0)
-		(void) sigaction(SIGINT, &server_action, NULL);
-}
-
 /*
  * The server reports one reason for which a wait has ended.  If a lock's
- * timeout was one, it forgets that somebody cancelled the command meanwhile,
- * or that the time for the statement is over; whoever tries again would go on.
+ * timeout was one, it forgets that the time for the statement is over as well;
+ * whoever tries again would go on.
  */
 static void
-heed_forgotten_cancel(void)
+heed_statement_timeout(void)
 {
 	TimestampTz finish = get_timeout_finish_time(STATEMENT_TIMEOUT);
-
-	if (cancel_requested)
-		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
-						errmsg("canceling statement due to user request")));
 
 	/* a limit that was set in the course of this statement is not its own */
 	if (StatementTimeout > 0 && finish > GetCurrentStatementStartTimestamp() &&
@@ -99,7 +45,6 @@ run(SubtransactionBody body, void *argument, bool keep)
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller_context);
-	begin_noting();
 	PG_TRY();
 	{
 		body(argument);
@@ -122,10 +67,9 @@ run(SubtransactionBody body, void *argument, bool keep)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller_context);
 	CurrentResourceOwner = caller_owner;
-	end_noting();
 
 	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-		heed_forgotten_cancel();
+		heed_statement_timeout();
 	return error;
 }
 
