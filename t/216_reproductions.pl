@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use Credentials;
+use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -188,6 +189,34 @@ foreach my $first ('record', 'extension')
 		is($node->safe_psql($db, q{SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'syncmaster_history'}),
 			'mallory', "$name: is not taken over");
 	}
+}
+
+# The record that somebody makes while set_owner() waits for a table.
+{
+	my $db = 'first_extension';
+	my $name = 'a record that is made meanwhile';
+	$node->safe_psql($db, 'DROP SCHEMA syncmaster_history CASCADE');
+	my $reader = begin_session($node, $db, $superuser, 'BEGIN; LOCK TABLE run IN ACCESS SHARE MODE;');
+	my $call = begin_session($node, $db, $superuser, q{SELECT syncmaster_set_owner('dba');},
+		nowait => 1, application => 'call');
+	$node->poll_query_until($db, q{SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE application_name = 'call' AND wait_event_type = 'Lock'})
+	  or die 'set_owner does not wait';
+	runs('mallory', $db, $record =~ s/, CHECK .*?\)\)\)/)/sr, "$name: is planted");
+	in_session($reader, 'COMMIT;');
+	wait_for_session($call);
+	like(end_session($call), qr/ERROR:  schema "syncmaster_history" belongs to role "mallory"/, "$name: set_owner('dba')");
+	end_session($reader);
+	my $owners = q{SELECT nspowner::regrole, (SELECT relowner::regrole FROM pg_class WHERE relname = 'migration'),
+		'run'::regclass::oid IN (SELECT oid FROM pg_class WHERE relowner = 'dba'::regrole)
+		FROM pg_namespace WHERE nspname = 'syncmaster_history'};
+	is($node->safe_psql($db, $owners), 'mallory|mallory|f', "$name: nothing is handed over");
+
+	# What the new owner has already is not handed over.
+	$node->safe_psql($db, q{ALTER SCHEMA syncmaster_history OWNER TO dba;
+		ALTER TABLE syncmaster_history.migration OWNER TO dba;
+		SELECT syncmaster_set_owner('dba')});
+	is($node->safe_psql($db, $owners), 'dba|dba|t', 'the record may belong to the new owner');
 }
 
 # The version of tables that are there, made again by somebody else, with a CHECK.

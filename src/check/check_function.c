@@ -182,7 +182,7 @@ check_history(CheckContext *context)
 		relid = InvalidOid;
 	if (!OidIsValid(relid) || syncmaster_is_history(relid))
 	{
-		syncmaster_history_errors(&findings, relid, context->owner);
+		syncmaster_history_errors(&findings, relid, context->owner, InvalidOid);
 		syncmaster_add_distrust(context, findings);
 		return;
 	}

@@ -117,8 +117,30 @@ change_owner_of_services(const MigrationContext *context, Oid relid, Oid role)
 }
 
 /*
+ * Why the record of migrations, and its schema, are not handed over: somebody
+ * else may have made them, or what they can call would run with the rights of
+ * "role" from then on.
+ */
+static List *
+history_findings(Oid history, Oid owner, Oid role)
+{
+	List *findings = NIL;
+
+	if (OidIsValid(history))
+		syncmaster_lock_relation(history, AccessShareLock);
+	syncmaster_history_errors(&findings, history, owner, role);
+	if (OidIsValid(history))
+		findings = list_concat(findings,
+							   syncmaster_distrusted(history, role, EVENT_ANY));
+	return findings;
+}
+
+/*
  * The record of migrations and the services, in their schema.  One that is
  * empty stays with a role that has more rights than the caller.
+ *
+ * Somebody else may have made them while this waited for the locks of the
+ * tables.  Once their schema is held, no other can take its place.
  */
 static void
 change_owner_of_history(const MigrationContext *context, Oid role)
@@ -131,6 +153,8 @@ change_owner_of_history(const MigrationContext *context, Oid role)
 		(!OidIsValid(history) && !OidIsValid(services) &&
 		 !has_privs_of_role(GetUserId(), syncmaster_schema_owner(namespace))))
 		return;
+	syncmaster_hold_schema(namespace);
+	syncmaster_raise_error(history_findings(history, context->owner, role));
 	syncmaster_execute_as(psprintf("ALTER SCHEMA " HISTORY_SCHEMA
 								   " OWNER TO %s",
 								   syncmaster_quoted_role(role)),
@@ -151,7 +175,6 @@ static void
 require_trust_of(const MigrationContext *context, Oid owner, Oid role)
 {
 	Oid	  version_table = context->revision.version_table;
-	Oid	  history = syncmaster_find_history();
 	List *findings = NIL;
 
 	if (OidIsValid(version_table))
@@ -168,12 +191,8 @@ require_trust_of(const MigrationContext *context, Oid owner, Oid role)
 	}
 
 	/* what somebody else made first is not handed over, were it the schema alone */
-	if (OidIsValid(history))
-		syncmaster_lock_relation(history, AccessShareLock);
-	syncmaster_history_errors(&findings, history, owner);
-	if (OidIsValid(history))
-		findings = list_concat(findings,
-							   syncmaster_distrusted(history, role, EVENT_ANY));
+	findings = list_concat(findings, history_findings(syncmaster_find_history(),
+													  owner, role));
 	syncmaster_raise_error(findings);
 }
 

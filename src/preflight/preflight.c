@@ -427,7 +427,7 @@ check_history(Preflight *preflight)
 
 	syncmaster_history_errors(&preflight->findings,
 							  locked && !dropped ? relid : InvalidOid,
-							  preflight->context.owner);
+							  preflight->context.owner, InvalidOid);
 	if (locked)
 		UnlockRelationOid(relid, AccessShareLock);
 }

@@ -274,7 +274,7 @@ list_record(PrivilegeList *list)
 	ListCell *lc;
 
 	foreach (lc, syncmaster_foreign_history(syncmaster_find_history(),
-											list->context.owner))
+											list->context.owner, InvalidOid))
 	{
 		const ForeignPart *part = lfirst(lc);
 

@@ -276,7 +276,8 @@ require_service_table(const MigrationContext *context, const char *column)
 	Oid	  owner;
 	List *findings = NIL;
 
-	syncmaster_history_errors(&findings, InvalidOid, context->owner);
+	syncmaster_history_errors(&findings, InvalidOid, context->owner,
+							  InvalidOid);
 	syncmaster_raise_error(findings);
 	if (!OidIsValid(relid))
 	{

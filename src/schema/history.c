@@ -85,11 +85,12 @@ syncmaster_is_history(Oid relid)
 
 static void
 add_foreign_part(List **parts, const char *kind, const char *name, Oid holder,
-				 Oid owner)
+				 Oid owner, Oid new_owner)
 {
 	ForeignPart *part;
 
-	if (!OidIsValid(holder) || has_privs_of_role(holder, owner))
+	if (!OidIsValid(holder) || has_privs_of_role(holder, owner) ||
+		holder == new_owner)
 		return;
 	part = palloc(sizeof(ForeignPart));
 	part->kind = kind;
@@ -102,20 +103,21 @@ add_foreign_part(List **parts, const char *kind, const char *name, Oid holder,
  * The parts of the record, as a list of ForeignPart, that somebody else may
  * have made first; the table is invalid if there is none.  Its schema counts
  * without the table, too: the next migration would make that for the schema's
- * owner.  What another session drops meanwhile is passed by.
+ * owner.  What another session drops meanwhile is passed by, and so is what
+ * the role has already to which all is about to be handed over, if any.
  */
 List *
-syncmaster_foreign_history(Oid relid, Oid owner)
+syncmaster_foreign_history(Oid relid, Oid owner, Oid new_owner)
 {
 	Oid namespace = get_namespace_oid(HISTORY_SCHEMA, true);
 	List *parts = NIL;
 
 	if (OidIsValid(namespace))
 		add_foreign_part(&parts, "schema", HISTORY_SCHEMA,
-						 syncmaster_schema_owner(namespace), owner);
+						 syncmaster_schema_owner(namespace), owner, new_owner);
 	if (OidIsValid(relid))
 		add_foreign_part(&parts, "table", HISTORY_NAME,
-						 syncmaster_find_owner(relid), owner);
+						 syncmaster_find_owner(relid), owner, new_owner);
 	return parts;
 }
 
@@ -142,11 +144,12 @@ owner_error(List **findings, const ForeignPart *part, Oid owner)
 /*
  * Why the record is not to be written.  A table that somebody made first under
  * this name is not the record: it has to belong to the owner of the
- * application's tables, or to a role that has his rights.  The caller has
+ * application's tables, or to a role that has his rights, or to the role that
+ * is about to be the owner, if any.  The caller has
  * locked the table; it is invalid if there is none.
  */
 void
-syncmaster_history_errors(List **findings, Oid relid, Oid owner)
+syncmaster_history_errors(List **findings, Oid relid, Oid owner, Oid new_owner)
 {
 	ListCell *lc;
 
@@ -161,7 +164,7 @@ syncmaster_history_errors(List **findings, Oid relid, Oid owner)
 			->kind = "relation";
 		return;
 	}
-	foreach (lc, syncmaster_foreign_history(relid, owner))
+	foreach (lc, syncmaster_foreign_history(relid, owner, new_owner))
 	{
 		owner_error(findings, lfirst(lc), owner);
 	}
@@ -270,7 +273,7 @@ syncmaster_record_migration(const MigrationContext *context, int from, int to,
 	}
 
 	syncmaster_lock_relation(relid, RowExclusiveLock);
-	syncmaster_history_errors(&findings, relid, context->owner);
+	syncmaster_history_errors(&findings, relid, context->owner, InvalidOid);
 	syncmaster_raise_error(findings);
 
 	namestrcpy(&schema, context->schema);

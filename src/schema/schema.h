@@ -394,8 +394,9 @@ typedef struct ForeignPart
 extern Oid	 syncmaster_find_history(void);
 extern Oid	 syncmaster_require_history_schema(const MigrationContext *context);
 extern bool	 syncmaster_is_history(Oid relid);
-extern List *syncmaster_foreign_history(Oid relid, Oid owner);
-extern void	 syncmaster_history_errors(List **findings, Oid relid, Oid owner);
+extern List *syncmaster_foreign_history(Oid relid, Oid owner, Oid new_owner);
+extern void	 syncmaster_history_errors(List **findings, Oid relid, Oid owner,
+									   Oid new_owner);
 extern void	 syncmaster_record_migration(const MigrationContext *context,
 										 int from, int to, TimestampTz started);
 
