@@ -30,8 +30,10 @@ CONF
 $node->restart;
 
 my $known = 'but this library knows revisions up to 0013';
-my $unknown = 'The library does not know table "notification", column "run.priority"\.';
-my $install = 'Install a newer package of syncmaster\.';
+my $several = 'Table "alembic_version" has several rows: 0013, 0014, 0012\. ';
+my $unknown = qq{(?:$several)?The library does not know table "notification", column "run.priority"\\.};
+my $or_delete = q{, or delete row "0014" if it is another application's};
+my $install = "Install a newer package of syncmaster(?:$or_delete)?\\.";
 my $message = join "\n", qq(schema "public" is at revision (?:0014|3f1c0ab9d2e4), $known),
   "DETAIL:  $unknown", "HINT:  $install";
 
@@ -70,7 +72,7 @@ my %tells = (
 	],
 	syncmaster_full_version => [
 		'SELECT syncmaster_full_version()',
-		qr/; the schema is newer than the library: install a newer package$/
+		qr/; the schema is newer than the library: install a newer package of syncmaster(?:$or_delete)?$/
 	],
 	syncmaster_health => [
 		q{SELECT severity, detail, hint FROM syncmaster_health()
@@ -146,6 +148,17 @@ foreach my $case (
 		like($out, $expected, "$id: $function tells");
 		is($err, '', "$id: ... and no more");
 	}
+
+	# another application's row may be what is wrong
+	my ($exit, $told, $warned) = run_sql($node, $db, undef, q{
+		SELECT syncmaster_full_version();
+		SELECT detail, hint FROM syncmaster_preflight('head') WHERE severity = 'error';
+		SELECT actual FROM syncmaster_check() WHERE object_type = 'revision'});
+	my $matches = $rows =~ /,/ ? \&like : \&unlike;
+	$matches->($told, $_, "$rows: several rows are named")
+	  foreach qr/ at revision 0014 of several \(0013, 0014, 0012\), .*$or_delete$/m,
+	  qr/: $several.*\|Install a newer package of syncmaster$or_delete\.$/m,
+	  qr/^0013, 0014, 0012$/m;
 
 	# whatever is missing or different may be as the later release has it
 	$node->safe_psql($db, q{

@@ -176,8 +176,8 @@ check_row(CheckContext *context, const SchemaRevision *schema)
 				"is newer than the library, which cannot compare it");
 			finding->expected = psprintf("at most %s",
 										 syncmaster_revision_id(REVISION_HEAD));
-			finding->actual = schema->id;
-			finding->left = "install a newer package of syncmaster";
+			finding->actual = schema->rows == NULL ? schema->id : schema->rows;
+			finding->left = syncmaster_newer_advice(schema);
 			list_unknown(context);
 			return;
 		case REVISION_BAD_TABLE:

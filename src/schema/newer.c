@@ -123,6 +123,28 @@ describe_unknown(Oid namespace)
 }
 
 /*
+ * What to do where the schema is newer than the library.  Beside other rows,
+ * the one that makes it so may be another application's, of which there is no
+ * package.
+ */
+char *
+syncmaster_newer_advice(const SchemaRevision *revision)
+{
+	return revision->rows == NULL
+			   ? pstrdup("install a newer package of syncmaster")
+			   : psprintf("install a newer package of syncmaster, or delete "
+						  "row \"%s\" if it is another application's",
+						  revision->id);
+}
+
+static char *
+as_sentence(char *text)
+{
+	text[0] = pg_toupper((unsigned char) text[0]);
+	return psprintf("%s.", text);
+}
+
+/*
  * That the schema is newer than the library, if so.
  */
 Finding *
@@ -139,7 +161,12 @@ syncmaster_newer_problem(List				 **problems, Oid namespace,
 						"knows revisions up to %s",
 						get_namespace_name(namespace), revision->id,
 						syncmaster_revision_id(REVISION_HEAD)),
-		"Install a newer package of syncmaster.");
+		as_sentence(syncmaster_newer_advice(revision)));
 	finding->detail = describe_unknown(namespace);
+	if (revision->rows != NULL)
+		finding->detail =
+			psprintf("Table \"%s\" has several rows: %s.%s%s", VERSION_TABLE,
+					 revision->rows, finding->detail != NULL ? " " : "",
+					 finding->detail != NULL ? finding->detail : "");
 	return finding;
 }

@@ -241,6 +241,7 @@ typedef struct SchemaRevision
 	RevisionState state;
 	int			  number; /* valid when KNOWN; else REVISION_BASE */
 	char		 *id;	  /* text of the row; NULL when there is not just one */
+	char		 *rows;	  /* texts of the rows when there are several */
 	Oid			  version_table; /* alembic_version, if there */
 } SchemaRevision;
 
@@ -301,6 +302,7 @@ extern bool				   syncmaster_has_own_tables(Oid namespace);
 /* newer.c: A schema that is newer than the library. */
 
 extern List	   *syncmaster_unknown_objects(Oid namespace);
+extern char	   *syncmaster_newer_advice(const SchemaRevision *revision);
 extern Finding *syncmaster_newer_problem(List **problems, Oid namespace,
 										 const SchemaRevision *revision);
 

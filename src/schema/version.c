@@ -68,6 +68,8 @@ describe_schema(StringInfo line, const SchemaRevision *revision)
 		case REVISION_NEWER:
 		case REVISION_KNOWN:
 			appendStringInfo(line, "revision %s", revision->id);
+			if (revision->rows != NULL)
+				appendStringInfo(line, " of several (%s)", revision->rows);
 			break;
 	}
 }
@@ -133,8 +135,8 @@ describe_disagreement(StringInfo line, const ExtensionEntry *extension,
 											 "says what is different");
 			break;
 		case REVISION_NEWER:
-			appendStringInfoString(line, "; the schema is newer than the "
-										 "library: install a newer package");
+			appendStringInfo(line, "; the schema is newer than the library: %s",
+							 syncmaster_newer_advice(revision));
 			break;
 		case REVISION_DISTRIBUTED:
 			appendStringInfoString(line, "; make it an ordinary table again, "

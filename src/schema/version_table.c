@@ -22,6 +22,9 @@
 /* The only revision of SyncMaster 0.1.x, before its migrations were redone. */
 #define LEGACY_REVISION "478240cdad4b"
 
+/* More rows than that are not looked at. */
+#define MAX_VERSION_ROWS 100
+
 /*
  * Return whether this is Alembic's table, so that its first column can be
  * read.
@@ -94,15 +97,43 @@ open_version_table(Oid namespace, SchemaRevision *revision)
 }
 
 /*
+ * Take in the text of one more row.  A later release may have two heads: that
+ * one of several rows is a later release's says that the schema is newer.
+ */
+static void
+add_row(SchemaRevision *revision, char *id, Oid namespace)
+{
+	SchemaRevision row = {.id = id, .number = REVISION_BASE};
+	bool		   another = revision->state != REVISION_NO_ROW;
+
+	classify_revision(&row, namespace);
+	if (another)
+		revision->rows = psprintf("%s, %s", revision->rows, id);
+	else
+		revision->rows = id;
+	if (revision->state == REVISION_NEWER)
+		return;
+	if (another && row.state != REVISION_NEWER)
+	{
+		row.id = NULL;
+		row.number = REVISION_BASE;
+		row.state = REVISION_MANY_ROWS;
+	}
+	revision->state = row.state;
+	revision->number = row.number;
+	revision->id = row.id;
+}
+
+/*
  * Read the revision from alembic_version in this schema.  Every role may do
- * that.  One of several rows that is a later release's says that the schema
- * is newer, as a later release may have two heads.
+ * that.
  */
 void
 syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 {
 	Relation   rel = open_version_table(namespace, revision);
 	DirectScan scan;
+	int		   count = 0;
 
 	if (rel == NULL)
 		return;
@@ -114,25 +145,17 @@ syncmaster_read_revision(Oid namespace, SchemaRevision *revision)
 		relation_close(rel, AccessShareLock);
 		return;
 	}
-	while (revision->state != REVISION_NEWER && syncmaster_next_row(&scan))
+	while (count < MAX_VERSION_ROWS && syncmaster_next_row(&scan))
 	{
-		bool  another = revision->state != REVISION_NO_ROW;
 		bool  isnull;
 		Datum value = slot_getattr(scan.slot, 1, &isnull);
 
-		if (revision->id != NULL)
-			pfree(revision->id);
-		revision->id = isnull ? pstrdup("") : TextDatumGetCString(value);
-		revision->number = REVISION_BASE;
-		classify_revision(revision, namespace);
-		if (another && revision->state != REVISION_NEWER)
-		{
-			pfree(revision->id);
-			revision->id = NULL;
-			revision->number = REVISION_BASE;
-			revision->state = REVISION_MANY_ROWS;
-		}
+		add_row(revision, isnull ? pstrdup("") : TextDatumGetCString(value),
+				namespace);
+		count++;
 	}
+	if (count == 1)
+		revision->rows = NULL;
 	syncmaster_end_scan(&scan);
 	relation_close(rel, AccessShareLock);
 }
