@@ -151,9 +151,10 @@ foreach my $case (
 
 	# another application's row may be what is wrong
 	my ($exit, $told, $warned) = run_sql($node, $db, undef, q{
-		SELECT syncmaster_full_version();
-		SELECT detail, hint FROM syncmaster_preflight('head') WHERE severity = 'error';
-		SELECT actual FROM syncmaster_check() WHERE object_type = 'revision'});
+		SELECT syncmaster_full_version()
+		UNION ALL SELECT concat_ws('|', detail, hint) FROM syncmaster_preflight('head')
+			WHERE severity = 'error'
+		UNION ALL SELECT actual FROM syncmaster_check() WHERE object_type = 'revision'});
 	my $matches = $rows =~ /,/ ? \&like : \&unlike;
 	$matches->($told, $_, "$rows: several rows are named")
 	  foreach qr/ at revision 0014 of several \(0013, 0014, 0012\), .*$or_delete$/m,
