@@ -649,6 +649,14 @@ query('distributed', q{
 is(query('distributed', $key),
 	'info|has transfer_id as well, by which Citus distributes the table|t',
 	'which is as it has to be where Citus distributes runs by their transfer');
+query('distributed', 'ALTER TABLE run RENAME CONSTRAINT pk__run TO run_pkey');
+my $constraints = q{SELECT severity, object_name, problem, fix FROM syncmaster_check()
+	WHERE object_type = 'constraint'};
+my $rename = 'ALTER TABLE public.run RENAME CONSTRAINT run_pkey TO pk__run';
+is(query('distributed', $constraints),
+	"info|run.pk__run|has transfer_id as well, by which Citus distributes the table|$rename",
+	'under another name as well, which can be changed');
+query('distributed', $rename);
 $holder = start('distributed', q{
 	BEGIN;
 	SELECT id FROM run WHERE id IN (5, 9) FOR UPDATE;

@@ -237,6 +237,36 @@ is_distributed_key(const CheckContext		*context,
 			   get_relname_relid(expected->table, context->namespace));
 }
 
+static ActualConstraint *
+find_distributed_key(const CheckContext		  *context,
+					 const ExpectedConstraint *expected, List *actual)
+{
+	ListCell *lc;
+
+	foreach (lc, actual)
+	{
+		ActualConstraint *con = lfirst(lc);
+
+		if (is_distributed_key(context, expected, con))
+			return con;
+	}
+	return NULL;
+}
+
+/*
+ * Statement that gives a constraint its name.
+ */
+static char *
+rename_to_expected(const CheckContext		*context,
+				   const ExpectedConstraint *expected,
+				   const ActualConstraint	*con)
+{
+	return psprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
+					syncmaster_qualify(context, expected->table),
+					quote_identifier(con->name),
+					quote_identifier(expected->name));
+}
+
 static void
 check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 				 List *actual)
@@ -245,26 +275,27 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 														context->schema);
 	char *object = syncmaster_column_name(expected->table, expected->name);
 	ActualConstraint *con = find_by_name(actual, expected->name);
+	ActualConstraint *key = find_distributed_key(context, expected, actual);
 	Finding			 *finding;
 
-	if (con != NULL)
+	if (key != NULL && (con == NULL || con == key))
+	{
+		key->expected = true;
+		finding = syncmaster_add_difference(context, SEVERITY_INFO,
+											"constraint", object,
+											"has transfer_id as well, by which "
+											"Citus distributes the table");
+		finding->actual = key->definition;
+		if (con == NULL)
+			finding->fix = rename_to_expected(context, expected, key);
+	}
+	else if (con != NULL)
 	{
 		con->expected = true;
 		if (con->type == expected->type &&
 			starts_with(con->definition, definition))
 		{
 			check_state(context, expected, con, definition);
-			return;
-		}
-		if (is_distributed_key(context, expected, con))
-		{
-			finding =
-				syncmaster_add_difference(context, SEVERITY_INFO, "constraint",
-										  object,
-										  "has transfer_id as well, by which "
-										  "Citus distributes the table");
-			finding->expected = definition;
-			finding->actual = con->definition;
 			return;
 		}
 		finding = syncmaster_add_difference(context, SEVERITY_ERROR,
@@ -283,10 +314,7 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 			"constraint", object, "has another name");
 		finding->expected = expected->name;
 		finding->actual = con->name;
-		finding->fix = psprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
-								syncmaster_qualify(context, expected->table),
-								quote_identifier(con->name),
-								quote_identifier(expected->name));
+		finding->fix = rename_to_expected(context, expected, con);
 		check_state(context, expected, con, definition);
 		return;
 	}
