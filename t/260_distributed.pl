@@ -80,6 +80,12 @@ my $guarded = 'SET syncmaster.guard = sessions';
 like(errors_of($db, "$guarded; SELECT syncmaster_upgrade('head')"), qr/55006: .*Runs: 1 STARTED\./s,
 	'so does the guard');
 
+# Reading needs no language that is the superuser's to give.
+$node->safe_psql($db, 'REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC');
+like($node->safe_psql($db, $preflight), qr/^warning\|run\|runs are active: 1 STARTED\|/m,
+	'also where their owner may not use PL/pgSQL');
+$node->safe_psql($db, 'GRANT USAGE ON LANGUAGE plpgsql TO PUBLIC');
+
 # Where they cannot be counted, nobody takes that for none.
 $node->safe_psql($db, 'SET ROLE app;
 	ALTER TABLE run ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY');

@@ -164,6 +164,19 @@ may_lock_elsewhere(const Node *command)
 }
 
 /*
+ * Return whether a query may lock or change rows that Citus has.  A query that
+ * only reads waits for no row, and needs nobody's right to use a language.
+ */
+static bool
+may_lock_rows_elsewhere(Query *query)
+{
+	bool reads = query->commandType == CMD_SELECT && query->rowMarks == NIL &&
+				 !query->hasModifyingCTE;
+
+	return !reads && syncmaster_uses_distributed(query);
+}
+
+/*
  * Plan a statement that has been parsed, after asking whether it may run.
  * Rules can make several of it, or leave none, so the question is about what
  * was written.  The planner is told the parameters' values: Citus needs them.
@@ -181,7 +194,7 @@ plan(SqlStatement *statement, RawStmt *raw, ParamListInfo params)
 	query = analyze(raw, statement->sql, statement->types, statement->nargs);
 	statement->elsewhere = query->commandType == CMD_UTILITY
 							   ? may_lock_elsewhere(query->utilityStmt)
-							   : syncmaster_uses_distributed(query);
+							   : may_lock_rows_elsewhere(query);
 	statement->warnings = syncmaster_require_trusted_query(query, GetUserId());
 	queries = query->commandType == CMD_UTILITY ? list_make1(query)
 												: QueryRewrite(query);
