@@ -375,8 +375,13 @@ is( $node->safe_psql(
 		q{SELECT role, object_name, privilege, state, fix FROM syncmaster_privileges()
 			LIMIT 1}),
 	q{mallory|syncmaster_history.service|OWNER|dangerous|}
-	  . q{SELECT public.syncmaster_set_owner('app')},
+	  . q{ALTER SCHEMA syncmaster_history RENAME TO syncmaster_history_other},
 	'and is listed first');
+like($stderr, qr/HINT:  Run ALTER SCHEMA syncmaster_history RENAME TO syncmaster_history_other, and syncmaster_grant/,
+	'and a migration names the command');
+is( $node->safe_psql('squatter', q{SELECT hint FROM syncmaster_preflight() WHERE subject = 'services'}),
+	'It grants nothing. Run ALTER SCHEMA syncmaster_history RENAME TO syncmaster_history_other.',
+	'and so does preflight');
 foreach my $call (q{grant('sm_worker', 'worker')}, q{set_owner('app')})
 {
 	(undef, undef, $stderr) = $node->psql('squatter', "SELECT syncmaster_$call");
@@ -384,14 +389,28 @@ foreach my $call (q{grant('sm_worker', 'worker')}, q{set_owner('app')})
 		qr/ERROR:  schema "syncmaster_history" belongs to role "mallory".*\n.*\nHINT:  Rename or drop it, or give it to role "app"/,
 		"$call does not take over the schema");
 }
-$node->safe_psql('squatter', 'ALTER SCHEMA syncmaster_history OWNER TO app');
+# What the list says, for the schema too, makes way for the extension's own.
+my $fixes = q{SELECT DISTINCT fix FROM syncmaster_privileges() WHERE object_name ~ '^syncmaster_history'};
+is($node->safe_psql('squatter', $fixes), 'ALTER SCHEMA syncmaster_history RENAME TO syncmaster_history_other',
+	'the schema has that fix, too');
+$node->safe_psql('squatter', "$fixes \\gexec");
+is($node->safe_psql('squatter', $fixes), '', 'nothing is left after the fix');
+$node->safe_psql('squatter', "SELECT syncmaster_grant('sm_worker', 'worker'); SELECT syncmaster_set_owner('app')");
+is( $node->safe_psql('squatter', q{SELECT role, service FROM syncmaster_privileges()
+		WHERE state = 'granted'}),
+	'sm_worker|worker', 'services are granted after the fix');
+$node->safe_psql('squatter', q{
+	SELECT syncmaster_revoke('sm_worker', 'worker');
+	DROP SCHEMA syncmaster_history CASCADE;
+	ALTER SCHEMA syncmaster_history_other RENAME TO syncmaster_history;
+	ALTER SCHEMA syncmaster_history OWNER TO app});
 (undef, undef, $stderr) =
   $node->psql('squatter', "SELECT syncmaster_grant('sm_worker', 'worker')");
 like($stderr,
 	qr/ERROR:  table "syncmaster_history.service" is not trusted to tell who has which service/,
 	'nothing is written down beside it');
-(undef, undef, $stderr) =
-  $node->psql('squatter', "SELECT syncmaster_set_owner('app')");
+like($stderr, qr/HINT:  Run SELECT public.syncmaster_set_owner\('app'\), and then/, '... and what helps is said');
+(undef, undef, $stderr) = $node->psql('squatter', "$fixes \\gexec");
 like($stderr,
 	qr/NOTICE:  table "syncmaster_history.service" is dropped, as it is not trusted/,
 	'another owner does not take it over');

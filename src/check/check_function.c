@@ -196,8 +196,8 @@ check_history(CheckContext *context)
 }
 
 /*
- * The table of services is made by the next grant, and dropped by
- * syncmaster_set_owner() if it is not to be believed.
+ * The table of services is made by the next grant.  What to do about one that is
+ * not to be believed is said by syncmaster_privileges().
  */
 static void
 check_services(CheckContext *context)

@@ -465,8 +465,9 @@ check_trust_of_tables(Preflight *preflight)
 			syncmaster_report(preflight, SEVERITY_WARNING, "services",
 							  psprintf("table \"%s\" is not trusted: %s",
 									   SERVICE_NAME, distrust),
-							  "It grants nothing. syncmaster_set_owner() drops "
-							  "it.");
+							  psprintf("It grants nothing. Run %s.",
+									   syncmaster_service_remedy(
+										   &preflight->context)));
 	}
 }
 

@@ -380,12 +380,8 @@ warn_of_distrust(const MigrationContext *context, Oid memory)
 				"to services",
 				SERVICE_NAME),
 		 errdetail("%s", syncmaster_service_distrust(context, memory)),
-		 errhint("Run %s(%s), which drops it, and syncmaster_grant() for "
-				 "each service.",
-				 quote_qualified_identifier(context->schema,
-											"syncmaster_set_owner"),
-				 quote_literal_cstr(
-					 GetUserNameFromId(context->owner, false)))));
+		 errhint("Run %s, and syncmaster_grant() for each service.",
+				 syncmaster_service_remedy(context))));
 }
 
 /*

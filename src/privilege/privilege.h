@@ -64,6 +64,7 @@ extern const char *syncmaster_services_text(int services);
 extern Oid		   syncmaster_find_service_table(void);
 extern const char *syncmaster_service_distrust(const MigrationContext *context,
 											   Oid					   relid);
+extern const char *syncmaster_service_remedy(const MigrationContext *context);
 extern List		  *syncmaster_service_roles(const MigrationContext *context);
 extern int		   syncmaster_services_of(List *service_roles, Oid role);
 extern char		  *syncmaster_remember_service(const MigrationContext *context,

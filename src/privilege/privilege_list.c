@@ -256,22 +256,19 @@ list_distrust(PrivilegeList *list)
 		SERVICE_NAME, "OWNER",
 		"it is not trusted to tell who has which service, so that nobody "
 		"has one",
-		psprintf("SELECT %s(%s)",
-				 quote_qualified_identifier(list->context.schema,
-											"syncmaster_set_owner"),
-				 quote_literal_cstr(
-					 syncmaster_role_name(list->context.owner))));
+		syncmaster_service_remedy(&list->context));
 }
 
 /*
  * Who owns the record of migrations, or its schema, and could have made it
- * first.  Migrations are refused then; what is to become of it is for the DBA
- * to say.
+ * first.  Migrations are refused then; what is to become of a table in a schema
+ * that is trusted is for the DBA to say.
  */
 static void
 list_record(PrivilegeList *list)
 {
-	ListCell *lc;
+	const char *rename = syncmaster_rename_foreign_schema(list->context.owner);
+	ListCell   *lc;
 
 	foreach (lc, syncmaster_foreign_history(syncmaster_find_history(),
 											list->context.owner, InvalidOid))
@@ -282,7 +279,7 @@ list_record(PrivilegeList *list)
 								 part->name, "OWNER",
 								 "it lacks the rights of the tables' owner, so "
 								 "that migrations are refused",
-								 NULL);
+								 rename);
 	}
 }
 

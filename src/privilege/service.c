@@ -124,6 +124,24 @@ syncmaster_service_distrust(const MigrationContext *context, Oid relid)
 	return findings == NIL ? NULL : ((Finding *) linitial(findings))->detail;
 }
 
+/*
+ * The command after which a table that is not to be believed is out of the
+ * way.  syncmaster_set_owner() drops it, unless another role has the schema.
+ */
+const char *
+syncmaster_service_remedy(const MigrationContext *context)
+{
+	const char *rename = syncmaster_rename_foreign_schema(context->owner);
+
+	return rename != NULL
+			   ? rename
+			   : psprintf("SELECT %s(%s)",
+						  quote_qualified_identifier(context->schema,
+													 "syncmaster_set_owner"),
+						  quote_literal_cstr(
+							  GetUserNameFromId(context->owner, false)));
+}
+
 static void
 add_service(List **roles, Oid role, int service)
 {
@@ -232,11 +250,8 @@ require_trust(const MigrationContext *context, Oid relid)
 			 errmsg("table \"%s\" is not trusted to tell who has which service",
 					SERVICE_NAME),
 			 errdetail("%s", distrust),
-			 errhint("Run %s(%s), and then the command again.",
-					 quote_qualified_identifier(context->schema,
-												"syncmaster_set_owner"),
-					 quote_literal_cstr(
-						 GetUserNameFromId(context->owner, false)))));
+			 errhint("Run %s, and then the command again.",
+					 syncmaster_service_remedy(context))));
 }
 
 /*

@@ -121,6 +121,19 @@ syncmaster_foreign_history(Oid relid, Oid owner, Oid new_owner)
 	return parts;
 }
 
+/*
+ * The command that puts the schema out of the way if another role may have made
+ * it first, with all that is in it; NULL if the schema is trusted.
+ */
+const char *
+syncmaster_rename_foreign_schema(Oid owner)
+{
+	return syncmaster_foreign_history(InvalidOid, owner, InvalidOid) == NIL
+			   ? NULL
+			   : "ALTER SCHEMA " HISTORY_SCHEMA " RENAME TO " HISTORY_SCHEMA
+				 "_other";
+}
+
 static void
 owner_error(List **findings, const ForeignPart *part, Oid owner)
 {

@@ -399,8 +399,9 @@ extern bool	 syncmaster_is_history(Oid relid);
 extern List *syncmaster_foreign_history(Oid relid, Oid owner, Oid new_owner);
 extern void	 syncmaster_history_errors(List **findings, Oid relid, Oid owner,
 									   Oid new_owner);
-extern void	 syncmaster_record_migration(const MigrationContext *context,
-										 int from, int to, TimestampTz started);
+extern const char *syncmaster_rename_foreign_schema(Oid owner);
+extern void		   syncmaster_record_migration(const MigrationContext *context,
+											   int from, int to, TimestampTz started);
 
 /* member.c: The functions and views of the extension, and who may use them. */
 
