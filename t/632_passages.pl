@@ -226,15 +226,21 @@ SKIP:
 {
 	skip 'no rights on settings before 15', 2 if $major < 15;
 	$node->safe_psql('postgres', q{
-		GRANT ALTER SYSTEM ON PARAMETER archive_command, session_preload_libraries, work_mem TO mallory;
-		GRANT SET ON PARAMETER session_preload_libraries, work_mem TO member;
+		GRANT ALTER SYSTEM ON PARAMETER archive_command, krb_server_keyfile, plperl.on_init,
+			plperl.on_plperlu_init, session_preload_libraries, ssl_ca_file, work_mem TO mallory;
+		GRANT SET ON PARAMETER plperl.on_plperlu_init, session_preload_libraries, work_mem TO member;
 		GRANT ALTER SYSTEM ON PARAMETER search_path TO app});
 	is( dangerous(),
 		$functions =~ s/(?=\nmember)/
 mallory|parameter|archive_command|ALTER SYSTEM
+mallory|parameter|krb_server_keyfile|ALTER SYSTEM
+mallory|parameter|plperl.on_init|ALTER SYSTEM
+mallory|parameter|plperl.on_plperlu_init|ALTER SYSTEM
 mallory|parameter|session_preload_libraries|ALTER SYSTEM
+mallory|parameter|ssl_ca_file|ALTER SYSTEM
+member|parameter|plperl.on_plperlu_init|SET
 member|parameter|session_preload_libraries|SET/r,
-		'settings that name programs, libraries and schemas');
+		'settings that name programs, libraries, schemas, code and who may log in');
 	my ($rc) = $node->psql('postgres', q{
 		SET ROLE mallory; ALTER SYSTEM SET archive_command = 'touch x'});
 	is($rc, 0, '... which the server lets the role set');

@@ -62,20 +62,23 @@ static const struct
 /*
  * Rights on settings that name programs, libraries, schemas, or who may log
  * in.  Whoever reloads the configuration later on is who makes them count.
- * From where it loads libraries and extensions, a session can be told alone.
+ * From where it loads libraries and extensions, and what Perl code it begins
+ * with, a session can be told alone.
  */
 #define SETTING_RIGHTS_QUERY \
 	"SELECT a.grantee, p.parname, a.privilege_type " \
 	"FROM pg_parameter_acl p, aclexplode(p.paracl) a " \
 	"WHERE a.privilege_type = 'SET' " \
 	"AND p.parname IN ('dynamic_library_path', 'extension_control_path', " \
-	"    'session_preload_libraries') " \
+	"    'plperl.on_plperlu_init', 'session_preload_libraries') " \
 	"OR a.privilege_type = 'ALTER SYSTEM' " \
 	"AND (p.parname IN ('archive_cleanup_command', 'archive_command', " \
 	"        'archive_library', 'dynamic_library_path', " \
 	"        'extension_control_path', 'hba_file', 'ident_file', " \
-	"        'jit_provider', 'oauth_validator_libraries', " \
-	"        'recovery_end_command', 'restore_command', 'search_path', " \
+	"        'jit_provider', 'krb_server_keyfile', " \
+	"        'oauth_validator_libraries', 'plperl.on_init', " \
+	"        'plperl.on_plperlu_init', 'recovery_end_command', " \
+	"        'restore_command', 'search_path', 'ssl_ca_file', " \
 	"        'ssl_passphrase_command') " \
 	"    OR p.parname LIKE '%_preload_libraries') " \
 	"ORDER BY p.parname, a.privilege_type"
