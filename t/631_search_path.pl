@@ -170,6 +170,24 @@ is(found('sm_worker', 'queue'), 'runs', 'a session begins as another role');
 is(privileges() =~ s/\|[^|\n]*$//gmr, 'sm_worker|table|runs.queue', '... whose schema is listed');
 $node->safe_psql('sm', 'REVOKE USAGE ON SCHEMA runs FROM PUBLIC; GRANT USAGE ON SCHEMA runs TO sm_worker');
 quiet('a schema that only the role which logs in may use');
+
+# That role needs the service's rights, as the session has no others.
+my $begins = q{SELECT role, object_type, object_name, privilege, fix FROM syncmaster_privileges() WHERE state = 'missing'};
+is($node->safe_psql('sm', $begins), 'sm_worker|role|runs|ROLE|ALTER ROLE sm_worker IN DATABASE sm SET role = none',
+	'a service whose sessions begin as a role without rights');
+unlike($node->safe_psql('sm', 'SELECT current_user', extra_params => [ '-U', 'sm_worker' ]), qr/sm_worker/, '... which they do');
+$node->safe_psql('sm', q{SELECT syncmaster_grant('runs', 'server')});
+like($node->safe_psql('sm', $begins), qr/^sm_worker\|role\|runs\|ROLE\|/, '... or with the rights of another service');
+$node->safe_psql('sm', q{SELECT syncmaster_grant('runs', 'worker')});
+is($node->safe_psql('sm', $begins), '', '... or with those of the same service');
+$node->safe_psql('sm', q{SELECT syncmaster_revoke('runs', 'server'); SELECT syncmaster_revoke('runs', 'worker');
+	GRANT app TO runs});
+is($node->safe_psql('sm', $begins), '', '... or with those of the owner of the tables');
+$node->safe_psql('sm', 'REVOKE app FROM runs');
+$node->safe_psql('sm', $begins =~ s/role, .*?fix/fix/r . ' \gexec');
+is($node->safe_psql('sm', $begins), '', '... or after the fix');
+is($node->safe_psql('sm', 'SELECT current_user', extra_params => [ '-U', 'sm_worker' ]), 'sm_worker', '... which has them begin as themselves');
+$node->safe_psql('sm', 'ALTER ROLE sm_worker IN DATABASE sm RESET role');
 $node->safe_psql('sm', 'DROP SCHEMA runs CASCADE; REVOKE runs FROM sm_worker;
 	ALTER ROLE sm_worker RESET role; ALTER ROLE sm_worker SET search_path = after, public');
 

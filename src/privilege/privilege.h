@@ -98,6 +98,7 @@ typedef struct MisledService
 	const char *fix;
 } MisledService;
 
+extern Oid		   syncmaster_acting_role(Oid role);
 extern List		  *syncmaster_searched_schemas(Oid role);
 extern bool		   syncmaster_is_searched(List *path, Oid namespace);
 extern List		  *syncmaster_service_logins(const MigrationContext *context,

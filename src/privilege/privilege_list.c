@@ -329,6 +329,53 @@ list_misled(PrivilegeList *list)
 }
 
 /*
+ * Services that a role has the rights of, without SET ROLE.
+ */
+static int
+inherited_services(const PrivilegeList *list, Oid role)
+{
+	int		  services = 0;
+	ListCell *lc;
+
+	foreach (lc, list->roles)
+	{
+		const ServiceRole *entry = lfirst(lc);
+
+		if (has_privs_of_role(role, entry->role))
+			services |= entry->services;
+	}
+	return services;
+}
+
+/*
+ * Services whose sessions begin as another role, by a setting, while that role
+ * was not granted the service: their own rights are of no use to them.
+ */
+static void
+list_other_beginnings(PrivilegeList *list)
+{
+	ListCell *lc;
+
+	foreach (lc, list->roles)
+	{
+		const ServiceRole *entry = lfirst(lc);
+		Oid				   acting = syncmaster_acting_role(entry->role);
+
+		if (has_privs_of_role(acting, list->context.owner) ||
+			(entry->services & ~inherited_services(list, acting)) == 0)
+			continue;
+		syncmaster_add_privilege(
+			list, STATE_MISSING, entry->role, "role",
+			syncmaster_role_name(acting), "ROLE",
+			"its sessions begin as this role, which was not granted the "
+			"service",
+			psprintf("ALTER ROLE %s IN DATABASE %s SET role = none",
+					 syncmaster_quoted_role(entry->role),
+					 quote_identifier(current_database_name())));
+	}
+}
+
+/*
  * All deviations, and the services that roles have.  What is not SyncMaster's
  * is left out, and named at that level.
  */
@@ -351,6 +398,7 @@ syncmaster_list_privileges(PrivilegeList *list, int elevel)
 	foreach (lc, list->objects)
 		list_object(list, lfirst(lc));
 	list_misled(list);
+	list_other_beginnings(list);
 	syncmaster_list_powers(list);
 	list_member_rights(list);
 	syncmaster_list_squatters(list);

@@ -115,8 +115,8 @@ read_search_path(Oid role)
  * The role that a session which logs in as a role begins as: a setting may
  * say SET ROLE, and then "$user" stands for the name of that role.
  */
-static Oid
-acting_role(Oid role)
+Oid
+syncmaster_acting_role(Oid role)
 {
 	List *rows = read_setting(role, "role");
 	Oid	  other = rows == NIL ? InvalidOid
@@ -134,7 +134,7 @@ List *
 syncmaster_searched_schemas(Oid role)
 {
 	char	 *setting = read_search_path(role);
-	Oid		  acting = acting_role(role);
+	Oid		  acting = syncmaster_acting_role(role);
 	List	 *names = NIL;
 	List	 *path = NIL;
 	ListCell *lc;
