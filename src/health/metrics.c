@@ -406,6 +406,7 @@ put_health(ReturnSetInfo *result)
 	{
 		const Finding *finding = lfirst(lc);
 
+		Assert(finding->severity <= SEVERITY_INFO);
 		counts[find_health_check(finding->kind)][finding->severity]++;
 	}
 	for (int i = 0; i < (int) lengthof(health_checks); i++)
