@@ -372,6 +372,30 @@ like($err, qr/had locked or changed were passed by/, 'which is passed by');
 is(query('let_go', 'SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM run WHERE id <= 1000'), '4 500',
 	'and the others go');
 
+# A service that has the label waits for its run, which the purge has locked.
+query('let_go', 'CREATE TRIGGER pause BEFORE DELETE ON run FOR EACH STATEMENT EXECUTE FUNCTION pause.wait()');
+$holder = start_psql($node, 'let_go', q{
+	BEGIN;
+	SELECT pg_advisory_xact_lock(1);}, hold => 1);
+$writer = begin_session($node, 'let_go', undef, q{SET deadlock_timeout = '1h';
+	BEGIN; SELECT FROM label WHERE run_id = 500 FOR UPDATE;});
+$purge = start('let_go', q{
+	SET deadlock_timeout = '1h'; SET statement_timeout = '30s'; SET syncmaster.lock_timeout = 0;
+	CALL syncmaster_purge_runs(interval '90 days');
+	SHOW deadlock_timeout});
+ok($node->poll_query_until('let_go',
+		"SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE $purging"),
+	'a purge has locked runs');
+in_session($writer, q{UPDATE run SET created_at = now() WHERE id = 500; COMMIT;}, nowait => 1);
+ok($node->poll_query_until('let_go', q{SELECT count(*) > 0 FROM pg_stat_activity
+		WHERE query LIKE 'UPDATE run%' AND wait_event_type = 'Lock'}),
+	'a service waits for one');
+finish_psql($holder, 'COMMIT;');
+finish_psql($purge);
+is($purge->{out}, "0\n1h\n", 'the purge gives way in a deadlock, and leaves deadlock_timeout alone');
+wait_for_session($writer);
+is(end_session($writer), '', 'and the service goes on');
+
 # A row that waits for others because of what goes along with it
 prepare('waiting');
 query('waiting', q{

@@ -18,6 +18,7 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 
 #include "base/base.h"
 #include "retention/retention.h"
@@ -29,6 +30,9 @@
  * service which waits for a row of ours is never the one that is ended.
  */
 #define ROW_LOCK_TIMEOUT 100
+
+/* Milliseconds after which a longer wait looks for a deadlock. */
+#define DEADLOCK_WAIT 10
 
 /*
  * How often a batch may run into that limit when its rows are tried in parts:
@@ -304,6 +308,9 @@ syncmaster_delete_rows(Delete *delete)
 	{
 		delete->passed_by = true;
 		delete->where = unlocked_rows(delete);
+		/* for the rest of the batch: whoever waits for its rows goes first */
+		if (DeadlockTimeout > DEADLOCK_WAIT)
+			syncmaster_set_deadlock_timeout(DEADLOCK_WAIT);
 		error = try_delete(delete, syncmaster_lock_timeout);
 		delete->where = where;
 	}
