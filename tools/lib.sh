@@ -9,7 +9,10 @@ unset LANG LANGUAGE
 # The servers here are the program's own, whatever server libpq's variables of the caller
 # name: PGHOST, PGSERVICE, PGOPTIONS and the like.
 for variable in $(env | sed -n 's/^\(PG[A-Z]*\)=.*/\1/p'); do
-	[ "$variable" = PGCTLTIMEOUT ] || unset "$variable"
+	case $variable in
+		PGCTLTIMEOUT | PGSPOT) ;; # pg_ctl's, and a program's
+		*) unset "$variable" ;;
+	esac
 done
 
 say()
