@@ -36,12 +36,14 @@ my @lanes = map { { database => $_, sql => $key_settings } } qw(small small2);
 my $turn = 0;
 foreach my $call (function_calls($node))
 {
-	my ($name, $kind, $sql) = @$call;
+	my ($name, $kind, $all, $sql) = @$call;
 
-	$sql = "BEGIN; $sql; ROLLBACK" if $kind ne 'p';
+	# What comes before the call is called for itself elsewhere, or is PostgreSQL's.
+	my $before = substr $all, 0, length($all) - length $sql;
+	($before, $sql) = ("BEGIN; $before", "$sql; ROLLBACK") if $kind ne 'p';
 	my $lane = $lanes[ $turn++ % @lanes ];
 	push @{ $lane->{names} }, $name;
-	$lane->{sql} .= "\n\\warn begin $name\n$discard $sql;\n\\warn end\n";
+	$lane->{sql} .= "\n\\warn begin $name\n$before $discard $sql;\n\\warn end\n";
 }
 foreach my $lane (@lanes)
 {

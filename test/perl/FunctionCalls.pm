@@ -21,9 +21,9 @@ our $key_settings = q(SET syncmaster.secret_key_file = 'one.key'; );
 # and what to call.
 my %examples = (
 	syncmaster_migrate => q(DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster),
-	syncmaster_finish_script =>
-	  q(ALTER EXTENSION syncmaster UPDATE TO '1.12';
-		ALTER EXTENSION syncmaster UPDATE),
+	syncmaster_finish_script => [
+		q(ALTER EXTENSION syncmaster UPDATE TO '1.12';),
+		q(ALTER EXTENSION syncmaster UPDATE) ],
 	syncmaster_schema_version => 'SELECT syncmaster_schema_version()',
 	syncmaster_library_version => 'SELECT syncmaster_library_version()',
 	syncmaster_full_version => 'SELECT syncmaster_full_version()',
