@@ -24,17 +24,14 @@ my $megabytes = $ENV{SYNCMASTER_MEMORY} // 64;
 my $data = "$FindBin::RealBin/../bench/data.sql";
 plan skip_all => 'the data of the benchmark is not here' if !-f $data;
 
-# So little that the vectors of the smallest data set do not fit.
 my $node = new_server('limit');
 $node->append_conf('postgresql.conf', <<'CONF');
 fsync = off
 shared_buffers = 32MB
-maintenance_work_mem = 1MB
 min_parallel_table_scan_size = 0
 max_wal_size = 4GB
 log_statement = none
 CONF
-$node->append_conf('postgresql.conf', "maintenance_work_mem = 64MB\n") if $megabytes >= 256;
 write_keys($node, 'old.key', $KEY{one});
 write_keys($node, 'new.key', $KEY{two});
 $node->append_conf('postgresql.conf',
@@ -42,7 +39,10 @@ $node->append_conf('postgresql.conf',
 $node->restart;
 $node->safe_psql('postgres', 'CREATE DATABASE large TEMPLATE template0');
 $node->safe_psql('large', q(CREATE EXTENSION syncmaster VERSION '1.11'));
-my $token = $node->safe_psql('postgres', q(CREATE EXTENSION syncmaster; SELECT syncmaster_encrypt('{"type": "basic"}')));
+my $token = $node->safe_psql('postgres', q(
+	CREATE EXTENSION syncmaster;
+	SET syncmaster.secret_key_file = 'old.key';
+	SELECT syncmaster_encrypt('{"type": "basic"}')));
 my ($status) = run_command_on($node, 'psql', '-Xq', '-d', 'large',
 	'-v', "scale=$scale", '-v', "runs=$runs", '-v', "token=$token", '-f', $data);
 is($status, 0, 'the data set is there');
@@ -72,6 +72,7 @@ is($node->safe_psql('large', q(SELECT syncmaster_schema_version(), count(*) = co
 session_memory('check', 'SELECT count(*) FROM syncmaster_check()');
 session_memory('health', 'SELECT count(*) FROM syncmaster_health()');
 session_memory('rotation', 'SELECT * FROM syncmaster_rotate_credentials(false)');
+is($node->safe_psql('large', "SELECT count(*) FROM auth_data WHERE value = '$token'"), '0', 'all credentials have the new key');
 session_memory('purge of runs', q(CALL syncmaster_purge_runs('90 days', 1)));
 session_memory('purge of results', q(CALL syncmaster_purge_task_results('90 days')));
 session_memory('downgrade', q(SELECT syncmaster_downgrade('0011')));
