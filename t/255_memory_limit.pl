@@ -1,5 +1,5 @@
 # An upgrade, a downgrade, a check, a rotation and a purge within limited memory: what they
-# need does not grow with the tables.
+# need has a bound, however large the tables are.
 #
 # SYNCMASTER_SCALE is that of bench/data.sql (1: 200,000 transfers and as many connections),
 # SYNCMASTER_RUNS how many runs there are, and SYNCMASTER_MEMORY how many megabytes each
@@ -54,8 +54,10 @@ is(system('sh', '-c', 'ulimit -d "$1"; shift; exec "$@"', 'sh', $megabytes * 102
 	0, 'the server starts within the limit');
 $node->_update_pid(1);
 
-my (undef, undef, $err) = $node->psql('large', "SELECT length(repeat('x', $megabytes * 1024 * 1024))");
-like($err, qr/out of memory|invalid memory alloc request size/, 'which is in force');
+# The server itself allows no text of 1 GB.
+my $too_much = $megabytes < 1024 ? $megabytes : 1023;
+my (undef, undef, $err) = $node->psql('large', "SELECT length(repeat('x', $too_much * 1024 * 1024))");
+like($err, qr/out of memory/, 'which is in force');
 
 sub session_memory
 {

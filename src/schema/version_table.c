@@ -97,8 +97,8 @@ open_version_table(Oid namespace, SchemaRevision *revision)
 }
 
 /*
- * Take in the text of one more row.  A later release may have two heads: that
- * one of several rows is a later release's says that the schema is newer.
+ * Take in the text of one more row.  If one of several rows names a later
+ * release's revision, the schema is newer: that release may have two heads.
  */
 static void
 add_row(SchemaRevision *revision, char *id, Oid namespace)
