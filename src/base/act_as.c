@@ -96,7 +96,7 @@ syncmaster_is_setting_value(const char *name, const char *value)
 }
 
 /*
- * Undo the settings, and whatever else the statements in between set: a
+ * Undo the settings, and all that the statements in between have set: a
  * function that a table's owner planted may have changed settings of the
  * session.
  */
@@ -134,8 +134,8 @@ syncmaster_maintenance_memory(void)
 }
 
 /*
- * How many processes may help with building an index or computing vectors:
- * more processes than processors would only be in each other's way.
+ * How many processes may help with building an index or computing vectors.
+ * More processes than processors would only make each one slower.
  */
 static int
 helping_processes(void)
@@ -160,10 +160,13 @@ syncmaster_begin_acting(ActingScope *scope, Oid role)
 	scope->extension = CurrentExtensionObject;
 	scope->settings = syncmaster_enter_safe_settings();
 
-	/* A policy is to be an error, not to hide rows. */
+	/*
+	 * Reading rows that a policy would hide is to fail, not to return fewer
+	 * rows.
+	 */
 	syncmaster_set_locally("row_security", "off");
 
-	/* Whatever code of the owner's waits for, it must not wait forever. */
+	/* Code of the owner must not wait for a lock forever. */
 	if (syncmaster_guard != GUARD_OFF)
 		syncmaster_set_locally_int("lock_timeout", syncmaster_lock_timeout);
 	syncmaster_set_locally_int("max_parallel_maintenance_workers",

@@ -24,12 +24,12 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
-/* A caller that does not look at the answer is not compiled. */
+/* The compiler warns about a caller that ignores the result. */
 #define MUST_BE_ASKED __attribute__((warn_unused_result))
 
 /* act_as.c: Acting as another role, out of reach of what that role planted. */
 
-/* What comes back when it ends. */
+/* What syncmaster_end_acting() restores. */
 typedef struct ActingScope
 {
 	Oid	 user;
@@ -73,7 +73,7 @@ extern char *syncmaster_default_version(const char *extension);
 
 /* finding.c: What a check found: to be listed, raised as an error or reported. */
 
-/* The gravest first. */
+/* From the gravest to the least grave. */
 typedef enum Severity
 {
 	SEVERITY_ERROR,	  /* a command or service fails, or data is at risk */
@@ -95,14 +95,14 @@ typedef struct Finding
 	const char *actual;		/* NULL when there is nothing */
 	const char *fix;		/* SQL, NULL when none can repair it */
 	const char *left;		/* why repair leaves it, NULL when it need not */
-	bool		of_rows; /* it comes from the rows, not from the definitions */
-	bool		of_extension; /* a member's rights, which its owner can grant */
+	bool		of_rows;	/* found in the rows, not in the definitions */
+	bool of_extension; /* a member's privilege, which its owner can grant */
 } Finding;
 
 /* Fills in the columns of a finding's row. */
 typedef void (*FindingColumns)(const Finding *finding, const char **texts);
 
-/* Marks what is an error's message when the finding is raised. */
+/* Marks the finding's text that is the error's message when it is raised. */
 #define finding_message psprintf
 
 extern Finding	  *syncmaster_add_finding(List **findings, Severity severity,
@@ -130,13 +130,13 @@ extern const char *syncmaster_quoted_relation(Oid relation);
 
 /* lock.c: Locking a table with a bounded wait; keeping a schema's name. */
 
-/* A lock on a table that is there. */
+/* A lock to take on a table that exists. */
 typedef struct TableLock
 {
 	Oid			relid;
 	const char *name; /* set if the table may be gone when it is locked */
 	LOCKMODE	mode;
-	const char *action; /* what for, in words; NULL: as the statement says */
+	const char *action; /* purpose, in words; NULL: as the statement says */
 } TableLock;
 
 extern char *syncmaster_describe_blockers(Oid relation, LOCKMODE mode);
@@ -152,7 +152,7 @@ extern char *syncmaster_hold_schema(Oid namespace);
 typedef struct LeafRows
 {
 	Relation			leaf;
-	TupleTableSlot	   *slot; /* a row as the leaf has it */
+	TupleTableSlot	   *slot; /* a row with the leaf's order of columns */
 	TupleConversionMap *map;
 	TupleTableSlot	   *converted;
 } LeafRows;
@@ -173,21 +173,21 @@ extern double		   syncmaster_table_blocks(Relation rel, bool *locked);
 
 struct OrderedLeaf;
 
-/* What a scan that need not be short may visit. */
+/* How many index entries a scan may visit. */
 #define NO_ENTRY_LIMIT PG_INT64_MAX
 
 typedef struct OrderedScan
 {
-	TupleTableSlot *slot;	 /* the current row */
-	int64	   entries_left; /* 0 after a scan that ended for want of them */
-	bool	   locked; /* if none was begun: an index that is locked may help */
-	Relation   rel;
-	AttrNumber attnum;
-	bool	   equal; /* are all rows the same in the column? */
-	ScanDirection		direction;
-	Snapshot			snapshot;
-	List			   *leaves; /* the tables that have the rows */
-	int					nscans;
+	TupleTableSlot *slot;		  /* the current row */
+	int64			entries_left; /* 0 after a scan that used up its visits */
+	bool			locked; /* if it was not begun: a locked index may help */
+	Relation		rel;
+	AttrNumber		attnum;
+	bool			equal; /* are all rows the same in the column? */
+	ScanDirection	direction;
+	Snapshot		snapshot;
+	List		   *leaves; /* the tables that have the rows */
+	int				nscans;
 	struct OrderedLeaf *scans;	 /* one of each */
 	struct OrderedLeaf *current; /* whose row is in the slot */
 } OrderedScan;
@@ -231,7 +231,7 @@ typedef struct DirectScan
 	Snapshot		snapshot;
 	List		   *leaves;	 /* the tables that have the rows */
 	int				nleaves; /* begun so far */
-	LeafRows		rows;	 /* of the last one of these */
+	LeafRows		rows;	 /* the last one of "leaves" that was begun */
 	TableScanDesc	scan;
 } DirectScan;
 
@@ -245,7 +245,7 @@ extern void syncmaster_end_scan(DirectScan *scan);
 
 /* sql.c: The one door to SQL. */
 
-/* What is called for each row; false from it means that it needs no more. */
+/* Called for each row; it returns false if no more rows are needed. */
 typedef bool (*RowReceiver)(void *state, TupleTableSlot *slot);
 
 extern int64 syncmaster_run(const char *sql, int nargs, Oid *types,
@@ -296,19 +296,19 @@ struct TrustQuestion
 {
 	Oid	  role;
 	List *findings;
-	List *relations; /* OIDs of those that have been looked at... */
-	List *scopes;	 /* ...and what of each, see trust.c */
-	List *types;	 /* the same of types */
-	List *operators; /* and of operators */
+	List *relations; /* OIDs of the relations that have been visited... */
+	List *scopes;	 /* ...and how much of each, see trust.c */
+	List *types;	 /* OIDs of the types that have been visited */
+	List *operators; /* OIDs of the operators that have been visited */
 	bool  locks;	 /* lock what the statement does not lock by itself */
-	Oid	  given; /* table that would be the role's, with the partitions of... */
+	Oid	  given; /* table that will be the role's, with the partitions of... */
 	Oid	  given_by; /* ...its owner; or InvalidOid */
 
-	/* the object that is being looked at, and what would drop it */
+	/* the object that is visited, and SQL that would drop it */
 	Oid			relid; /* InvalidOid for the statement itself */
 	const char *table; /* its name */
 	const char *qualified_table;
-	int			asked;		/* events of its rows */
+	int			asked;		/* events of the rows of "relid" */
 	const char *reached_by; /* foreign key whose action writes them, or NULL */
 	bool open;	  /* may roles without the owner's rights create triggers? */
 	bool anybody; /* may anybody have written the expression? */
@@ -330,9 +330,12 @@ extern void syncmaster_ask_support(TrustQuestion *question, Oid function);
 extern void syncmaster_ask_trigger(TrustQuestion *question, Oid function,
 								   int nargs);
 
-/* trust_opclass.c: The same for operator classes, and for rows of catalogues. */
+/*
+ * trust_opclass.c: The rule of trust for operator classes, and for rows of
+ * catalogues.
+ */
 
-/* What is done with a row of a catalogue. */
+/* Called for each row of a catalogue. */
 typedef void (*RowVisitor)(TrustQuestion *question, Relation catalog,
 						   HeapTuple tuple);
 
@@ -361,7 +364,7 @@ extern List *syncmaster_require_trusted_query(Query *query, Oid role);
 
 /* vanished.c: Relations that another session may drop or rename at any time. */
 
-/* by either compiler's own word: the server's macro for it changed in 18 */
+/* each compiler's own attribute: the server's macro for it changed in 18 */
 extern void syncmaster_raise_dropped(Oid relation, const char *name)
 	__attribute__((noreturn));
 extern Relation syncmaster_open_relation(Oid relation, LOCKMODE mode);

@@ -114,7 +114,7 @@ names_distributed(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	if (IsA(node, RangeTblEntry)) /* within a query, which goes on with it */
+	if (IsA(node, RangeTblEntry)) /* in a query, see below */
 		return entry->rtekind == RTE_RELATION &&
 			   entry->relid >= FirstNormalObjectId &&
 			   syncmaster_is_distributed(entry->relid);
@@ -134,7 +134,7 @@ syncmaster_uses_distributed(Query *query)
 }
 
 /*
- * Refuse a table that cannot be distributed, and say how that is undone.
+ * Refuse a table that must not be distributed, and say how to undo that.
  */
 void
 syncmaster_refuse_distributed(Oid relid)

@@ -39,7 +39,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-/* 19 renames what CLUSTER is in. */
+/* 19 renames the header of CLUSTER. */
 #if PG_VERSION_NUM >= 190000
 #include "commands/repack.h"
 #else
@@ -427,8 +427,8 @@ init_eval_plan_qual(EPQState *epq, EState *estate)
 }
 
 /*
- * Where AFTER triggers look for the table that is updated; what they do not
- * find there they open.
+ * The table in which AFTER triggers find the one that is updated; they open
+ * other tables themselves.
  */
 static inline void
 set_update_target(EState *estate, ResultRelInfo *target)
@@ -472,12 +472,11 @@ update_row(ResultRelInfo *target, EState *estate, EPQState *epq,
 }
 
 /*
- * The part of that which stays when a table has neither triggers nor
- * constraints to be heeded.
+ * Update a row of a table without triggers and constraints.
  *
  * Indexes are not told that their keys stay the same, as 14 and later could
- * be.  They would look for versions to remove whenever a page is full, in
- * vain as those are what this transaction has only just replaced.
+ * be.  They would look for old row versions to remove whenever a page is full,
+ * in vain because this transaction has only just replaced these versions.
  */
 static inline void
 update_plain_row(ResultRelInfo *target, EState *estate, TupleTableSlot *old_row,

@@ -14,7 +14,7 @@
 #include "base/base.h"
 
 /*
- * Add a finding to a list; the caller may fill in what more there is to say.
+ * Add a finding to a list; the caller may fill in its other fields.
  */
 Finding *
 syncmaster_add_finding(List **findings, Severity severity, const char *kind,
@@ -57,7 +57,7 @@ syncmaster_severity_name(Severity severity)
 }
 
 /*
- * The severity that a query gives.
+ * The severity that a query's text names.
  */
 Severity
 syncmaster_parse_severity(const char *name)

@@ -32,12 +32,12 @@
 #include "settings.h"
 
 /*
- * Who holds a lock on the relation that conflicts with the mode, or waits for
- * one and comes first?  In the second case those are named as well that the
- * waiting process waits for, whose lock need not conflict with ours.  A
- * prepared transaction has no process; it is known by the lock on its own
- * number.  pg_stat_activity hides much of other roles' sessions from those
- * who may not see it; the process is always named.
+ * The sessions that hold a lock on the relation that conflicts with the mode,
+ * or that wait for such a lock and come first in the queue.  For those that
+ * wait, the sessions that they wait for are named as well, whose lock need not
+ * conflict with this mode.  A prepared transaction has no process; it is known
+ * by the lock on its own number.  pg_stat_activity hides much of other roles'
+ * sessions from those who may not see it; the process is always named.
  */
 #define BLOCKERS_QUERY \
 	"WITH locks AS (SELECT pid, virtualtransaction, mode, granted " \
@@ -109,8 +109,8 @@ report_blockers(Oid relation, const char *name, LOCKMODE mode)
 }
 
 /*
- * Somebody who waits for a lock of this transaction has the one that it
- * needs.
+ * Another session waits for a lock of this transaction and holds the lock that
+ * this transaction needs.
  */
 static void
 report_deadlock(Oid relation, const char *name, LOCKMODE mode)
@@ -127,19 +127,20 @@ report_deadlock(Oid relation, const char *name, LOCKMODE mode)
 					 "SyncMaster's services before.")));
 }
 
-/* How long it takes before this session looks for a deadlock. */
+/* The deadlock_timeout with which this session waits. */
 #define DEADLOCK_LOOK 10
 
 /*
- * Milliseconds for which a lock is waited for while others wait for what is
- * locked already.  It is doubled with each try, up to the limit of a wait.
+ * Milliseconds for which a lock is waited for while other locks are held, so
+ * that other sessions wait for those.  Doubled with each try, up to the limit
+ * of a wait.
  */
 #define LATER_LOCKS_LIMIT 50
 
 /*
- * Milliseconds for which a lock is waited for at a time: half of the time
- * after which a server looks for a deadlock, unless it was changed.  What
- * counts is that of the sessions that wait, not that of this one.
+ * Milliseconds for which a lock is waited for at a time: half of the server's
+ * default of deadlock_timeout.  The deadlock_timeout that counts is that of
+ * the other sessions that wait, not that of this one.
  */
 #define LONGEST_WAIT 500
 
@@ -164,8 +165,8 @@ wait_for_lock(void *argument)
 }
 
 /*
- * How long the next wait may be, in milliseconds, if the first one began then;
- * 0 if syncmaster.lock_timeout is over.
+ * The longest time in milliseconds for the next wait, if the first wait began
+ * at that time; 0 if syncmaster.lock_timeout is over.
  */
 static int
 wait_limit(TimestampTz started)
@@ -182,11 +183,11 @@ wait_limit(TimestampTz started)
 }
 
 /*
- * Others, who wait for what this transaction has locked, must not be the ones
- * whom a deadlock ends.  Whoever waits looks for one once, after
- * deadlock_timeout: so this session looks at once, and again, with a new
- * wait, before anybody who came later can look.  Between two waits, those
- * behind it in the queue go on.
+ * Sessions that wait for what this transaction has locked must not be the
+ * victims of a deadlock.  A session looks for a deadlock once in each wait,
+ * after deadlock_timeout: so this session looks at once, and again, with a new
+ * wait, before a session that came later can look.  Between two waits, the
+ * sessions behind it in the queue go on.
  */
 static void
 wait_with_limit(Oid relation, const char *name, LOCKMODE mode)
@@ -214,7 +215,8 @@ wait_with_limit(Oid relation, const char *name, LOCKMODE mode)
 }
 
 /*
- * The same as below; false if the relation is gone by then.
+ * Like syncmaster_lock_relation(), but return false if the relation is gone
+ * when it is locked.
  */
 bool
 syncmaster_lock_if_there(Oid relation, LOCKMODE mode)
@@ -285,8 +287,8 @@ typedef struct LockTry
 } LockTry;
 
 /*
- * Take one lock after the other.  What is waited for with nothing locked may
- * be waited for longer than what others have to wait for as well.
+ * Take one lock after the other.  The first one may be waited for longer than
+ * the others, because nothing is locked yet that other sessions wait for.
  */
 static void
 lock_in_turn(void *argument)
@@ -308,12 +310,11 @@ lock_in_turn(void *argument)
 }
 
 /*
- * Services lock the same tables in whatever order their requests take, so
- * that some order leads to a deadlock with one of them, and another order with
- * the next one.  Therefore all locks of a try are given back when one of them
- * cannot be had soon, and the next try begins with that one, waiting for it
- * with nothing locked: a deadlock then can only be with what the transaction
- * had locked before.
+ * Services lock the same tables in whatever order their requests take, so each
+ * order can lead to a deadlock with one of them.  Therefore all locks of a try
+ * are given back when one of them is not free soon.  The next try begins with
+ * that one, and waits for it with nothing locked: then a deadlock is only
+ * possible with what the transaction had locked before.
  */
 static void
 lock_by_tries(List *locks)

@@ -34,7 +34,7 @@
 #include "base/base.h"
 #include "base/compat.h"
 
-/* The scan of one of the tables that have the rows. */
+/* The scan of one table or partition that has rows. */
 typedef struct OrderedLeaf
 {
 	LeafRows		rows;
@@ -65,7 +65,7 @@ is_ordered_by(Relation index, Relation rel, AttrNumber attnum)
 }
 
 /*
- * The same of an index that is locked, as far as the catalogue tells.
+ * Return the same for an index that is locked, as far as the catalogue tells.
  */
 static bool
 leads_with(Oid indexid, AttrNumber attnum)
@@ -222,7 +222,7 @@ step(OrderedScan *scan, OrderedLeaf *leaf)
 }
 
 /*
- * Does the row of the left come before that of the right?
+ * Return whether the row of the left scan comes before that of the right one.
  */
 static bool
 comes_before(const OrderedScan *scan, const OrderedLeaf *left,
@@ -263,7 +263,9 @@ syncmaster_next_ordered(OrderedScan *scan)
 	scan->current = NULL;
 	for (int i = 0; i < scan->nscans; i++)
 	{
-		/* those made last, where new rows are, come first on the way back */
+		/*
+		 * a backward scan begins with the newest partition, where new rows are
+		 */
 		OrderedLeaf *leaf = &scan->scans[ScanDirectionIsForward(scan->direction)
 											 ? i
 											 : scan->nscans - 1 - i];

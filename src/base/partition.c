@@ -92,9 +92,9 @@ syncmaster_try_lock(Oid relid, LOCKMODE mode)
 }
 
 /*
- * Open those that have the rows of a table, which the caller has opened: the
- * table itself, or its partitions.  Nothing is waited for: NIL with *locked
- * says that one is locked.
+ * Open the tables that have the rows of a table, which the caller has opened:
+ * the table itself, or its partitions.  No lock is waited for: NIL with
+ * *locked means that one of them is locked.
  */
 List *
 syncmaster_open_leaves(Relation rel, bool *locked)
@@ -106,7 +106,10 @@ syncmaster_open_leaves(Relation rel, bool *locked)
 	*locked = false;
 	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 	{
-		/* The caller has it locked: this lock is there to be given back. */
+		/*
+		 * The caller has locked the table: this lock is taken to be given back
+		 * like those of partitions.
+		 */
 		LockRelationOid(relid, AccessShareLock);
 		return list_make1(relation_open(relid, NoLock));
 	}
@@ -142,8 +145,8 @@ syncmaster_close_leaves(List *leaves)
 }
 
 /*
- * Begin with the rows of a leaf, which come as the partitioned table has
- * them: a partition may have its columns in another order.
+ * Prepare to read a partition: it may have its columns in another order than
+ * the partitioned table.
  */
 void
 syncmaster_begin_leaf(LeafRows *rows, Relation leaf, Relation rel)
@@ -161,7 +164,8 @@ syncmaster_begin_leaf(LeafRows *rows, Relation leaf, Relation rel)
 }
 
 /*
- * The row that is in the leaf's slot.
+ * The row in the partition's slot, in the partitioned table's order of
+ * columns.
  */
 TupleTableSlot *
 syncmaster_leaf_row(LeafRows *rows)

@@ -21,7 +21,10 @@
 /* Longest part of a statement that pg_stat_activity shows of a step. */
 #define ACTIVITY_STATEMENT_LENGTH 80
 
-/* What took less is not worth a line, unless it is asked for. */
+/*
+ * Milliseconds.  A faster statement is not worth a line, unless lines are
+ * asked for.
+ */
 #define PROGRESS_MIN_MS 1000
 
 /*

@@ -20,8 +20,8 @@
 #include "base/base.h"
 
 /*
- * Keys are columns in their usual order, as all are that steps make when they
- * are missing.
+ * Return whether the keys of an index are these columns in their default
+ * order, as in all indexes that a step builds when they are missing.
  */
 static bool
 keys_are(HeapTuple tuple, Oid relid, Oid method, const IndexStmt *stmt)

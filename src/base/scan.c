@@ -36,8 +36,8 @@ syncmaster_scan_snapshot(void)
 }
 
 /*
- * Can the rows of one relation be read from its files?  A standby has no
- * files of one that is not logged.
+ * Return whether the rows of one relation can be read from its files.  A
+ * standby has no files of an unlogged one.
  */
 static bool
 has_files_here(char kind, char persistence)
@@ -65,7 +65,7 @@ syncmaster_has_rows_here(Relation rel)
 	{
 		char kind = get_rel_relkind(lfirst_oid(lc));
 
-		/* '\0' of one that was dropped just before */
+		/* '\0' for a relation that was dropped just before */
 		if (kind != '\0' && kind != RELKIND_PARTITIONED_TABLE &&
 			!has_files_here(kind, get_rel_persistence(lfirst_oid(lc))))
 			return false;
@@ -74,8 +74,7 @@ syncmaster_has_rows_here(Relation rel)
 }
 
 /*
- * Begin with the next of the tables that have the rows; false if there is
- * none.
+ * Begin with the next table or partition that has rows; false after the last.
  */
 static bool
 begin_next_leaf(DirectScan *scan)
@@ -120,7 +119,7 @@ syncmaster_begin_scan_at(DirectScan *scan, Relation rel, Snapshot snapshot)
 }
 
 /*
- * The same with the newest rows.
+ * Like syncmaster_begin_scan_at(), with the newest snapshot.
  */
 bool
 syncmaster_begin_scan(DirectScan *scan, Relation rel)

@@ -42,11 +42,11 @@ typedef struct SqlStatement
 	const char *sql;
 	int			nargs;
 	Oid		   *types;
-	List	   *warnings;  /* what may be in its way */
+	List	   *warnings;  /* may explain an error */
 	bool		elsewhere; /* may it wait for a lock on another node? */
 } SqlStatement;
 
-/* What hands the rows of a query on, one by one. */
+/* Passes the rows of a query to a function, one by one. */
 typedef struct RowDest
 {
 	DestReceiver  pub;
@@ -86,7 +86,7 @@ stop_rows(DestReceiver *self)
 
 /*
  * Show the statement with its errors, as SPI does.  Where PostgreSQL refuses
- * to defer a trigger, say which one, and what to do.
+ * to defer a trigger, name the trigger, and say what to do.
  */
 static void
 add_error_context(void *arg)
@@ -268,8 +268,8 @@ is_command(const List *plans)
 static void pass_on_lock_timeout(void);
 
 /*
- * Run the plans of a statement; what may lock rows or tables on other nodes
- * waits no longer there than it would here.  After a command that changed
+ * Run the plans of a statement.  If it may lock rows or tables on other nodes,
+ * it waits there no longer than it would here.  After a command that changed
  * several shards at a time, Citus refuses others until the transaction ends.
  */
 static int64

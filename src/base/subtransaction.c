@@ -17,16 +17,16 @@
 #include "base/base.h"
 
 /*
- * The server reports one reason for which a wait has ended.  If a lock's
- * timeout was one, it forgets that the time for the statement is over as well;
- * whoever tries again would go on.
+ * The server reports only one reason for the end of a wait.  If that is the
+ * lock's timeout, the server forgets that statement_timeout is over as well,
+ * and a caller that tries again would go on.
  */
 static void
 heed_statement_timeout(void)
 {
 	TimestampTz finish = get_timeout_finish_time(STATEMENT_TIMEOUT);
 
-	/* a limit that was set in the course of this statement is not its own */
+	/* a timeout that was set during this statement does not apply to it */
 	if (StatementTimeout > 0 && finish > GetCurrentStatementStartTimestamp() &&
 		GetCurrentTimestamp() >= finish)
 		ereport(ERROR,
@@ -60,7 +60,10 @@ run(SubtransactionBody body, void *argument, bool keep)
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 
-		/* these two are no transaction's, but an ActingScope's */
+		/*
+		 * an ActingScope sets these two, which a subtransaction's abort does
+		 * not restore
+		 */
 		creating_extension = save_creating;
 		CurrentExtensionObject = save_extension;
 	}
@@ -74,9 +77,9 @@ run(SubtransactionBody body, void *argument, bool keep)
 }
 
 /*
- * Run something in a subtransaction.  If it fails, that is undone, and the
- * error is returned in the caller's memory; he raises again with
- * ReThrowError() what he did not expect.  NULL means success.
+ * Run a function in a subtransaction.  If it fails, its changes are undone,
+ * and the error is returned in the caller's memory; the caller raises an error
+ * that it did not expect again with ReThrowError().  NULL means success.
  */
 ErrorData *
 syncmaster_try(SubtransactionBody body, void *argument)
@@ -85,8 +88,8 @@ syncmaster_try(SubtransactionBody body, void *argument)
 }
 
 /*
- * The same with something that changes nothing but memory.  The locks that it
- * takes are given back.
+ * Like syncmaster_try(), for a function that changes nothing but memory: the
+ * locks that it takes are given back.
  */
 ErrorData *
 syncmaster_look(SubtransactionBody body, void *argument)
@@ -95,8 +98,9 @@ syncmaster_look(SubtransactionBody body, void *argument)
 }
 
 /*
- * The same with what other servers have to answer, which may be out of reach:
- * NULL, or what their error says.  Who cancels the command is heeded.
+ * Like syncmaster_look(), for a question to other servers, which may not be
+ * reachable: returns NULL, or the message of their error.  A cancel request
+ * ends the command as usual.
  *
  * After a query that read several shards at a time, Citus refuses DDL until
  * the transaction ends.

@@ -77,7 +77,8 @@ ask_column(TrustQuestion *question, Relation catalog, HeapTuple tuple,
 }
 
 /*
- * Say which object of the table is looked at next, and what would drop it.
+ * Note which object of the table is visited next, and the SQL that would drop
+ * it.
  */
 static void
 look_at(TrustQuestion *question, const char *type, const char *name,
@@ -217,8 +218,8 @@ has_subquery(Relation catalog, HeapTuple tuple)
 }
 
 /*
- * A rule has no owner, and what a former owner of the table had it do runs
- * with the rights of the present one.
+ * A rule has no owner: what a former owner of the table made it do runs with
+ * the rights of the present owner.
  */
 static void
 visit_rule(TrustQuestion *question, Relation catalog, HeapTuple tuple)
@@ -512,8 +513,8 @@ ask_owner(TrustQuestion *question, Form_pg_class relation)
 }
 
 /*
- * Would the role own this if it owned the table?  A partition leads back to
- * it.
+ * Return whether the role would own this relation if it owned the table.  A
+ * partition leads back to its table.
  */
 static bool
 would_be_owned(const TrustQuestion *question, Form_pg_class relation)
@@ -579,7 +580,7 @@ ask_scope(TrustQuestion *question, Oid relid, int scope)
 		LockRelationOid(relid, RowExclusiveLock);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	if (!HeapTupleIsValid(tuple))
-		return; /* dropped meanwhile: no statement uses it */
+		return; /* dropped meanwhile: no statement can use it */
 	relation = (Form_pg_class) GETSTRUCT(tuple);
 	schema = get_namespace_name(relation->relnamespace);
 

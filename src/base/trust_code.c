@@ -287,7 +287,7 @@ ask_column_definitions(TrustQuestion *question, List *functions)
 }
 
 /*
- * What a command may do to rows; MERGE anything.
+ * The events of rows that a command may cause; MERGE any.
  */
 static int
 events_of_command(CmdType command)
@@ -380,7 +380,7 @@ walk(Node *node, void *context)
 	}
 	switch (nodeTag(node))
 	{
-		/* functions of types, which the type answers for */
+		/* functions of types: ask_type() answers for them */
 		case T_CoerceViaIO:
 		case T_CoerceToDomain:
 		case T_ArrayCoerceExpr:
@@ -416,7 +416,7 @@ syncmaster_ask_expression(TrustQuestion *question, Node *node)
 }
 
 /*
- * The same for an expression, or a list of them, as the catalogues store it.
+ * Ask about an expression, or a list of them, as the catalogues store it.
  */
 void
 syncmaster_ask_text(TrustQuestion *question, Datum node_tree)

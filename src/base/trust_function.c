@@ -82,7 +82,7 @@ static void ask_aggregate(TrustQuestion *question, Oid oid);
 static const char *
 message(const TrustQuestion *question)
 {
-	/* no statement of the library's does */
+	/* the statement itself: no statement of the library does this */
 	if (!OidIsValid(question->relid))
 		return "a statement would run another role's code";
 	if (strcmp(question->object_type, "table") == 0)
@@ -266,8 +266,8 @@ is_safe(Form_pg_proc function, FunctionUse use, bool anybody)
 }
 
 /*
- * Whose arguments matter: a superuser's function, and others wherever
- * somebody else may have created the trigger.
+ * Return whether the arguments of a function matter: for a superuser's
+ * function, and for others wherever another role may have created the trigger.
  */
 static bool
 arguments_matter(const TrustQuestion *question, Form_pg_proc function,

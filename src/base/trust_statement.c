@@ -22,9 +22,9 @@
 #include "base/base.h"
 
 /*
- * A relation that a command names, locked as the command will lock it; its
- * table, if it is an index.  One that is missing is for the command to
- * report.
+ * Ask about a relation that a command names, locked as the command will lock
+ * it; for an index, about its table.  If the relation is missing, the command
+ * itself will report it.
  */
 static void
 ask_named(TrustQuestion *question, const RangeVar *name, LOCKMODE mode)
@@ -103,7 +103,7 @@ ask_alter_table(TrustQuestion *question, const AlterTableStmt *stmt)
 	{
 		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
 
-		/* which calls nothing, and takes a table from another role */
+		/* OWNER TO calls nothing, and takes a table from another role */
 		if (command->subtype != AT_ChangeOwner)
 			asks = true;
 		if (command->subtype == AT_AlterColumnType)

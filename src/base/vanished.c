@@ -46,8 +46,8 @@ syncmaster_open_relation(Oid relation, LOCKMODE mode)
 }
 
 /*
- * Open what has a name, once its lock is free; NULL if nothing has.  While
- * this waits, the name may come to mean another relation.
+ * Open the relation that has a name, once its lock is free; NULL if there is
+ * none.  During the wait, the name may come to mean another relation.
  */
 Relation
 syncmaster_open_named(const char *name, Oid namespace, LOCKMODE mode)
