@@ -27,8 +27,9 @@ syncmaster_open_runs(AppTable *runs, Oid namespace)
 }
 
 /*
- * Those of one status, by an index.  Among equals, the entries of later pages
- * come first: that is where new rows are, unless a purge made room before.
+ * Read the runs of one status, by an index.  Among equal keys, a backward scan
+ * returns entries of later pages first, where new rows are, unless a purge
+ * made room before.
  */
 static RunReadResult
 read_by_index(const AppTable *runs, int status, int64 max_entries,
@@ -53,7 +54,7 @@ read_by_index(const AppTable *runs, int status, int64 max_entries,
 }
 
 /*
- * All of them in one pass; false if the rows are elsewhere.
+ * Read all active runs in one pass; false if the rows are elsewhere.
  */
 static bool
 read_by_scan(const AppTable *runs, RunReader reader, void *state)
@@ -97,7 +98,7 @@ syncmaster_read_active_runs(const AppTable *runs, int64 max_entries,
 
 		if (result == RUN_READ_DONE)
 			continue;
-		/* if i > 0, the index was there a moment ago */
+		/* for a later status, the index was there a moment ago */
 		if (i > 0 || syncmaster_table_blocks(runs->rel, &locked) > max_blocks ||
 			locked)
 			return locked ? RUN_READ_LOCKED : result;

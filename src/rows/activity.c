@@ -16,12 +16,12 @@
 #include "rows/rows.h"
 #include "schema/schema.h"
 
-/* Runs of one status past this many are not counted. */
+/* How many runs of one status are counted. */
 #define MAX_RUNS_COUNTED 1000
 
 /*
- * pg_stat_activity hides the state, and what kind of process it is, from
- * those who may not see it.
+ * pg_stat_activity hides the state, and the type of process, from roles that
+ * may not see them.
  */
 #define SESSIONS_QUERY \
 	"SELECT format('process %s (user \"%s\", application \"%s\", %s%s)', " \
@@ -71,7 +71,7 @@ syncmaster_other_sessions(Oid namespace)
 	return sessions;
 }
 
-/* RunReader: count. */
+/* RunReader: counts the run. */
 static bool
 count_run(void *state, int status, const AppTable *runs, TupleTableSlot *slot)
 {
@@ -105,7 +105,7 @@ typedef struct DistributedCount
 	int counts[NACTIVE_STATUSES];
 } DistributedCount;
 
-/* SubtransactionBody: count by SQL, as the owner. */
+/* SubtransactionBody: counts by SQL, as the owner. */
 static void
 ask_distributed(void *argument)
 {
@@ -126,8 +126,8 @@ ask_distributed(void *argument)
 }
 
 /*
- * The same of a table whose rows Citus has.  The other nodes may be out of
- * reach.
+ * Count the active runs of a table whose rows Citus has.  The other nodes may
+ * be out of reach.
  */
 static ActiveRuns
 count_distributed(Oid namespace, char **description)
@@ -142,8 +142,8 @@ count_distributed(Oid namespace, char **description)
 
 /*
  * Count the active runs of each status.  The table is read directly: the
- * caller may lack SELECT, and the owner's policies must not run.  No more
- * than these numbers comes out.
+ * caller may lack SELECT, and the owner's policies must not run.  The caller
+ * gets no more than these numbers.
  */
 ActiveRuns
 syncmaster_active_runs(Oid namespace, bool at_any_cost, char **description)

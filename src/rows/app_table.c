@@ -23,7 +23,7 @@
 #include "schema/schema.h"
 
 /*
- * What a column should be; its type, or InvalidOid.
+ * The type that a column should have, or InvalidOid.
  */
 static Oid
 expected_type(const char *table, const char *column)
@@ -60,7 +60,7 @@ find_columns(AppTable *table, const char *name, const char *const *columns)
 
 /*
  * Open a table, with the numbers of some of its columns; "columns" ends with
- * NULL.  Only an open one is to be closed.
+ * NULL. The caller closes it only if the result is that it is open.
  */
 AppTableState
 syncmaster_open_app_table(AppTable *table, Oid namespace, const char *name,

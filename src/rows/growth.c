@@ -22,7 +22,7 @@
 /* Columns of a table as opened by syncmaster_open_growing(). */
 #define ID 0
 #define ROW_TIME 1
-#define STATUS 2 /* of runs only, as is the next one */
+#define STATUS 2 /* runs only, like the next one */
 #define TRANSFER_ID 3
 
 /*
@@ -41,7 +41,7 @@ syncmaster_open_growing(const RelationInfo *growing, AppTable *table,
 	return syncmaster_open_app_table(table, namespace, growing->name, columns);
 }
 
-/* A run that is read, among others of its transfer. */
+/* One run, to be compared with the others of its transfer. */
 typedef struct RunAge
 {
 	int64		id;
@@ -143,7 +143,7 @@ create_kept(void)
 }
 
 /*
- * Find the oldest row that a purge would delete, if that is older than some
+ * Find the oldest row that a purge would delete, if it is older than the given
  * time.  No more than "max_entries" of indexes are visited.
  */
 OldestRow
@@ -155,7 +155,9 @@ syncmaster_oldest_row(const AppTable *table, int keep_last, int64 max_entries,
 	HTAB	   *kept;
 	bool		locked;
 
-	/* if no index on the time leads there, ids are given in its order, too */
+	/*
+	 * without an index on the time, ids are taken to be in the order of time
+	 */
 	if (!syncmaster_begin_ordered_scan(&scan, table->rel,
 									   table->columns[ROW_TIME], NULL,
 									   ForwardScanDirection, max_entries))
@@ -192,9 +194,9 @@ syncmaster_oldest_row(const AppTable *table, int keep_last, int64 max_entries,
 }
 
 /*
- * Rows without a time that are older than some time, because a row that came
- * after them is: how many, with their ids.  Such rows come last in the index
- * on the time; without that index, none are found.
+ * Count the rows without a time that must be older than the given time,
+ * because a row that came after them is; and give their ids.  Such rows come
+ * last in the index on the time; without that index, none are found.
  */
 int64
 syncmaster_rows_without_time(const AppTable *table, Timestamp before,
@@ -223,7 +225,7 @@ syncmaster_rows_without_time(const AppTable *table, Timestamp before,
 	}
 	syncmaster_end_ordered_scan(&scan);
 
-	/* the last row that is as old as that */
+	/* the last row that is old enough */
 	if (all.count == 0 ||
 		!syncmaster_begin_ordered_scan(&scan, table->rel, table->columns[ID],
 									   NULL, BackwardScanDirection,
@@ -263,8 +265,8 @@ estimate_leaf(Relation rel)
 }
 
 /*
- * Estimate the number of rows, from what VACUUM or ANALYZE saw last and from
- * the number of blocks now.  -1 if the table was never analyzed.
+ * Estimate the number of rows, from the last VACUUM or ANALYZE and the present
+ * number of blocks.  -1 if the table was never analyzed.
  */
 double
 syncmaster_estimate_rows(Relation rel)
@@ -285,8 +287,8 @@ syncmaster_estimate_rows(Relation rel)
 }
 
 /*
- * Open a relation that belongs to a table, unless it is locked; *locked says
- * so.  NULL without that means that it was dropped just before.
+ * Open a relation that belongs to a table, unless it is locked, which sets
+ * *locked.  NULL without *locked means that it was dropped just before.
  */
 static Relation
 open_part(Oid relid, bool *locked)

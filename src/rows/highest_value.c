@@ -17,8 +17,8 @@
 #include "rows/rows.h"
 
 /*
- * Ids below this are the coordinator's: on each node, Citus lets a sequence
- * of bigint count in a range of its own.
+ * Ids below this are the coordinator's: on each node of Citus, a bigint
+ * sequence counts in a range of its own.
  */
 #define CITUS_COORDINATOR_IDS "281474976710656"
 
@@ -30,7 +30,7 @@ typedef struct HighestQuestion
 	bool	   isnull;
 } HighestQuestion;
 
-/* SubtransactionBody: ask by SQL, as the owner. */
+/* SubtransactionBody: asks by SQL, as the owner. */
 static void
 ask_highest(void *argument)
 {
@@ -47,8 +47,8 @@ ask_highest(void *argument)
 }
 
 /*
- * The same of a table whose rows Citus has.  *reason says why they could not
- * be asked for.
+ * The highest value in a table whose rows Citus has.  *reason says why it
+ * could not be asked for.
  */
 static HighestValue
 highest_distributed(Relation rel, AttrNumber attnum, int64 *value,
@@ -71,8 +71,8 @@ syncmaster_has_ids(Oid relid)
 }
 
 /*
- * Highest value in a column, read directly: no statement runs, so that
- * nothing that somebody put on the table does.
+ * The highest value in a column, read directly: no statement runs, so no code
+ * of the table's owner runs.
  */
 HighestValue
 syncmaster_highest_value(Oid relid, AttrNumber attnum, int64 *value,

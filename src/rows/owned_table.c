@@ -29,7 +29,7 @@
 #include "schema/schema.h"
 
 /*
- * The number of a column that has to be there.
+ * The number of a column that must exist.
  */
 AttrNumber
 syncmaster_find_column(Relation relation, const char *name, Oid type,
@@ -43,7 +43,7 @@ syncmaster_find_column(Relation relation, const char *name, Oid type,
 	if (found == type || found == other_type)
 		return number;
 
-	/* it may be as a later release has it */
+	/* a later release may have changed the table */
 	syncmaster_refuse_newer(RelationGetNamespace(relation));
 	if (number <= 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -56,9 +56,9 @@ syncmaster_find_column(Relation relation, const char *name, Oid type,
 }
 
 /*
- * A table of the application is an ordinary one, and its rows are all its
- * own: a view in its place would run what its owner likes, and rows of
- * children would be missed, except by SQL.
+ * Refuse a relation that is not an ordinary table with all its rows in it: a
+ * view in its place would run its owner's code, and rows of child tables would
+ * be missed, except by SQL.
  */
 static void
 check_relation_kind(Relation relation, bool distributed)
@@ -96,7 +96,10 @@ syncmaster_open_owned_table(OwnedTable *table, const char *name, LOCKMODE mode)
 	if (OidIsValid(relid))
 		syncmaster_lock_relation(relid, mode);
 
-	/* While we waited, it may have become another one, or none. */
+	/*
+	 * During the wait, another table may have got the name, or none has it
+	 * now.
+	 */
 	if (!OidIsValid(relid) ||
 		get_relname_relid(name, extension.namespace) != relid)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
@@ -147,7 +150,7 @@ syncmaster_close_owned_table(OwnedTable *table)
 }
 
 /*
- * Hand one row to the reader.
+ * Pass one row to the reader.
  */
 static void
 read_row(RowReader reader, void *state, Datum id, bool id_isnull, Datum value,
@@ -166,7 +169,7 @@ typedef struct SqlReader
 	void	 *state;
 } SqlReader;
 
-/* RowReceiver: hand the row to the reader. */
+/* RowReceiver: passes the row to the reader. */
 static bool
 read_slot(void *state, TupleTableSlot *slot)
 {

@@ -15,9 +15,9 @@
 #include "rows/rows.h"
 
 /*
- * Read so many runs by the primary key, backwards, and visit no more than so
- * many entries of it, as some are of runs that are gone.  Runs without a time
- * are passed by.
+ * Read the newest "max_runs" runs backwards along the primary key.  A limited
+ * number of its entries is visited, as some are of deleted runs.  Runs without
+ * a time are left out.
  */
 RunReadResult
 syncmaster_read_recent_runs(const AppTable *runs, int64 max_runs,

@@ -22,7 +22,10 @@
 #include "base/base.h"
 #include "schema/schema.h"
 
-/* app_table.c: A table of the application, opened by those who only look. */
+/*
+ * app_table.c: A table of the application, opened by a reader that neither
+ * waits nor fails.
+ */
 
 #define MAX_APP_COLUMNS 8
 
@@ -30,7 +33,7 @@ typedef enum AppTableState
 {
 	APP_TABLE_OPEN,
 	APP_TABLE_MISSING,
-	APP_TABLE_LOCKED,	   /* whoever reads it would have to wait */
+	APP_TABLE_LOCKED,	   /* reading it would have to wait for a lock */
 	APP_TABLE_DISTRIBUTED, /* Citus has its rows */
 	APP_TABLE_UNREADABLE   /* it is not the table that it should be */
 } AppTableState;
@@ -38,7 +41,7 @@ typedef enum AppTableState
 typedef struct AppTable
 {
 	Relation   rel;
-	AttrNumber columns[MAX_APP_COLUMNS]; /* in the order asked for */
+	AttrNumber columns[MAX_APP_COLUMNS]; /* in the order of the argument */
 } AppTable;
 
 extern AppTableState syncmaster_open_app_table(AppTable	  *table, Oid namespace,
@@ -91,13 +94,13 @@ typedef enum RunColumn
 } RunColumn;
 
 /*
- * What is called for each active run, with the number of its status; false
- * from it means that it has seen enough of that status.
+ * Called for each active run, with the number of its status; returns false if
+ * no more runs of that status are needed.
  */
 typedef bool (*RunReader)(void *state, int status, const AppTable *runs,
 						  TupleTableSlot *slot);
 
-/* What became of reading them. */
+/* The result of reading runs. */
 typedef enum RunReadResult
 {
 	RUN_READ_DONE,
@@ -105,7 +108,9 @@ typedef enum RunReadResult
 	RUN_READ_LOCKED /* an index that may help is locked */
 } RunReadResult;
 
-/* Blocks of a table that is read from end to end for want of an index. */
+/*
+ * Largest table, in blocks, that is read from end to end if it has no index.
+ */
 #define MAX_BLOCKS_READ 10000
 
 extern AppTableState syncmaster_open_runs(AppTable *runs, Oid namespace);
@@ -118,8 +123,7 @@ extern RunReadResult syncmaster_read_active_runs(const AppTable *runs,
 /* recent_run.c: The newest runs. */
 
 /*
- * What is called for each of them, the newest first; false from it means that
- * it has seen enough.
+ * Called for each run, the newest first; returns false if no more are needed.
  */
 typedef bool (*RecentRunReader)(void *state, const AppTable *runs,
 								TupleTableSlot *slot, TimestampTz created_at);
@@ -135,8 +139,8 @@ extern RunReadResult syncmaster_read_recent_runs(const AppTable *runs,
 /* A session of another client in this database. */
 typedef struct OtherSession
 {
-	char *description;	  /* process, user, application, state */
-	int64 age;			  /* of its transaction, in ms; 0 if there is none */
+	char *description; /* process, user, application, state */
+	int64 age;		   /* age of its transaction, in ms; 0 if there is none */
 	bool  in_transaction; /* as far as the caller may see */
 	bool  may_write;	  /* some table of the application */
 	bool  between_nodes;  /* kept open by Citus, and idle */
@@ -156,9 +160,12 @@ extern List		 *syncmaster_other_sessions(Oid namespace);
 extern ActiveRuns syncmaster_active_runs(Oid namespace, bool at_any_cost,
 										 char **description);
 
-/* auth_data.c: Reading the application's tables without trusting their owners. */
+/*
+ * owned_table.c: Reading the application's tables without trusting their
+ * owners.
+ */
 
-/* A table that is open, and whose owner is the current user meanwhile. */
+/* An open table whose owner is the current user until it is closed. */
 typedef struct OwnedTable
 {
 	Relation	relation;
@@ -172,8 +179,8 @@ typedef struct OwnedTable
 } OwnedTable;
 
 /*
- * What is called for each row; "value" is NULL where the table has none, and
- * so is "id", which can happen only without the table's primary key.
+ * Called for each row.  "value" is NULL if the column is null, and so is "id",
+ * which can happen only without the table's primary key.
  */
 typedef void (*RowReader)(void *state, const int64 *id, struct varlena *value);
 
@@ -189,7 +196,7 @@ extern void syncmaster_scan_table(OwnedTable *table, RowReader reader,
 
 /* growth.c: The tables that grow with every run. */
 
-/* What became of the search for the oldest row. */
+/* The result of the search for the oldest row. */
 typedef enum OldestRow
 {
 	OLDEST_ROW_FOUND,

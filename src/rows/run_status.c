@@ -32,7 +32,7 @@ is_text(Datum value, const char *expected)
 }
 
 /*
- * The number of a status; -1 of one that is not known.
+ * The number of a status; -1 if it is not known.
  */
 int
 syncmaster_find_status(Datum status)
@@ -46,7 +46,7 @@ syncmaster_find_status(Datum status)
 }
 
 /*
- * The number of an active status; -1 of others.
+ * The number of an active status; -1 for any other.
  */
 int
 syncmaster_find_active_status(Datum status)
@@ -75,7 +75,7 @@ syncmaster_is_scheduled_type(Datum type)
 }
 
 /*
- * The statuses from a number on and before another one, as a list for SQL.
+ * The statuses from number "first" on, before number "end", as a list for SQL.
  */
 static char *
 list_statuses(int first, int end)
@@ -90,7 +90,7 @@ list_statuses(int first, int end)
 }
 
 /*
- * The statuses from a number on, as a list for SQL: 0 gives all that are
+ * The statuses from number "first" on, as a list for SQL: 0 gives all that are
  * known, NACTIVE_STATUSES those of runs that are over.
  */
 char *
@@ -100,7 +100,7 @@ syncmaster_list_statuses(int first)
 }
 
 /*
- * Those of active runs.
+ * The statuses of active runs, as a list for SQL.
  */
 char *
 syncmaster_list_active_statuses(void)

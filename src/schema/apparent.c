@@ -21,12 +21,12 @@ typedef struct Shape
 	int own_table; /* revision of the last of SyncMaster's own tables; 0: none */
 	int latest;	   /* latest revision of which there is something */
 	List *
-		vectors; /* for each search_vector that is known, since when it is so */
+		vectors; /* for each known search_vector, the revision that introduced its expression */
 } Shape;
 
 /*
  * Return the first revision whose search_vector the table has, or 0 if it is
- * none's.
+ * that of no revision.
  */
 static int
 vector_revision(const RelationInfo *relation, Oid relid)
@@ -67,8 +67,9 @@ read_shape(Oid namespace, Shape *shape)
 }
 
 /*
- * Revision of the first of SyncMaster's own tables that comes after that
- * revision, or past the last one if none does.
+ * Return the revision of the first of SyncMaster's own tables that a later
+ * revision than this one adds, or a number past the last revision if there is
+ * none.
  */
 static int
 next_own_table(int revision)
@@ -105,8 +106,7 @@ replaces_vectors(int revision)
 }
 
 /*
- * Count the search vectors that were introduced by that revision or a later
- * one.
+ * Count the search vectors that this revision or a later one introduced.
  */
 static int
 count_vectors(const Shape *shape, int revision)
@@ -203,7 +203,7 @@ apparent_revision(Oid namespace, const Shape *shape, int revision)
 	int due = 0;
 	int known = list_length(shape->vectors);
 
-	/* the last of SyncMaster's own tables that should be there */
+	/* the last of SyncMaster's own tables that should exist */
 	for (int i = next_own_table(0); i <= revision; i = next_own_table(i))
 		due = i;
 	if (shape->own_table < due && shape->latest < due)
@@ -211,7 +211,7 @@ apparent_revision(Oid namespace, const Shape *shape, int revision)
 	if (shape->own_table > revision)
 		return shape->own_table;
 
-	/* all search vectors together are older, or newer */
+	/* the tables have the search vectors of another revision */
 	for (int i = REVISION_BASE + 1; i <= REVISION_HEAD && known > 0; i++)
 	{
 		if (!replaces_vectors(i))
@@ -250,13 +250,13 @@ syncmaster_apparent_revision(Oid namespace, int revision)
 	return apparent_revision(namespace, &shape, revision);
 }
 
-/* A look at the search vector of a table. */
+/* What look_at_vector() is asked, and its answer. */
 typedef struct VectorLook
 {
 	const RelationInfo *relation;
 	Oid namespace;
 	Oid relid;
-	int revision; /* what was found; 0 for none, or if the name has moved on */
+	int revision; /* revision that was found; 0 for none, or if another table has the name now */
 } VectorLook;
 
 static void
@@ -276,10 +276,11 @@ wait_and_look(void *argument)
 }
 
 /*
- * The same of a table that others may have locked; 0 too if nobody is to wait
- * for them.  The lock is given back: whoever migrates takes locks in an order
- * of his own.  One that was waited for belongs to the transaction, not to the
- * statement under way, and only a rollback gives that back.
+ * Like vector_revision(), for a table that other sessions may have locked;
+ * returns 0 also if it is locked and no lock is to be waited for.  The lock is
+ * given back, because a migration takes its locks in an order of its own.  If
+ * the lock was waited for, only a rollback gives it back: it then belongs to
+ * the transaction, not to the statement under way.
  */
 static int
 locked_vector_revision(const RelationInfo *relation, Oid namespace, bool wait)

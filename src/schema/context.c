@@ -29,8 +29,8 @@ syncmaster_database_owner(void)
 }
 
 /*
- * What an owner of the tables needs on their schema and lacks, as GRANT names
- * it; NULL if nothing.
+ * The privileges that an owner of the tables needs on their schema and lacks,
+ * as GRANT names them; NULL if none.
  */
 const char *
 syncmaster_lacking_on_schema(Oid namespace, Oid role)
@@ -69,7 +69,7 @@ find_owner(Oid caller, Oid namespace)
 }
 
 /*
- * Say so when new tables do not become the database owner's.
+ * Warn if the database owner will not own new tables.
  */
 void
 syncmaster_warn_owner(const MigrationContext *context)
@@ -178,10 +178,11 @@ syncmaster_caller_problems(const MigrationContext *context)
 }
 
 /*
- * The schema's name becomes part of the scripts and of strings in them.  The
- * server refuses the same names, or with older minor versions part of them,
- * when it runs a script; but a schema can be renamed.  A schema of the
- * server's own is where a search_path that begins with pg_catalog leads.
+ * Report a schema's name that scripts cannot have.  The name becomes part of
+ * the scripts and of strings in them.  The server refuses the same names, or
+ * with older minor versions some of them, when it runs a script; but a schema
+ * can be renamed later.  pg_catalog is where tables would go if search_path
+ * begins with it.
  */
 void
 syncmaster_report_name(List **findings, const char *schema)
@@ -229,9 +230,9 @@ syncmaster_fill_context_to_change(MigrationContext *context, Oid caller)
 }
 
 /*
- * The same, and refuse a caller who has no business with the tables.  The
- * first look at alembic_version waits for its lock no longer than any other
- * statement.
+ * Like syncmaster_fill_context_to_change(), and refuse a caller who may not
+ * migrate the tables.  The first look at alembic_version waits for its lock no
+ * longer than any other statement.
  */
 void
 syncmaster_begin_migration(MigrationContext *context, Oid caller)
@@ -250,8 +251,8 @@ syncmaster_begin_migration(MigrationContext *context, Oid caller)
 }
 
 /*
- * A worker of Citus has no alembic_version, and what it has of the tables is
- * the coordinator's.
+ * Refuse a command on a worker of Citus, which has no alembic_version: its
+ * tables are managed by the coordinator.
  */
 void
 syncmaster_refuse_citus_worker(const char *command)
@@ -263,7 +264,7 @@ syncmaster_refuse_citus_worker(const char *command)
 }
 
 /*
- * Refuse a command that changes something where nothing can be changed.
+ * Refuse a command that writes on a standby or in a read-only transaction.
  */
 void
 syncmaster_require_writable(const char *command)
@@ -285,9 +286,9 @@ syncmaster_begin_command(MigrationContext *context, const char *command)
 }
 
 /*
- * Keep Alembic and others like us off alembic_version until the transaction
- * ends.  True if what was read from it before may be out of date, as the lock
- * was not held already.
+ * Lock alembic_version against Alembic and other migrations until the
+ * transaction ends.  Returns true if the lock was not held before, so that
+ * what was read from the table may be out of date.
  */
 bool
 syncmaster_lock_version_table(const MigrationContext *context)
@@ -308,8 +309,8 @@ syncmaster_lock_version_table(const MigrationContext *context)
 }
 
 /*
- * Refuse tables that are not at their revision; what does no harm is returned
- * as a list of findings.
+ * Refuse tables that are not at their revision.  Returns the harmless
+ * differences as a list of findings.
  */
 List *
 syncmaster_require_shape(Oid namespace, const SchemaRevision *revision)

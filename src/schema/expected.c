@@ -96,7 +96,7 @@ syncmaster_column_type(const ColumnInfo *column)
 }
 
 /*
- * The column as CREATE TABLE and ADD COLUMN take it.
+ * The definition of a column, as CREATE TABLE and ADD COLUMN take it.
  */
 char *
 syncmaster_column_definition(const RelationInfo *relation,

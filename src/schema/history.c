@@ -71,7 +71,8 @@ is_history_table(Relation rel)
 }
 
 /*
- * The same for a relation that the caller has locked.
+ * Like is_history_table(), for the OID of a relation that the caller has
+ * locked.
  */
 bool
 syncmaster_is_history(Oid relid)
@@ -100,11 +101,12 @@ add_foreign_part(List **parts, const char *kind, const char *name, Oid holder,
 }
 
 /*
- * The parts of the record, as a list of ForeignPart, that somebody else may
- * have made first; the table is invalid if there is none.  Its schema counts
- * without the table, too: the next migration would make that for the schema's
- * owner.  What another session drops meanwhile is passed by, and so is what
- * the role has already to which all is about to be handed over, if any.
+ * The parts of the record (schema and table) that another role may have
+ * created first, as a list of ForeignPart; the table is invalid if there is
+ * none.  The schema counts without the table, too: the next migration would
+ * create the table for the schema's owner.  Parts that another session drops
+ * meanwhile are left out, and so are parts of the role that is about to be the
+ * owner, if any.
  */
 List *
 syncmaster_foreign_history(Oid relid, Oid owner, Oid new_owner)
@@ -122,8 +124,8 @@ syncmaster_foreign_history(Oid relid, Oid owner, Oid new_owner)
 }
 
 /*
- * The command that puts the schema out of the way if another role may have made
- * it first, with all that is in it; NULL if the schema is trusted.
+ * The command that renames the schema if another role may have created it
+ * first, with all that is in it; NULL if the schema is trusted.
  */
 const char *
 syncmaster_rename_foreign_schema(Oid owner)
@@ -155,11 +157,11 @@ owner_error(List **findings, const ForeignPart *part, Oid owner)
 }
 
 /*
- * Why the record is not to be written.  A table that somebody made first under
- * this name is not the record: it has to belong to the owner of the
- * application's tables, or to a role that has his rights, or to the role that
- * is about to be the owner, if any.  The caller has
- * locked the table; it is invalid if there is none.
+ * Report why the record must not be written.  A table that another role
+ * created first under this name is not the record: it has to belong to the
+ * owner of the application's tables, or to a role that has his rights, or to
+ * the role that is about to be the owner, if any.  The caller has locked the
+ * table; it is invalid if there is none.
  */
 void
 syncmaster_history_errors(List **findings, Oid relid, Oid owner, Oid new_owner)
@@ -189,7 +191,8 @@ syncmaster_history_errors(List **findings, Oid relid, Oid owner, Oid new_owner)
 }
 
 /*
- * Make the schema unless it is there; its owner, invalid if nobody here may.
+ * Create the schema if it does not exist.  Returns its owner; invalid if
+ * nobody in this session may create it.
  */
 Oid
 syncmaster_require_history_schema(const MigrationContext *context)
@@ -203,7 +206,7 @@ syncmaster_require_history_schema(const MigrationContext *context)
 	if (!has_database_create(MyDatabaseId, creator))
 		return InvalidOid;
 
-	/* in the hands of a role with fewer rights, it would not be trusted */
+	/* with an owner who has fewer rights, the record would not be trusted */
 	if (can_act_as(creator, context->owner))
 		owner = context->owner;
 	else if (has_privs_of_role(creator, context->owner))
@@ -216,8 +219,10 @@ syncmaster_require_history_schema(const MigrationContext *context)
 						  creator);
 	CommandCounterIncrement();
 
-	/* As who created it: Citus has a connection for each role, and the others
-	 * do not see the schema yet. */
+	/*
+	 * As the role that created it: Citus has a connection for each role, and
+	 * other connections do not see the schema yet.
+	 */
 	syncmaster_execute_as("COMMENT ON SCHEMA " HISTORY_SCHEMA
 						  " IS 'record of SyncMaster''s migrations'",
 						  creator);
@@ -227,7 +232,8 @@ syncmaster_require_history_schema(const MigrationContext *context)
 }
 
 /*
- * Make what is missing of schema and table.  False if nobody here may.
+ * Create the schema and the table if they are missing.  Returns false if
+ * nobody in this session may do so.
  */
 static bool
 create_history(const MigrationContext *context)

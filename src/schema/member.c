@@ -36,7 +36,7 @@ const MemberInfo syncmaster_members[] = {
 	{"syncmaster_purge_partitions", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	{"syncmaster_purge_runs", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	{"syncmaster_purge_task_results", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
-	/* it answers only those who may read the view syncmaster_metrics */
+	/* returns rows only to those who may read the view syncmaster_metrics */
 	{"syncmaster_read_metrics", MEMBER_FUNCTION, FOR_EVERYBODY},
 	{"syncmaster_remove_superusers", MEMBER_FUNCTION, FOR_ADMINISTRATORS},
 	{"syncmaster_repair", MEMBER_FUNCTION, FOR_ADMINISTRATORS},

@@ -19,11 +19,11 @@
 #include "schema/schema.h"
 
 /*
- * In whatever schema: search_path may name it; and with whatever arguments,
- * as defaults make them fit a call, which then is ambiguous.  Whoever owns
- * the extension can make a function of his own a member, but none in C.  A
- * function of the library that is no member, while no member has its name, is
- * ours and another problem.
+ * Functions in any schema, because search_path may name it, and with any
+ * arguments, because defaults may make them fit a call, which then is
+ * ambiguous.  The extension's owner can make a function of his own a member,
+ * but none in C. A function of the library that is not a member, while no
+ * member has its name, is no namesake but another problem.
  */
 #define NAMESAKES_QUERY \
 	"SELECT format('%I.%I(%s)', n.nspname, p.proname, " \
@@ -50,7 +50,7 @@
 	"    AND d.deptype = 'e' AND e.extname = 'syncmaster') "
 
 /*
- * All of them, as a list of Namesake.
+ * All namesakes, as a list of Namesake.
  */
 List *
 syncmaster_namesakes(void)

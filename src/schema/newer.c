@@ -23,8 +23,8 @@
 #define MAX_UNKNOWN_NAMED 10
 
 /*
- * What belongs to the owner of SyncMaster's tables, and is none of them:
- * tables and sequences, and columns of the tables.
+ * What belongs to the owner of SyncMaster's tables and is unknown: tables and
+ * sequences, and columns of known tables.
  */
 #define UNKNOWN_QUERY \
 	"SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END, " \
@@ -45,8 +45,8 @@
 	"ORDER BY 1 DESC, 2"
 
 /*
- * What this library does not know among the tables, as a list of Finding
- * whose kind and subject say what it is.
+ * What this library does not know among the tables, as a list of Finding whose
+ * kind and subject name it.
  */
 List *
 syncmaster_unknown_objects(Oid namespace)
@@ -123,9 +123,9 @@ describe_unknown(Oid namespace)
 }
 
 /*
- * What to do where the schema is newer than the library.  Beside other rows,
- * the one that makes it so may be another application's, of which there is no
- * package.
+ * What to do if the schema is newer than the library.  If alembic_version has
+ * several rows, the unknown one may be another application's, for which there
+ * is no newer package.
  */
 char *
 syncmaster_newer_advice(const SchemaRevision *revision)
@@ -145,7 +145,7 @@ as_sentence(char *text)
 }
 
 /*
- * That the schema is newer than the library, if so.
+ * A finding that the schema is newer than the library; NULL if it is not.
  */
 Finding *
 syncmaster_newer_problem(List				 **problems, Oid namespace,

@@ -25,8 +25,8 @@
 #include "schema/schema.h"
 
 /*
- * SyncMaster's first table, and Alembic's beside it.  Other applications have
- * either, but no table "user" with these columns.
+ * Schemas with SyncMaster's first table and Alembic's beside it.  Other
+ * applications have either of them, but no table "user" with these columns.
  */
 #define PLACES_QUERY \
 	"SELECT n.nspname, pg_get_userbyid(u.relowner) " \
@@ -116,9 +116,9 @@ syncmaster_is_last_version(const char *version)
 }
 
 /*
- * Tables are about to be made where the extension is, and there are others
- * elsewhere.  "meant": the extension was there before, or the tables were.  A
- * command that names the schema means it, too.
+ * Report that tables are about to be created in the extension's schema
+ * although other schemas have some.  "meant": the extension or the tables were
+ * there before.  A command that names the schema is meant, too.
  */
 void
 syncmaster_place_problems(List **problems, const MigrationContext *context,
@@ -178,8 +178,9 @@ is_unused(Oid namespace)
 }
 
 /*
- * Append the commands that drop the schema's tables and sequences.  Another
- * set may use pg_trgm, so that a downgrade to base would do harm.
+ * Append the commands that drop the schema's tables and sequences.  A
+ * downgrade to base instead would drop pg_trgm as well, which another set of
+ * tables may use.
  */
 static void
 append_drops(StringInfo sql, Oid namespace, char relkind)
@@ -207,9 +208,9 @@ append_drops(StringInfo sql, Oid namespace, char relkind)
 }
 
 /*
- * The other schemas with tables of SyncMaster, as a list of findings.  The
- * SQL goes over to the other tables, and drops those here only if they were
- * never used.
+ * The other schemas with tables of SyncMaster, as a list of findings.  The SQL
+ * makes the extension use the other tables, and drops those in its present
+ * schema only if they were never used.
  */
 List *
 syncmaster_other_places(Oid namespace)

@@ -19,14 +19,14 @@
 #include "base/base.h"
 #include "schema/schema.h"
 
-/* What problems of shape are listed under. */
+/* The kind of all findings about the shape. */
 #define SUBJECT "schema"
 
 static const ColumnInfo version_columns[] = {{"version_num", VARCHAROID, 32,
 											  true, DEFAULT_NONE},
 											 END_OF_COLUMNS};
 
-/* Alembic's own table, which is there from the first revision on. */
+/* Alembic's own table, which exists from the first revision on. */
 const RelationInfo syncmaster_version_relation = {.name = VERSION_TABLE,
 												  .revision = 1,
 												  .kind = RELKIND_RELATION,
@@ -39,7 +39,7 @@ syncmaster_relation_oid(const RelationInfo *relation, Oid namespace)
 }
 
 /*
- * What is known of a table or sequence; NULL of one that is not SyncMaster's.
+ * What is known of a table or sequence; NULL if it is not SyncMaster's.
  */
 const RelationInfo *
 syncmaster_find_relation(const char *name)
@@ -53,8 +53,8 @@ syncmaster_find_relation(const char *name)
 }
 
 /*
- * Is this the kind of relation that SyncMaster makes, or one that a DBA may
- * make of it?
+ * Return whether this is the kind of relation that SyncMaster creates, or one
+ * that a DBA may replace it by.
  */
 bool
 syncmaster_is_of_kind(const RelationInfo *relation, Oid relid)
@@ -95,8 +95,8 @@ syncmaster_is_required(const RelationInfo *relation, int column)
 }
 
 /*
- * Put a column that a revision adds or changes in its place in the list,
- * which has room for it.
+ * Put a column that a revision adds at the end of the list, which has room for
+ * it, or one that it changes in the place of the old one.
  */
 static void
 change_column(ColumnInfo *columns, const ColumnInfo *change)
@@ -144,8 +144,8 @@ syncmaster_columns_at(const RelationInfo *relation, int revision)
 }
 
 /*
- * First of the tables that only SyncMaster makes that is in the schema; NULL
- * if there is none.
+ * The first table in the schema of those that only SyncMaster creates; NULL if
+ * there is none.
  */
 const RelationInfo *
 syncmaster_first_relation(Oid namespace)
@@ -239,7 +239,7 @@ check_columns(List **problems, const RelationInfo *relation, Oid relid,
 }
 
 /*
- * One relation, against what the revision says of it.
+ * Compare one relation with what the revision says of it.
  */
 static void
 check_relation(List **problems, const RelationInfo *relation, Oid namespace,
@@ -296,7 +296,7 @@ check_relation(List **problems, const RelationInfo *relation, Oid namespace,
 }
 
 /*
- * Tables without a revision: whose are they?
+ * Report tables of SyncMaster for which alembic_version has no revision.
  */
 static void
 check_leftovers(List **problems, Oid namespace, const SchemaRevision *revision)
@@ -321,9 +321,9 @@ check_leftovers(List **problems, Oid namespace, const SchemaRevision *revision)
 }
 
 /*
- * Report relations of the application without the kind, the columns or the
- * types of the revision.  Lengths, defaults, keys and indexes may differ: no
- * migration trips over them.
+ * Report relations of the application that do not have the kind, the columns
+ * or the types of the revision.  Lengths, defaults, keys and indexes may
+ * differ: no migration fails because of them.
  */
 List *
 syncmaster_shape_problems(Oid namespace, const SchemaRevision *revision)

@@ -44,7 +44,7 @@ static const ExpectedIndex indexes[] = {{.table = "user",
 
 /*
  * The server's image makes superusers of SyncMaster when it starts, with the
- * server's own role; it could insert them anyway.
+ * server's own role, which could insert such users anyway.
  */
 static const ServiceNeed needs[] = {{"user",
 									 SERVICE_SERVER,

@@ -41,7 +41,7 @@ REVISIONS(DECLARE_REVISION)
 static const RevisionInfo *const revisions[] = {REVISIONS(REVISION_POINTER)};
 const int						 syncmaster_nrevisions = lengthof(revisions);
 
-/* What all of them add, in the order of the revisions. */
+/* What all revisions add, in the order of the revisions. */
 const RelationInfo		 *syncmaster_relations;
 int						  syncmaster_nrelations;
 const ExpectedConstraint *syncmaster_constraints;
@@ -60,8 +60,8 @@ syncmaster_revision_info(int number)
 
 /*
  * Append the entries of one revision to those of earlier ones, and note in
- * each which revision adds it.  A list ends with an entry without a name, or
- * whatever is first in it.
+ * each which revision adds it.  A list ends with an entry whose first member
+ * is NULL.
  */
 #define APPEND_ENTRIES(type, list, count, entries, number) \
 	do \

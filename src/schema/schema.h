@@ -58,7 +58,7 @@ typedef struct ColumnInfo
 {
 	const char	 *name; /* NULL ends a list */
 	Oid			  type;
-	int			  length; /* of character varying; 0 for none */
+	int			  length; /* length of character varying; 0 for none */
 	bool		  not_null;
 	ColumnDefault filled_by;
 } ColumnInfo;
@@ -85,28 +85,28 @@ typedef struct ColumnInfo
 /* A table or a free-standing sequence. */
 typedef struct RelationInfo
 {
-	const char *name;	  /* NULL ends a list, as in all lists of a revision */
-	int			revision; /* that adds it; revision_list.c fills it in */
-	char		kind;	  /* relkind */
+	const char *name; /* NULL ends a list, as in all lists of a revision */
+	int	 revision;	  /* revision that adds it; revision_list.c fills it in */
+	char kind;		  /* relkind */
 	const char
 		*partitioned_by; /* column by whose ranges it may be partitioned */
 	bool foreign_made;	 /* Celery or APScheduler makes it when missing */
-	const ColumnInfo *columns; /* in their order; NULL for a sequence */
-	int			required; /* leading columns that must be there; 0 for all */
+	const ColumnInfo *columns; /* in the table's order; NULL for a sequence */
+	int			required; /* how many leading columns are required; 0 for all */
 	const char *ids_of;	  /* table whose column "id" a sequence is for */
 
 	/* for tables that grow with each run */
 	const char *time_column; /* tells how old a row is */
 	const char *purge;		 /* procedure that deletes old rows */
 
-	/* a column whose content services unpickle, which runs what is in it */
+	/* a column that services unpickle, which runs code in it */
 	const char *pickle;
 	int			unpickled_by;
 } RelationInfo;
 
 /*
- * A column that a revision adds to a table of an earlier one, or changes: one
- * with the name of a column that is there takes its place.
+ * A column that a revision adds to a table of an earlier revision.  If the
+ * table has a column of that name already, this one replaces it.
  */
 typedef struct ColumnChange
 {
@@ -117,7 +117,7 @@ typedef struct ColumnChange
 typedef struct ExpectedConstraint
 {
 	const char *table;
-	int			revision; /* that adds it; revision_list.c fills it in */
+	int revision; /* revision that adds it; revision_list.c fills it in */
 	const char *name;
 	char		type;	 /* contype */
 	const char *columns; /* as in the definition */
@@ -147,7 +147,7 @@ typedef struct ExpectedConstraint
 typedef struct ExpectedIndex
 {
 	const char *table;
-	int			revision; /* that adds it; revision_list.c fills it in */
+	int revision; /* revision that adds it; revision_list.c fills it in */
 	const char *name;
 	bool		unique; /* then the application knows it by name */
 	const char *method; /* from USING on, as pg_get_indexdef() writes it */
@@ -155,11 +155,11 @@ typedef struct ExpectedIndex
 
 #define MAX_VECTOR_INPUTS 4
 
-/* What the column search_vector of a table is computed of. */
+/* The columns that the search_vector of a table is computed from. */
 typedef struct SearchVector
 {
 	const char *table;
-	int			revision; /* from which on; revision_list.c fills it in */
+	int revision; /* first revision with it; revision_list.c fills it in */
 	const char *inputs[MAX_VECTOR_INPUTS]; /* columns */
 	const char *expression;
 } SearchVector;
@@ -167,14 +167,14 @@ typedef struct SearchVector
 #define MAX_UPDATED_COLUMNS 5
 
 /*
- * What services need on a table or sequence, beyond what earlier revisions
- * say.
+ * What services need on a table or sequence, in addition to what earlier
+ * revisions say.
  *
- * Who inserts into a table with a serial id needs its sequence as well, and
- * everybody needs USAGE on the schema: that need not be said.  Cascades and
- * checks of foreign keys run as the tables' owner.  UPDATE is for single
- * columns where the service may not delete: elsewhere it could write the row
- * anew anyway.
+ * Roles that insert into a table with a serial id need its sequence as well,
+ * and all services need USAGE on the schema: both are added without an entry
+ * here.  Cascades and checks of foreign keys run as the tables' owner.  UPDATE
+ * is for single columns where the service may not delete: elsewhere it could
+ * delete the row and insert it again anyway.
  */
 typedef struct ServiceNeed
 {
@@ -192,8 +192,8 @@ typedef struct RevisionInfo
 	const char *releases;	 /* of SyncMaster that stop at this revision;
 						   * NULL if none does */
 	const char *description; /* what it adds */
-	bool		repeatable;	 /* its objects may be missing later on */
-	const char *extension;	 /* that it creates */
+	bool		repeatable;	 /* its objects may be missing later */
+	const char *extension;	 /* extension that it creates */
 	const RelationInfo		 *relations;
 	const ColumnChange		 *columns; /* of tables of earlier revisions */
 	const ExpectedConstraint *constraints;
@@ -220,19 +220,22 @@ extern void syncmaster_load_revisions(void);
 
 extern const RevisionInfo *syncmaster_revision_info(int number);
 
-/* revision.c: SyncMaster's schema revisions, and the versions of the extension that install them. */
+/*
+ * revision.c: SyncMaster's schema revisions, and the versions of the extension
+ * that install them.
+ */
 
 /* What alembic_version says. */
 typedef enum RevisionState
 {
 	REVISION_NO_TABLE,	  /* there is no alembic_version */
-	REVISION_BAD_TABLE,	  /* something of that name, but not Alembic's table */
+	REVISION_BAD_TABLE,	  /* a relation of that name, but not Alembic's */
 	REVISION_DISTRIBUTED, /* Citus has its rows */
 	REVISION_NO_ROW,	  /* Alembic went down to base */
 	REVISION_MANY_ROWS,	  /* more than one head */
 	REVISION_LEGACY,	  /* SyncMaster 0.1.x */
 	REVISION_UNKNOWN,	  /* another application's */
-	REVISION_NEWER, /* SyncMaster's, of a release that is not known here */
+	REVISION_NEWER,		  /* SyncMaster's, of an unknown release */
 	REVISION_KNOWN
 } RevisionState;
 
@@ -240,8 +243,8 @@ typedef struct SchemaRevision
 {
 	RevisionState state;
 	int			  number; /* valid when KNOWN; else REVISION_BASE */
-	char		 *id;	  /* text of the row; NULL when there is not just one */
-	char		 *rows;	  /* texts of the rows when there are several */
+	char		 *id;	/* text of the row; NULL unless there is exactly one */
+	char		 *rows; /* texts of the rows when there are several */
 	Oid			  version_table; /* alembic_version, if there */
 } SchemaRevision;
 
@@ -311,10 +314,10 @@ extern Finding *syncmaster_newer_problem(List **problems, Oid namespace,
 /* For whom and where a migration runs. */
 typedef struct MigrationContext
 {
-	Oid caller;			   /* role that gave the command */
-	Oid namespace;		   /* schema of the application */
-	char		  *schema; /* its name */
-	Oid			   owner;  /* of the application's tables, present or to come */
+	Oid caller;	   /* role that gave the command */
+	Oid namespace; /* schema of the application */
+	char *schema;  /* its name */
+	Oid	  owner;   /* owner of the application's tables, present or future */
 	SchemaRevision revision; /* as last read */
 } MigrationContext;
 
@@ -385,7 +388,10 @@ extern List *syncmaster_vector_problems(Oid namespace,
 #define HISTORY_TABLE "migration"
 #define HISTORY_NAME HISTORY_SCHEMA "." HISTORY_TABLE
 
-/* A part of the record that a role owns who lacks the tables' owner's rights. */
+/*
+ * A part of the record that belongs to a role without the rights of the
+ * tables' owner.
+ */
 typedef struct ForeignPart
 {
 	const char *kind; /* "schema" or "table" */
@@ -422,15 +428,15 @@ typedef struct MemberInfo
 {
 	const char *name;
 	MemberKind	kind;
-	Audience	audience; /* of EXECUTE, or of SELECT */
+	Audience	audience; /* roles with EXECUTE, or with SELECT */
 } MemberInfo;
 
 extern const MemberInfo syncmaster_members[];
 extern const int		syncmaster_nmembers;
 
-/* namesake.c: Functions of others with the names of ours. */
+/* namesake.c: Functions of other roles with the names of the library's. */
 
-/* A function that may be called in place of one of ours. */
+/* A function that may be called in place of one of the library's. */
 typedef struct Namesake
 {
 	const char *signature; /* schema.name(types) */

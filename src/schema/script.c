@@ -32,8 +32,8 @@
 #define STEP_NARGS 3
 
 /*
- * Where the scripts are: beside the control file.  From 18 on that may be any
- * directory of extension_control_path.
+ * The directory of the scripts: that of the control file.  From 18 on that may
+ * be any directory of extension_control_path.
  */
 static char *
 script_directory(void)
@@ -157,7 +157,7 @@ parse_script(List *steps, const char *path, const char *schema)
 	(void) pg_verify_mbstr(GetDatabaseEncoding(), text, (int) strlen(text),
 						   false);
 
-	/* psql's \echo line is no SQL; it is the only one that starts like that */
+	/* psql's \echo line is not SQL; no other line starts like that */
 	if (text[0] == '\\')
 	{
 		char *eol = strchr(text, '\n');
@@ -197,7 +197,7 @@ is_script(const char *name)
 	name += strlen(SCRIPT_PREFIX);
 	name += strspn(name, "0123456789.-");
 
-	/* the suffix's own dot was taken for a version's */
+	/* strspn() has passed the dot of the suffix, too */
 	return strcmp(name - 1, SCRIPT_SUFFIX) == 0;
 }
 

@@ -26,8 +26,9 @@
 #include "schema/schema.h"
 
 /*
- * The tree that ALTER TABLE would store for that text.  The columns in it are
- * known to be of types of pg_catalog, so that nobody's casts come into play.
+ * The tree that ALTER TABLE would store for an expression's text.  The columns
+ * in it are known to have types of pg_catalog, so no user-defined cast is
+ * used.
  */
 Node *
 syncmaster_analyze_expression(Relation rel, Form_pg_attribute att,
@@ -92,8 +93,8 @@ syncmaster_generated_is(const RelationInfo *relation, Relation rel,
 }
 
 /*
- * Return whether the table's search_vector is the one of that revision.
- * False also where this cannot be determined.
+ * Return whether the table's search_vector is the one of that revision; false
+ * also if this cannot be determined.
  */
 bool
 syncmaster_search_vector_is(const RelationInfo *relation, Oid relid,

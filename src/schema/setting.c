@@ -15,14 +15,13 @@
 #include "base/base.h"
 #include "schema/schema.h"
 
-/* Whose value a secret key may be by mistake; it is not shown. */
+/* A setting whose value may be a secret key by mistake; it is not shown. */
 #define KEY_SETTINGS \
 	"('syncmaster.secret_key_file', 'syncmaster.previous_secret_key_file')"
 
 /*
- * Name, value, where it is, the statement that takes it back, and whether
- * this version has such a setting.  Those of key files are not everybody's to
- * see.
+ * Name, value, where it is set, the statement that resets it, and whether this
+ * version has such a setting.  Not everybody may see the paths of key files.
  */
 #define SETTINGS_QUERY \
 	"SELECT n, substr(c, strpos(c, '=') + 1), " \
@@ -56,7 +55,10 @@
 	"    'command line') " \
 	"ORDER BY 1, 3"
 
-/* The same of the server's files, for those who may see them. */
+/*
+ * The same columns for settings in the server's files, for roles that may see
+ * them.
+ */
 #define SETTING_FILES_QUERY \
 	"SELECT f.n, f.setting, format('file \"%s\", line %s', f.sourcefile, " \
 	"                                 f.sourceline), " \
@@ -73,7 +75,7 @@
 	"WHERE has_table_privilege('pg_file_settings', 'SELECT') " \
 	"AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE')"
 
-/* Columns of both. */
+/* Columns of both queries. */
 #define SETTING_NAME 0
 #define SETTING_VALUE 1
 #define SETTING_PLACE 2
@@ -81,9 +83,9 @@
 #define SETTING_KNOWN 4
 
 /*
- * A value that was given before the library was loaded is not looked at
- * then.  When the library is loaded, the server warns of one that is not
- * allowed and takes the default.  Is a value such a one?
+ * Report a value that has no effect.  A value that was set before the library
+ * was loaded was not checked then: when the library is loaded, the server
+ * warns of a value that is not allowed and takes the default.
  */
 static bool
 report_misunderstood(List **findings, char **row)
@@ -110,8 +112,8 @@ report_misunderstood(List **findings, char **row)
 }
 
 /*
- * A setting that is meant for one command: a warning if it matters to what is
- * done with care.
+ * Report a setting that is meant for one command: a warning if it lets later
+ * commands do harm.
  */
 static void
 report_lasting(List **findings, char **row)
@@ -138,7 +140,7 @@ report_lasting(List **findings, char **row)
 }
 
 /*
- * List settings that last and should not, and values that have no effect.
+ * List settings that should not last but do, and values that have no effect.
  */
 void
 syncmaster_report_settings(List **findings)

@@ -20,7 +20,7 @@
 #define MAX_OFFSET_DIGITS 4
 
 /*
- * The only argument of a function that takes a target.
+ * The argument of a function whose only argument is a target.
  */
 char *
 syncmaster_target_argument(FunctionCallInfo fcinfo)
@@ -89,9 +89,9 @@ symbol_number(const char *symbol)
 }
 
 /*
- * Turn a target into a revision's number.  An upgrade to where the schema has
- * passed already is allowed, as Alembic allows it: there is nothing to do.  A
- * downgrade to above the schema is not.
+ * Turn a target into a revision's number.  An upgrade to a revision that the
+ * schema has passed already is allowed, as Alembic allows it: it does nothing.
+ * A downgrade to a revision above the schema's is refused.
  */
 void
 syncmaster_parse_target(const char *target, bool upgrade, int current,

@@ -30,7 +30,8 @@ static const struct
 };
 
 /*
- * What a role could not trust if it owned a table of the application.
+ * What a role could not trust if it owned a table of the application, as a
+ * list of findings.
  */
 List *
 syncmaster_distrusted_in(Oid relid, const char *table, Oid role)
@@ -49,9 +50,9 @@ syncmaster_distrusted_in(Oid relid, const char *table, Oid role)
 }
 
 /*
- * When no table but alembic_version is there, new ones become its owner's.
- * Whoever may make tables in the schema may have made that one, so that he
- * gets all others.
+ * Refuse an alembic_version of a doubtful owner.  If it is the only table, new
+ * tables get its owner; and any role that may create tables in the schema may
+ * have created it to get all the others.
  */
 void
 syncmaster_require_known_owner(const MigrationContext *context)

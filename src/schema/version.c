@@ -43,7 +43,7 @@ syncmaster_schema_version(PG_FUNCTION_ARGS)
 }
 
 /*
- * Say what the schema is at.
+ * Append the schema's revision to the line.
  */
 static void
 describe_schema(StringInfo line, const SchemaRevision *revision)
@@ -88,7 +88,7 @@ fits_tables(Oid namespace, const SchemaRevision *revision)
 }
 
 /*
- * What is out of step, and what to do about it; nothing if all agree.
+ * Append what is out of step, and what to do about it; nothing if all agree.
  */
 static void
 describe_disagreement(StringInfo line, const ExtensionEntry *extension,
@@ -164,7 +164,7 @@ syncmaster_is_in_step(const ExtensionEntry *extension,
 }
 
 /*
- * All of it in one line.
+ * The versions of schema, extension, library and server in one line.
  */
 Datum
 syncmaster_full_version(PG_FUNCTION_ARGS)
@@ -245,8 +245,8 @@ syncmaster_versions(PG_FUNCTION_ARGS)
 }
 
 /*
- * An older library than the extension's functions were made for does not know
- * what they are about.
+ * Refuse to work with a library that is older than the functions of the
+ * extension.
  */
 void
 syncmaster_require_library(void)

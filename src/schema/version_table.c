@@ -19,10 +19,13 @@
 #include "base/base.h"
 #include "schema/schema.h"
 
-/* The only revision of SyncMaster 0.1.x, before its migrations were redone. */
+/*
+ * The only revision of SyncMaster 0.1.x, whose migrations were written anew
+ * for 0.2.0.
+ */
 #define LEGACY_REVISION "478240cdad4b"
 
-/* More rows than that are not looked at. */
+/* How many rows are read. */
 #define MAX_VERSION_ROWS 100
 
 /*
@@ -43,9 +46,9 @@ is_version_table(Relation rel)
 }
 
 /*
- * Tell a revision's text from another application's.  Later releases of
- * SyncMaster need not number their revisions: beside all of its tables, a
- * text that was never one of its numbers is a later release's.
+ * Tell a later revision of SyncMaster from one of another application.  Later
+ * releases of SyncMaster need not number their revisions: if all of
+ * SyncMaster's tables exist, any other text is taken for a later release's.
  */
 static void
 classify_revision(SchemaRevision *revision, Oid namespace)
@@ -97,7 +100,7 @@ open_version_table(Oid namespace, SchemaRevision *revision)
 }
 
 /*
- * Take in the text of one more row.  If one of several rows names a later
+ * Add the text of one more row.  If one of several rows names a later
  * release's revision, the schema is newer: that release may have two heads.
  */
 static void
@@ -238,7 +241,8 @@ syncmaster_revision_problems(Oid namespace, const SchemaRevision *revision)
 }
 
 /*
- * That the schema is newer than the library, as a list, empty if it is not.
+ * The finding that the schema is newer than the library, as a list; empty if
+ * it is not.
  */
 static List *
 find_newer(Oid namespace)
@@ -261,7 +265,8 @@ syncmaster_refuse_newer(Oid namespace)
 }
 
 /*
- * Say that the schema is newer than the library, for what works nevertheless.
+ * Warn that the schema is newer than the library, in a function that works
+ * nevertheless.
  */
 void
 syncmaster_warn_of_newer(Oid namespace)
@@ -270,7 +275,7 @@ syncmaster_warn_of_newer(Oid namespace)
 }
 
 /*
- * Read the revision for a migration.
+ * Read the revision for a migration, which needs a known one.
  */
 void
 syncmaster_require_revision(Oid namespace, SchemaRevision *revision)
