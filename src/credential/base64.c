@@ -22,13 +22,13 @@
 static const char alphabet[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/* What is none of the 64 characters. */
+/* The table's entry for a character outside the alphabet. */
 #define NOT_BASE64 UINT32_C(0x80000000)
 
-/* The two characters of 12 bits. */
+/* For each 12 bits, their two characters. */
 static char pairs[4096][2];
 
-/* The value of a character in each of the four places of a group. */
+/* For each of the four places of a group, the value of a character there. */
 static uint32_t values[4][256];
 
 static bool tables_are_ready = false;
@@ -41,8 +41,8 @@ set_value(unsigned char character, uint32_t value)
 }
 
 /*
- * Twelve bits at a time, and four characters by four look-ups without a
- * shift, take half as long as what needs no preparation.
+ * Fill the tables.  Converting 12 bits, or four characters without a shift, at
+ * a time takes half as long as converting without tables.
  */
 static void
 make_tables(void)
@@ -67,8 +67,8 @@ make_tables(void)
 }
 
 /*
- * Bytes to padded base64url; returns the number of characters.  No zero is
- * appended.
+ * Convert bytes to padded base64url; returns the number of characters.  No
+ * zero is appended.
  */
 size_t
 syncmaster_encode_base64(const unsigned char *data, size_t length, char *text)
@@ -100,9 +100,9 @@ syncmaster_encode_base64(const unsigned char *data, size_t length, char *text)
 }
 
 /*
- * Text to bytes, exactly as Python's urlsafe_b64decode() does for a str:
- * characters outside the alphabet are skipped, padding ends the text when it
- * completes a group of four and is skipped elsewhere, an incomplete last
+ * Convert text to bytes, exactly as Python's urlsafe_b64decode() does for a
+ * str: characters outside the alphabet are skipped, padding ends the text when
+ * it completes a group of four and is skipped elsewhere, an incomplete last
  * group is an error, and so is any character that is not ASCII.
  *
  * "data" has room for three bytes more than the usual three for four
@@ -127,7 +127,7 @@ syncmaster_decode_base64(const char *text, size_t length, unsigned char *data,
 	{
 		uint32_t value;
 
-		/* The usual case, four good characters at a time. */
+		/* The usual case: four characters of the alphabet at a time. */
 		while (position == 0 && end - in >= 4)
 		{
 			group = values[0][in[0]] | values[1][in[1]] | values[2][in[2]] |
@@ -168,7 +168,10 @@ syncmaster_decode_base64(const char *text, size_t length, unsigned char *data,
 		position = 0;
 	}
 
-	/* What of a group came before its padding, or before the text's end. */
+	/*
+	 * The characters of a group before its padding, or before the end of the
+	 * text.
+	 */
 	if (position == 2)
 		*out++ = group >> 4;
 	else if (position == 3)

@@ -37,11 +37,11 @@ typedef struct KeyRing
 {
 	int			count;
 	int			size;
-	int			last; /* the key that a token was last read under */
+	int			last; /* the key under which the last token was read */
 	FernetKey **keys;
-	char	   *file; /* the settings, and the command, that it was read for */
-	char	   *previous_file;
-	TimestampTz command_start;
+	char *file; /* the settings and the command for which the files were read */
+	char *previous_file;
+	TimestampTz			  command_start;
 	MemoryContextCallback callback;
 } KeyRing;
 
@@ -52,11 +52,11 @@ extern bool		syncmaster_primary_key_is_public(const KeyRing *ring);
 
 /* secret.c: Memory that is wiped before it is given back. */
 
-/* A token of this size still is a text that PostgreSQL can hold. */
+/* A token of this size is a text that PostgreSQL can still store. */
 #define MAX_SECRET_MB 256
 #define MAX_SECRET_SIZE ((Size) MAX_SECRET_MB * 1024 * 1024)
 
-/* Bytes that grow; for what must not stay in memory afterwards. */
+/* Bytes that grow, for content that must not stay in memory afterwards. */
 typedef struct Secret
 {
 	unsigned char		 *data;
@@ -74,15 +74,15 @@ extern void	   syncmaster_wipe_secret(Secret *secret);
 
 /* credentials.c: Single tokens. */
 
-/* Stored tokens, one after the other. */
+/* A reader of stored tokens, one after the other. */
 typedef struct TokenReader
 {
 	KeyRing		  *ring;
-	unsigned char *data; /* the binary form of the token at hand */
+	unsigned char *data; /* the binary form of the token that was read last */
 	size_t		   length;
 	size_t		   size;
 	Secret		  *plaintext;
-	int			   key; /* number of the key that it is under */
+	int			   key; /* number of the key that the token is under */
 	MemoryContext  context;
 } TokenReader;
 
@@ -97,8 +97,8 @@ extern text		   *syncmaster_make_token_text(const unsigned char *data,
 typedef struct CredentialCheck
 {
 	TokenReader *reader;
-	int64		*tokens;   /* how many are under which key */
-	int64		 previous; /* how many are not under the primary one */
+	int64		*tokens;   /* for each key, how many tokens are under it */
+	int64		 previous; /* how many are not under the primary key */
 	IdList		 all;
 	IdList		 unreadable;
 	IdList		 missing;  /* connections without credentials */
@@ -109,7 +109,7 @@ extern void syncmaster_check_credentials(CredentialCheck *check);
 
 /* credential_update.c: Replacing the tokens in auth_data. */
 
-/* Says what is to be in the place of "value"; NULL leaves the row alone. */
+/* Returns the new value in place of "value"; NULL leaves the row alone. */
 typedef text *(*RowRewriter)(void *state, const int64 *id,
 							 struct varlena *value);
 

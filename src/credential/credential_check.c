@@ -22,7 +22,8 @@ PG_FUNCTION_INFO_V1(syncmaster_verify_credentials);
 #define VERIFY_COLUMNS 4
 
 /*
- * RowReader: a token counts for a key only if it decrypts under it.
+ * RowReader of auth_data: a token counts for a key only if it decrypts under
+ * it.
  */
 static void
 check_token(void *state, const int64 *connection_id, struct varlena *value)
@@ -77,7 +78,7 @@ add_result(ReturnSetInfo *result, CredentialCheck *check)
 }
 
 /*
- * Check all of them, in the current memory context.
+ * Check all stored credentials, in the current memory context.
  */
 void
 syncmaster_check_credentials(CredentialCheck *check)

@@ -40,13 +40,13 @@
 #include "rows/rows.h"
 
 /*
- * How much one statement replaces: as a statement may join with the whole
- * table, few large ones are cheaper than many small ones.
+ * How much one statement replaces.  A statement may join with the whole table,
+ * so few large statements are cheaper than many small ones.
  */
 #define MAX_BATCH 10000
 #define MAX_BATCH_BYTES (1024 * 1024)
 
-/* Not a character of base64url, of which tokens consist. */
+/* Not a character of base64url, the alphabet of tokens. */
 #define TOKEN_SEPARATOR ","
 
 /* What the executor needs for an update that it has not planned. */
@@ -55,8 +55,8 @@ typedef struct Updater
 	EState		   *estate;
 	EPQState		epq;
 	ResultRelInfo  *target;
-	bool			plain;		/* no code of others' is involved */
-	bool			identified; /* rows may change without a replica identity */
+	bool			plain;		/* does only code of this library run? */
+	bool			identified; /* was the table's replica identity checked? */
 	TupleTableSlot *old_row;
 	TupleTableSlot *new_row;
 } Updater;
@@ -187,8 +187,9 @@ end_update(Updater *updater)
 }
 
 /*
- * A row that this transaction inserted may still have to be checked against
- * its foreign keys, which would pass by a version that is not the last.
+ * Return whether this transaction inserted the row.  It may still have to be
+ * checked against its foreign keys: the deferred check would skip a row
+ * version that is not the last one.
  */
 static bool
 is_own_row(TupleTableSlot *row)
@@ -215,7 +216,7 @@ replace_value(Updater *updater, AttrNumber column, text *value)
 	ExecStoreVirtualTuple(new_row);
 	if (updater->plain && !is_own_row(old_row))
 	{
-		/* for the first row that does change */
+		/* checked for the first row that changes */
 		if (!updater->identified)
 			CheckCmdReplicaIdentity(updater->target->ri_RelationDesc,
 									CMD_UPDATE);
@@ -228,7 +229,7 @@ replace_value(Updater *updater, AttrNumber column, text *value)
 }
 
 /*
- * False if the rows are elsewhere.
+ * Update the table row by row; false if the rows are elsewhere.
  */
 static bool
 update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
@@ -268,12 +269,12 @@ update_directly(OwnedTable *table, RowRewriter rewriter, void *state,
 }
 
 /*
- * Tokens that are read, to be replaced by one statement.
+ * Tokens that were read and will be replaced by one statement.
  *
- * Citus sends each parameter as text to every node that has the table, and
- * what an array of texts takes to be written and parsed there is more than
- * the update of the rows.  So the new tokens, whose characters need no
- * quoting, go as one text, and of the old ones a hash.
+ * Citus sends each parameter as text to every node that has the table.
+ * Writing and parsing an array of texts there takes longer than the update of
+ * the rows.  So the new tokens, whose characters need no quoting, are sent as
+ * one text, and hashes of the old ones.
  */
 typedef struct Batch
 {
@@ -282,7 +283,7 @@ typedef struct Batch
 	const OwnedTable *table;
 	char			 *command;
 	MemoryContext	  context; /* of one statement's parameters */
-	uint64			  seed;	   /* of the hashes, that nobody can know */
+	uint64			  seed;	   /* random seed of the hashes */
 	int				  count;
 	int64			  ids[MAX_BATCH];
 	int64			  old_hashes[MAX_BATCH];
@@ -304,9 +305,9 @@ make_array(const int64 *numbers, int count)
 /*
  * Replace the tokens of a batch.
  *
- * Where Citus has the rows, the table's lock does not keep those out who work
- * on another node.  A token that one of them has changed since it was read is
- * not the one that is looked for, and must not be overwritten.
+ * If Citus has the rows, the table's lock does not stop sessions on other
+ * nodes.  If one of them has changed a token since it was read, the statement
+ * does not find the old token's hash, and the new token is not overwritten.
  */
 static void
 update_batch(Batch *batch)
@@ -327,7 +328,10 @@ update_batch(Batch *batch)
 	values[3] = Int64GetDatum((int64) batch->seed);
 	updated = syncmaster_run(batch->command, lengthof(types), types, values);
 
-	/* Elsewhere, what a rule makes of it shows when the result is compared. */
+	/*
+	 * On an ordinary table, the effect of a rule is found when the result is
+	 * compared.
+	 */
 	if (batch->table->distributed && updated != batch->count)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -346,7 +350,7 @@ update_batch(Batch *batch)
 }
 
 /*
- * RowReader that collects what is to be replaced.
+ * RowReader: collects the tokens to replace.
  */
 static void
 add_to_batch(void *argument, const int64 *id, struct varlena *value)
@@ -424,11 +428,12 @@ has_transition_table(Relation relation)
 }
 
 /*
- * Ask "rewriter" about each row, and write what it says.  It is called in a
- * memory context that is reset after the row.
+ * Call "rewriter" for each row, and write the value that it returns.  It is
+ * called in a memory context that is reset after the row.
  *
- * *alone is set before the first row: can nothing else have a hand in what
- * gets into the table?  Then it need not be compared with what was written.
+ * *alone is set before the first row: true if no other code can change what
+ * gets into the table, so that the table need not be compared with what was
+ * written.
  */
 void
 syncmaster_update_credentials(OwnedTable *table, RowRewriter rewriter,

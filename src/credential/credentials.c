@@ -40,7 +40,10 @@ get_keys(FunctionCallInfo fcinfo)
 		MemoryContextDelete(GetMemoryChunkContext(ring));
 	}
 
-	/* Until all keys are good, an error is to take the context with it. */
+	/*
+	 * Until all keys are read, an error has to delete the context, and wipe
+	 * the keys in it.
+	 */
 	context = AllocSetContextCreate(CurrentMemoryContext, "syncmaster keys",
 									ALLOCSET_SMALL_SIZES);
 	old_context = MemoryContextSwitchTo(context);
@@ -52,7 +55,7 @@ get_keys(FunctionCallInfo fcinfo)
 }
 
 /*
- * A context for one token; deleting it wipes what it holds.
+ * Create a context for one token; deleting it wipes its content.
  */
 static MemoryContext
 enter_scratch_context(MemoryContext *old_context)
@@ -82,9 +85,9 @@ syncmaster_make_token_text(const unsigned char *data, size_t length,
 }
 
 /*
- * Return whether what was decrypted is text in UTF-8.  Under a key whose
- * signing half is right and whose other half is not, a token in 256 decrypts
- * to noise.
+ * Return whether decrypted bytes are text in UTF-8.  Under a key whose signing
+ * half is right and whose encryption half is wrong, one token in 256 decrypts
+ * to random bytes.
  */
 static bool
 is_text(const Secret *plaintext)
@@ -110,12 +113,12 @@ try_key(KeyRing *ring, int number, const unsigned char *data, size_t length,
 }
 
 /*
- * Decrypt the binary form of a token under whichever key can: sets *number to
- * its place in the ring.  The key that served last is tried first, since
- * tokens under one key come in crowds.
+ * Decrypt the binary form of a token under the first key that can, and set
+ * *number to the key's place in the ring.  The key that was used last is tried
+ * first, because most tokens of a table are under the same key.
  *
- * That a token was signed under a key does not end the search, for another
- * one may share its signing half.
+ * A right signature does not end the search, because another key may have the
+ * same signing half.
  */
 static FernetStatus
 try_keys(KeyRing *ring, const unsigned char *data, size_t length,
@@ -156,7 +159,8 @@ syncmaster_make_token_reader(void)
 }
 
 /*
- * Read a token as it is stored, which may be NULL; false if no service could.
+ * Read a token as it is stored; false if it is NULL or no service could read
+ * it.
  */
 bool
 syncmaster_read_token(TokenReader *reader, const struct varlena *value)
@@ -222,7 +226,7 @@ syncmaster_encrypt(PG_FUNCTION_ARGS)
 }
 
 /*
- * Say which keys were tried, by fingerprint.
+ * The fingerprints of the keys that were tried, as a list.
  */
 static char *
 list_fingerprints(KeyRing *ring)

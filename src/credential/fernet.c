@@ -297,8 +297,9 @@ fernet_verify(FernetKey *key, const unsigned char *data, size_t length)
 }
 
 /*
- * How many bytes of padding the last block has; 0 if it is none of PKCS #7.
- * What is padded was signed, so how long this takes tells nobody anything.
+ * The number of padding bytes of the last block; 0 if they are not those of
+ * PKCS #7.  The padded text was signed, so the time that this takes tells an
+ * attacker nothing.
  */
 static size_t
 padding_length(const unsigned char *block)
@@ -316,13 +317,14 @@ padding_length(const unsigned char *block)
 }
 
 /*
- * Verify a token, then decrypt it into "plaintext", which has as many bytes
- * as the token.  Unless FERNET_OK is returned, nothing is left there.
+ * Verify a token, then decrypt it into "plaintext", which has as many bytes as
+ * the token.  Unless FERNET_OK is returned, no plaintext is left there.
  *
  * The token's IV is decrypted as if it were the first block of ciphertext.
- * What comes of it, which depends on what the context did before, is thrown
- * away; it puts the context into the state that the IV is for.  Setting the
- * IV by EVP_DecryptInit_ex() takes longer than decrypting a usual token.
+ * The resulting block, which depends on what the context did before, is
+ * discarded; decrypting it puts the context into the state that the IV is for.
+ * Setting the IV by EVP_DecryptInit_ex() takes longer than decrypting a usual
+ * token.
  */
 FernetStatus
 fernet_decrypt(FernetKey *key, const unsigned char *data, size_t length,
@@ -371,13 +373,12 @@ next_random_block(FernetKey *key)
 
 /*
  * Make the binary form of a token, FERNET_SEALED_SIZE(plaintext_length) bytes
- * at "data".  A caller other than a test passes NULL for the IV and gets a
- * random one.
+ * at "data".  Only tests pass an IV; with NULL, the IV is random.
  *
  * A random IV is not set, which would take longer than encrypting a usual
- * token, but comes of encrypting a random block before the plaintext.  As all
- * random blocks are equally likely, so are all IVs, whatever the context did
- * before.
+ * token: a random block is encrypted before the plaintext, and the result is
+ * the IV. As all random blocks are equally likely, so are all IVs, whatever
+ * the context did before.
  */
 FernetStatus
 fernet_encrypt(FernetKey *key, const unsigned char *plaintext,

@@ -29,10 +29,10 @@
 /* Everything in the binary form but the ciphertext. */
 #define FERNET_OVERHEAD 57
 
-/* Longest text that is looked at; OpenSSL counts in int. */
+/* Longest text that is read; OpenSSL counts in int. */
 #define FERNET_MAX_TEXT ((size_t) 0x7fffff00)
 
-/* Longest plaintext whose token is within that. */
+/* Longest plaintext whose token is not longer than that. */
 #define FERNET_MAX_PLAINTEXT ((size_t) 0x5fffff00)
 
 /* Size of the binary form of a plaintext of n bytes. */
@@ -41,17 +41,17 @@
 /* Length of n bytes as padded base64url, without a terminating zero. */
 #define FERNET_ENCODED_SIZE(n) (((size_t) (n) + 2) / 3 * 4)
 
-/* Room for what n characters of base64url can decode to. */
+/* Bytes that n characters of base64url can decode to. */
 #define FERNET_DECODED_SIZE(n) ((size_t) (n) / 4 * 3 + 3)
 
 typedef enum FernetStatus
 {
 	FERNET_OK,
-	FERNET_MALFORMED,		/* no token (or key), whatever the key */
-	FERNET_OTHER_KEY,		/* the HMAC is not one of this key */
+	FERNET_MALFORMED,		/* not a token (or a key), whatever the key */
+	FERNET_OTHER_KEY,		/* the HMAC was made with another key */
 	FERNET_EXPIRED,			/* older than the time to live allows */
 	FERNET_FROM_THE_FUTURE, /* newer than the clock allows */
-	FERNET_FAILED			/* the library failed: says nothing of the token */
+	FERNET_FAILED			/* OpenSSL failed: the token may be good */
 } FernetStatus;
 
 typedef struct FernetKey FernetKey;

@@ -26,7 +26,7 @@
 #include "credential/credential.h"
 #include "credential/fernet.h"
 
-/* Room for some hundred keys. */
+/* Room for a few hundred keys. */
 #define MAX_KEY_FILE_SIZE 16384
 
 #define BLANKS " \t\r\n"
@@ -45,8 +45,8 @@ static char *secret_key_file = NULL;
 static char *previous_secret_key_file = NULL;
 
 /*
- * A key where the name of its file belongs is a mistake that must not be
- * repeated in the error message, as the stock message for a bad value does.
+ * Refuse a key in the place of its file's name, without repeating it in the
+ * error message, as the server's message for a bad value would.
  */
 static bool
 check_key_file(char **newval, void **extra, GucSource source)
@@ -66,7 +66,9 @@ check_key_file(char **newval, void **extra, GucSource source)
 	if (length != FERNET_KEY_LENGTH - 1 || value[length + rest] != '\0')
 		return true;
 
-	/* With slashes it may be a path, unless it is padded as no path is. */
+	/*
+	 * A text with slashes may be a path, unless it has the padding of a key.
+	 */
 	if (value[length] != '=' && strcspn(value, "/") < length)
 		return true;
 
@@ -136,7 +138,7 @@ open_key_file(const KeyFile *key_file)
 	mode_t		forbidden;
 	int			file;
 
-	/* A named pipe must not make us wait for its writer. */
+	/* Opening a named pipe must not wait for its writer. */
 	file = OpenTransientFile(key_file->path, O_RDONLY | O_NONBLOCK);
 	if (file < 0)
 		ereport(ERROR,
@@ -220,7 +222,7 @@ read_key_file(const KeyFile *key_file)
 }
 
 /*
- * What is wrong with a line that is not a key.
+ * Why a line is not a key.
  */
 static const char *
 describe_line(const char *text, size_t length, int line)
@@ -239,8 +241,8 @@ describe_line(const char *text, size_t length, int line)
 }
 
 /*
- * Add one key, unless the ring has it: a key that is still in the primary
- * file when it gets into the previous one is the same key.
+ * Add one key, unless the ring has it: during a rotation, the same key may be
+ * in both files.
  */
 static void
 add_key(KeyRing *ring, const char *text, size_t length, const KeyFile *key_file,
@@ -249,7 +251,10 @@ add_key(KeyRing *ring, const char *text, size_t length, const KeyFile *key_file,
 	FernetKey	*key;
 	FernetStatus status;
 
-	/* Whatever can fail for want of memory comes before the key is made. */
+	/*
+	 * Everything that can fail for lack of memory comes before the key is
+	 * made.
+	 */
 	if (ring->count == ring->size)
 	{
 		ring->size *= 2;
@@ -257,8 +262,8 @@ add_key(KeyRing *ring, const char *text, size_t length, const KeyFile *key_file,
 	}
 
 	/*
-	 * The decoder, as Python's does, skips characters that are not base64 and
-	 * ignores what follows the padding, be it another key.
+	 * Like Python's, the decoder skips characters that are not base64, and
+	 * ignores what follows the padding, even another key.
 	 */
 	status = FERNET_MALFORMED;
 	if (length == FERNET_KEY_LENGTH)
@@ -337,8 +342,8 @@ previous_file_name(void)
 }
 
 /*
- * Read all keys.  They live in the current memory context, and are wiped when
- * it is reset or deleted, be it by an error.
+ * Read all keys.  They are in the current memory context, and are wiped when
+ * it is reset or deleted, also by an error.
  */
 KeyRing *
 syncmaster_read_keys(void)

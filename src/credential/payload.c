@@ -110,8 +110,8 @@ write_string(Secret *out, const char *text, size_t length)
 }
 
 /*
- * The next larger number of as many digits; "digits" as "%.*e" prints them.
- * All nines stay as they are.
+ * Add one to the last digit; "digits" is as "%.*e" prints it.  If all digits
+ * are nines, they stay.
  */
 static void
 increment_digits(char *digits)
@@ -192,8 +192,9 @@ format_float(double number, char *result)
 }
 
 /*
- * Numbers with a point are floating-point numbers to Python.  One that has
- * more digits than those can hold keeps them all: it is for Python to round.
+ * Write a number.  Python reads a number with a point as a floating-point
+ * number.  If it has more digits than such a number can hold, all of them are
+ * written, and Python rounds.
  */
 static void
 write_number(Secret *out, Numeric number)
@@ -347,8 +348,9 @@ write_container(Secret *out, JsonbContainer *container)
 /* NOLINTEND(misc-no-recursion) */
 
 /*
- * In PG_CATCH: messages about bad data quote the data, which must not be seen
- * here.  Put "message" in their place; other errors go on as they are.
+ * To be called in PG_CATCH: messages about bad data quote the data, which must
+ * not be shown.  Such an error gets "message" instead; other errors are raised
+ * again unchanged.
  */
 static void
 hide_data_error(MemoryContext context, const char *message)
@@ -362,8 +364,8 @@ hide_data_error(MemoryContext context, const char *message)
 }
 
 /*
- * The payload of a value.  The caller's memory context has to be one that is
- * deleted soon: helpers leave their secrets in it.
+ * The payload of a value.  The caller deletes the current memory context soon:
+ * helper functions leave their secrets in it.
  */
 Secret *
 syncmaster_write_payload(Jsonb *jsonb)
@@ -384,8 +386,8 @@ syncmaster_write_payload(Jsonb *jsonb)
 }
 
 /*
- * The value that a payload stands for; the same about the memory context.
- * The datum itself is in "result_context".
+ * The value of a payload.  The caller deletes the current memory context soon;
+ * the datum itself is in "result_context".
  */
 Datum
 syncmaster_parse_payload(Secret *payload, MemoryContext result_context)

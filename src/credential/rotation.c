@@ -45,10 +45,10 @@ typedef struct Rotation
 {
 	TokenReader *reader;
 	bool		 write;
-	bool		 alone; /* nobody else writes, so no checksum is needed */
-	int64		 re_encrypted;
-	int64		 already_current;
-	IdList		 failed;
+	bool   alone; /* can no other code write, so that no checksum is needed? */
+	int64  re_encrypted;
+	int64  already_current;
+	IdList failed;
 
 	uint64	 seed;
 	Checksum expected;
@@ -83,7 +83,7 @@ report_progress(Rotation *rotation)
 }
 
 /*
- * Note what has to be in a row of the table afterwards.
+ * Add to the checksum what a row of the table must have afterwards.
  */
 static void
 expect_token(Rotation *rotation, const int64 *connection_id,
@@ -96,10 +96,9 @@ expect_token(Rotation *rotation, const int64 *connection_id,
 }
 
 /*
- * RowRewriter of a rotation: the text of the token's successor, or NULL where
- * there is none.  That is when it is under the primary key already, or cannot
- * be read, or when nothing is to be written (any more, once a token could not
- * be read).
+ * RowRewriter of a rotation: returns the new token, or NULL if the token is
+ * under the primary key already, if it cannot be read, or if nothing is to be
+ * written, for example because an earlier token could not be read.
  */
 static text *
 rotate_token(void *state, const int64 *connection_id, struct varlena *value)
@@ -124,7 +123,7 @@ rotate_token(void *state, const int64 *connection_id, struct varlena *value)
 	if (!rotation->write || rotation->failed.count > 0)
 		return NULL;
 
-	/* The new token is as long as the old one and takes its place. */
+	/* The new token has the length of the old one and overwrites it. */
 	if (fernet_encrypt(reader->ring->keys[0], reader->plaintext->data,
 					   reader->plaintext->length,
 					   fernet_timestamp(reader->data), NULL,
@@ -146,7 +145,7 @@ count_token(void *state, const int64 *connection_id, struct varlena *value)
 }
 
 /*
- * RowReader for what is in the table after a rotation.
+ * RowReader: adds the row to the checksum of the table after a rotation.
  */
 static void
 sum_token(void *state, const int64 *connection_id, struct varlena *value)
@@ -219,7 +218,7 @@ write_tokens(Rotation *rotation, OwnedTable *table)
 }
 
 /*
- * What can be said before a lock is taken.
+ * The checks that are possible before the lock.
  */
 static void
 check_rotation_is_possible(void)
@@ -240,8 +239,8 @@ check_rotation_is_possible(void)
 }
 
 /*
- * Tables that a later release brought may hold tokens as well.  These would
- * be left under the old key.
+ * Refuse to rotate a schema of a later release, or warn: tables that it added
+ * may hold tokens as well, which would stay under the old key.
  */
 static void
 check_revision(bool write)
@@ -299,7 +298,7 @@ syncmaster_rotate_credentials(PG_FUNCTION_ARGS)
 	OwnedTable	  table;
 	Datum		  result;
 
-	/* STRICT would make "nothing happened" of a null. */
+	/* If the function were STRICT, null would silently do nothing. */
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("dry_run must not be null")));

@@ -40,8 +40,8 @@ syncmaster_make_secret(Size size)
 }
 
 /*
- * Make room for "size" bytes altogether.  More than doubling is left to the
- * caller: a buffer that grows by appending doubles.
+ * Make room for "size" bytes altogether.  A buffer that grows by appending is
+ * doubled; the caller decides about more.
  */
 void
 syncmaster_reserve_secret(Secret *secret, Size size)
@@ -77,8 +77,8 @@ syncmaster_append_secret(Secret *secret, const void *data, Size length)
 }
 
 /*
- * Have memory of the current context, which somebody else allocated, wiped
- * with it.
+ * Have memory of the current context that another function allocated wiped
+ * with the context.
  */
 void
 syncmaster_adopt_secret(void *data, Size length)
@@ -91,9 +91,9 @@ syncmaster_adopt_secret(void *data, Size length)
 }
 
 /*
- * Forget the content; the buffer can be used again.  What lies behind the
- * content was never written, so that one large secret does not slow down the
- * small ones after it.
+ * Wipe the content; the buffer can be used again.  The bytes behind the
+ * content were never written, so a large secret does not slow down the small
+ * ones after it.
  */
 void
 syncmaster_wipe_secret(Secret *secret)

@@ -27,7 +27,7 @@
 #include "engine/engine.h"
 #include "preflight/preflight.h"
 
-/* What the rewrites add to one tablespace. */
+/* How much the rewrites add to one tablespace. */
 typedef struct DiskNeed
 {
 	Oid	  tablespace;

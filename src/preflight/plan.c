@@ -33,8 +33,8 @@ PG_FUNCTION_INFO_V1(syncmaster_upgrade_plan);
 PG_FUNCTION_INFO_V1(syncmaster_upgrade_sql);
 
 /*
- * Bytes of a table with all that belongs to it.  One that is locked so that
- * not even its size can be asked for is estimated.
+ * Bytes of a table with all that belongs to it.  If it is locked, so that not
+ * even its size can be asked for, they are estimated.
  */
 int64
 syncmaster_relation_bytes(Oid relid)
@@ -56,7 +56,7 @@ syncmaster_relation_bytes(Oid relid)
 	{
 		Datum size;
 
-		/* nothing is left of one that was dropped just before */
+		/* a table that was dropped just before has none */
 		if (syncmaster_ask(pg_total_relation_size, relid, &size))
 			bytes = DatumGetInt64(size);
 		UnlockRelationOid(relid, AccessShareLock);
@@ -74,7 +74,8 @@ syncmaster_relation_bytes(Oid relid)
 static double relation_rows(Oid relid);
 
 /*
- * The same of the partitions of a table; -1 if one is not known.
+ * Rows of the partitions of a table, as relation_rows() counts them; -1 if one
+ * is not known.
  */
 static double
 partition_rows(Oid relid)
@@ -94,7 +95,8 @@ partition_rows(Oid relid)
 }
 
 /*
- * Rows of a table as the last VACUUM or ANALYZE counted them; -1 if none did.
+ * Rows of a table as the last VACUUM or ANALYZE counted them; -1 if there was
+ * none.
  */
 static double
 relation_rows(Oid relid)
@@ -111,7 +113,7 @@ relation_rows(Oid relid)
 		return partition_rows(relid);
 	}
 	form = (Form_pg_class) GETSTRUCT(tuple);
-	/* before 14, 0 in an unknown number of pages */
+	/* before 14, 0 can mean that nothing was counted */
 	rows = form->relpages == 0 && form->reltuples <= 0 ? -1 : form->reltuples;
 	ReleaseSysCache(tuple);
 
@@ -146,8 +148,9 @@ one_line(const char *sql)
 }
 
 /*
- * Statement that builds an index before the upgrade without blocking writers;
- * NULL if there is none.  The upgrade must find the index and keep it.
+ * The statement that builds an index before the upgrade without blocking
+ * writers; NULL if there is none.  The upgrade must find that index and keep
+ * it.
  */
 static char *
 beforehand(const UpgradePlan *plan, const PlanStep *step,
@@ -158,7 +161,7 @@ beforehand(const UpgradePlan *plan, const PlanStep *step,
 	char	   *sql = one_line(effect->sql);
 	ListCell   *lc;
 
-	/* nor can one of a partitioned table be built so */
+	/* an index of a partitioned table cannot be built concurrently either */
 	if (effect->skipped || !OidIsValid(effect->relid) ||
 		syncmaster_is_partitioned(effect->relid) ||
 		(step->stamp != NULL && !stmt->if_not_exists) ||
@@ -182,8 +185,8 @@ beforehand(const UpgradePlan *plan, const PlanStep *step,
 }
 
 /*
- * Fill in the lock on a table, and the table's size, which is not known where
- * Citus has the rows.
+ * Set the lock on a table, and the table's size, which is not known if Citus
+ * has the rows.
  */
 static void
 set_lock(Datum *values, bool *nulls, Oid relid, LOCKMODE mode)
@@ -202,7 +205,7 @@ set_lock(Datum *values, bool *nulls, Oid relid, LOCKMODE mode)
 }
 
 /*
- * What is done to a table, and whether that is on other servers too.
+ * An action on a table, followed by a remark if it affects other servers too.
  */
 static const char *
 where(Oid relid, const char *action)
@@ -228,7 +231,7 @@ put_row(ReturnSetInfo *result, int *position, const PlanStep *step,
 }
 
 /*
- * A row with no lock, no rewrite and nothing to do beforehand.
+ * Clear a row: no lock, no rewrite and nothing to do beforehand.
  */
 static void
 clear_row(Datum *values, bool *nulls)
@@ -240,8 +243,8 @@ clear_row(Datum *values, bool *nulls)
 }
 
 /*
- * Rows of one statement: what it makes or changes, and the other tables that
- * it locks.
+ * Add rows about one statement: what it creates or changes, and the other
+ * tables that it locks.
  */
 static void
 put_effect(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
@@ -290,7 +293,7 @@ put_effect(ReturnSetInfo *result, int *position, const UpgradePlan *plan,
 }
 
 /*
- * First of all comes the lock that keeps Alembic, and others like us, out.
+ * Add the row about the first lock, which stops Alembic and other migrations.
  */
 static void
 put_version_lock(ReturnSetInfo *result, int *position, const UpgradePlan *plan)
@@ -305,7 +308,7 @@ put_version_lock(ReturnSetInfo *result, int *position, const UpgradePlan *plan)
 }
 
 /*
- * Rows about the stamp and the record of a step.
+ * Add the rows about the stamp and the record of a step.
  */
 static void
 put_stamp(ReturnSetInfo *result, int *position, const UpgradePlan *plan,

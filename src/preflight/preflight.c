@@ -70,7 +70,8 @@ check_server(Preflight *preflight)
 }
 
 /*
- * Does an upgrade make what is missing, as others may not have made it?
+ * Return whether the upgrade creates what is missing, because the services may
+ * not have created it.
  */
 static bool
 is_made_again(const Finding *finding)
@@ -83,8 +84,9 @@ is_made_again(const Finding *finding)
 }
 
 /*
- * Are the tables at the revision that alembic_version names?  The upgrade
- * does not trip over what is found here, but does not repair it either.
+ * Compare the tables with the revision that alembic_version names.  The
+ * upgrade does not fail because of these differences, but does not repair them
+ * either.
  */
 static void
 compare_tables(Preflight *preflight)
@@ -194,7 +196,8 @@ check_partitions(const UpgradePlan *plan, List **problems)
 }
 
 /*
- * May the caller upgrade, and may the owners have what is made for them?
+ * Report rights that the caller lacks for the upgrade, and that owners lack
+ * for objects that it creates for them.
  */
 static void
 check_rights(Preflight *preflight, const RevisionTarget *target)
@@ -240,8 +243,8 @@ check_rights(Preflight *preflight, const RevisionTarget *target)
 }
 
 /*
- * A transaction that is older than the upgrade would wait for a lock has
- * shown that it may well outlast it.
+ * Report a transaction that is older than the time for which the upgrade waits
+ * for a lock: it may well last longer than that.
  */
 static void
 check_age(Preflight *preflight, const OtherSession *session)
@@ -262,8 +265,8 @@ check_age(Preflight *preflight, const OtherSession *session)
 }
 
 /*
- * May the caller be told how many runs are active?  What is no such table is
- * not looked into.
+ * Return whether the caller may know how many runs are active.  If the
+ * relation is not the table of runs, it is not read.
  */
 static bool
 may_know_of_runs(Oid namespace)
@@ -327,7 +330,10 @@ check_activity(Preflight *preflight)
 		case RUNS_NONE:
 			break;
 		case RUNS_UNREADABLE:
-			/* a table of another make is reported with the schema */
+			/*
+			 * a relation that is not the expected table is reported with the
+			 * schema
+			 */
 			if (runs != NULL)
 				syncmaster_report(
 					preflight, guarded ? SEVERITY_ERROR : SEVERITY_WARNING,
@@ -364,8 +370,8 @@ check_activity(Preflight *preflight)
 }
 
 /*
- * Is a table that the upgrade will lock locked by somebody else now?  Only
- * the strongest of the upgrade's modes is of interest.
+ * Report a lock of another session on a table that the upgrade will lock.
+ * Only the strongest of the upgrade's modes counts.
  */
 static void
 check_lock(Preflight *preflight, Oid relid, LOCKMODE mode)
@@ -414,8 +420,8 @@ check_locks(Preflight *preflight)
 }
 
 /*
- * Can a step be recorded?  A relation that somebody has locked is not looked
- * into, but its schema is.
+ * Report why a step cannot be recorded.  A locked relation is not read, but
+ * its schema is.
  */
 static void
 check_history(Preflight *preflight)
@@ -452,7 +458,7 @@ check_namesakes(Preflight *preflight)
 }
 
 /*
- * Services that would not use what is upgraded.
+ * Report services that would not use the upgraded tables.
  */
 static void
 check_names(Preflight *preflight)
@@ -516,7 +522,8 @@ put_columns(const Finding *finding, const char **texts)
 /*
  * syncmaster_preflight(target text)
  *
- * The worst first.  No row, or nothing above info, means go.
+ * The gravest findings come first.  If there is no row, or none above info,
+ * nothing blocks the upgrade.
  */
 Datum
 syncmaster_preflight(PG_FUNCTION_ARGS)

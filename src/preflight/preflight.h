@@ -23,7 +23,7 @@ extern int64 syncmaster_relation_bytes(Oid relid);
 typedef struct Preflight
 {
 	MigrationContext context;
-	UpgradePlan		*plan; /* NULL if there cannot be one */
+	UpgradePlan		*plan; /* NULL if it cannot be made */
 	List			*findings;
 } Preflight;
 

@@ -19,9 +19,9 @@
 #include "schema/schema.h"
 
 /*
- * Active workers, and none if Citus knows of the extension.  It runs ALTER
- * EXTENSION on each worker, but an extension that is older than Citus's own
- * catalogues is not there.
+ * Active workers on which the extension is missing; none if Citus knows of the
+ * extension.  Citus runs ALTER EXTENSION on each worker, but an extension that
+ * is older than Citus's own catalogues does not exist there.
  */
 #define WORKERS_QUERY \
 	"SELECT string_agg(format('%s:%s', nodename, nodeport), ', ' " \
@@ -54,7 +54,8 @@ check_workers(Preflight *preflight)
 }
 
 /*
- * Citus connects to the nodes as who runs a statement.
+ * Report an owner that cannot log in: Citus connects to the nodes as the role
+ * that runs a statement.
  */
 static void
 check_owner(Preflight *preflight, Oid owner, List **known)

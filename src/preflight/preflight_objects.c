@@ -24,7 +24,10 @@
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
-/* What a migration runs itself, on alembic_version, or changes along. */
+/*
+ * Objects that a migration runs, on alembic_version, or that it changes as
+ * well.
+ */
 static const char *const object_queries[] = {
 	"SELECT CASE c.relname WHEN 'alembic_version' THEN 'warning' "
 	"       ELSE 'info' END, 'trigger', "
@@ -146,9 +149,9 @@ static const char *const replication_queries[] = {
 	"ORDER BY r.application_name, r.pid",
 
 	/*
-	 * What says at which revision a database is must not come from another
-	 * one.  Nothing can be taken out of a publication of all tables, nor out
-	 * of one of a schema (since 15, whose catalogue is not there before).
+	 * The row that names the revision must not come from another database.  A
+	 * table cannot be taken out of a publication of all tables, nor out of one
+	 * of a schema (since 15; older majors have no such catalogue).
 	 */
 	"WITH published AS ( "
 	"    SELECT p.pubname, p.puballtables AS of_all, concat( "
@@ -227,9 +230,9 @@ static const char *const replication_queries[] = {
 };
 
 /*
- * What depends on a column that is dropped and made anew.  The server drops
- * with a column what depends on it automatically, and refuses otherwise.
- * From 18 on NOT NULL is a constraint, which comes back with the column.
+ * What depends on a column that is dropped and added again.  The server drops
+ * some dependent objects with the column, and refuses because of others.  From
+ * 18 on NOT NULL is a constraint, which is created again with the column.
  */
 #define DROPPED_WITH_QUERY \
 	"SELECT CASE WHEN bool_and(d.deptype = 'n') THEN 'error' " \
@@ -255,8 +258,8 @@ static const char *const replication_queries[] = {
 	"ORDER BY 3"
 
 /*
- * What depends on these in turn, and has to be dropped before them: on a view
- * by its rule, its columns or its row type.
+ * What depends on these objects, directly or not, and has to be dropped before
+ * them: on a view by its rule, its columns or its row type.
  */
 #define INDIRECT_QUERY \
 	"WITH RECURSIVE dependent (classid, objid, objsubid, through) AS ( " \
@@ -416,8 +419,8 @@ is_changed(const Preflight *preflight, Oid relid)
 }
 
 /*
- * What a table's owner cannot trust: an error if the upgrade would meet it, a
- * warning if only other commands would.
+ * Report what a table's owner cannot trust: as an error if the upgrade would
+ * run it, as a warning if only other commands would.
  */
 static void
 check_trust(Preflight *preflight, Oid relid, const char *table)

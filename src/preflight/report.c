@@ -35,7 +35,7 @@ syncmaster_has_errors(const Preflight *preflight)
 }
 
 /*
- * Return whether one of the findings says the same.
+ * Return whether one of the findings has the same text.
  */
 bool
 syncmaster_is_reported(List *findings, const Finding *finding)
@@ -51,8 +51,8 @@ syncmaster_is_reported(List *findings, const Finding *finding)
 }
 
 /*
- * Add errors that a migration would raise.  Several tables or statements may
- * lack the same right.
+ * Add errors that a migration would raise, each once: several tables or
+ * statements may lack the same privilege.
  */
 void
 syncmaster_report_once(Preflight *preflight, List *problems)

@@ -24,7 +24,7 @@
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
-/* What one call of our functions is about. */
+/* The arguments of one call, and what they name. */
 typedef struct GrantCall
 {
 	MigrationContext context;
@@ -36,9 +36,9 @@ PG_FUNCTION_INFO_V1(syncmaster_grant);
 PG_FUNCTION_INFO_V1(syncmaster_revoke);
 
 /*
- * Return whether that role can grant privileges on an object.  The
- * extension's own view shows what is in the tables, so the owner of the
- * tables can grant it.
+ * Return whether that role can grant privileges on an object.  The extension's
+ * own view shows the contents of the tables, so the owner of the tables can
+ * grant on it as well.
  */
 static bool
 may_grant(const MigrationContext *context, Oid grantor,
@@ -49,8 +49,8 @@ may_grant(const MigrationContext *context, Oid grantor,
 }
 
 /*
- * A schema's owner may have opened it to everybody.  That has to do where
- * nobody can grant more: Citus runs GRANT as the owner on its nodes.
+ * Return whether PUBLIC has the privilege on the schema and nobody here can
+ * grant it: that is enough then.  Citus runs GRANT as the owner on its nodes.
  */
 static bool
 does_without_grant(const MigrationContext *context, Oid grantor,
@@ -96,8 +96,8 @@ change_privileges(const GrantableObject *object, const char *list, Oid role,
 }
 
 /*
- * What the service needs on an object and the role lacks; nothing if others
- * look after it.
+ * The privileges that the service needs on an object and the role lacks; none
+ * if those of PUBLIC are enough.
  */
 static AclMode
 privileges_to_grant(const GrantCall *call, const GrantableObject *object)
@@ -116,7 +116,8 @@ privileges_to_grant(const GrantCall *call, const GrantableObject *object)
 }
 
 /*
- * What the role handed on would go with its own rights, or keep them.
+ * Refuse to revoke privileges that the role has granted to others: they would
+ * lose them as well, or keep them.
  */
 static void
 require_not_handed_on(const GrantCall *call, const GrantableObject *object,
@@ -139,9 +140,8 @@ require_not_handed_on(const GrantCall *call, const GrantableObject *object,
 }
 
 /*
- * Has the role anything in the schema, which it then may have to use for
- * other reasons?  When its services' tables have been looked at, that is not
- * theirs.
+ * Return whether the role has privileges in the schema that none of its
+ * services needs.  To use them, the role may need the schema's USAGE.
  */
 static bool
 has_other_rights(const GrantCall *call)
@@ -166,7 +166,7 @@ has_other_rights(const GrantCall *call)
 }
 
 /*
- * What the role has on an object for that service alone.
+ * The privileges on an object that the role has for that service alone.
  */
 static AclMode
 privileges_to_revoke(const GrantCall *call, const GrantableObject *object,
@@ -176,7 +176,7 @@ privileges_to_revoke(const GrantCall *call, const GrantableObject *object,
 					~syncmaster_needed(object, other_services) &
 					syncmaster_held(object, call->role);
 
-	/* An owner's own rights are not for a service. */
+	/* The owner's own privileges are not for a service. */
 	if (extra == 0 || call->role == object->owner ||
 		call->role == call->context.owner)
 		return 0;
@@ -189,8 +189,8 @@ privileges_to_revoke(const GrantCall *call, const GrantableObject *object,
 }
 
 /*
- * Grant what is missing, or revoke what is for this service alone; returns
- * the commands.
+ * Grant what is missing, or revoke what is for this service alone; returns the
+ * commands that were run.
  */
 static List *
 change_all(const GrantCall *call, int other_services, bool grant)
@@ -202,7 +202,7 @@ change_all(const GrantCall *call, int other_services, bool grant)
 	StringInfoData		   list;
 	ListCell			  *lc;
 
-	/* the schema comes first, or last if that is to see what is left */
+	/* the schema comes first, or last if what is left decides about it */
 	if (!grant)
 		objects = lappend(list_copy_tail(objects, 1), linitial(objects));
 	initStringInfo(&list);
@@ -211,7 +211,7 @@ change_all(const GrantCall *call, int other_services, bool grant)
 		const GrantableObject *object = lfirst(lc);
 		AclMode				   privileges;
 
-		/* a table's columns follow it */
+		/* the table's columns follow it */
 		if (table != NULL && object->column == NULL && list.len > 0)
 		{
 			commands = lappend(commands, change_privileges(table, list.data,
@@ -234,11 +234,12 @@ change_all(const GrantCall *call, int other_services, bool grant)
 }
 
 /*
- * Read the arguments, and keep migrations and others like us away.
+ * Read the arguments, and lock out migrations and other calls of these
+ * functions.
  *
- * They are text, although a role is meant: the owner of the tables may make
- * functions in this schema, and a literal would rather be passed to one of
- * this name with arguments of type text.
+ * The arguments are text, although they name a role: the owner of the tables
+ * may make functions in this schema, and PostgreSQL would rather pass a
+ * literal to one of the same name with arguments of type text.
  */
 static void
 begin_call(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
@@ -342,8 +343,8 @@ syncmaster_revoke(PG_FUNCTION_ARGS)
 }
 
 /*
- * Grant on one object what services of these roles need; false if whoever
- * granted the services has no rights over it.
+ * Grant on one object what services of these roles need; false if the grantor
+ * of the services has no right to do so.
  */
 static bool
 extend_object(const MigrationContext *context, const GrantableObject *object,
@@ -385,9 +386,10 @@ warn_of_distrust(const MigrationContext *context, Oid memory)
 }
 
 /*
- * Grant what services need on tables and columns that were not there when
- * they were granted.  The caller of a migration need not be entitled to that:
- * it counts who owns the table in which the services are remembered.
+ * Grant what services need on tables and columns that are newer than the
+ * services' grants.  The caller of a migration need not have the right to
+ * grant: what counts is the owner of the table in which the services are
+ * remembered.
  */
 void
 syncmaster_extend_grants(const MigrationContext *context)

@@ -32,8 +32,9 @@ is_made_by_services(const GrantableObject *object)
 }
 
 /*
- * The services that an object's owner runs: those that the role was granted
- * or, if it has none and "presume" allows that, those that need what it made.
+ * The services that an object's owner runs: those that were granted to the
+ * role or, if there are none and "presume" allows it, those that need what the
+ * role made.
  */
 static int
 services_of_owner(const MigrationContext *context,
@@ -59,9 +60,9 @@ append_grant(StringInfo sql, const GrantableObject *object,
 }
 
 /*
- * The commands that give an object to a role, and its former owner what the
- * services need that this one runs.  "parts" begins with the object; columns
- * follow their table, and so do its sequences, which go with it.
+ * The commands that give an object to a role, and that grant its former owner
+ * what its services need.  "parts" begins with the object; columns follow
+ * their table, and so do its sequences, whose owner changes with the table's.
  */
 char *
 syncmaster_hand_over(const MigrationContext *context, List *parts, Oid role,

@@ -32,7 +32,7 @@
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
-/* What may be asked for on one of the extension's members. */
+/* A member of the extension that privileges can be granted on. */
 typedef struct Member
 {
 	Oid				  oid;
@@ -40,12 +40,12 @@ typedef struct Member
 	const char		 *kind;	  /* "function", "procedure" or "view" */
 	const char		 *name;	  /* for people */
 	const char		 *target; /* as GRANT names it */
-	bool			  is_new; /* made by the script that is running */
+	bool			  is_new; /* created by the script that is running */
 	Oid				  owner;
 	Acl				 *acl;
 } Member;
 
-/* Who is meant to have a right. */
+/* A role that is meant to have a privilege. */
 typedef struct Grantee
 {
 	Oid	 role;
@@ -53,9 +53,9 @@ typedef struct Grantee
 } Grantee;
 
 /*
- * The members, with the commands that made their entries.  GRANT does not
- * touch the entries in pg_depend, and a script begins with a new row in
- * pg_extension.
+ * The members, with the commands that created their catalogue entries.  GRANT
+ * does not touch the entries in pg_depend, and a script begins with a new row
+ * in pg_extension.
  */
 #define MEMBERS_QUERY \
 	"SELECT p.oid, p.proname, 'f', " \
@@ -139,8 +139,8 @@ read_acl(Member *member)
 }
 
 /*
- * The members that the library knows, as a list of Member.  Others have been
- * added by somebody, or come with a later version.
+ * The members that the library knows, as a list of Member.  Other members were
+ * added by a user, or come with a later version.
  */
 static List *
 read_members(const ExtensionEntry *extension)
@@ -179,7 +179,7 @@ privilege_name(const Member *member)
 }
 
 /*
- * The role that has what the owner of the database has.
+ * The role that stands for the owner of the database.
  */
 static Oid
 database_owner_role(void)
@@ -208,9 +208,10 @@ add_grantee(List *grantees, const Member *member, Oid role, bool grant_option)
 }
 
 /*
- * Who beside its owner is meant to have a right on a member, whatever the
- * tables are.  A dump may have what others were granted; whoever restores it
- * becomes the extension's owner, and must be able to grant it.
+ * The roles, beside its owner, that are meant to have a privilege on a member,
+ * whatever the tables are.  A dump may have what others were granted; the role
+ * that restores it becomes the extension's owner, and must be able to grant
+ * it.
  */
 static List *
 meant_grantees(const ExtensionEntry *extension, const Member *member)
@@ -278,7 +279,8 @@ revoke_sql(const Member *member, Oid role, const char *suffix)
 }
 
 /*
- * Run a statement of a script, which then belongs to what the script makes.
+ * Run a statement as part of a script, so that its effect belongs to the
+ * script.
  */
 static void
 run_in_script(const char *sql)
@@ -309,8 +311,8 @@ has_right(const Member *member, Oid role)
 }
 
 /*
- * Give a member that has just been made exactly the rights that are meant,
- * whatever came by default.
+ * Give a new member exactly the privileges that are meant, whatever the
+ * default privileges are.
  */
 static void
 make_exact(const ExtensionEntry *extension, const Member *member)
@@ -347,7 +349,8 @@ make_exact(const ExtensionEntry *extension, const Member *member)
 }
 
 /*
- * Give what the script that is running has made the rights that are meant.
+ * Give the members that the running script has created the privileges that are
+ * meant.
  */
 void
 syncmaster_settle_members(void)
@@ -397,8 +400,8 @@ is_member_of_any(Oid role, List *roles)
 }
 
 /*
- * Roles that are meant to have a right on a member and lack it, but for those
- * that get it with another one.
+ * Roles that are meant to have a privilege on a member and lack it, except
+ * those that get it by a privilege on another member.
  */
 static List *
 lacking_roles(const ExtensionEntry *extension, const Member *member)
@@ -423,12 +426,12 @@ lacking_roles(const ExtensionEntry *extension, const Member *member)
 }
 
 /*
- * Grant what is missing, to those who are meant to have it.  The caller need
- * not be entitled to that, so each statement runs as the owner of what it is
- * about, and never as part of a script: what somebody else has granted by
- * then would be taken for the script's, and be left out of dumps.
+ * Grant what is missing to the roles that are meant to have it.  The caller
+ * need not have the right to do so: each statement runs as the owner of the
+ * object, and never as part of a script.  In a script, what others have
+ * granted by then would be taken for the script's, and be left out of dumps.
  *
- * With "only", just what that statement grants.
+ * With "only", run just that statement.
  */
 static void
 complete(const char *only)
@@ -461,7 +464,7 @@ syncmaster_complete_members(void)
 }
 
 /*
- * Run what syncmaster_member_rights() has as a fix of something missing.
+ * Run a fix of syncmaster_member_rights() for a missing privilege.
  */
 void
 syncmaster_complete_member(const char *fix)
@@ -470,8 +473,9 @@ syncmaster_complete_member(const char *fix)
 }
 
 /*
- * Hand the rights that come with the tables from their former owner to the
- * present one.  What the former owner was granted in another way stays.
+ * Take the privileges that come with the tables from their former owner, and
+ * give them to the present one.  What the former owner was granted for another
+ * reason stays.
  */
 void
 syncmaster_hand_over_members(Oid former)
@@ -542,7 +546,7 @@ is_entitled(const ExtensionEntry *extension, const Member *member, Oid role)
 		return true;
 	if (role == ACL_ID_PUBLIC)
 		return false;
-	/* nobody is, who has been dropped meanwhile */
+	/* a role that was dropped meanwhile is entitled to nothing */
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
 		return true;
 	return superuser_arg(role) ||
@@ -553,9 +557,9 @@ is_entitled(const ExtensionEntry *extension, const Member *member, Oid role)
 }
 
 /*
- * Who lacks a right on one of our functions and views, and who was granted
- * one that is not meant for that role, as a list of MemberRight.  Who may
- * read the view beside those is a matter of the services.
+ * The roles that lack a privilege on a function or view of the extension, and
+ * those that were granted one that is not meant for them, as a list of
+ * MemberRight.  The services decide who else may read the view.
  */
 List *
 syncmaster_member_rights(void)
@@ -592,8 +596,8 @@ syncmaster_member_rights(void)
 }
 
 /*
- * May a role call that function?  NULL if so, or if there is none; else the
- * statement that lets it.
+ * NULL if a role may call that function, or if there is none; else the
+ * statement that allows it.
  */
 const char *
 syncmaster_lacking_execute(const char *function, Oid role)

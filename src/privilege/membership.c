@@ -64,14 +64,14 @@ add_implicit_role(List *roles, Oid role)
 }
 
 /*
- * "role" and all whose rights it has without further ado.
+ * "role" and all roles whose rights it has without SET ROLE.
  */
 static List *
 inherited_roles(Oid role)
 {
 	List *roles = list_make1_oid(role);
 
-	/* the list grows meanwhile */
+	/* the list grows in the loop */
 	for (int i = 0; i < list_length(roles); i++)
 	{
 		Oid current = list_nth_oid(roles, i);
@@ -85,8 +85,8 @@ inherited_roles(Oid role)
 }
 
 /*
- * "role" and all that a session of it can become by SET ROLE, with what it
- * can grant itself as well.  Nobody but a superuser can grant a superuser.
+ * "role" and all roles that its session can become by SET ROLE, with those
+ * that it can grant itself.  Only a superuser can grant a superuser's role.
  */
 List *
 syncmaster_settable_roles(Oid role)
@@ -118,7 +118,7 @@ syncmaster_settable_roles(Oid role)
 }
 
 /*
- * "role" and all whose rights it has or can get by itself.
+ * "role" and all roles whose rights it has or can get by itself.
  */
 List *
 syncmaster_usable_roles(Oid role)
@@ -132,7 +132,7 @@ syncmaster_usable_roles(Oid role)
 }
 
 /*
- * The services whose rights a role has or can get, as a sum.
+ * The services whose rights a role has or can get, as a sum of bits.
  */
 int
 syncmaster_usable_services(List *service_roles, Oid role)
@@ -148,9 +148,9 @@ syncmaster_usable_services(List *service_roles, Oid role)
 }
 
 /*
- * The commands that take a role from a member that was granted it directly;
- * NULL if none was, or none that is of use.  Another grantor than the
- * bootstrap superuser has to be named.
+ * The commands that revoke a role from a member that was granted it directly;
+ * NULL if there was no such grant, or none with an effect.  Another grantor
+ * than the bootstrap superuser has to be named.
  */
 char *
 syncmaster_revoke_membership(Oid role, Oid member)

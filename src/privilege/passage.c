@@ -65,32 +65,35 @@
 	"        THEN option_value::bool END)) " \
 	"ORDER BY 1, r.rulename"
 
-/* where rows are the table's: what puts some in, or code behind them */
+/* Privileges that count on a relation whose rows are the table's. */
 #define SAME_ROWS (ACL_INSERT | ACL_UPDATE | RUNS_CODE)
 
-/* What is being looked for. */
+/* State of a search. */
 typedef struct Search
 {
 	const char *table; /* SyncMaster's */
 	int			unpickled_by;
-	List	   *objects; /* objects that were found */
-	List	   *seen;	 /* OIDs of their relations */
+	List	   *objects; /* relations that were found */
+	List	   *seen;	 /* their OIDs */
 
-	/* OIDs of relations with a rule that leads to the table, by its event */
+	/*
+	 * for each event, OIDs of the relations with a rule for it that was
+	 * followed
+	 */
 	List *ruled[CMD_DELETE + 1];
 } Search;
 
 #define ANY_COLUMN InvalidAttrNumber
 
 /*
- * A relation that has to be written: a column that has a pickle, or whatever
- * column, which makes a rule of the relation write one.
+ * A relation to look for writers of: of the column with the pickle or, for a
+ * relation whose rule writes a pickle, of any column.
  */
 typedef struct Target
 {
 	Oid		   relid;
-	AttrNumber attnum; /* or ANY_COLUMN */
-	AclMode	   by;	   /* privileges by which it is written */
+	AttrNumber attnum; /* number of the column, or ANY_COLUMN */
+	AclMode	   by;	   /* privileges that write it */
 	CmdType	   event;  /* of the rule */
 } Target;
 
@@ -108,8 +111,8 @@ is_first_visit(Search *search, Oid relid)
 }
 
 /*
- * Add a relation that leads to the table by these privileges; NULL if it is
- * gone.
+ * Add a relation through which these privileges write the table; NULL if it
+ * was dropped meanwhile.
  */
 static GrantableObject *
 add_passage(Search *search, Oid relid, const char *pickle, AclMode privileges)
@@ -137,8 +140,7 @@ add_passage(Search *search, Oid relid, const char *pickle, AclMode privileges)
 }
 
 /*
- * Add a table, whose owner may do with it whatever he likes, and look around
- * it.
+ * Add a table, whose owner may change it in any way, and search from there.
  */
 static void
 add_table(Search *search, Oid relid, const char *pickle, AclMode privileges,
@@ -156,9 +158,9 @@ add_table(Search *search, Oid relid, const char *pickle, AclMode privileges,
 }
 
 /*
- * Tables that the relation inherits from.  One that is partitioned has its
- * rows in it; through another one they can be changed, as far as it has the
- * column.
+ * Search the tables that the relation inherits from.  A partitioned parent has
+ * its rows in the relation; through another parent its rows can be changed, in
+ * the columns that the parent has.
  */
 static void
 search_parents(Search *search, Oid relid, const char *pickle)
@@ -179,8 +181,8 @@ search_parents(Search *search, Oid relid, const char *pickle)
 }
 
 /*
- * Return which of these privileges the owner of a view or a rule has on the
- * target.
+ * Return which of these privileges on the target the owner of a view or a rule
+ * has.
  */
 static AclMode
 held_by_owner(const Target *target, Oid owner, AclMode privileges)
@@ -211,8 +213,8 @@ privilege_for(CmdType command)
 }
 
 /*
- * Add a relation that leads to the table whatever column this command writes,
- * and look for what runs the command.
+ * Add a relation with a rule that writes the target, whatever column this
+ * command writes, and search for other relations that cause the command.
  */
 static void
 add_ruled(Search *search, Oid relid, CmdType event)
@@ -230,7 +232,7 @@ add_ruled(Search *search, Oid relid, CmdType event)
 }
 
 /*
- * A view of the target, through which that can be written.
+ * Search a view of the target through which the target can be written.
  */
 static void
 search_view(Search *search, Oid view, const Query *query, Oid owner,
@@ -289,8 +291,8 @@ has_column(List *targets, AttrNumber attnum)
 }
 
 /*
- * Return the privileges by which a query of a rule, or one in its WITH, writes
- * the target.
+ * Return the privileges with which a query of a rule, or one in its WITH,
+ * writes the target.
  */
 static AclMode
 written_by(const Query *query, const Target *target)
@@ -316,7 +318,7 @@ written_by(const Query *query, const Target *target)
 }
 
 /*
- * A relation with a rule that writes the target whatever column is written.
+ * Search a relation with a rule that writes the target.
  */
 static void
 search_rule(Search *search, Oid ruled, CmdType event, List *actions, Oid owner,
@@ -334,7 +336,7 @@ search_rule(Search *search, Oid ruled, CmdType event, List *actions, Oid owner,
 }
 
 /*
- * Views and rules through which the target is written.
+ * Search the views and rules that write the target.
  */
 static void
 search_writers(Search *search, const Target *target)
@@ -359,7 +361,7 @@ search_writers(Search *search, const Target *target)
 }
 
 /*
- * Tables that the column refers to with ON UPDATE CASCADE.
+ * Search the tables that the column refers to with ON UPDATE CASCADE.
  */
 static void
 search_copied(Search *search, Oid relid, const char *pickle)
@@ -388,8 +390,7 @@ search_pickle(Search *search, Oid relid, const char *pickle)
 }
 
 /*
- * Look around a relation; with "rows", the rows of what inherits from it
- * count as well.
+ * Search from a relation; with "rows", rows of child tables count as its own.
  */
 static void
 search_from(Search *search, Oid relid, const char *pickle, bool rows)
@@ -411,7 +412,8 @@ search_from(Search *search, Oid relid, const char *pickle, bool rows)
 }
 
 /*
- * All of them, as a list of GrantableObject.
+ * All relations through which the tables are written, as a list of
+ * GrantableObject.
  */
 List *
 syncmaster_passages(Oid namespace)

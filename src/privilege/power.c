@@ -37,12 +37,15 @@ typedef struct Power
 {
 	Oid		 role;
 	Severity state;
-	int		 services; /* as which it can run code; 0 for all, if dangerous */
-	bool attribute; /* of the role itself: to inherit from it is not enough */
+	int		 services;	/* as which it can run code; 0 for all, if dangerous */
+	bool	 attribute; /* an attribute: members do not inherit it */
 	const char *reason;
 } Power;
 
-/* PostgreSQL's own roles; what is not there on older majors is passed over. */
+/*
+ * PostgreSQL's predefined roles; those that an older major does not have are
+ * skipped.
+ */
 static const struct
 {
 	const char *role;
@@ -60,10 +63,10 @@ static const struct
 };
 
 /*
- * Rights on settings that name programs, libraries, schemas, or who may log
- * in.  Whoever reloads the configuration later on is who makes them count.
- * From where it loads libraries and extensions, and what Perl code it begins
- * with, a session can be told alone.
+ * Privileges on settings that name programs, libraries, schemas, or who may
+ * log in.  They take effect when the configuration is reloaded.  The libraries
+ * that a session loads, the directory of extensions and the Perl code that
+ * runs at its start can be set for a session alone.
  */
 #define SETTING_RIGHTS_QUERY \
 	"SELECT a.grantee, p.parname, a.privilege_type " \
@@ -90,7 +93,7 @@ static const struct
 	"JOIN pg_namespace n ON n.oid = p.pronamespace " \
 	"WHERE e.evtenabled <> 'D' ORDER BY 2, 3"
 
-/* Functions that read or write files of the server, and what was granted. */
+/* Functions that read or write files of the server, and their ACLs. */
 #define FILE_FUNCTIONS_QUERY \
 	"SELECT a.grantee, p.oid::regprocedure, " \
 	"    CASE p.proname WHEN 'lo_export' THEN $1 ELSE $2 END " \
@@ -100,7 +103,7 @@ static const struct
 	"    'pg_read_file') " \
 	"AND a.grantee <> p.proowner ORDER BY 2"
 
-/* What there is to know of a role. */
+/* A role with its attributes. */
 typedef struct RoleAttributes
 {
 	Oid	 role;
@@ -124,8 +127,8 @@ syncmaster_add_power(PrivilegeList *list, Severity state, Oid role,
 }
 
 /*
- * Return whether the role can do everything anyway.  A role of a service
- * should not.
+ * Return whether the role is meant to be able to do everything.  A role with a
+ * service is not.
  */
 bool
 syncmaster_is_entitled(const MigrationContext *context, List *service_roles,
@@ -143,7 +146,7 @@ syncmaster_is_entitled(const MigrationContext *context, List *service_roles,
 			return true;
 	}
 
-	/* to inherit from the bootstrap superuser is to own the catalogues */
+	/* a role that inherits from the bootstrap superuser owns the catalogues */
 	foreach (lc, syncmaster_usable_roles(role))
 	{
 		if (lfirst_oid(lc) == context->owner ||
@@ -154,7 +157,7 @@ syncmaster_is_entitled(const MigrationContext *context, List *service_roles,
 }
 
 /*
- * All roles but PostgreSQL's own.
+ * All roles but the predefined ones.
  */
 static List *
 read_roles(void)
@@ -182,8 +185,8 @@ read_roles(void)
 }
 
 /*
- * The owner of the database may migrate, which makes and drops tables, can
- * have every session search another schema first, and from 15 on owns the
+ * List the database's owner, who may migrate, which creates and drops tables,
+ * can make every session search another schema first, and from 15 on owns the
  * schema public.
  */
 static void
@@ -223,7 +226,8 @@ revoke_calls(const PrivilegeList *list, const ServiceRole *entry)
 }
 
 /*
- * The services of a role, and what no role with a service should be.
+ * List the services of a role, and attributes that no role with a service
+ * should have.
  */
 static void
 list_services(PrivilegeList *list, const ServiceRole *entry)
@@ -263,7 +267,7 @@ list_attribute(PrivilegeList *list, const RoleAttributes *entry,
 }
 
 /*
- * Attributes that lead to other roles' rights.  CREATEROLE by itself does so
+ * List attributes that give other roles' rights.  CREATEROLE by itself does so
  * up to 15 only; from 16 on it is more than a service needs.
  */
 static void
@@ -292,7 +296,8 @@ list_attributes(PrivilegeList *list, const RoleAttributes *entry)
 }
 
 /*
- * A right on something of the whole cluster, which nobody has by default.
+ * List a privilege on an object of the whole cluster that no role has by
+ * default.
  */
 static void
 list_server_right(PrivilegeList *list, Oid role, const char *type,
@@ -312,8 +317,8 @@ list_server_right(PrivilegeList *list, Oid role, const char *type,
 }
 
 /*
- * Rights on settings and on functions that are as good as a predefined role,
- * and owning what an event trigger calls.
+ * List privileges on settings and on functions that are as strong as a
+ * predefined role, and the owners of functions of event triggers.
  */
 static void
 list_server_rights(PrivilegeList *list)
@@ -362,7 +367,7 @@ list_server_rights(PrivilegeList *list)
 }
 
 /*
- * Powers that need no look at rights on tables.
+ * Collect the powers that do not depend on privileges on tables.
  */
 static void
 gather_powers(PrivilegeList *list, List *roles)
@@ -396,7 +401,7 @@ gather_powers(PrivilegeList *list, List *roles)
 }
 
 /*
- * What a role with a service lends to whoever can act as it.
+ * Set the power that a role with a service gives to roles that can act as it.
  */
 static bool
 service_power(const PrivilegeList *list, Oid member, Oid role, Severity *state,
@@ -415,7 +420,7 @@ service_power(const PrivilegeList *list, Oid member, Oid role, Severity *state,
 }
 
 /*
- * The gravest of the powers that "member" has by acting as "role".
+ * Find the gravest of the powers that "member" has by acting as "role".
  */
 static bool
 find_power(const PrivilegeList *list, Oid member, Oid role, bool settable,
@@ -466,7 +471,7 @@ list_memberships(PrivilegeList *list, Oid member)
 }
 
 /*
- * List what roles are and can act as.
+ * List the attributes of roles, and the powers of roles that they can act as.
  */
 void
 syncmaster_list_powers(PrivilegeList *list)

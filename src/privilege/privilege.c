@@ -76,8 +76,7 @@ syncmaster_needed(const GrantableObject *object, int services)
 }
 
 /*
- * The privileges that put something into a relation, or through it into
- * another.
+ * The privileges that write into a relation, or through it into another one.
  */
 AclMode
 syncmaster_putting_in(const GrantableObject *object)
@@ -87,12 +86,13 @@ syncmaster_putting_in(const GrantableObject *object)
 }
 
 /*
- * The services as which somebody with these privileges can run code, by
- * putting a pickle into a table or code behind it: a trigger, or a table of
- * his own that refers to this one.  A trigger runs with the rights of whoever
- * writes the table, be it a service or, through a foreign key of
- * SyncMaster's, the owner; the check of a foreign key, and a cast of the type
- * of its column, with the owner's.  Deleting a row can put nothing in.
+ * The services as which a role with these privileges can run code, by writing
+ * a pickle into a table or putting code behind the table: a trigger, or a
+ * table of its own that refers to this one.  A trigger runs with the rights of
+ * the role that writes the table: a service or, through a foreign key of
+ * SyncMaster's, the owner.  The check of a foreign key, and a cast of the type
+ * of its column, run with the owner's rights.  Deleting a row cannot write a
+ * pickle.
  */
 int
 syncmaster_services_open_to(const GrantableObject *object, AclMode privileges)
@@ -108,8 +108,8 @@ syncmaster_services_open_to(const GrantableObject *object, AclMode privileges)
 }
 
 /*
- * What a role was granted on an object by that grantor, or by whomever if
- * that is InvalidOid.
+ * The privileges on an object that a role was granted by that grantor, or by
+ * any grantor if that is InvalidOid.
  */
 AclMode
 syncmaster_granted(const GrantableObject *object, Oid role, Oid grantor)
@@ -128,8 +128,8 @@ syncmaster_granted(const GrantableObject *object, Oid role, Oid grantor)
 }
 
 /*
- * What the owner himself granted to a role.  What others granted goes when
- * they lose the right to, and so does not count.
+ * The privileges that the owner himself granted to a role.  Privileges that
+ * others granted are lost when these lose theirs, and so do not count.
  */
 AclMode
 syncmaster_held(const GrantableObject *object, Oid role)
@@ -138,7 +138,7 @@ syncmaster_held(const GrantableObject *object, Oid role)
 }
 
 /*
- * Enter a need of services, if it is one on this relation, or on its column.
+ * Add a need of services to an object, if it is about this relation or column.
  */
 static void
 enter_need(GrantableObject *object, const ServiceNeed *need,
@@ -161,7 +161,7 @@ enter_need(GrantableObject *object, const ServiceNeed *need,
 }
 
 /*
- * Enter what services need on a relation, or on one of its columns.
+ * Add what services need on a relation, or on one of its columns.
  */
 static void
 enter_needs(GrantableObject *object, const char *relation, const char *column)
@@ -177,8 +177,8 @@ enter_needs(GrantableObject *object, const char *relation, const char *column)
 }
 
 /*
- * Services that unpickle, and so run, what is in a table, and in which
- * column.
+ * Note which services unpickle, and so run, the content of a table, and in
+ * which column.
  */
 static void
 enter_pickle(GrantableObject *object, const char *table)
@@ -214,7 +214,7 @@ make_object(const char *type, const char *name, const char *target, Oid owner)
 }
 
 /*
- * A relation, which is to be there.
+ * A relation that must exist, as a GrantableObject.
  */
 GrantableObject *
 syncmaster_relation_object(const char *type, const char *keyword, Oid relid)
@@ -245,7 +245,8 @@ syncmaster_relation_object(const char *type, const char *keyword, Oid relid)
 }
 
 /*
- * The columns of a table that somebody has rights on, or needs them.
+ * Add the columns of a table that a role has privileges on, or that a service
+ * needs privileges on.
  */
 void
 syncmaster_add_columns(List **objects, const GrantableObject *table, Oid relid)
@@ -283,7 +284,7 @@ syncmaster_add_columns(List **objects, const GrantableObject *table, Oid relid)
 }
 
 /*
- * A table, its columns, and the sequences that give its ids.
+ * Add a table, its columns, and the sequences of its ids.
  */
 static void
 add_table(List **objects, Oid relid)
@@ -310,8 +311,8 @@ add_table(List **objects, Oid relid)
 }
 
 /*
- * A table and those of its columns that somebody has rights on, or needs
- * them.
+ * A table and those of its columns that privileges were granted on, or are
+ * needed on.
  */
 List *
 syncmaster_table_objects(Oid relid)
@@ -326,7 +327,8 @@ syncmaster_table_objects(Oid relid)
 }
 
 /*
- * A table, its columns and sequences, or a sequence: what has one owner.
+ * The objects that have one owner: a table, its columns and sequences, or a
+ * sequence.
  */
 List *
 syncmaster_owned_objects(Oid relid)
@@ -350,7 +352,7 @@ add_schema(List **objects, Oid namespace)
 
 	if (!HeapTupleIsValid(tuple) || name == NULL)
 	{
-		/* dropped meanwhile, with all that is in it */
+		/* dropped meanwhile */
 		if (HeapTupleIsValid(tuple))
 			ReleaseSysCache(tuple);
 		return;
@@ -367,8 +369,8 @@ add_schema(List **objects, Oid namespace)
 }
 
 /*
- * The extension's own view.  Another one of its name is not trusted with
- * whatever the extension's owner could grant on it.
+ * Add the extension's own view.  Another view of its name is not added,
+ * because the extension's owner would grant on it.
  */
 static void
 add_metrics_view(List **objects, Oid namespace)
@@ -388,8 +390,9 @@ add_metrics_view(List **objects, Oid namespace)
 }
 
 /*
- * All that is there now, as a list of GrantableObject; columns follow their
- * table.  What is not SyncMaster's is left out, and named at that level.
+ * All objects that services need privileges on and that exist, as a list of
+ * GrantableObject; columns follow their table.  A relation that is not
+ * SyncMaster's is left out, and named at "elevel".
  */
 List *
 syncmaster_grantable_objects(Oid namespace, int elevel)

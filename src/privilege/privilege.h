@@ -23,7 +23,7 @@ extern void syncmaster_extend_grants(const MigrationContext *context);
 
 /* member_acl.c: The rights on the extension's own functions and views. */
 
-/* A right that a role lacks, or has although it is not meant to. */
+/* A privilege that a role lacks, or has although it is not meant to. */
 typedef struct MemberRight
 {
 	const char *kind; /* "function", "procedure" or "view" */
@@ -48,7 +48,7 @@ extern const char *syncmaster_lacking_execute(const char *function, Oid role);
 #define SERVICE_TABLE "service"
 #define SERVICE_NAME HISTORY_SCHEMA "." SERVICE_TABLE
 
-/* services that unpickle what they find */
+/* services that unpickle the contents of tables */
 #define UNPICKLING_SERVICES (SERVICE_SCHEDULER | SERVICE_WORKER)
 
 /* A role that was granted services. */
@@ -84,14 +84,14 @@ extern char *syncmaster_revoke_membership(Oid role, Oid member);
 typedef struct SearchedSchema
 {
 	const char *name;
-	Oid			oid;	/* invalid if it is not there */
+	Oid			oid;	/* invalid if it does not exist */
 	bool		usable; /* by the role */
 } SearchedSchema;
 
-/* Something that a service takes for SyncMaster's. */
+/* An object that a service uses in place of SyncMaster's. */
 typedef struct MisledService
 {
-	Oid			role;	  /* that the service logs in with */
+	Oid			role;	  /* role that the service logs in with */
 	const char *type;	  /* table, sequence, view, function or operator */
 	const char *expected; /* NULL for functions and operators */
 	const char *actual;
@@ -113,7 +113,7 @@ extern const char *syncmaster_misled_text(const MisledService *entry);
 
 #define METRICS_VIEW "syncmaster_metrics"
 
-/* Something of the application's that privileges are granted on. */
+/* An object that services need privileges on. */
 typedef struct GrantableObject
 {
 	const char *type;	/* "table", "column" and so on */
@@ -125,17 +125,20 @@ typedef struct GrantableObject
 	Acl		   *acl; /* NULL if nobody but the owner was granted anything */
 	AclMode		needed[NUM_SERVICES];
 	int unpickled_by;	/* services that unpickle, and so run, what is in it */
-	const char *pickle; /* its column with that; NULL if all of them count */
+	const char *pickle; /* column with the pickle; NULL if all of them count */
 	const char *leads_to; /* table that is written through it, or NULL */
-	AclMode		leads_by; /* privileges that lead there, beside the owner's */
-	bool		owner_leads;  /* its owner needs none of them */
-	bool		is_table;	  /* or a column of one */
-	bool		is_serial;	  /* a sequence that has its owner from its table */
-	bool		is_schema;	  /* which need not be SyncMaster's alone */
-	bool		of_extension; /* its owner is whoever installed that */
+	AclMode leads_by; /* privileges that write that table, beside the owner's */
+	bool	owner_leads;  /* its owner needs none of them */
+	bool	is_table;	  /* or a column of one */
+	bool	is_serial;	  /* a sequence that has its owner from its table */
+	bool	is_schema;	  /* may be shared with other applications */
+	bool	of_extension; /* belongs to the owner of an extension */
 } GrantableObject;
 
-/* what puts code behind a table: a trigger, or a table that refers to it */
+/*
+ * The privileges that put code behind a table: a trigger, or a table that
+ * refers to it.
+ */
 #define RUNS_CODE (ACL_TRIGGER | ACL_REFERENCES)
 
 extern GrantableObject *
@@ -181,7 +184,8 @@ typedef struct PrivilegeList
 	Oid				 extension_owner;
 	List			*roles; /* of ServiceRole */
 	List			*objects;
-	List *powers;	/* of Power: what a role can do that its members can, too */
+	List *
+		powers; /* of Power: what a role can do, and roles that can act as it */
 	List *findings; /* of PrivilegeFinding */
 } PrivilegeList;
 

@@ -34,7 +34,7 @@ privileges_text(AclMode privileges, const char *column, const char *suffix)
 }
 
 /*
- * What services need and were not granted.
+ * List what services need and were not granted.
  */
 static void
 list_missing(PrivilegeList *list, const GrantableObject *object)
@@ -61,8 +61,8 @@ list_missing(PrivilegeList *list, const GrantableObject *object)
 }
 
 /*
- * REVOKE of what a role has too much on an object.  That of a privilege on a
- * table takes it from the columns too, where it may be needed.
+ * REVOKE of a privilege that a role should not have on an object.  Revoking it
+ * on a table revokes it on the columns too, where it may be needed.
  */
 static char *
 revoke_command(const PrivilegeList *list, const GrantableObject *object,
@@ -96,7 +96,8 @@ revoke_command(const PrivilegeList *list, const GrantableObject *object,
 }
 
 /*
- * Why it is dangerous to have something, if it is by way of another relation.
+ * Why a privilege is dangerous, with the table that it writes if that is
+ * another relation.
  */
 static const char *
 with_passage(const GrantableObject *object, const char *reason)
@@ -121,7 +122,8 @@ danger_reason(const GrantableObject *object, AclMode privileges)
 }
 
 /*
- * What a role has on an object and does not need, or what it could hand on.
+ * List privileges that a role has on an object and does not need, or could
+ * grant on.
  */
 static void
 list_excess(PrivilegeList *list, const GrantableObject *object,
@@ -137,7 +139,7 @@ list_excess(PrivilegeList *list, const GrantableObject *object,
 	int		open_to;
 	bool	dangerous;
 
-	/* whoever uses other tables in the schema needs that */
+	/* roles that use other tables in the schema need USAGE */
 	if (object->is_schema)
 		excess &= ACL_CREATE;
 	if (object->leads_to != NULL)
@@ -148,7 +150,10 @@ list_excess(PrivilegeList *list, const GrantableObject *object,
 				 !syncmaster_is_entitled(&list->context, list->roles,
 										 item->ai_grantee));
 
-	/* what is not SyncMaster's may be granted for other purposes */
+	/*
+	 * on an object that is not SyncMaster's, it may be granted for other
+	 * purposes
+	 */
 	if (object->leads_to != NULL && !dangerous)
 		return;
 	if (excess != 0)
@@ -182,8 +187,8 @@ list_excess(PrivilegeList *list, const GrantableObject *object,
 }
 
 /*
- * A role that owns it, while another role owns the tables, as when Celery
- * made its own.  Who owns the schema may drop what is in it and make it
+ * List a role that owns the object while another role owns the tables, as when
+ * Celery made its own.  A schema's owner may drop what is in it and create it
  * again; the database's owner, who owns "public" by way of pg_database_owner,
  * is listed with the database.
  */
@@ -227,7 +232,7 @@ list_object(PrivilegeList *list, const GrantableObject *object)
 	{
 		const AclItem *item = &acl_items(object->acl)[i];
 
-		/* these are entitled, or need no grant */
+		/* such roles are entitled, or need no grant */
 		if (item->ai_grantee != object->owner &&
 			item->ai_grantee != list->context.owner &&
 			!(object->of_extension &&
@@ -241,7 +246,7 @@ list_object(PrivilegeList *list, const GrantableObject *object)
 }
 
 /*
- * Who keeps which role has which service, and is not to be believed.
+ * List a table of services that is not trusted.
  */
 static void
 list_distrust(PrivilegeList *list)
@@ -260,9 +265,9 @@ list_distrust(PrivilegeList *list)
 }
 
 /*
- * Who owns the record of migrations, or its schema, and could have made it
- * first.  Migrations are refused then; what is to become of a table in a schema
- * that is trusted is for the DBA to say.
+ * List a role that owns the record of migrations, or its schema, and may have
+ * created it first.  Migrations are refused then; the DBA has to decide about
+ * a table in a trusted schema.
  */
 static void
 list_record(PrivilegeList *list)
@@ -284,8 +289,8 @@ list_record(PrivilegeList *list)
 }
 
 /*
- * Functions and views of the extension: those that are not for a role that
- * was granted them, and those that are and were not.
+ * List privileges on functions and views of the extension that are missing, or
+ * are not meant for the role that has them.
  */
 static void
 list_member_rights(PrivilegeList *list)
@@ -309,7 +314,7 @@ list_member_rights(PrivilegeList *list)
 }
 
 /*
- * Services that use something else than SyncMaster's tables.
+ * List services that use other objects in place of SyncMaster's.
  */
 static void
 list_misled(PrivilegeList *list)
@@ -329,7 +334,7 @@ list_misled(PrivilegeList *list)
 }
 
 /*
- * Services that a role has the rights of, without SET ROLE.
+ * The services whose rights a role has without SET ROLE.
  */
 static int
 inherited_services(const PrivilegeList *list, Oid role)
@@ -348,8 +353,9 @@ inherited_services(const PrivilegeList *list, Oid role)
 }
 
 /*
- * Services whose sessions begin as another role, by a setting, while that role
- * was not granted the service: their own rights are of no use to them.
+ * List services whose sessions begin as another role, by a setting, while that
+ * role was not granted the service: the privileges of the login role have no
+ * effect then.
  */
 static void
 list_other_beginnings(PrivilegeList *list)
@@ -376,8 +382,8 @@ list_other_beginnings(PrivilegeList *list)
 }
 
 /*
- * All deviations, and the services that roles have.  What is not SyncMaster's
- * is left out, and named at that level.
+ * List all deviations, and the services that roles have.  A relation that is
+ * not SyncMaster's is left out, and named at "elevel".
  */
 void
 syncmaster_list_privileges(PrivilegeList *list, int elevel)

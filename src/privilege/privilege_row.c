@@ -15,7 +15,10 @@
 static const char *const state_names[] = {"dangerous", "missing", "excess",
 										  "granted"};
 
-/* About a role and an object; the message is the reason, which may be NULL. */
+/*
+ * Add a row about a role and an object; the message is the reason, which may
+ * be NULL.
+ */
 typedef struct PrivilegeFinding
 {
 	Finding		finding;

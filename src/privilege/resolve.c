@@ -43,7 +43,7 @@
 	"AND split_part(c, '=', 1) = $2 " \
 	"ORDER BY s.setrole DESC, s.setdatabase DESC LIMIT 1"
 
-/* that of the server's files, which only a superuser may read */
+/* the same from the server's files, which only a superuser may read */
 #define FILES_QUERY \
 	"SELECT setting FROM pg_show_all_file_settings() " \
 	"WHERE name = 'search_path' AND error IS NULL ORDER BY seqno DESC LIMIT 1"
@@ -100,7 +100,7 @@ read_search_path(Oid role)
 	{
 		ActingScope scope;
 
-		/* which others may not read */
+		/* other roles may not read it */
 		syncmaster_begin_acting(&scope, BOOTSTRAP_SUPERUSERID);
 		rows = syncmaster_query(FILES_QUERY, 0, NULL, NULL);
 		syncmaster_end_acting(&scope);
@@ -127,8 +127,8 @@ syncmaster_acting_role(Oid role)
 
 /*
  * The schemas that a session of the role searches, as a list of
- * SearchedSchema; also those that are not there, or that the role may not
- * use, and which are passed over until they are and it may.
+ * SearchedSchema; also those that do not exist, or that the role may not use,
+ * which are skipped until that changes.
  */
 List *
 syncmaster_searched_schemas(Oid role)
@@ -147,7 +147,7 @@ syncmaster_searched_schemas(Oid role)
 		const char	   *name = lfirst(lc);
 		SearchedSchema *schema;
 
-		/* a session's own */
+		/* pg_temp is the session's own */
 		if (strcmp(name, "pg_temp") == 0)
 			continue;
 		schema = palloc(sizeof(SearchedSchema));
@@ -176,7 +176,7 @@ syncmaster_is_searched(List *path, Oid namespace)
 }
 
 /*
- * The relation that a name means along that path.
+ * The relation that a name means on this search path.
  */
 static Oid
 resolve(List *path, const char *name)
@@ -232,8 +232,8 @@ syncmaster_service_logins(const MigrationContext *context, List *service_roles)
 }
 
 /*
- * The command that has a role search the application's schema, and that of
- * pg_trgm, whose operator the server needs.
+ * The command that sets a role's search_path to the application's schema, and
+ * that of pg_trgm, whose operator the server needs.
  */
 char *
 syncmaster_set_search_path(const MigrationContext *context, Oid role)
@@ -289,7 +289,7 @@ resolve_relation(Resolver *resolver, const char *type, const char *name)
 }
 
 /*
- * Functions and operators of somebody who is not trusted anyway.
+ * Find functions and operators of untrusted roles that services would call.
  */
 static void
 resolve_calls(Resolver *resolver)
@@ -326,8 +326,8 @@ resolve_calls(Resolver *resolver)
 }
 
 /*
- * What services take for SyncMaster's because of its name, as a list of
- * MisledService.
+ * The objects that services use because they have the name of SyncMaster's, as
+ * a list of MisledService.
  */
 List *
 syncmaster_misled_services(const MigrationContext *context, List *service_roles)
@@ -355,7 +355,7 @@ syncmaster_misled_services(const MigrationContext *context, List *service_roles)
 }
 
 /*
- * What is wrong with it, after the name of the role.
+ * The description of such an object, to follow the name of the role.
  */
 const char *
 syncmaster_misled_text(const MisledService *entry)

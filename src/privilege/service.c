@@ -62,7 +62,7 @@ syncmaster_parse_service(const char *name)
 }
 
 /*
- * Their names; NULL if there are none.
+ * The names of services; NULL if there are none.
  */
 const char *
 syncmaster_services_text(int services)
@@ -105,7 +105,7 @@ is_service_table(Oid relid)
 }
 
 /*
- * Why the table is not to be believed; NULL if it is.
+ * Why the table is not trusted; NULL if it is.
  */
 const char *
 syncmaster_service_distrust(const MigrationContext *context, Oid relid)
@@ -125,8 +125,8 @@ syncmaster_service_distrust(const MigrationContext *context, Oid relid)
 }
 
 /*
- * The command after which a table that is not to be believed is out of the
- * way.  syncmaster_set_owner() drops it, unless another role has the schema.
+ * The command that puts an untrusted table out of the way.
+ * syncmaster_set_owner() drops it, unless another role owns the schema.
  */
 const char *
 syncmaster_service_remedy(const MigrationContext *context)
@@ -164,8 +164,8 @@ add_service(List **roles, Oid role, int service)
 }
 
 /*
- * Who was granted services, as a list of ServiceRole; nobody if that is not
- * to be believed.
+ * The roles that were granted services, as a list of ServiceRole; empty if the
+ * table is not trusted.
  */
 List *
 syncmaster_service_roles(const MigrationContext *context)
@@ -255,7 +255,7 @@ require_trust(const MigrationContext *context, Oid relid)
 }
 
 /*
- * Make the table in its schema.
+ * Create the table in its schema.
  */
 static void
 create_service_table(const MigrationContext *context)
@@ -281,8 +281,8 @@ create_service_table(const MigrationContext *context)
 }
 
 /*
- * Make the table, or the column, unless it is there.  Nothing is made in
- * another role's schema.
+ * Create the table, or a column that it lacks.  Nothing is created in another
+ * role's schema.
  */
 static Oid
 require_service_table(const MigrationContext *context, const char *column)

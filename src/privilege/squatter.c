@@ -19,7 +19,10 @@
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
-/* Who may create in a schema, or schemas in this database; 0 is PUBLIC. */
+/*
+ * The roles that may create in a schema, or schemas in this database; 0 is
+ * PUBLIC.
+ */
 #define CREATORS_QUERY \
 	"SELECT DISTINCT a.grantee, coalesce(r.rolname, '') " \
 	"FROM (SELECT coalesce(nspacl, acldefault('n', nspowner)) AS acl " \
@@ -30,10 +33,13 @@
 	"    aclexplode(s.acl) a LEFT JOIN pg_roles r ON r.oid = a.grantee " \
 	"WHERE a.privilege_type = 'CREATE' ORDER BY 2"
 
-/* A place before SyncMaster's schema, and the services that look there. */
+/*
+ * A schema before SyncMaster's on a search path, and the services that search
+ * it.
+ */
 typedef struct Place
 {
-	Oid schema; /* invalid: the database, in which schemas can be made */
+	Oid			   schema; /* invalid: schemas that can be created */
 	StringInfoData names;
 	StringInfoData fixes;
 	List		  *roles;
@@ -66,7 +72,7 @@ add_places(List **places, const PrivilegeList *list, Oid role)
 	List	 *path = syncmaster_searched_schemas(role);
 	ListCell *lc;
 
-	/* its clients have to set another path */
+	/* the clients must set another path themselves */
 	if (!syncmaster_is_searched(path, list->context.namespace))
 		return;
 	foreach (lc, path)
@@ -100,7 +106,7 @@ list_creators(PrivilegeList *list, const Place *place)
 	{
 		Oid creator = atooid(((char **) lfirst(lc))[0]);
 
-		/* the owner of the database is listed for more than that */
+		/* the database's owner has a row of its own */
 		if (creator == DATABASE_OWNER_ROLE ||
 			creator == syncmaster_database_owner() ||
 			list_member_oid(place->roles, creator) ||

@@ -30,10 +30,13 @@
 
 #define USER_TABLE "user"
 
-/* Bytes that are shown of a name that is too long. */
+/* How many bytes are shown of a name that is too long. */
 #define SHOWN_LENGTH 64
 
-/* Somebody else may write the same user a few times between our statements. */
+/*
+ * How often a statement is repeated because another session wrote the same
+ * user meanwhile.
+ */
 #define MAX_ATTEMPTS 5
 
 /* One of the names that a command was given. */
@@ -41,7 +44,7 @@ typedef struct Username
 {
 	text	   *value;
 	char	   *name;
-	int			position; /* among the arguments */
+	int			position; /* position among the arguments */
 	const char *action;
 } Username;
 
@@ -53,9 +56,8 @@ typedef enum UserState
 } UserState;
 
 /*
- * Characters that one does not see, or sees as a blank: white space,
- * controls, formats, variation selectors, tags.  A space within a name is
- * none of them.
+ * Characters that are invisible, or look like a blank: white space, controls,
+ * formats, variation selectors, tags.  An ordinary space is not one of them.
  */
 static const struct
 {
@@ -113,8 +115,8 @@ is_plain_name(const char *name)
 }
 
 /*
- * How many characters of a username the table takes; 0 for no limit.  The
- * width is that of the table, which need not be today's.
+ * How many characters of a username the table can hold; 0 for no limit.  An
+ * older table may have another width than today's.
  */
 static int
 username_width(Relation rel)
@@ -163,7 +165,7 @@ check_name(const Username *user, int width)
 }
 
 /*
- * The names, in their own order: everybody takes locks on rows in that one.
+ * The names, sorted: all calls lock rows in the same order.
  */
 static Username *
 parse_names(ArrayType *array, int width, int *count)
@@ -221,8 +223,8 @@ may_read_columns(Oid relid, Oid role)
 }
 
 /*
- * The table's rows are read and written as its owner, past the caller's own
- * rights; so these are asked for first.
+ * Refuse a caller without these privileges.  The table is read and written as
+ * its owner, so the caller's own privileges are checked first.
  */
 static void
 require_rights(Oid relid, Oid caller, AclMode rights)
@@ -251,7 +253,9 @@ open_user_table(OwnedTable *table, LOCKMODE mode, AclMode rights)
 	ExtensionEntry extension;
 	Oid			   relid;
 
-	/* before the lock, for who lacks them, and again: it may be another table */
+	/*
+	 * checked before the lock, and again: another table may have got the name
+	 */
 	syncmaster_get_extension(&extension);
 	relid = get_relname_relid(USER_TABLE, extension.namespace);
 	if (OidIsValid(relid))
@@ -267,9 +271,9 @@ open_user_table(OwnedTable *table, LOCKMODE mode, AclMode rights)
 }
 
 /*
- * Run a statement about one user, and call a function for each row; "%s" in
- * the statement stands for the table, $1 for the name, $2 for what
- * is_superuser is to be.
+ * Run a statement about one user, and call a function for each row.  "%s" in
+ * the statement stands for the table, $1 for the name, $2 for the new
+ * is_superuser.
  */
 static int64
 execute(const OwnedTable *table, const char *format, const Username *user,
@@ -284,7 +288,7 @@ execute(const OwnedTable *table, const char *format, const Username *user,
 	return syncmaster_each_row(sql.data, 2, types, values, receive, state);
 }
 
-/* RowReceiver: what the first row says of the user. */
+/* RowReceiver: stores what the first row says of the user. */
 static bool
 take_state(void *state, TupleTableSlot *slot)
 {
@@ -305,7 +309,7 @@ look_up(const OwnedTable *table, const Username *user)
 	return state;
 }
 
-/* RowReceiver: warn of the user that the row names. */
+/* RowReceiver: warns of the user that the row names. */
 static bool
 warn_of_user(void *state, TupleTableSlot *slot)
 {
@@ -320,7 +324,8 @@ warn_of_user(void *state, TupleTableSlot *slot)
 }
 
 /*
- * To the server, names that differ in case are different users.
+ * Warn of users whose names differ only in case: to the server, they are
+ * different users.
  */
 static void
 warn_of_namesake(const OwnedTable *table, Username *user)
@@ -346,7 +351,7 @@ has_rule_for_writes(Relation rel)
 }
 
 /*
- * What INSERT ... ON CONFLICT cannot do without, or not with.
+ * Refuse a table on which INSERT ... ON CONFLICT would fail.
  */
 static void
 require_insertable(Relation rel)
@@ -393,9 +398,9 @@ create_user(const OwnedTable *table, Username *user)
 }
 
 /*
- * Make somebody a superuser, or none; returns what was done.  Nobody is
- * locked out meanwhile, so what was read may have changed when it is written:
- * the result is looked at, too, which tells of triggers that do as they like.
+ * Make a user a superuser, or take that away; returns what was done.  No lock
+ * stops other sessions, so the row may change between reading and writing:
+ * therefore the result is read, too, which also shows the effect of triggers.
  */
 static const char *
 set_superuser(const OwnedTable *table, Username *user, bool super)
@@ -447,7 +452,7 @@ set_superusers(FunctionCallInfo fcinfo, const char *command, bool super)
 								"SyncMaster.")));
 	syncmaster_require_writable(command);
 
-	/* this lock keeps new triggers away, but not the server */
+	/* the lock stops new triggers, but not the server's writes */
 	open_user_table(&table, RowExclusiveLock,
 					ACL_SELECT | ACL_UPDATE | (super ? ACL_INSERT : 0));
 	users = parse_names(PG_GETARG_ARRAYTYPE_P(0),
@@ -487,7 +492,7 @@ syncmaster_remove_superusers(PG_FUNCTION_ARGS)
 	return set_superusers(fcinfo, "syncmaster_remove_superusers()", false);
 }
 
-/* RowReceiver: a row of the result. */
+/* RowReceiver: adds a row to the result. */
 static bool
 put_user(void *state, TupleTableSlot *slot)
 {

@@ -64,10 +64,10 @@
 #include "settings.h"
 #include "vectors/vectors.h"
 
-/* With less memory than this, a query is not worth its start. */
+/* With less memory than this, a query is not worth starting. */
 #define MIN_MEMORY ((Size) 1024 * 1024)
 
-/* A version of a row; the hash key, without padding. */
+/* The hash key: a version of a row.  It has no padding. */
 typedef struct RowVersion
 {
 	TransactionId xmin;
@@ -83,13 +83,14 @@ typedef struct KnownVector
 
 typedef struct KnownVectors
 {
-	Oid			  relid;
-	const char	 *column;
-	MemoryContext memory; /* of the vectors; NULL when they are forgotten */
-	Size		  max_memory;
-	HTAB		 *table;
+	Oid			relid;
+	const char *column;
+	MemoryContext
+		  memory; /* context of the vectors; NULL when they were freed */
+	Size  max_memory;
+	HTAB *table;
 
-	/* how the table was */
+	/* the table when it was read */
 	Oid		  relfilenode;
 	TupleDesc desc;
 } KnownVectors;
@@ -211,7 +212,7 @@ compute(void *argument)
 	Relation			  rel;
 	bool				  worth;
 
-	/* asked with the lock that keeps the answers true */
+	/* asked with the lock, under which the answers stay true */
 	syncmaster_lock_relation(statement->relid, AccessShareLock);
 	if (!may_run_in_parts(statement))
 		return;
@@ -223,7 +224,10 @@ compute(void *argument)
 	if (!worth)
 		return;
 
-	/* by as many processes as maintenance may have; not worth compiling */
+	/*
+	 * In as many processes as maintenance may have.  JIT compilation would not
+	 * pay.
+	 */
 	syncmaster_begin_acting(&scope, statement->role);
 	syncmaster_set_locally_int("max_parallel_workers_per_gather",
 							   max_parallel_maintenance_workers);
@@ -246,8 +250,8 @@ forget_vectors(KnownVectors *known)
 }
 
 /*
- * Raise the error with which computing vectors ended: with the rows that are
- * too long, if that was it.
+ * Raise the error that ended the computing of vectors, with the rows that are
+ * too long, if that was the reason.
  */
 static void
 raise_error(const MigrationContext *context, const TableStatement *statement,
@@ -262,8 +266,8 @@ raise_error(const MigrationContext *context, const TableStatement *statement,
 }
 
 /*
- * Compute the vectors that one statement will need, if it is worth it, in no
- * more memory than what is left.  NULL if nothing was computed.
+ * Compute the vectors that one statement will need, if that saves time, in the
+ * memory that is left.  NULL if nothing was computed.
  */
 static KnownVectors *
 compute_vectors(const MigrationContext *context,
@@ -297,8 +301,9 @@ compute_vectors(const MigrationContext *context,
 }
 
 /*
- * Compute what a step's statements, of TableStatement, will need.  Others may
- * read and write the tables meanwhile, and change them afterwards.
+ * Compute the vectors that a step's statements, a list of TableStatement, will
+ * need.  Other sessions may read and write the tables meanwhile and
+ * afterwards.
  */
 List *
 syncmaster_compute_vectors(const MigrationContext *context, List *statements,
@@ -332,7 +337,7 @@ syncmaster_compute_vectors(const MigrationContext *context, List *statements,
 
 /*
  * Find the vectors that are known for a statement's table, which is locked;
- * NULL if there are none that hold.
+ * NULL if there are none, or if they do not fit the table any more.
  */
 static KnownVectors *
 find_vectors(List *known_vectors, const TableStatement *statement,
@@ -427,7 +432,7 @@ mark_generated(Relation rel, const char *column)
 }
 
 /*
- * Have the catalogues say that a column, which was just added, is generated.
+ * Change the catalogues so that a column that was just added is generated.
  */
 static void
 generate(const Addition *addition)
@@ -514,7 +519,7 @@ copy_rows(Relation rel, Oid new_relid, const KnownVectors *known)
 }
 
 /*
- * Write a table and its indexes anew, with the vectors.
+ * Write a table and its indexes again, with the vectors.
  */
 static void
 write_anew(Oid relid, const KnownVectors *known)
@@ -547,7 +552,7 @@ run_in_parts(Addition *addition)
 	const VectorColumn	 *column = addition->column;
 	ActingScope			  scope;
 
-	/* this asks as well about what the rest calls of the table's */
+	/* this also asks about the code that the later parts call */
 	execute(addition, column->plain_sql);
 	syncmaster_begin_acting(&scope, statement->role);
 	generate(addition);
@@ -582,8 +587,8 @@ run(void *argument)
 }
 
 /*
- * Run an ALTER TABLE whose locks are held, with the vectors that are known
- * for it, which then are forgotten.
+ * Run an ALTER TABLE whose locks are held, with the vectors that are known for
+ * it, which are freed then.
  */
 void
 syncmaster_alter_table(const MigrationContext *context,

@@ -45,7 +45,7 @@
  */
 #define MIN_TEXT (MAXSTRPOS / 32)
 
-/* Rows past this many are not looked for. */
+/* How many rows are searched for. */
 #define MAX_ROWS 10
 
 typedef struct Search
@@ -109,8 +109,8 @@ inputs_are_known_types(const Search *search)
 }
 
 /*
- * Bytes of the texts that a row's vector is computed from, which need not be
- * read for that.
+ * Bytes of the texts that a row's vector is computed from, found without
+ * reading the texts.
  */
 static Size
 text_bytes(const Search *search, const TupleTableSlot *row)
@@ -154,7 +154,7 @@ is_too_long(Trial *trial, TupleTableSlot *row)
 }
 
 /*
- * False if the rows are elsewhere.
+ * Search the rows; false if they are elsewhere.
  */
 static bool
 search_rows(Search *search)
@@ -239,8 +239,8 @@ add_problem(List **findings, const MigrationContext *context, Search *search)
 }
 
 /*
- * Look for rows whose vectors a statement cannot compute, and add what is
- * found.  A table that is locked is not waited for.
+ * Find rows whose vectors a statement cannot compute, and add findings.  A
+ * locked table is not waited for.
  */
 void
 syncmaster_long_vector_problems(List				  **findings,

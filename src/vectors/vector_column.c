@@ -15,9 +15,9 @@
 #define STORED "STORED"
 
 /*
- * The end of an expression in parentheses, which is from our own scripts: the
- * closing parenthesis.  A quote doubled within a string ends that string and
- * begins another.
+ * Find the end of an expression in parentheses, which is from the extension's
+ * own scripts: the closing parenthesis.  A quote doubled within a string ends
+ * that string and begins another.
  */
 static const char *
 find_end(const char *expr)

@@ -14,7 +14,7 @@
 
 #include "schema/schema.h"
 
-/* An ALTER TABLE of a migration: what of it matters here. */
+/* An ALTER TABLE of a migration, as far as this folder needs it. */
 typedef struct TableStatement
 {
 	AlterTableStmt *stmt;
@@ -22,7 +22,7 @@ typedef struct TableStatement
 	int			location; /* of sql in the source that stmt was parsed from */
 	const char *table;
 	Oid			relid;
-	Oid			role; /* as whom it runs */
+	Oid			role; /* role that runs it */
 } TableStatement;
 
 /* known_vector.c: Search vectors computed before the lock, and the statement that adds them. */
@@ -44,10 +44,10 @@ extern void syncmaster_long_vector_problems(List				  **findings,
 typedef struct VectorColumn
 {
 	const char *name;
-	Node	   *raw_expr;  /* what computes it */
-	const char *expr;	   /* the same as text */
+	Node	   *raw_expr;  /* the column's expression */
+	const char *expr;	   /* the expression as text */
 	bool		not_null;  /* to be */
-	const char *plain_sql; /* the statement without that and the expression */
+	const char *plain_sql; /* the statement without the column's clause */
 } VectorColumn;
 
 extern bool syncmaster_find_vector_column(const TableStatement *statement,
