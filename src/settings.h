@@ -19,14 +19,14 @@ typedef enum RestoringSetting
 
 typedef enum GuardSetting
 {
-	GUARD_LOCKS,	/* bounded waits for locks */
-	GUARD_SESSIONS, /* and nobody else connected, no run active */
-	GUARD_OFF		/* waits as the session's own settings say */
+	GUARD_LOCKS,	/* waits for locks are bounded */
+	GUARD_SESSIONS, /* and no other session or active run */
+	GUARD_OFF		/* locks are waited for as the session's own settings say */
 } GuardSetting;
 
 typedef enum ProgressSetting
 {
-	PROGRESS_AUTO, /* what takes long */
+	PROGRESS_AUTO, /* lines about what takes long */
 	PROGRESS_ON,
 	PROGRESS_OFF
 } ProgressSetting;
@@ -35,7 +35,7 @@ extern int	syncmaster_lock_timeout;   /* milliseconds */
 extern int	syncmaster_restoring;	   /* RestoringSetting */
 extern int	syncmaster_guard;		   /* GuardSetting */
 extern int	syncmaster_progress;	   /* ProgressSetting */
-extern int	syncmaster_health_started; /* seconds, as the next ones; */
+extern int	syncmaster_health_started; /* seconds, like the next ones; */
 extern int	syncmaster_health_waiting; /* 0 stands for no limit */
 extern int	syncmaster_health_queue_idle;
 extern int	syncmaster_health_retention;

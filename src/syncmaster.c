@@ -55,7 +55,8 @@ static const struct config_enum_entry progress_options[] = {
 	{"0", PROGRESS_OFF, true},		{NULL, 0, false}};
 
 /*
- * How long is too long, for syncmaster_health().
+ * Settings of syncmaster_health(): the times from which on it reports
+ * something.
  */
 static void
 define_health_settings(void)

@@ -3,9 +3,10 @@
  * vanished.c
  *	  Relations that another session may drop or rename at any time.
  *
- * An OID that was looked up by name without a lock may be nobody's by the time
- * it is used, above all after a wait for a lock.  The server takes that for an
- * internal error.  Here it is an answer, or an error that says what to do.
+ * An OID that was looked up by name without a lock may belong to no object
+ * when it is used, above all after a wait for a lock.  The server reports that
+ * as an internal error.  The functions of this file return it as a result, or
+ * raise an error that says what to do.
  *
  *-------------------------------------------------------------------------
  */

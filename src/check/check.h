@@ -19,15 +19,15 @@
 
 /* difference.c: Differences between a schema and what its revision should be. */
 
-/* What a comparison works on, and what it found. */
+/* The input of a comparison, and the differences that it found. */
 typedef struct CheckContext
 {
 	Oid namespace;
 	char *schema;
-	Oid	  owner;	 /* of the tables */
-	int	  revision;	 /* that the schema is compared with */
-	bool  unsettled; /* the tables may be at another one */
-	bool  repairs;	 /* fixes run at once, by whoever may migrate */
+	Oid	  owner;	 /* owner of the tables */
+	int	  revision;	 /* revision that the schema is compared with */
+	bool  unsettled; /* may the tables be at another revision? */
+	bool  repairs;	 /* are fixes run at once, by a role that may migrate? */
 	List *findings;
 } CheckContext;
 

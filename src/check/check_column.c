@@ -74,8 +74,8 @@ is_widening(const ColumnInfo *column, Form_pg_attribute att)
 }
 
 /*
- * Type, length and collation.  Other lengths matter where values of the
- * application's do not fit.
+ * Check type, length and collation.  Other lengths matter if values of the
+ * application do not fit.
  */
 static void
 check_type(CheckContext *context, const RelationInfo *relation,
@@ -154,7 +154,8 @@ check_null(CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * From 18 on, NOT NULL may be left unproved for the rows that are there.
+ * Check NOT NULL, which from 18 on may be NOT VALID: not proved for existing
+ * rows.
  */
 static void
 check_unproved_not_null(CheckContext *context, const RelationInfo *relation,
@@ -184,8 +185,8 @@ check_unproved_not_null(CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * A column that the application neither writes nor expects to be computed by
- * the server is identity, generated or has a default.
+ * Check that a column without an expected default is not an identity, a
+ * generated column or one with a default, because the application writes it.
  */
 static void
 check_plain(CheckContext *context, const RelationInfo *relation, Relation rel,
@@ -237,7 +238,10 @@ check_now(CheckContext *context, const RelationInfo *relation, Relation rel,
 	Node	*stored = syncmaster_stored_expression(rel, att->attnum);
 	Finding *finding;
 
-	/* a column of another type, which says it all, converts the value */
+	/*
+	 * the change of the type, which is reported already, converts the value as
+	 * well
+	 */
 	if (att->attgenerated == '\0' &&
 		syncmaster_is_call_of(att->atttypid == column->type &&
 									  att->atttypmod < 0
@@ -273,8 +277,8 @@ set_serial_default(const CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * Statements that give an id its numbers from the sequence of a serial
- * column, which may be there beside that of an identity.
+ * Statements that make the sequence of a serial column the default of an id.
+ * The column may have the sequence of an identity besides.
  */
 static char *
 make_default(const CheckContext *context, const RelationInfo *relation,
@@ -302,7 +306,7 @@ make_default(const CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * An id takes its numbers from the sequence that bigserial makes for it.
+ * Check that an id takes its numbers from the sequence that bigserial creates.
  */
 static void
 check_serial_default(CheckContext *context, const RelationInfo *relation,
@@ -334,7 +338,7 @@ check_serial_default(CheckContext *context, const RelationInfo *relation,
 	if (OidIsValid(sequence) && sequence_of_default(stored) == sequence)
 		return;
 	if (!OidIsValid(sequence) || get_rel_relkind(sequence) != RELKIND_SEQUENCE)
-		return; /* the missing sequence brings its default along */
+		return; /* the fix for the missing sequence sets the default, too */
 
 	finding = add_column_finding(context, SEVERITY_ERROR, relation,
 								 column->name,
@@ -373,8 +377,8 @@ check_column(CheckContext *context, const RelationInfo *relation, Relation rel,
 }
 
 /*
- * Columns past the required ones are made only by a Celery that is told to
- * keep extended results.
+ * Report a missing column.  Celery makes columns past the required ones only
+ * if it is told to keep extended results.
  */
 static void
 report_missing_column(CheckContext *context, const RelationInfo *relation,
@@ -404,8 +408,8 @@ report_missing_column(CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * An extra column keeps the services from inserting rows if it must be filled
- * and nothing fills it.
+ * Report a column that is not SyncMaster's.  If it must not be null and has no
+ * default, the services cannot insert rows.
  */
 static void
 report_extra_column(CheckContext *context, const RelationInfo *relation,
@@ -456,8 +460,8 @@ may_be_renamed(const ColumnInfo *column, const FormData_pg_attribute *att)
 }
 
 /*
- * If just one column is missing and just one is extra, and is made like it,
- * it has been renamed.  Returns that, else NULL.
+ * If exactly one column is missing, and exactly one that is like it is extra,
+ * it was renamed.  Returns that one, else NULL.
  */
 static Form_pg_attribute
 find_renamed(const ColumnInfo *columns, TupleDesc desc)

@@ -18,7 +18,10 @@
 #include "check/check.h"
 #include "schema/schema.h"
 
-/* NOT NULL is a matter of columns, a constraint trigger one of triggers. */
+/*
+ * All constraints but NOT NULL, which is checked with the columns, and
+ * constraint triggers, which are listed with the triggers.
+ */
 #define CONSTRAINTS_QUERY \
 	"SELECT c.conname, c.contype, pg_get_constraintdef(c.oid), " \
 	"    coalesce((SELECT count(*) FROM pg_trigger t " \
@@ -33,9 +36,9 @@ typedef struct ActualConstraint
 	char *name;
 	char  type;
 	char *definition;
-	bool  disabled; /* the triggers of a foreign key */
+	bool  disabled; /* are the triggers of the foreign key disabled? */
 	bool  enforced;
-	bool  expected; /* one of those that should be there */
+	bool  expected; /* is it one of SyncMaster's? */
 } ActualConstraint;
 
 static List *
@@ -96,7 +99,7 @@ syncmaster_is_constraint(const char *table, const char *name)
 }
 
 /*
- * The constraint under another name.
+ * Find a constraint by its definition, which has another name.
  */
 static ActualConstraint *
 find_by_definition(List *actual, const ExpectedConstraint *expected,
@@ -117,8 +120,8 @@ find_by_definition(List *actual, const ExpectedConstraint *expected,
 }
 
 /*
- * Statement that drops what is there under the name and makes it as it should
- * be, which also proves it for the rows.
+ * The statement that drops the constraint and creates it as it should be,
+ * which also proves it for the rows.
  */
 static char *
 make_again(const CheckContext *context, const ExpectedConstraint *expected,
@@ -133,7 +136,7 @@ make_again(const CheckContext *context, const ExpectedConstraint *expected,
 }
 
 /*
- * The definition has the right beginning; what is behind it changes when and
+ * Check the end of a definition whose beginning is right: it says when and
  * whether the constraint is checked.
  */
 static void
@@ -182,8 +185,8 @@ check_state(CheckContext *context, const ExpectedConstraint *expected,
 }
 
 /*
- * The name of a key that is missing may belong to an index that can become
- * the key's, or to something that has to give way first.
+ * Find what has the name of a missing key: an index that can become the key's,
+ * or another object that must be renamed first.
  */
 static void
 use_name(const CheckContext *context, const ExpectedConstraint *expected,
@@ -220,9 +223,9 @@ use_name(const CheckContext *context, const ExpectedConstraint *expected,
 }
 
 /*
- * Return whether this is the primary key of runs as Citus needs it where it
- * distributes them by their transfer.  All ids come from one sequence, so that
- * they are unique nevertheless.
+ * Return whether this is the primary key of runs as Citus needs it if it
+ * distributes them by their transfer.  All ids come from one sequence, so they
+ * are unique nevertheless.
  */
 static bool
 is_distributed_key(const CheckContext		*context,
@@ -254,7 +257,7 @@ find_distributed_key(const CheckContext		  *context,
 }
 
 /*
- * Statement that gives a constraint its name.
+ * The statement that gives a constraint its expected name.
  */
 static char *
 rename_to_expected(const CheckContext		*context,
@@ -351,7 +354,9 @@ syncmaster_check_constraints(CheckContext		*context,
 	List	 *actual = read_constraints(relid);
 	ListCell *lc;
 
-	/* others may have made the table before the revision that would */
+	/*
+	 * a service may have created the table before the revision that creates it
+	 */
 	int revision = Max(context->revision, relation->revision);
 
 	for (int i = 0; i < syncmaster_nconstraints; i++)

@@ -20,9 +20,8 @@
 #include "schema/schema.h"
 
 /*
- * The queries below give the columns of syncmaster_check(), without those
- * that are not needed at the end.  $1 is the relation that is looked at, $2
- * the names of SyncMaster's relations.
+ * Queries for the columns of syncmaster_check(), without those at the end that
+ * are not needed.  $1 is the relation, $2 the names of SyncMaster's relations.
  */
 #define RELATION \
 	"(SELECT c.*, format('%I.%I', n.nspname, c.relname) AS name, " \
@@ -43,9 +42,9 @@
 	"ORDER BY d.objsubid"
 
 /*
- * Triggers, and of those that come from a partitioned table the ones that are
- * enabled although theirs is not.  Before PostgreSQL 15 these are marked as
- * internal.
+ * Triggers; of those that come from a partitioned table, only the ones that
+ * are enabled while the parent's is not.  Before PostgreSQL 15 these are
+ * marked as internal.
  */
 #define TRIGGERS_QUERY \
 	"SELECT CASE t.tgenabled WHEN 'D' THEN 'info' ELSE 'warning' END, " \
@@ -72,7 +71,7 @@
 	"ORDER BY w.rulename"
 
 /*
- * Row security hides rows from whoever is not the owner, and with FORCE from
+ * Row security hides rows from all roles but the owner, and with FORCE from
  * the owner too.
  */
 #define SECURITY_QUERY \
@@ -91,7 +90,9 @@
 	"FROM " RELATION "JOIN pg_policy p ON p.polrelid = r.oid " \
 	"ORDER BY p.polname"
 
-/* Rows of a child table show in the parent, and no foreign key knows them. */
+/*
+ * Rows of a child table show in the parent, but foreign keys do not see them.
+ */
 #define INHERITANCE_QUERY \
 	"SELECT 'warning', 'table', r.relname, " \
 	"    CASE WHEN i.inhparent = r.oid THEN 'has a child table' " \
@@ -111,8 +112,9 @@
 	"WHERE NOT (i.inhparent = r.oid AND c.relispartition) ORDER BY o.name"
 
 /*
- * Rows that others refer to cannot be deleted, or take others with them.
- * Foreign keys of partitions come from their parent.
+ * Foreign keys of other tables: rows that they refer to cannot be deleted, or
+ * are deleted with the rows that refer.  Foreign keys of partitions come from
+ * their parent.
  */
 #define REFERENCES_QUERY \
 	"SELECT CASE WHEN keeps THEN 'warning' ELSE 'info' END, 'constraint', " \
@@ -131,7 +133,7 @@
 	"AND NOT (n.oid = r.relnamespace AND c.relname = ANY ($2)) " \
 	"ORDER BY n.nspname, c.relname, k.conname"
 
-/* What is published cannot be changed without a replica identity. */
+/* A published table cannot be updated without a replica identity. */
 #define REPLICA_QUERY \
 	"SELECT CASE WHEN p.published THEN 'error' ELSE 'info' END, 'table', " \
 	"    r.relname, 'has no replica identity' || CASE WHEN p.published " \
@@ -145,7 +147,10 @@
 	"    AND (pubupdate OR pubdelete))) p (published) " \
 	"WHERE r.relreplident = 'n'"
 
-/* Unique indexes of one partition, which keep out rows that others may have. */
+/*
+ * Unique indexes of single partitions, which refuse rows that another
+ * partition could have.
+ */
 #define PARTITION_INDEXES_QUERY \
 	"SELECT 'warning', 'index', c.relname, 'is extra', NULL, " \
 	"    pg_get_indexdef(c.oid), " \
@@ -155,7 +160,10 @@
 	"WHERE i.indrelid = $1 AND i.indisunique AND NOT c.relispartition " \
 	"ORDER BY c.relname"
 
-/* in the schema, of nobody's extension; indexes and the like are left out */
+/*
+ * Relations in the schema that belong to no extension, without indexes and the
+ * like.
+ */
 #define RELATIONS_QUERY \
 	"SELECT 'info', CASE c.relkind WHEN 'v' THEN 'view' " \
 	"    WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' " \
@@ -242,7 +250,9 @@ check_owner(CheckContext *context, const char *name, Oid relid)
 	Oid				 table;
 	int32			 column;
 
-	/* a column's sequence has its table's owner, and goes with it */
+	/*
+	 * a column's sequence belongs to its table's owner, and is dropped with it
+	 */
 	if (owner == context->owner ||
 		(sequence && sequenceIsOwned(relid, DEPENDENCY_AUTO, &table, &column)))
 		return;
@@ -261,7 +271,7 @@ check_owner(CheckContext *context, const char *name, Oid relid)
 }
 
 /*
- * What tables and sequences have in common.
+ * Check what applies to tables and sequences alike.
  */
 void
 syncmaster_check_relation(CheckContext *context, const char *name, Oid relid)
@@ -288,8 +298,8 @@ is_fixed(const CheckContext *context, const char *fix)
 }
 
 /*
- * What the owner of a table cannot trust, so that commands refuse to work on
- * the table.
+ * Add findings about what the owner of a table cannot trust, because of which
+ * commands refuse to work on the table.
  */
 void
 syncmaster_add_distrust(CheckContext *context, List *findings)
@@ -313,7 +323,7 @@ syncmaster_add_distrust(CheckContext *context, List *findings)
 }
 
 /*
- * What matters of the partitions is what the table itself does not say.
+ * Check partitions for what can differ from the table itself.
  */
 static void
 check_partitions(CheckContext *context, Oid relid)
@@ -341,7 +351,7 @@ check_partitions(CheckContext *context, Oid relid)
 }
 
 /*
- * All that may hang on a table.
+ * Check for additions to a table.
  */
 void
 syncmaster_check_extras(CheckContext *context, const RelationInfo *relation,

@@ -17,7 +17,7 @@
 #include "privilege/privilege.h"
 #include "schema/schema.h"
 
-/* Functions that are the extension's, or were. */
+/* Functions of the extension, present or former. */
 #define FUNCTIONS_QUERY \
 	"SELECT p.proname, format('%s %s', " \
 	"           CASE p.prokind WHEN 'p' THEN 'PROCEDURE' " \
@@ -38,9 +38,9 @@
 typedef struct ActualFunction
 {
 	const char *name;
-	const char *signature; /* as DROP takes it */
+	const char *signature; /* name and argument types, as DROP takes them */
 	bool		member;
-	bool		ours; /* a function of the library */
+	bool		ours; /* is it a C function of the library? */
 } ActualFunction;
 
 static List *
@@ -64,7 +64,7 @@ read_functions(Oid namespace)
 }
 
 /*
- * Statements that make all functions anew.
+ * Statements that create all functions again.
  */
 static char *
 recreate(const CheckContext *context)
@@ -79,8 +79,8 @@ recreate(const CheckContext *context)
 }
 
 /*
- * A function that a script makes must be there.  The data do not depend on
- * the extension, so that it may be dropped and created again.
+ * Check that a function of the scripts exists.  The data do not depend on the
+ * extension, so it may be dropped and created again.
  */
 static void
 check_expected(CheckContext *context, const char *name, List *actual)
@@ -114,8 +114,8 @@ check_expected(CheckContext *context, const char *name, List *actual)
 }
 
 /*
- * Others of the same name may be called by mistake, with the rights of
- * whoever calls.
+ * Report other functions of the same name, which may be called by mistake,
+ * with the rights of the caller.
  */
 static void
 report_namesakes(CheckContext *context)
@@ -135,9 +135,9 @@ report_namesakes(CheckContext *context)
 }
 
 /*
- * Who cannot call what is meant for that role, and who else can call what
- * reads keys.  Rights on other functions beyond those are listed by
- * syncmaster_privileges().
+ * Report roles that cannot call a function that is meant for them, and other
+ * roles that can call a function that reads keys.  Other extra privileges are
+ * listed by syncmaster_privileges().
  */
 static void
 check_member_rights(CheckContext *context)
@@ -177,7 +177,7 @@ check_history(CheckContext *context)
 	List	*findings = NIL;
 	Finding *finding;
 
-	/* one that is missing is made by the next migration */
+	/* a missing table is created by the next migration */
 	if (OidIsValid(relid) && !syncmaster_lock_if_there(relid, AccessShareLock))
 		relid = InvalidOid;
 	if (!OidIsValid(relid) || syncmaster_is_history(relid))
@@ -196,8 +196,8 @@ check_history(CheckContext *context)
 }
 
 /*
- * The table of services is made by the next grant.  What to do about one that is
- * not to be believed is said by syncmaster_privileges().
+ * Check the table of services.  If it is missing, the next grant creates it.
+ * syncmaster_privileges() gives the way out for one that is not trusted.
  */
 static void
 check_services(CheckContext *context)

@@ -18,8 +18,9 @@
 #include "schema/schema.h"
 
 /*
- * What else goes with a column ($2) of a table ($1), given the indexes that
- * come back ($3).  From 18 on NOT NULL is a constraint, which comes back too.
+ * What else is dropped with a column ($2) of a table ($1), without the indexes
+ * that are created again ($3).  From 18 on NOT NULL is a constraint, which is
+ * created again too.
  */
 #define DEPENDENTS_QUERY \
 	"SELECT string_agg(what, ', ' ORDER BY what) FROM (" \
@@ -64,8 +65,9 @@ known_index(const CheckContext *context, const char *index)
 }
 
 /*
- * Statements that compute the column anew.  Its indexes go with it; those
- * that are known come back, and their names are added to *indexes.
+ * Statements that drop the column and add it again.  Its indexes are dropped
+ * with it; those that the library knows are created again, and their names
+ * added to *indexes.
  */
 static char *
 regenerate_column(const CheckContext *context, const RelationInfo *relation,
@@ -95,8 +97,8 @@ regenerate_column(const CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * What would be lost with the column and does not come back, in words; NULL
- * if nothing would.
+ * What is dropped with the column and not created again, in words; NULL if
+ * nothing.
  */
 static char *
 describe_dependents(Oid relid, AttrNumber attnum, List *indexes)
@@ -114,7 +116,7 @@ describe_dependents(Oid relid, AttrNumber attnum, List *indexes)
 }
 
 /*
- * Compare a generated column; false if it is to be made anew, which repairs
+ * Compare a generated column; false if the fix adds it again, which repairs
  * its type and everything else about it as well.
  */
 bool
@@ -155,7 +157,7 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 		finding->actual = syncmaster_expression_text(rel, stored);
 	finding->fix = regenerate_column(context, relation, column, &indexes);
 
-	/* what the server computed it can compute again */
+	/* no data is lost: the server can compute the column again */
 	lost = describe_dependents(RelationGetRelid(rel), att->attnum, indexes);
 	if (att->attgenerated == '\0')
 		finding->left = "its values would be replaced by computed ones";

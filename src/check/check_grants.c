@@ -22,7 +22,7 @@
 #include "schema/schema.h"
 
 /*
- * Roles that are granted anything on these objects, but their owner.
+ * Roles other than the owner that have privileges on these objects.
  */
 static List *
 grantees(List *objects)
@@ -46,8 +46,8 @@ grantees(List *objects)
 }
 
 /*
- * Compare what one role was granted on a table and its columns with what its
- * services need.  To revoke a privilege on a table takes it from the columns
+ * Compare the privileges of one role on a table and its columns with what its
+ * services need.  Revoking a privilege on the table revokes it on the columns
  * too, where it may be needed.
  */
 static void

@@ -14,7 +14,7 @@
 #include "engine/engine.h"
 #include "schema/schema.h"
 
-/* The storage parameters are left out of the definition. */
+/* The definition is compared without storage parameters. */
 #define INDEXES_QUERY \
 	"SELECT c.relname, i.indisunique, " \
 	"    i.indisvalid AND i.indisready AND i.indislive, " \
@@ -76,7 +76,8 @@ is_expected_name(const char *table, const char *name)
 }
 
 /*
- * The index under its name, else the same one under another name.
+ * Find an index by its name, or else one of the same definition by another
+ * name.
  */
 static ActualIndex *
 find_index(const CheckContext *context, const ExpectedIndex *expected,
@@ -127,7 +128,7 @@ report_invalid(CheckContext *context, const ActualIndex *index,
 }
 
 /*
- * What has the index's name has to give way first.
+ * Another relation has the index's name: it must be renamed first.
  */
 static void
 leave_taken_name(const CheckContext *context, const char *name,
@@ -153,7 +154,7 @@ check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 
 	if (index == NULL)
 	{
-		/* Celery 5.6 makes the later ones as well */
+		/* Celery 5.6 creates the indexes of later revisions as well */
 		if (expected->revision > context->revision)
 			return;
 		finding = syncmaster_add_difference(context, severity, "index",
@@ -201,14 +202,14 @@ check_index(CheckContext *context, const ExpectedIndex *expected, List *actual)
 			finding->severity = SEVERITY_ERROR;
 			finding->left = LEFT_FOREIGN;
 		}
-		return; /* the new one will be valid */
+		return; /* the fix creates a valid one */
 	}
 	if (!index->valid)
 		report_invalid(context, index, severity);
 }
 
 /*
- * Indexes that somebody added.  Only a unique one keeps rows out.
+ * Report an index that is not SyncMaster's.  Only a unique one refuses rows.
  */
 static void
 report_extra_index(CheckContext *context, const ActualIndex *index)
@@ -216,7 +217,7 @@ report_extra_index(CheckContext *context, const ActualIndex *index)
 	Finding *finding;
 
 	if (syncmaster_is_extra_index(index->name))
-		return; /* reported with the others of its kind */
+		return; /* reported with the other unique indexes */
 	finding = syncmaster_add_difference(
 		context, index->unique ? SEVERITY_WARNING : SEVERITY_INFO, "index",
 		index->name, index->valid ? "is extra" : "is extra and not valid");
@@ -245,7 +246,7 @@ syncmaster_check_indexes(CheckContext *context, const RelationInfo *relation,
 		if (index->expected ||
 			(!index->of_constraint &&
 			 syncmaster_is_constraint(relation->name, index->name)))
-			continue; /* the missing constraint gets it */
+			continue; /* reported as the index of a missing constraint */
 		if (!index->of_constraint)
 			report_extra_index(context, index);
 		else if (!index->valid)
@@ -254,7 +255,7 @@ syncmaster_check_indexes(CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * The extra indexes of this extension.
+ * Check the extra indexes of this extension.
  */
 void
 syncmaster_check_extra_indexes(CheckContext *context)

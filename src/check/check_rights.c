@@ -17,7 +17,10 @@
 #include "base/base.h"
 #include "check/check.h"
 
-/* What foreign keys need, which are checked as the owner, and the services. */
+/*
+ * Privileges of the owner that foreign keys, which are checked as the owner,
+ * and services need.
+ */
 #define TABLE_RIGHTS (ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE)
 
 #define MEMBERSHIP_QUERY \
@@ -27,8 +30,8 @@
 	"AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'"
 
 /*
- * An owner who revoked something from himself, or PUBLIC's default rights
- * with that, can still grant it.
+ * Report privileges that an owner revoked from himself, or default privileges
+ * of PUBLIC. The owner can grant them again.
  */
 static void
 check_owner_rights(CheckContext *context, const char *name, Oid relid)
@@ -51,8 +54,8 @@ check_owner_rights(CheckContext *context, const char *name, Oid relid)
 }
 
 /*
- * A member is dropped with its extension, and left out of dumps with its
- * rows.
+ * Report a relation that is a member of an extension: it is dropped with the
+ * extension, and dumps do not have its rows.
  */
 static void
 check_membership(CheckContext *context, const char *name, Oid relid)
@@ -83,7 +86,7 @@ syncmaster_check_rights(CheckContext *context, const char *name, Oid relid)
 }
 
 /*
- * Who may not use the schema finds none of the tables, whosever they are.
+ * Report roles with privileges on the tables that lack USAGE on the schema.
  */
 void
 syncmaster_check_schema_usage(CheckContext *context)

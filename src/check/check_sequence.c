@@ -33,7 +33,7 @@
 	"    AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 " \
 	"WHERE s.seqrelid = $1"
 
-/* sequences that a column ($2) of a table ($1) owns, in a schema ($3) */
+/* Sequences that a column ($2) of a table ($1) owns, in a schema ($3). */
 #define OWNED_QUERY \
 	"SELECT c.relname FROM pg_depend d JOIN pg_class c ON c.oid = d.objid " \
 	"WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'a' " \
@@ -45,10 +45,10 @@
 	"CYCLE"
 
 /*
- * Statement that takes a sequence to the highest id of a table.  A repair,
- * which runs it at once, needs no query for that, and so no code on the table
- * runs with the rights of the tables' owner.  Shown to somebody who runs it
- * later, the statement has to look again.
+ * The statement that sets a sequence to the highest id of a table.  A repair
+ * runs it at once with a constant, so that no code on the table runs with the
+ * rights of the tables' owner.  A statement that is shown to a user, who runs
+ * it later, has to look again.
  */
 char *
 syncmaster_set_value(const CheckContext *context, const char *sequence,
@@ -82,8 +82,8 @@ syncmaster_set_value(const CheckContext *context, const char *sequence,
 }
 
 /*
- * The number that the sequence gives next, if it counts up by one; false if
- * there is none.
+ * The number that the sequence gives next, if it counts up by one; false
+ * otherwise.
  */
 bool
 syncmaster_next_value(Oid sequence, int64 *next)
@@ -131,8 +131,8 @@ may_read(const CheckContext *context, Oid sequence, Oid table,
 }
 
 /*
- * "parameters" are statements that must come before the sequence is set, or
- * NULL; "maximum" is its limit.
+ * Check the sequence's value.  "parameters" are statements that must run
+ * before the sequence is set, or NULL; "maximum" is its limit.
  */
 static void
 check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
@@ -153,7 +153,7 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 	if (RecoveryInProgress() &&
 		(get_rel_persistence(sequence) == RELPERSISTENCE_UNLOGGED ||
 		 get_rel_persistence(table) == RELPERSISTENCE_UNLOGGED))
-		return; /* a standby has nothing of them */
+		return; /* an unlogged sequence has no value on a standby */
 	if (!may_read(context, sequence, table, attnum))
 	{
 		(void) syncmaster_add_difference(
@@ -192,7 +192,8 @@ check_value(CheckContext *context, const char *name, Oid sequence, Oid table,
 }
 
 /*
- * Returns the statement that sets right what matters, or NULL.
+ * Check the parameters of a sequence.  Returns the statement that corrects
+ * those that matter, or NULL.
  */
 static const char *
 check_parameters(CheckContext *context, const char *name, char **row)
@@ -264,7 +265,7 @@ check_ownership(CheckContext *context, const char *name, char **row, Oid table,
 }
 
 /*
- * A sequence that is there, for the ids of a column.
+ * Check a sequence that exists, for the ids of a column.
  */
 void
 syncmaster_check_sequence(CheckContext *context, const char *name, Oid table,
@@ -287,7 +288,7 @@ syncmaster_check_sequence(CheckContext *context, const char *name, Oid table,
 }
 
 /*
- * Statements that make what belongs to a bigserial column.
+ * Statements that create the sequence of a bigserial column.
  */
 char *
 syncmaster_make_serial(const CheckContext *context,
@@ -309,8 +310,8 @@ syncmaster_make_serial(const CheckContext *context,
 }
 
 /*
- * Name of the one sequence in the schema that a column owns, if that is not
- * the one that bigserial makes; NULL if there is none.
+ * Name of the only sequence in the schema that a column owns, if it is not the
+ * one that bigserial creates; NULL if there is none.
  */
 static char *
 other_sequence(const CheckContext *context, Oid relid, const char *column)
@@ -334,7 +335,7 @@ other_sequence(const CheckContext *context, Oid relid, const char *column)
 }
 
 /*
- * The sequence of a bigserial column, if the table has one.
+ * Check the sequence of a bigserial column, if the table has one.
  */
 void
 syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
@@ -355,7 +356,7 @@ syncmaster_check_serial(CheckContext *context, const RelationInfo *relation,
 		return;
 	}
 	if (get_attnum(relid, column->name) <= 0)
-		return; /* the column is missing, which says it all */
+		return; /* the column is missing, and reported already */
 	other = other_sequence(context, relid, column->name);
 	if (other != NULL)
 	{

@@ -46,8 +46,8 @@ syncmaster_check_apparent_revision(CheckContext *context)
 }
 
 /*
- * Extension, library and schema out of step, as after a restore of an older
- * dump or after an upgrade of the package only.
+ * Report that extension, library and schema are out of step, as after a
+ * restore of an older dump or after an upgrade of the package only.
  */
 static void
 check_extension(CheckContext *context, const ExtensionEntry *extension,
@@ -68,7 +68,10 @@ check_extension(CheckContext *context, const ExtensionEntry *extension,
 	}
 	if (schema->state == REVISION_KNOWN && schema->number < installed)
 	{
-		/* no version of the extension stands for less than the base script */
+		/*
+		 * no version of the extension installs a revision below the base
+		 * script's
+		 */
 		finding = syncmaster_add_difference(
 			context,
 			installed > REVISION_BASE_SCRIPT ? SEVERITY_ERROR : SEVERITY_INFO,
@@ -99,8 +102,8 @@ check_extension(CheckContext *context, const ExtensionEntry *extension,
 }
 
 /*
- * Tables about which alembic_version says nothing, or too much, are compared
- * with the revision that they seem to be at.
+ * Choose the revision to compare with if alembic_version has none, or several:
+ * the one that the tables seem to be at.
  */
 static void
 guess_revision(CheckContext *context, const SchemaRevision *schema,
@@ -127,7 +130,7 @@ guess_revision(CheckContext *context, const SchemaRevision *schema,
 }
 
 /*
- * What a later release made, as far as it shows.
+ * List what a later release has added.
  */
 static void
 list_unknown(CheckContext *context)
@@ -145,7 +148,7 @@ list_unknown(CheckContext *context)
 }
 
 /*
- * The row itself, when it does not name a revision that we know.
+ * Report a row that does not name a known revision.
  */
 static void
 check_row(CheckContext *context, const SchemaRevision *schema)
@@ -218,7 +221,7 @@ check_row(CheckContext *context, const SchemaRevision *schema)
 }
 
 /*
- * Sets the revision to compare with.
+ * Check the versions, and set the revision to compare with.
  */
 void
 syncmaster_check_versions(CheckContext *context)
@@ -252,7 +255,8 @@ needs_extension(int revision, const char *name)
 }
 
 /*
- * SyncMaster's search for users uses an operator of pg_trgm without a schema.
+ * Check that services find pg_trgm: SyncMaster's search for users uses an
+ * operator of it without a schema.
  */
 void
 syncmaster_check_trgm(CheckContext *context)
@@ -287,8 +291,8 @@ syncmaster_check_trgm(CheckContext *context)
 }
 
 /*
- * SyncMaster names its tables without a schema.  Its services may bring a
- * search_path of their own, so this is for information.
+ * Check the search_path, because SyncMaster names its tables without a schema.
+ * Its services may set another one, so this is for information.
  */
 void
 syncmaster_check_search_path(CheckContext *context)

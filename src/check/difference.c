@@ -17,11 +17,11 @@
 #include "check/check.h"
 #include "schema/schema.h"
 
-/* Differences past this many are only counted. */
+/* How many differences are named; others are only counted. */
 #define MAX_DIFFERENCES_NAMED 5
 
 /*
- * Add one; the caller fills in what more there is to say.
+ * Add a difference; the caller may fill in its other fields.
  */
 Finding *
 syncmaster_add_difference(CheckContext *context, Severity severity,
@@ -43,7 +43,8 @@ syncmaster_qualify(const CheckContext *context, const char *name)
 }
 
 /*
- * A column, constraint, trigger or the like, as object_name gives it.
+ * A column, constraint, trigger or the like, written as in column
+ * "object_name".
  */
 char *
 syncmaster_column_name(const char *table, const char *column)
@@ -52,7 +53,8 @@ syncmaster_column_name(const char *table, const char *column)
 }
 
 /*
- * Statements that make a relation, as the tables' owner's, whoever runs them.
+ * Statements that create a relation which belongs to the tables' owner,
+ * whoever runs them.
  */
 char *
 syncmaster_make_relation(const CheckContext *context,
@@ -67,8 +69,8 @@ syncmaster_make_relation(const CheckContext *context,
 }
 
 /*
- * Statement, and what separates it from the next one, that gives whatever
- * bears a name another one; empty if nothing does.
+ * A statement that renames the relation that has a name, with the separator
+ * before the next statement; empty if none has it.
  */
 char *
 syncmaster_free_name(const CheckContext *context, const char *name)

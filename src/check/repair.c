@@ -32,7 +32,7 @@ typedef struct Attempt
 {
 	const Finding *finding;
 	const char	  *fix;
-	const char	  *failure; /* NULL if it did not */
+	const char	  *failure; /* NULL if it succeeded */
 } Attempt;
 
 PG_FUNCTION_INFO_V1(syncmaster_repair);
@@ -106,7 +106,7 @@ run_fix(void *argument)
 
 /*
  * Run the statements that repair a difference; NULL if they succeeded, else
- * why not.
+ * the error's message.
  */
 static const char *
 try_fix(const MigrationContext *migration, const Finding *finding)
@@ -136,7 +136,10 @@ find_attempt(List *attempts, const Finding *finding)
 		if (finding->fix != NULL && strcmp(attempt->fix, finding->fix) == 0)
 			return attempt;
 
-		/* its fix names the highest id, and others may insert all the time */
+		/*
+		 * its fix names the highest id, and other sessions may insert
+		 * meanwhile
+		 */
 		if (finding->of_rows &&
 			strcmp(attempt->finding->subject, finding->subject) == 0 &&
 			strcmp(attempt->finding->message, finding->message) == 0)
@@ -174,8 +177,8 @@ compare(CheckContext *context, bool repairs)
 }
 
 /*
- * Mend one difference after the other.  The schema is compared anew each
- * time, because one statement may repair more than one of them.
+ * Repair one difference after the other.  The schema is compared anew each
+ * time, because one statement may repair several differences.
  */
 static List *
 repair_differences(ReturnSetInfo *result, const MigrationContext *migration,

@@ -25,13 +25,13 @@
 PG_FUNCTION_INFO_V1(syncmaster_finish_script);
 PG_FUNCTION_INFO_V1(syncmaster_upgrade);
 
-/* Transaction in which this was last said, and of which revision. */
+/* Transaction in which the warning was last given, and its revision. */
 static FullTransactionId said_in = {0};
 static int				 said_of;
 
 /*
  * Warn of differences that are errors to syncmaster_check().  Tables that
- * others have locked are not waited for; then nothing is said.
+ * other sessions have locked are not waited for; then there is no warning.
  */
 static void
 review_tables(int revision)
@@ -72,7 +72,7 @@ syncmaster_finish_script(PG_FUNCTION_ARGS)
 {
 	int revision = syncmaster_end_script(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 
-	/* syncmaster_upgrade() has more to do before it compares */
+	/* syncmaster_upgrade() compares at its own end */
 	if (revision > REVISION_BASE && !syncmaster_is_updating())
 		review_tables(revision);
 	PG_RETURN_VOID();

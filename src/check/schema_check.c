@@ -27,7 +27,10 @@
 
 #define CHECK_NATTS 7
 
-/* Milliseconds that a comparison may wait for a lock if it is not to wait. */
+/*
+ * Milliseconds that a comparison may wait for a lock if it is meant not to
+ * wait.
+ */
 #define BRIEF_WAIT 100
 
 PG_FUNCTION_INFO_V1(syncmaster_check);
@@ -138,8 +141,9 @@ check_table(CheckContext *context, const RelationInfo *relation, Oid relid)
 }
 
 /*
- * Keep a table as it is until the transaction ends, and return its OID; if
- * its name means another one by then, that one.  Sequences are left alone.
+ * Lock a table against changes until the transaction ends, and return its OID;
+ * if the name means another table by then, the OID of that one.  Sequences are
+ * not locked.
  */
 static Oid
 lock_table(const CheckContext *context, const RelationInfo *relation)
@@ -165,7 +169,7 @@ check_relation(CheckContext *context, const RelationInfo *relation)
 
 	if (relation->revision > context->revision)
 	{
-		/* Celery and APScheduler may have been faster */
+		/* Celery and APScheduler may have created it already */
 		if (!relation->foreign_made || !OidIsValid(relid))
 			return;
 	}
@@ -191,9 +195,9 @@ check_relation(CheckContext *context, const RelationInfo *relation)
 }
 
 /*
- * Keep the tables as they are until the transaction ends.  An upgrade under
- * way holds its locks until it is done; the wait for them is bounded here,
- * where later ones would not be.
+ * Lock the tables against changes until the transaction ends.  An upgrade
+ * under way holds its locks until it is done; the wait for them is bounded
+ * here, where later waits would not be.
  */
 static void
 lock_tables(const CheckContext *context)
@@ -222,8 +226,8 @@ check_relations(CheckContext *context)
 }
 
 /*
- * Compare everything.  Parents come before children, so that repairing in the
- * order of the problems works.
+ * Compare everything.  Tables come before those that refer to them, so that
+ * differences can be repaired in the order of the list.
  */
 static void
 compare(CheckContext *context, void (*check_versions)(CheckContext *context))
@@ -265,7 +269,7 @@ syncmaster_check_schema(CheckContext *context)
 }
 
 /*
- * Compare with a revision that alembic_version need not name.
+ * Compare with a given revision, which need not be the one in alembic_version.
  */
 void
 syncmaster_check_tables_at(CheckContext *context, int revision)
@@ -274,7 +278,7 @@ syncmaster_check_tables_at(CheckContext *context, int revision)
 	compare(context, syncmaster_check_apparent_revision);
 }
 
-/* What try_compare() is to do. */
+/* Arguments of compare_briefly(). */
 typedef struct Comparison
 {
 	CheckContext *context;
@@ -282,8 +286,8 @@ typedef struct Comparison
 } Comparison;
 
 /*
- * SubtransactionBody: the comparison, which asks for locks on sequences and
- * on whatever else belongs to the tables.
+ * SubtransactionBody: compares, which asks for locks on sequences and on
+ * whatever else belongs to the tables.
  */
 static void
 compare_briefly(void *argument)
@@ -299,8 +303,8 @@ compare_briefly(void *argument)
 }
 
 /*
- * Compare the tables with a revision, but do not wait for those that others
- * have locked; false if one is, which is left in *locked.
+ * Compare the tables with a revision, but do not wait for tables that other
+ * sessions have locked; false if one is locked, whose name is in *locked then.
  */
 bool
 syncmaster_try_check_tables(CheckContext *context, int revision,

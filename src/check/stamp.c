@@ -56,8 +56,8 @@ require_tables_as(int revision)
 }
 
 /*
- * Prepare for the row that is to be replaced.  What is not SyncMaster's goes
- * only if the caller wants that.
+ * Prepare to replace the row.  A row that is not SyncMaster's is deleted only
+ * if the caller wants that.
  */
 static void
 prepare_row(MigrationContext *context, bool purge)
@@ -90,8 +90,9 @@ prepare_row(MigrationContext *context, bool purge)
 
 /*
  * Return whether a row of alembic_version that names no known revision may be
- * a mistake rather than a later release's.  Four digits are no mistake, and
- * neither are tables or columns that the library does not know.
+ * a mistake rather than a later release's.  A text of four digits is not taken
+ * for a mistake; nor is any other if there are tables or columns that the
+ * library does not know.
  */
 static bool
 is_mistaken(const MigrationContext *context)
@@ -121,7 +122,7 @@ syncmaster_stamp(PG_FUNCTION_ARGS)
 	syncmaster_begin_command(&context, "syncmaster_stamp()");
 	syncmaster_lock_version_table(&context);
 
-	/* relative targets make no sense where nothing is known of the present */
+	/* relative targets make no sense if the present revision is unknown */
 	if (text[0] == '+' || text[0] == '-')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

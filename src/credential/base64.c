@@ -3,12 +3,11 @@
  * base64.c
  *	  Base64url, as the tokens and keys of Fernet use it.
  *
- * The decoder is Python's urlsafe_b64decode(), with all that it lets pass.
+ * The decoder accepts what Python's urlsafe_b64decode() accepts.
  *
- * Both directions look things up in tables, at places that depend on what is
- * converted.  Somebody who watches the processor's cache learns from that
- * nothing worth having: tokens are not secret, and a key is decoded once for a
- * command, not over and over.
+ * Both directions read tables at positions that depend on the data.  An
+ * attacker who watches the processor's cache learns nothing useful from that:
+ * tokens are not secret, and a key is decoded only once in each command.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,20 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * checksum.c
- *	  A checksum over a set of credentials, in whatever order they come.
+ *	  A checksum over a set of credentials, in any order.
  *
  * It is the number of rows and the sum of 64-bit hashes of all rows, each of
  * connection_id and token, so it needs no memory, however large the table is.
- * Two sets of rows that differ, be it that a token was lost, changed, doubled
- * or given to another connection, have the same checksum with odds of one in
- * 2^64.
+ * Two sets of rows that differ, because a token was lost, changed, doubled or
+ * given to another connection, have the same checksum with a probability of
+ * one in 2^64.
  *
- * That is as good against accident as anything longer.  The hash is no
- * cryptographic one, but its seed is random and never leaves this process, so
- * that nobody can try out what collides.  And there is nothing to be gained by
- * it: whoever can have a trigger run here can as well change the rows a moment
- * later.  The checksum says that the table holds what was written; that this
- * can be decrypted is the matter of fernet.c.
+ * That is enough against accidents.  The hash is not cryptographic, but its
+ * seed is random and never leaves this process, so nobody can search for
+ * collisions.  An attacker would gain nothing by one: a role whose trigger
+ * runs here can as well change the rows a moment later.  The checksum says
+ * that the table holds what was written; fernet.c is responsible for what was
+ * written.
  *
  *-------------------------------------------------------------------------
  */

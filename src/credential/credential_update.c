@@ -8,9 +8,9 @@
  * columns, indexes), but without an UPDATE's plan, rules, policies and
  * statement triggers.  A trigger on each row that has a transition table needs a
  * plan: there, and where Citus has the rows, UPDATE replaces them in batches.
- * Where a table is as SyncMaster made it, nothing is left of that but the row and
- * its entries in the indexes.  That makes up for much of the time that
- * cryptography takes.
+ * If the table has only what SyncMaster created, nothing but the row and its
+ * index entries is written, which saves much of the time that cryptography
+ * takes.
  *
  * The caller has the table locked against other writers of this server, and is
  * its owner.

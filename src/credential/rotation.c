@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * rotation.c
- *	  Putting the stored credentials under another key.
+ *	  Encrypting the stored credentials with another key.
  *
- * The table is locked against writers, and against those who lock its rows,
- * before the first row is read, and all happens in one transaction.  Where
- * other code than ours may run meanwhile, a checksum is kept over what has to
- * be in the table, and compared with what is there afterwards: no trigger can
- * lose or change a token unnoticed.  The plaintext never gets near them.
+ * The table is locked against writers, and against sessions that lock its
+ * rows, before the first row is read, and all happens in one transaction.  If
+ * code other than this library's may run meanwhile, a checksum is computed
+ * over what must be in the table, and compared with what is there afterwards:
+ * no trigger can lose or change a token unnoticed.  Triggers never see the
+ * plaintext.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * caller.c
- *	  For whom a script of the extension runs.
+ *	  The role on whose behalf a script of the extension runs.
  *
- * PostgreSQL runs the scripts of a trusted extension as the bootstrap superuser
- * if whoever gave the command is none.  The substitution @extowner@ would tell
- * who that was, but not if the role's name has a quote, a dollar sign or a
- * backslash: then PostgreSQL refuses the whole script.
+ * PostgreSQL runs the scripts of a trusted extension as the bootstrap
+ * superuser if the role that gave the command is not a superuser.  The
+ * substitution @extowner@ would name that role, but if the name has a quote, a
+ * dollar sign or a backslash, PostgreSQL refuses the whole script.
  *
  *-------------------------------------------------------------------------
  */

@@ -41,14 +41,14 @@ extern void syncmaster_enforce_guard(const MigrationContext *context);
 extern List *syncmaster_missing_indexes(const MigrationContext *context,
 										List *earlier, bool waits,
 										List **problems);
-/* How an extra index stands. */
+/* The state of an extra index. */
 typedef enum ExtraIndexState
 {
 	EXTRA_INDEX_PRESENT,
 	EXTRA_INDEX_MISSING,
 	EXTRA_INDEX_OTHER,		 /* a relation of that name is something else */
-	EXTRA_INDEX_LOCKED,		 /* its table is locked, and nobody waits */
-	EXTRA_INDEX_NOT_POSSIBLE /* its table or pg_trgm is not there */
+	EXTRA_INDEX_LOCKED,		 /* its table is locked, and was not waited for */
+	EXTRA_INDEX_NOT_POSSIBLE /* its table or pg_trgm is missing */
 } ExtraIndexState;
 
 extern int			   syncmaster_extra_index_count(void);
@@ -78,26 +78,26 @@ typedef struct StatementEffect
 {
 	Node	   *stmt;
 	const char *sql;
-	int			location; /* of that in the source */
+	int			location; /* position of "sql" in the source */
 
 	/* in words */
 	const char *object_type;
-	const char *object; /* name of what it makes, changes or drops */
+	const char *object; /* name of what it creates, changes or drops */
 	char	   *action;
 
 	/* the table that it changes or builds an index on */
-	const char *table;		  /* NULL if there is none */
-	Oid			relid;		  /* invalid if an earlier statement makes it */
+	const char *table;		  /* NULL if there is no table */
+	Oid			relid;		  /* invalid if an earlier statement creates it */
 	List	   *locks;		  /* of TableLock, in the order to take them */
-	bool		rewrites;	  /* the table and its indexes are written anew */
+	bool		rewrites;	  /* the table and its indexes are rewritten */
 	bool		builds_index; /* reads the table and blocks its writers */
-	List	   *dropped;	  /* OIDs of the indexes that go with a column */
+	List	   *dropped;	  /* OIDs of the indexes dropped with a column */
 	List	   *afterwards;	  /* of RoleStatement, run after it */
 
-	Oid	 role;		   /* as whom it runs; invalid if nobody here may */
+	Oid	 role;		   /* role that runs it; invalid if nobody here may */
 	bool needs_create; /* that role needs CREATE on the schema */
-	bool skipped;	   /* there is nothing left for it to do */
-	bool name_taken;   /* something else has the name of what it makes */
+	bool skipped;	   /* nothing is left to do */
+	bool name_taken;   /* another object has its name */
 } StatementEffect;
 
 extern StatementEffect				*
@@ -139,8 +139,8 @@ typedef struct UpgradePlan
 {
 	List *steps;		 /* of PlanStep */
 	List *effects;		 /* of all steps */
-	List *problems;		 /* what is in the way of extra indexes */
-	Oid	  version_table; /* alembic_version; invalid if it is yet to be made */
+	List *problems;		 /* why some extra indexes are not built */
+	Oid	  version_table; /* alembic_version; invalid if it does not exist */
 } UpgradePlan;
 
 extern UpgradePlan *syncmaster_make_plan(const MigrationContext *context,

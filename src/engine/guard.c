@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * guard.c
- *	  Whether a migration may start while others are at work.
+ *	  Whether a migration may start while other sessions are at work.
  *
  * Locks keep a migration and the services from harming each other, whatever
  * the guard.  With syncmaster.guard = sessions a migration does not even begin
- * before everybody else has gone.
+ * while other sessions are connected.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,7 +19,7 @@
 #include "schema/schema.h"
 #include "settings.h"
 
-/* Sessions past this many are not named in the error. */
+/* How many sessions the error names. */
 #define MAX_SESSIONS_NAMED 10
 
 static char *
@@ -47,9 +47,9 @@ describe_sessions(List *sessions)
 }
 
 /*
- * Other sessions, without those that Citus keeps open between its nodes as
- * long as these run.  One that has a transaction is somebody's who works on
- * another node.
+ * Other sessions, without those that Citus keeps open between its nodes.  One
+ * of these that has a transaction works for a user on another node, and is
+ * counted.
  */
 static List *
 sessions_at_work(Oid namespace)

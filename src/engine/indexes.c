@@ -38,7 +38,7 @@ typedef struct ExtraIndex
 } ExtraIndex;
 
 /*
- * None of them needs pg_trgm: an index that does would stop Alembic's own
+ * None of them needs pg_trgm: such an index would stop Alembic's own
  * downgrade, which drops that extension.
  */
 static const ExtraIndex extra_indexes[] = {
@@ -85,8 +85,8 @@ index_definition(const ExtraIndex *index, const char *schema)
 }
 
 /*
- * The definition of an index.  That of a partitioned table speaks of the
- * table alone, although the index has a part for each partition.
+ * The definition of an index.  That of a partitioned table names the table
+ * alone, although the index has a part for each partition.
  */
 static char *
 actual_definition(Oid indexid, Datum actual)
@@ -102,8 +102,8 @@ actual_definition(Oid indexid, Datum actual)
 }
 
 /*
- * Is an index, whose table is locked, the one of that definition?  False in
- * *there if it is dropped meanwhile.
+ * Return whether an index, whose table is locked, has that definition.  *there
+ * is false if it was dropped meanwhile.
  */
 static bool
 has_definition(Oid indexid, const char *definition, bool *there)
@@ -130,9 +130,9 @@ has_definition(Oid indexid, const char *definition, bool *there)
 }
 
 /*
- * Lock the table of an index, for which pg_get_indexdef() would wait without
- * a limit; "waits" says whether to wait with one, or not at all.  False in
- * *there if the table is dropped meanwhile.
+ * Lock the table of an index, for which pg_get_indexdef() would wait without a
+ * limit; "waits" says whether to wait with a limit, or not at all.  *there is
+ * false if the table was dropped meanwhile.
  */
 static bool
 lock_table(Oid table, bool waits, bool *there)
@@ -144,9 +144,9 @@ lock_table(Oid table, bool waits, bool *there)
 }
 
 /*
- * Return what exists under the name of an extra index that should have this
- * definition.  Those who do not wait get EXTRA_INDEX_LOCKED where they would
- * have to, and give the lock back.
+ * Return the state of an extra index that should have this definition.  A
+ * caller that does not wait gets EXTRA_INDEX_LOCKED if the table is locked;
+ * its own lock is given back.
  */
 static ExtraIndexState
 index_state(const ExtraIndex *index, Oid namespace, const char *definition,
@@ -193,7 +193,7 @@ syncmaster_is_extra_index(const char *name)
 }
 
 /*
- * Name, definition and state of one of them.
+ * Name, definition and state of an extra index.
  */
 ExtraIndexState
 syncmaster_extra_index(int i, Oid namespace, const char *schema,
@@ -209,7 +209,8 @@ syncmaster_extra_index(int i, Oid namespace, const char *schema,
 }
 
 /*
- * One of another definition under the name of ours is somebody else's.
+ * An index with this name but another definition is not the extension's:
+ * report it and leave it alone.
  */
 static void
 report_other_index(List **problems, const ExtraIndex *index,
@@ -227,10 +228,10 @@ report_other_index(List **problems, const ExtraIndex *index,
 }
 
 /*
- * Statements that build those that are missing, for the tables that are
- * there, after a migration with the effects that are given.  What is in the
- * way of the others is added to *problems, and so are those that are not
- * known, if the caller does not wait for locks.
+ * Statements that build the missing indexes of the tables that will exist
+ * after a migration with the given effects.  Why others are not built is added
+ * to *problems, and so are indexes whose state is not known because the caller
+ * does not wait for locks.
  */
 List *
 syncmaster_missing_indexes(const MigrationContext *context, List *earlier,
@@ -266,7 +267,8 @@ syncmaster_missing_indexes(const MigrationContext *context, List *earlier,
 }
 
 /*
- * Build one, unless it is there once the lock that this takes is free.
+ * Build an index, unless another session has built it while this one waited
+ * for the lock.
  */
 static void
 build_index(const MigrationContext *context, const ExtraIndex *index)
@@ -286,8 +288,8 @@ build_index(const MigrationContext *context, const ExtraIndex *index)
 }
 
 /*
- * Lock the tables of all that are in this state together: no lock is given
- * back before the transaction ends.
+ * Lock the tables of all indexes in this state together: no lock is given back
+ * before the transaction ends.
  */
 static void
 lock_tables(const MigrationContext *context, ExtraIndexState state,
@@ -313,14 +315,17 @@ lock_tables(const MigrationContext *context, ExtraIndexState state,
 }
 
 /*
- * Build all that are missing; say at elevel what is in the way of others.
+ * Build all missing indexes; report at "elevel" why others are not built.
  */
 void
 syncmaster_build_indexes(const MigrationContext *context, int elevel)
 {
 	List *problems = NIL;
 
-	/* what others make while this waits for a lock is in the way as well */
+	/*
+	 * what other sessions create during the wait for a lock is reported as
+	 * well
+	 */
 	lock_tables(context, EXTRA_INDEX_MISSING, ShareLock);
 	(void) syncmaster_missing_indexes(context, NIL, true, &problems);
 	syncmaster_report_findings(problems, elevel);
@@ -329,7 +334,7 @@ syncmaster_build_indexes(const MigrationContext *context, int elevel)
 }
 
 /*
- * Drop those that are ours, by name and definition.
+ * Drop the indexes that have the name and the definition of an extra index.
  */
 void
 syncmaster_remove_indexes(const MigrationContext *context)
@@ -340,7 +345,7 @@ syncmaster_remove_indexes(const MigrationContext *context)
 		const ExtraIndex *index = &extra_indexes[i];
 		char			 *definition = index_definition(index, context->schema);
 
-		/* it may be gone once the table's lock is free */
+		/* another session may have dropped it before this one got the lock */
 		if (index_state(index, context->namespace, definition, true) ==
 			EXTRA_INDEX_PRESENT)
 			syncmaster_run_statements(
@@ -353,7 +358,7 @@ syncmaster_remove_indexes(const MigrationContext *context)
 }
 
 /*
- * Names of the extra indexes that are in the schema, as a list of C strings.
+ * Names of the extra indexes that exist, as a list of C strings.
  */
 static List *
 present_indexes(const MigrationContext *context)
@@ -388,8 +393,8 @@ return_difference(ReturnSetInfo *result, List *names, List *others)
 }
 
 /*
- * syncmaster_create_indexes() returns the names of those that were missing
- * and are there now.
+ * syncmaster_create_indexes() returns the names of the indexes that it has
+ * built.
  */
 Datum
 syncmaster_create_indexes(PG_FUNCTION_ARGS)
@@ -409,7 +414,8 @@ syncmaster_create_indexes(PG_FUNCTION_ARGS)
 }
 
 /*
- * syncmaster_drop_indexes() returns the names of those that are gone.
+ * syncmaster_drop_indexes() returns the names of the indexes that it has
+ * dropped.
  */
 Datum
 syncmaster_drop_indexes(PG_FUNCTION_ARGS)

@@ -20,12 +20,12 @@
 #include "engine/engine.h"
 
 /*
- * A row for each property of column $2 of table $1 that a new column would
- * not have: its name, the part of ALTER TABLE that gives it, or a statement
- * and the role that runs it.  Privileges are granted again by the role that
- * granted them, if it still may use the schema, and after those that it was
- * given itself.  14 adds attcompression.  attoptions also holds what is the
- * server's own: in some minor versions, the version of the row type.
+ * A row for each property of column $2 of table $1 that a new column would not
+ * have: its name, and the part of ALTER TABLE that sets it, or a statement and
+ * the role that runs it.  Privileges are granted again by the role that
+ * granted them, if it still may use the schema, and after those that this role
+ * was given itself.  14 adds attcompression.  attoptions also holds an option
+ * of the server itself: in some minor versions, the version of the row type.
  */
 #define PROPERTIES_QUERY \
 	"WITH c AS (SELECT a.*, t.typstorage, r.relowner, n.oid AS schema, " \
@@ -95,10 +95,10 @@ add_afterwards(StatementEffect *effect, const char *sql, Oid role)
 }
 
 /*
- * Have one column of one relation keep what it has.  What ALTER TABLE gives
- * is appended to it, so that the rows are written that way; it would give the
- * same to the tables that inherit from this one, which are altered one by one
- * then.
+ * Keep the properties of one column of one relation.  Parts of ALTER TABLE are
+ * appended to the statement, so that the rows are written with them; the
+ * statement would change the child tables of this one in the same way, which
+ * are altered one by one then.
  */
 static void
 keep_column(StatementEffect *effect, Oid relid, const char *column, bool alone,
@@ -147,7 +147,7 @@ adds_column(const AlterTableStmt *stmt, const char *column)
 }
 
 /*
- * The statement with more text.
+ * Append text to a statement.
  */
 static void
 replace_sql(StatementEffect *effect, const char *sql)
@@ -160,9 +160,9 @@ replace_sql(StatementEffect *effect, const char *sql)
 }
 
 /*
- * Change what a statement does so that columns that it drops and adds again
- * keep what they have now.  Once for a description: the engine calls this
- * when the locks are held.
+ * Change the effect of a statement so that columns which it drops and adds
+ * again keep their properties.  To be called once for each effect: the engine
+ * calls it when the locks are held.
  */
 void
 syncmaster_keep_columns(StatementEffect *effect)

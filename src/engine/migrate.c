@@ -27,18 +27,21 @@
 PG_FUNCTION_INFO_V1(syncmaster_migrate);
 
 /*
- * Transactions in which something was last said: the scripts of a command
- * call the engine many times, and once is enough.
+ * Transactions in which a message was given: the scripts of a command call the
+ * engine many times, and one message is enough.
  */
 static FullTransactionId bystanding_said_in = {0};
 static FullTransactionId findings_said_in = {0};
 static FullTransactionId shape_said_in = {0};
 
-/* Transaction and time in which CREATE EXTENSION last ran our base script. */
+/* Transaction and time in which CREATE EXTENSION last ran the base script. */
 static FullTransactionId created_in = {0};
 static TimestampTz		 created_at = 0;
 
-/* Is it known whether that is part of a restore?  And is it? */
+/*
+ * Is it known whether that command is part of a restore?  And is it part of
+ * one?
+ */
 static bool restore_looked_for = false;
 static bool restore_found = false;
 
@@ -75,9 +78,9 @@ require_own_script(void)
 }
 
 /*
- * What each call of a script does first: refuse a schema that the script's
- * next statements would fail on, and give what the script has made its rights
- * before anything runs that somebody may have planted.
+ * What each call of a script does first: refuse a schema on which the script's
+ * next statements would fail, and give what the script has created its
+ * privileges before code of the tables' owner can run.
  */
 static void
 begin_script_call(void)
@@ -135,9 +138,9 @@ restore_is_under_way(void)
 }
 
 /*
- * Was ALTER EXTENSION UPDATE told to leave the tables to
- * syncmaster_upgrade()?  Whoever updates all extensions of a server need not
- * know that SyncMaster has to be of the tables' revision.
+ * Return whether ALTER EXTENSION UPDATE is to leave the tables to
+ * syncmaster_upgrade().  A user who updates all extensions of a server need
+ * not know that SyncMaster must be of the tables' revision.
  */
 static bool
 is_update_held(void)
@@ -176,8 +179,8 @@ leaves_schema_alone(void)
 }
 
 /*
- * Refuse tables that are not at their revision, and warn of what does no
- * harm.
+ * Refuse tables that are not at their revision, and warn of harmless
+ * differences.
  */
 static void
 require_shape(const MigrationContext *context)
@@ -190,9 +193,9 @@ require_shape(const MigrationContext *context)
 }
 
 /*
- * Lock Alembic's table, and make it if need be.  Others may have migrated
- * before the lock was had, so the revision that the context has is read again
- * then.
+ * Lock Alembic's table, and create it if it is missing.  Other sessions may
+ * have migrated before the lock was free, so the context's revision is read
+ * again then.
  */
 static void
 prepare_version_table(MigrationContext *context)
@@ -247,7 +250,7 @@ require_no_partitions(const MigrationContext *context, const char *ddl)
 }
 
 /*
- * Run the step from the context's revision to another one, next to it.
+ * Run the step from the context's revision to the next or the previous one.
  */
 static void
 run_step(MigrationContext *context, int to, const char *ddl)
@@ -265,8 +268,8 @@ run_step(MigrationContext *context, int to, const char *ddl)
 }
 
 /*
- * A step whose objects others make, and may not have made, is run again as
- * far as something is missing.
+ * Run a step whose objects services may have created, or may not, again as far
+ * as something is missing.
  */
 static void
 repeat_step(const MigrationContext *context, int revision, const char *ddl)
@@ -279,7 +282,7 @@ repeat_step(const MigrationContext *context, int revision, const char *ddl)
 
 /*
  * Undo the context's revision, one of those that the base script installs in
- * one piece: drop what it made, as Alembic does.
+ * one piece: drop what it created, as Alembic does.
  */
 static void
 drop_step(MigrationContext *context)
@@ -306,8 +309,8 @@ drop_step(MigrationContext *context)
 
 /*
  * Take the schema from the context's revision to another one, with steps read
- * from the scripts.  The direction is the caller's to say: a schema that is
- * past the target must not be moved back by mistake.
+ * from the scripts.  The caller gives the direction: a schema that is past the
+ * target must not be moved back by mistake.
  */
 static void
 migrate_steps(MigrationContext *context, int to, bool upgrade)
@@ -344,7 +347,7 @@ migrate_steps(MigrationContext *context, int to, bool upgrade)
 }
 
 /*
- * Refuse to make a second set of tables, unless it is meant.
+ * Refuse to create a second set of tables, unless it is meant.
  */
 static void
 require_place(const MigrationContext *context, bool meant)
@@ -371,8 +374,8 @@ syncmaster_migrate_to(MigrationContext *context, int to, bool upgrade)
 }
 
 /*
- * Return whether the schema is newer than the library.  It is then left
- * alone, and upgrade scripts only create functions.
+ * Return whether the schema is newer than the library.  It is left alone then,
+ * and upgrade scripts only create functions.
  */
 static bool
 leave_newer(MigrationContext *context, bool upgrade)
@@ -426,7 +429,7 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	to = argument_revision(fcinfo, 1);
 	ddl = text_to_cstring(PG_GETARG_TEXT_PP(2));
 
-	/* only the base script starts there */
+	/* only the base script starts at base */
 	if (from == REVISION_BASE)
 	{
 		created_in = GetTopFullTransactionId();
@@ -463,8 +466,8 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 
 	/*
 	 * Alembic may have moved the schema while the version stayed, and tables
-	 * that others make may be missing: the base script, which makes them, has
-	 * run long ago.
+	 * that services create may be missing: the base script, which creates
+	 * them, has run long ago.
 	 */
 	if (revision->number != from ||
 		(from >= REVISION_BASE_SCRIPT && to > from &&
@@ -472,16 +475,16 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 		migrate_steps(&context, from, to > from);
 	run_step(&context, to, ddl);
 
-	/* the other scripts do this at their end */
+	/* the other scripts call this at their end */
 	if (to < from)
 		syncmaster_complete_members();
 	PG_RETURN_VOID();
 }
 
 /*
- * What a script that makes this version does at its end, and what does not
- * belong to one revision.  Returns the revision of the tables after the last
- * script of a command, else -1.
+ * The last call of a script that makes this version: what does not belong to
+ * one revision.  Returns the revision of the tables after the last script of a
+ * command, else -1.
  */
 int
 syncmaster_end_script(const char *version)

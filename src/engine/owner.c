@@ -42,7 +42,7 @@ change_owner(const MigrationContext *context, Oid relid, Oid role)
 }
 
 /*
- * Lock all that change hands together: no lock is given back before the
+ * Lock all tables that change hands together: no lock is given back before the
  * transaction ends.
  */
 static void
@@ -72,7 +72,8 @@ lock_tables(const MigrationContext *context, Oid role)
 }
 
 /*
- * A table or sequence of the application, with its partitions.
+ * Change the owner of a table or sequence of the application, with its
+ * partitions.
  */
 static void
 change_owner_of_table(const MigrationContext *context, Oid relid, Oid role)
@@ -85,8 +86,8 @@ change_owner_of_table(const MigrationContext *context, Oid relid, Oid role)
 }
 
 /*
- * Hand over which role has which service; drop it where that is not to be
- * believed, as it would be in the new owner's hands.  Nothing of it is ours.
+ * Hand over the table of services; drop it if it is not trusted, because the
+ * new owner's would be trusted, whatever is in it.
  */
 static void
 change_owner_of_services(const MigrationContext *context, Oid relid, Oid role)
@@ -117,9 +118,9 @@ change_owner_of_services(const MigrationContext *context, Oid relid, Oid role)
 }
 
 /*
- * Why the record of migrations, and its schema, are not handed over: somebody
- * else may have made them, or what they can call would run with the rights of
- * "role" from then on.
+ * Why the record of migrations, and its schema, are not handed over: another
+ * role may have created them, or code that they can call would run with the
+ * rights of "role".
  */
 static List *
 history_findings(Oid history, Oid owner, Oid role)
@@ -136,11 +137,13 @@ history_findings(Oid history, Oid owner, Oid role)
 }
 
 /*
- * The record of migrations and the services, in their schema.  One that is
- * empty stays with a role that has more rights than the caller.
+ * Hand over the record of migrations and the table of services, in their
+ * schema.  An empty schema stays with a role that has more rights than the
+ * caller.
  *
- * Somebody else may have made them while this waited for the locks of the
- * tables.  Once their schema is held, no other can take its place.
+ * Another role may have created them while this session waited for the locks
+ * of the tables.  Once their schema is locked, no other schema can take its
+ * place.
  */
 static void
 change_owner_of_history(const MigrationContext *context, Oid role)
@@ -167,9 +170,9 @@ change_owner_of_history(const MigrationContext *context, Oid role)
 }
 
 /*
- * Look at everything with the new owner's eyes: what the tables can call
- * would run with his rights from then on.  The record of migrations has to be
- * in the hands of "owner".
+ * Check everything for the new owner: code that the tables can call would run
+ * with the new owner's rights.  The record of migrations has to belong to
+ * "owner".
  */
 static void
 require_trust_of(const MigrationContext *context, Oid owner, Oid role)
@@ -190,7 +193,9 @@ require_trust_of(const MigrationContext *context, Oid owner, Oid role)
 												 relid, relation->name, role));
 	}
 
-	/* what somebody else made first is not handed over, were it the schema alone */
+	/*
+	 * a record or a schema that another role created first is not handed over
+	 */
 	findings = list_concat(findings, history_findings(syncmaster_find_history(),
 													  owner, role));
 	syncmaster_raise_error(findings);
@@ -237,7 +242,10 @@ syncmaster_set_owner(PG_FUNCTION_ARGS)
 
 	change_owner_of_history(&context, role);
 
-	/* their owners may have added something while this waited for the locks */
+	/*
+	 * the owners may have added objects while this session waited for the
+	 * locks
+	 */
 	require_trust_of(&context, role, role);
 	syncmaster_hand_over_members(context.owner);
 	PG_RETURN_VOID();

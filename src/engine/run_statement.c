@@ -59,7 +59,7 @@ syncmaster_require_schema_create(const MigrationContext *context, Oid role)
 }
 
 /*
- * What a statement's own needs are that may not be met.
+ * Report requirements of a statement that are not met.
  */
 void
 syncmaster_effect_problems(List **problems, const MigrationContext *context,
@@ -93,8 +93,8 @@ syncmaster_effect_problems(List **problems, const MigrationContext *context,
 }
 
 /*
- * A step is written for ordinary tables: one that a DBA has partitioned is
- * not changed by it.
+ * Report a partitioned table that a step would change: steps are written for
+ * ordinary tables.
  */
 void
 syncmaster_partition_problems(List **problems, const StatementEffect *effect)
@@ -116,8 +116,8 @@ syncmaster_partition_problems(List **problems, const StatementEffect *effect)
 }
 
 /*
- * Describe an ALTER TABLE of a table that is there; false if the effect is
- * that of something else.
+ * Describe an ALTER TABLE of a table that exists; false if the effect is that
+ * of another statement.
  */
 static bool
 table_statement(const StatementEffect *effect, TableStatement *statement)
@@ -135,7 +135,7 @@ table_statement(const StatementEffect *effect, TableStatement *statement)
 }
 
 /*
- * Look for rows that a statement cannot work on.
+ * Report rows on which a statement would fail.
  */
 void
 syncmaster_row_problems(List **problems, const MigrationContext *context,
@@ -148,8 +148,8 @@ syncmaster_row_problems(List **problems, const MigrationContext *context,
 }
 
 /*
- * Take a new sequence past the ids of a table that was there before it:
- * Celery's, which may have been restored without its sequence.
+ * Set a new sequence past the ids of a table that existed before: Celery's,
+ * which may have been restored without its sequence.
  */
 static void
 skip_ids(const MigrationContext *context, const StatementEffect *effect)
@@ -181,7 +181,7 @@ skip_ids(const MigrationContext *context, const StatementEffect *effect)
 }
 
 /*
- * Run a statement whose locks are held, and what belongs to it.
+ * Run a statement whose locks are held, and the statements that belong to it.
  */
 static void
 execute_effect(const MigrationContext *context, StatementEffect *effect,
@@ -207,7 +207,7 @@ execute_effect(const MigrationContext *context, StatementEffect *effect,
 }
 
 /*
- * Refuse a statement that may not run, or would not.
+ * Refuse a statement that must not run, or that would fail.
  */
 static void
 require_effect(const MigrationContext *context, const StatementEffect *effect)
@@ -229,9 +229,9 @@ require_effect(const MigrationContext *context, const StatementEffect *effect)
 }
 
 /*
- * Run a statement.  Another session may be making an object of the same name,
- * which no lock on the table need tell: the server then waits for it, and
- * finds two rows with one name in the catalogue.
+ * Run a statement.  Another session may be creating an object of the same
+ * name, which no lock on the table need show: the server then waits for that
+ * session, and fails because the name is in the catalogue twice.
  */
 static void
 run_effect(const MigrationContext *context, StatementEffect *effect,
@@ -287,8 +287,8 @@ is_same_effect(const StatementEffect *left, const StatementEffect *right)
 }
 
 /*
- * Take the locks of a statement, and describe it once more: while this
- * waited, other sessions may have made, dropped or renamed what it is about.
+ * Take the locks of a statement, and describe it once more: during the wait,
+ * other sessions may have created, dropped or renamed its objects.
  */
 static StatementEffect *
 lock_statement(const MigrationContext *context, const RawStmt *raw,
@@ -314,7 +314,8 @@ lock_statement(const MigrationContext *context, const RawStmt *raw,
 }
 
 /*
- * Say what is in the way of a statement that need not run now.
+ * Warn that another object has the name of the one that a statement would
+ * create.
  */
 static void
 warn_taken(const MigrationContext *context, const StatementEffect *effect)
@@ -369,8 +370,7 @@ is_about_present_table(Node *stmt)
 }
 
 /*
- * Describe the statements about tables that are there, before the first one
- * has run.
+ * Describe the statements about existing tables, before the first one is run.
  */
 static List *
 describe_statements(const MigrationContext *context, List *statements,
@@ -392,7 +392,7 @@ describe_statements(const MigrationContext *context, List *statements,
 }
 
 /*
- * Compute what can be computed before the first lock is taken.
+ * Compute the vectors that can be computed before the first lock.
  */
 static List *
 prepare_statements(const MigrationContext *context, List *effects,
@@ -425,7 +425,7 @@ syncmaster_statement_locks(const MigrationContext *context, List *effects)
 		StatementEffect *effect = lfirst(lc);
 		ListCell		*lc2;
 
-		/* an earlier statement may give another name to what has this one */
+		/* an earlier statement may rename the table that has this name now */
 		if (effect->skipped || effect->name_taken ||
 			!OidIsValid(effect->role) || effect->locks == NIL)
 			continue;
@@ -441,9 +441,9 @@ syncmaster_statement_locks(const MigrationContext *context, List *effects)
 }
 
 /*
- * Take the locks of all statements together: each of them would be kept until
- * the end in any case, and a service that has one table and waits for another
- * would be in a deadlock with this.
+ * Take the locks of all statements together.  Each of them would be kept until
+ * the end in any case, and a service that has locked one table and waits for
+ * another would be in a deadlock with this session.
  */
 static void
 lock_tables(const MigrationContext *context, List *effects)
@@ -509,9 +509,9 @@ syncmaster_run_statements(const MigrationContext *context, const char *ddl,
 }
 
 /*
- * The same for a step that has been done.  What others have put in the place
- * of one of its objects is a matter for syncmaster_check(), and no reason to
- * fail.
+ * Run the statements of a step that was done before as far as its objects are
+ * missing.  If another object has the name of one of them, syncmaster_check()
+ * reports it; it is no reason to fail.
  */
 void
 syncmaster_repeat_statements(const MigrationContext *context, const char *ddl,

@@ -39,8 +39,8 @@ find_relation(const RangeVar *name)
 }
 
 /*
- * The same of one that has to be there.  It was a moment ago, if the schema
- * is what it should be.
+ * Find a relation that must exist.  It existed a moment ago, if the schema is
+ * what it should be.
  */
 static Oid
 require_relation(const RangeVar *name)
@@ -104,8 +104,8 @@ add_lock(StatementEffect *effect, Oid relid, LOCKMODE mode, const char *action)
 }
 
 /*
- * What is done to a partitioned table, or to an index of it, is done to each
- * partition.
+ * A statement about a partitioned table, or an index of it, changes each
+ * partition as well.
  */
 static void
 add_partitions(StatementEffect *effect, LOCKMODE mode)
@@ -118,8 +118,8 @@ add_partitions(StatementEffect *effect, LOCKMODE mode)
 }
 
 /*
- * The table that a statement works on.  It must be there, or be made by an
- * earlier statement of the same plan.
+ * Set the table of a statement.  It must exist, or be created by an earlier
+ * statement of the same plan.
  */
 static void
 set_table(StatementEffect *effect, const RangeVar *table, LOCKMODE mode,
@@ -224,7 +224,7 @@ describe_alter_command(StatementEffect *effect, StringInfo action,
 				{
 					const char *name = get_rel_name(lfirst_oid(lc));
 
-					/* of those that nobody has dropped just now */
+					/* without indexes that another session has just dropped */
 					if (name != NULL)
 						appendStringInfo(action, "%s%s",
 										 lc == list_head(indexes)
@@ -275,7 +275,7 @@ describe_alter_table(StatementEffect *effect, AlterTableStmt *stmt,
 	}
 	effect->action = action.data;
 
-	/* what inherits from the table is changed along with it */
+	/* child tables are changed along with it */
 	if (OidIsValid(effect->relid) && stmt->relation->inh &&
 		has_subclass(effect->relid))
 	{
@@ -310,8 +310,8 @@ describe_create_index(const MigrationContext *context, StatementEffect *effect,
 }
 
 /*
- * A change of a sequence, or of an index's or a constraint's name, or an
- * index built anew: what is locked is the relation that the statement names.
+ * Describe a change of a sequence, of an index's or a constraint's name, or
+ * REINDEX: the relation that the statement names is locked.
  */
 static void
 describe_change(StatementEffect *effect, const char *object_type,
@@ -345,7 +345,7 @@ describe_reindex(StatementEffect *effect, ReindexStmt *stmt)
 	Oid indexid = require_relation(stmt->relation);
 	Oid table = IndexGetRelation(indexid, true);
 
-	/* the table's lock comes first, as everywhere */
+	/* the table is locked first, as everywhere */
 	if (OidIsValid(table))
 		add_lock(effect, table, ShareLock, NULL);
 	describe_change(effect, "index", "rebuild index", stmt->relation,
@@ -354,7 +354,8 @@ describe_reindex(StatementEffect *effect, ReindexStmt *stmt)
 }
 
 /*
- * Rights that an owner took from himself.
+ * Describe a GRANT. Only a repair runs one: it gives an owner back the
+ * privileges that he revoked from himself.
  */
 static void
 describe_grant(StatementEffect *effect, GrantStmt *stmt)
@@ -367,8 +368,8 @@ describe_grant(StatementEffect *effect, GrantStmt *stmt)
 }
 
 /*
- * An extension lets go of a table.  That is for the extension's owner to do,
- * who must own the table as well.
+ * Describe ALTER EXTENSION ... DROP. The extension's owner runs it, who must
+ * own the table as well.
  */
 static void
 describe_members(const MigrationContext *context, StatementEffect *effect,
@@ -381,7 +382,7 @@ describe_members(const MigrationContext *context, StatementEffect *effect,
 }
 
 /*
- * The only queries that the engine runs set a sequence's value.
+ * Describe SELECT setval(...), the only query that the engine runs.
  */
 static void
 describe_set_value(StatementEffect *effect)
@@ -392,8 +393,9 @@ describe_set_value(StatementEffect *effect)
 }
 
 /*
- * An extension that the application needs.  It goes to the tables' owner if
- * that role may have it, as Alembic would do it, else to the caller.
+ * Describe CREATE EXTENSION of an extension that the application needs.  It
+ * will belong to the tables' owner if that role may create it, as with
+ * Alembic, else to the caller.
  */
 static void
 describe_create_extension(const MigrationContext *context,
@@ -410,8 +412,8 @@ describe_create_extension(const MigrationContext *context,
 }
 
 /*
- * Dropping a table drops the triggers of its foreign keys on the tables that
- * these refer to, and locks them.
+ * Add the locks on the tables that a table refers to: dropping the table drops
+ * the triggers of its foreign keys on those.
  */
 static void
 add_parents(StatementEffect *effect, Oid relid)
@@ -446,8 +448,8 @@ add_parents(StatementEffect *effect, Oid relid)
 }
 
 /*
- * Drop a table, sequence or index, if it is there.  The scripts drop one
- * object at a time.
+ * Describe dropping a table, sequence or index that exists.  The scripts drop
+ * one object at a time.
  */
 static void
 describe_drop(StatementEffect *effect, DropStmt *stmt)
@@ -465,7 +467,7 @@ describe_drop(StatementEffect *effect, DropStmt *stmt)
 	effect->role = GetUserId();
 	if (OidIsValid(relid))
 	{
-		/* what has an index's name may be a table; the server will say so */
+		/* a table may have the index's name; the server will report it */
 		effect->relid = get_rel_relkind(relid) == RELKIND_INDEX ||
 								get_rel_relkind(relid) ==
 									RELKIND_PARTITIONED_INDEX
@@ -503,7 +505,8 @@ describe_drop_extension(const MigrationContext *context,
 }
 
 /*
- * What is not run needs no lock, no right and gives no notice.
+ * Mark a statement that need not run: it needs no lock and no privilege, and
+ * gives no notice.
  */
 void
 syncmaster_skip_effect(StatementEffect *effect)
@@ -515,8 +518,8 @@ syncmaster_skip_effect(StatementEffect *effect)
 }
 
 /*
- * Tell what a statement will do.  In a plan, it comes after statements that
- * will not have run yet.
+ * Describe a statement.  In a plan, the statements before it have not been
+ * run.
  */
 StatementEffect *
 syncmaster_describe_statement(const MigrationContext *context,

@@ -25,13 +25,13 @@
 #include "schema/schema.h"
 #include "settings.h"
 
-/* Rows past this many are not counted before they are dropped. */
+/* How many rows are counted before a table is dropped. */
 #define MAX_ROWS_COUNTED 100000
 
 PG_FUNCTION_INFO_V1(syncmaster_downgrade);
 
 /*
- * ALTER EXTENSION UPDATE, which moves the schema as well.
+ * Run ALTER EXTENSION UPDATE, which moves the schema as well.
  */
 static void
 update_extension(MigrationContext *context, const char *version)
@@ -40,7 +40,7 @@ update_extension(MigrationContext *context, const char *version)
 	syncmaster_require_revision(context->namespace, &context->revision);
 }
 
-/* SubtransactionBody: lock the tables of these locks. */
+/* SubtransactionBody: takes these locks. */
 static void
 lock_all(void *argument)
 {
@@ -48,10 +48,10 @@ lock_all(void *argument)
 }
 
 /*
- * See that all locks of all steps can be had, before the first one writes
- * tables anew: whoever has one of the last step's would otherwise undo all of
- * it.  Each step takes its own when it begins, so that services can use the
- * tables of the later ones until then.
+ * Try the locks of all steps before the first one rewrites tables: a session
+ * that holds a lock of the last step would otherwise undo all of it.  The
+ * locks are given back, and each step takes its own when it begins, so that
+ * services can use the tables of later steps until then.
  */
 static void
 try_locks(const MigrationContext *context, int target)
@@ -110,8 +110,8 @@ syncmaster_upgrade_to(const char *text)
 }
 
 /*
- * The same by SQL, which finds the rows wherever Citus has put them, and
- * waits for partitions.
+ * Count rows by SQL, which finds them wherever Citus has put them, and waits
+ * for partitions.
  */
 static int
 count_rows_by_sql(Relation rel)
@@ -126,7 +126,7 @@ count_rows_by_sql(Relation rel)
 }
 
 /*
- * Rows in a table, as far as they are worth counting.  Read directly: the
+ * Count the rows of a table, up to a limit.  They are read directly: the
  * caller may lack SELECT, and the owner's policies must not run.
  */
 static int
@@ -155,8 +155,9 @@ count_rows(Oid relid)
 static bool destroyed;
 
 /*
- * XactCallback: what allowed a transaction to drop tables is used up with it.
- * Otherwise it would be allowed to whoever uses the connection next.
+ * XactCallback: switches the permission to drop tables off after the
+ * transaction that used it.  Behind a pooler, the next client would have it
+ * otherwise.
  */
 static void
 use_up_allow_destroy(XactEvent event, void *arg pg_attribute_unused())
@@ -179,8 +180,8 @@ use_up_allow_destroy(XactEvent event, void *arg pg_attribute_unused())
 }
 
 /*
- * Refuse to drop tables unless that is what the caller wants; say which, and
- * what is in them.
+ * Refuse to drop tables unless the caller has allowed it; name them, and their
+ * numbers of rows.
  */
 static void
 require_allow_destroy(const MigrationContext *context, int to)

@@ -42,7 +42,10 @@ add_step(UpgradePlan *plan, const MigrationContext *context, const char *name,
 											  lfirst_node(RawStmt, statement),
 											  source, plan->effects);
 
-			/* a step that has been done is not undone by what is in its way */
+			/*
+			 * a step that was done is not undone because of other objects with
+			 * its names
+			 */
 			if (effect->name_taken && again)
 				syncmaster_skip_effect(effect);
 			syncmaster_keep_columns(effect);
@@ -54,7 +57,7 @@ add_step(UpgradePlan *plan, const MigrationContext *context, const char *name,
 }
 
 /*
- * A step whose objects others make is of interest only if some are missing.
+ * Return whether all objects of a step exist that services may create as well.
  */
 static bool
 is_complete(const MigrationContext *context, const char *ddl)
@@ -73,8 +76,8 @@ is_complete(const MigrationContext *context, const char *ddl)
 }
 
 /*
- * What syncmaster_upgrade() will do from the revision that the context has,
- * whose shape the caller has checked.
+ * Describe what syncmaster_upgrade() will do from the context's revision.  The
+ * caller has checked the tables' shape.
  */
 UpgradePlan *
 syncmaster_make_plan(const MigrationContext *context, int target)

@@ -17,10 +17,10 @@
 
 #define MINUTES_A_DAY 1440
 
-/* After so many days the calendar repeats itself. */
+/* The number of days after which the calendar repeats itself. */
 #define CALENDAR_DAYS 146097
 
-/* Larger numbers are out of every range. */
+/* Larger numbers are outside of every range. */
 #define MAX_NUMBER 1000000
 
 static const char *const month_names[] = {"jan", "feb", "mar", "apr", "may",
@@ -34,7 +34,7 @@ typedef struct CronField
 {
 	int				   min;
 	int				   max;
-	const char *const *names; /* of the values from "min" on; or NULL */
+	const char *const *names; /* names of the values from "min" on; or NULL */
 	bool			   has_last;
 } CronField;
 
@@ -59,7 +59,7 @@ is_letter(char c)
 }
 
 /*
- * What Python's str.split() splits at.
+ * Return whether Python's str.split() splits at the character.
  */
 static bool
 is_blank(char c)
@@ -68,7 +68,7 @@ is_blank(char c)
 }
 
 /*
- * Take a number off the text; false if there is none.
+ * Read a number and move *text behind it; false if there is none.
  */
 static bool
 take_number(const char **text, const char *end, int *number)
@@ -84,7 +84,8 @@ take_number(const char **text, const char *end, int *number)
 }
 
 /*
- * Take a word off the text, if it is a name; the value that it stands for.
+ * Read a name and move *text behind it; returns false if it is not a name of
+ * the field, else its value in *value.
  */
 static bool
 take_name(const CronField *field, const char **text, const char *end,
@@ -114,7 +115,7 @@ add_values(uint64_t *values, int first, int last, int step)
 }
 
 /*
- * "jan" or "mon-fri"; whatever follows is ignored.
+ * Read "jan" or "mon-fri"; the rest of the text is ignored.
  */
 static bool
 parse_names(const CronField *field, const char *text, const char *end,
@@ -139,7 +140,7 @@ parse_names(const CronField *field, const char *text, const char *end,
 }
 
 /*
- * One of the parts of a field between commas.
+ * Read one part of a field, between commas.
  */
 static bool
 parse_part(const CronField *field, const char *text, const char *end,
@@ -188,7 +189,7 @@ parse_part(const CronField *field, const char *text, const char *end,
 		(last != -1 && first > last))
 		return false;
 
-	/* a range that ends with 0 is taken for one without an end here */
+	/* APScheduler takes a range that ends with 0 for one without an end */
 	range = (last > 0 ? last : field->max) - first;
 	if (step > range && step > 0)
 		return false;
@@ -318,7 +319,7 @@ cron_fires_at(const CronSchedule *schedule, int64_t minute)
 
 /*
  * The nearest time at which a schedule fires, not before "from", or not after
- * it.  False if there is none at all.
+ * it.  False if it never fires.
  */
 static bool
 find(const CronSchedule *schedule, int64_t from, int direction, int64_t *minute)

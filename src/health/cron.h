@@ -22,14 +22,14 @@ typedef struct CronSchedule
 	uint64_t days;
 	uint64_t months;
 	uint64_t weekdays; /* 0 is Monday */
-	bool	 last_day; /* the last day of the month, too */
+	bool	 last_day; /* is the last day of the month allowed as well? */
 } CronSchedule;
 
 typedef enum CronStatus
 {
 	CRON_OK,
-	CRON_REFUSED, /* the scheduler fails on it */
-	CRON_UNKNOWN  /* it has characters that are not ASCII */
+	CRON_REFUSED, /* the scheduler raises an error on it */
+	CRON_UNKNOWN  /* it has characters outside ASCII, and is not judged */
 } CronStatus;
 
 extern CronStatus cron_parse(const char *text, CronSchedule *schedule);

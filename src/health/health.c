@@ -3,9 +3,10 @@
  * health.c
  *	  syncmaster_health(): what a person should look at.
  *
- * It reads the tables directly and runs nobody's code.  What is locked, or not
- * there yet, is passed by and named.  How long is too long, settings say: an
- * argument would invite a function of somebody else's that fits it better.
+ * It reads the tables directly and runs no code of their owner.  A table that
+ * is locked, or does not exist yet, is skipped and named.  Settings, not
+ * arguments, hold the limits: a call with an argument could mean another
+ * role's function that fits it better.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,7 +34,7 @@ put_columns(const Finding *finding, const char **texts)
 }
 
 /*
- * Look at everything.
+ * Make all checks.
  */
 void
 syncmaster_collect_health(Health *health)
@@ -65,7 +66,8 @@ syncmaster_collect_health(Health *health)
 /*
  * syncmaster_health()
  *
- * The worst first.  No row, or nothing above info, means that all is well.
+ * The gravest findings come first.  If there is no row, or none above info,
+ * all is well.
  */
 Datum
 syncmaster_health(PG_FUNCTION_ARGS)

@@ -25,7 +25,7 @@ typedef struct Health
 	ExtensionEntry extension;
 	SchemaRevision revision;
 	TimestampTz	   now;
-	List		  *findings; /* of Finding; the kind is the name of the check */
+	List		  *findings; /* of Finding; "kind" is the name of the check */
 } Health;
 
 extern void syncmaster_collect_health(Health *health);
@@ -52,9 +52,9 @@ typedef struct Transfer
 	bool		 is_scheduled;
 	CronStatus	 schedule_status;
 	CronSchedule schedule; /* if the status is CRON_OK */
-	char		*refused;  /* the schedule's text, if it is not right */
+	char		*refused;  /* the text of a schedule that is refused */
 	bool		 has_job;
-	double		 next_run_time; /* of the job; infinite if it has none */
+	double next_run_time; /* next time of the job; infinite if it has none */
 } Transfer;
 
 typedef struct TransferList
@@ -71,12 +71,12 @@ extern void	 syncmaster_check_fires(Health *health, const TransferList *list,
 extern bool	 syncmaster_has_run_since(const AppTable *runs, int64 transfer,
 									  TimestampTz since, bool *locked);
 
-/* health_recent.c: What became of the runs of the last day. */
+/* health_recent.c: How the runs of the last day ended. */
 
 extern RunReadResult syncmaster_check_recent_runs(Health		 *health,
 												  const AppTable *runs);
 
-/* One check, or a few that read the same tables. */
+/* One check, or several that read the same tables. */
 extern void syncmaster_check_health_schema(Health *health);
 extern void syncmaster_check_runs(Health *health);
 extern void syncmaster_check_privileges(Health *health);

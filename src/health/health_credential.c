@@ -22,8 +22,7 @@
 #define VERIFY "syncmaster_verify_credentials"
 
 /*
- * What the check tells is what that function tells: only to those who may
- * call it.
+ * Return whether the caller may call the function that tells the same.
  */
 static bool
 may_verify(const Health *health)
@@ -53,8 +52,9 @@ run_check(void *argument)
 }
 
 /*
- * Check them in a subtransaction: a key file that cannot be read is a
- * finding, not the end of the others.  NULL if it went well.
+ * Check the credentials in a subtransaction: a key file that cannot be read is
+ * a finding, and the other checks go on.  NULL if it succeeded, else the
+ * error.
  */
 static ErrorData *
 try_check(CredentialCheck *check, MemoryContext scratch)
@@ -68,9 +68,10 @@ try_check(CredentialCheck *check, MemoryContext scratch)
 }
 
 /*
- * Before a rotation all credentials are under the previous key, which the
- * services still have.  If some are under the primary one, one of the two
- * groups cannot be read by them.
+ * Report which credentials the services cannot read.  Before a rotation all
+ * credentials are under the previous key, which the services still have.  If
+ * some are under the primary key, the services cannot read one of the two
+ * groups.
  */
 static void
 report_previous(Health *health, const CredentialCheck *check)
@@ -129,7 +130,8 @@ report_credentials(Health *health, CredentialCheck *check)
 }
 
 /*
- * The check waits for these tables; see first that it need not.
+ * Return whether the tables can be locked without a wait: the check itself
+ * would wait.
  */
 static bool
 may_look_at_tables(Health *health)

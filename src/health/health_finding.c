@@ -15,11 +15,11 @@
 #include "rows/rows.h"
 #include "schema/schema.h"
 
-/* Of a longer list of ids, the first ones are named. */
+/* How many ids of a list are named. */
 #define MAX_IDS_LISTED 10
 
 /*
- * A table that is not there: does a later revision make it, or is it lost?
+ * Report a missing table: a later revision creates it, or it was lost.
  */
 static void
 report_missing(Health *health, const char *check_name, const char *table)
@@ -80,7 +80,8 @@ syncmaster_may_look(Health *health, const char *check_name, const char *table,
 }
 
 /*
- * The table could be looked at, but what leads to its rows could not.
+ * Report that the rows cannot be read because the index that leads to them is
+ * locked, although the table is not.
  */
 void
 syncmaster_add_locked_index(Health *health, const char *check_name,
@@ -100,7 +101,7 @@ syncmaster_ago(const Health *health, int seconds)
 }
 
 /*
- * The value of a setting, as a person would write it, and its name.
+ * The value of a setting, as people write it, and the setting's name.
  */
 const char *
 syncmaster_limit_text(const char *setting)

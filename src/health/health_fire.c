@@ -19,12 +19,15 @@
 #include "settings.h"
 
 /*
- * Longer ago, runs may have been purged; and what was missed that long ago
- * should not be reported forever.
+ * How many days are looked at: older runs may have been purged, and a run that
+ * was missed long ago should not be reported forever.
  */
 #define MISSED_DAYS 8
 
-/* Clocks differ, and a change of the clocks moves the last time by an hour. */
+/*
+ * Tolerance: clocks differ, and the change to daylight saving time moves the
+ * last time by an hour.
+ */
 #define SLACK_MINUTES 65
 
 /* Offsets of time zones, in minutes. */
@@ -39,8 +42,8 @@ unix_minutes(TimestampTz time)
 }
 
 /*
- * Report schedules on which the scheduler fails, and those that never come;
- * the number of the first.
+ * Report schedules on which the scheduler fails, and those that never fire;
+ * returns the number of the first.
  */
 int64
 syncmaster_check_schedule_texts(Health *health, const TransferList *list)
@@ -89,7 +92,8 @@ syncmaster_check_schedule_texts(Health *health, const TransferList *list)
 }
 
 /*
- * Has a transfer had a run since?  *locked if that cannot be told now.
+ * Return whether a transfer has had a run since that time.  *locked is set if
+ * the index is locked.
  */
 bool
 syncmaster_has_run_since(const AppTable *runs, int64 transfer,
@@ -99,7 +103,7 @@ syncmaster_has_run_since(const AppTable *runs, int64 transfer,
 	OrderedScan scan;
 	bool		found = false;
 
-	/* later pages first, where the new rows most often are */
+	/* later pages first, because most new rows are there */
 	if (!syncmaster_begin_ordered_scan(&scan, runs->rel, runs->columns[0],
 									   &equal, BackwardScanDirection,
 									   NO_ENTRY_LIMIT))
@@ -120,13 +124,12 @@ syncmaster_has_run_since(const AppTable *runs, int64 transfer,
 }
 
 /*
- * When should a transfer have run last, some time ago?  False if that is not
- * known.
+ * Find when a transfer should last have run, not later than a given time.
+ * False if that is not known.
  *
- * The schedule is of the scheduler's time zone, which is nowhere in the
- * database.  It is one in which the job's next time is a time of the
- * schedule; if there are several, the one that gives the earliest time
- * counts.
+ * The schedule is in the scheduler's time zone, which the database does not
+ * have.  A time zone is possible if the job's next time is a time of the
+ * schedule in it; if several are, the one with the earliest last time counts.
  */
 static bool
 find_last_fire(const Health *health, const Transfer *transfer, int64 *last)
@@ -158,7 +161,7 @@ find_last_fire(const Health *health, const Transfer *transfer, int64 *last)
 
 /*
  * Report transfers that should have run and did not, and jobs that have no
- * time to run at.
+ * next time.
  */
 void
 syncmaster_check_fires(Health *health, const TransferList *list,

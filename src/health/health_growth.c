@@ -28,13 +28,13 @@
 #include "schema/schema.h"
 #include "settings.h"
 
-/* How much of a sequence's numbers is used when it is told. */
+/* The share of a sequence's numbers from which on it is reported. */
 #define WARNING_SHARE 0.5
 #define ERROR_SHARE 0.9
 
 /*
- * How large and how old is a table that grows?  Too old is what the DBA
- * declares to be so.
+ * Report how large a growing table is, and rows that are older than the DBA's
+ * setting allows.
  */
 static void
 report_growth(Health *health, const RelationInfo *growing,
@@ -47,7 +47,7 @@ report_growth(Health *health, const RelationInfo *growing,
 			? psprintf(" in %s",
 					   TextDatumGetCString(DirectFunctionCall1(
 						   pg_size_pretty, Int64GetDatum((int64) bytes))))
-			: ""; /* an index is locked */
+			: ""; /* an index is locked, so the age is not known */
 	const char *count = rows < 0
 							? "rows"
 							: syncmaster_count((int64) rows, "row", "rows");
@@ -87,7 +87,7 @@ report_growth(Health *health, const RelationInfo *growing,
 }
 
 /*
- * A result without a time is one that was begun and not finished.
+ * Report results without a time, whose tasks were begun and not finished.
  */
 static void
 report_rows_without_time(Health *health, const RelationInfo *growing,
@@ -145,7 +145,7 @@ syncmaster_check_growth(Health *health)
 				syncmaster_add_locked_index(health, "growth", growing->name);
 				break;
 			case OLDEST_ROW_NONE:
-			case OLDEST_ROW_UNKNOWN: /* the schema is not as it should be */
+			case OLDEST_ROW_UNKNOWN: /* the relation is not the expected one */
 				break;
 		}
 		if (!is_run)
@@ -155,8 +155,8 @@ syncmaster_check_growth(Health *health)
 }
 
 /*
- * The last number that fits into a sequence and its column; 0 if that is not
- * a matter of counting up.
+ * The last number that fits into a sequence and its column; 0 if the sequence
+ * does not count up.
  */
 static int64
 last_number(Oid sequence, Oid type)

@@ -12,8 +12,9 @@
 #include "privilege/privilege.h"
 
 /*
- * What roles are, and whose members, is the cluster's affair and may be
- * meant: a standby's role is among them.  It is information.
+ * Return whether the finding is about a role's attributes or memberships.
+ * These are the cluster's and may be meant, like those of a standby's role:
+ * they are information here.
  */
 static bool
 is_of_role(const Finding *privilege)

@@ -17,14 +17,17 @@
 #include "health/health.h"
 #include "rows/rows.h"
 
-/* So many runs are read, and so many entries of the index visited, at most. */
+/*
+ * How many runs are read, and how many entries of the index are visited, at
+ * most.
+ */
 #define MAX_RUNS 10000
 #define MAX_ENTRIES 50000
 
-/* After so many runs that are older, the others are taken to be older, too. */
+/* After so many older runs in a row, all others are taken to be older, too. */
 #define MAX_OLDER 1000
 
-/* Fewer failures may be chance. */
+/* With fewer runs, failures may be chance. */
 #define MIN_FAILED 3
 
 typedef struct RecentRun
@@ -32,7 +35,7 @@ typedef struct RecentRun
 	int64		id;
 	int64		transfer_id;
 	TimestampTz created_at;
-	int			status; /* its number, or -1 */
+	int			status; /* number of the status, or -1 */
 	bool		is_scheduled;
 	bool		has_started;
 	bool		has_ended;
@@ -54,7 +57,7 @@ is_failed(const RecentRun *run)
 		   strcmp(syncmaster_run_statuses[run->status], "FAILED") == 0;
 }
 
-/* RecentRunReader: remember those of the last day. */
+/* RecentRunReader: collects the runs of the last day. */
 static bool
 add_recent_run(void *state, const AppTable *runs, TupleTableSlot *slot,
 			   TimestampTz created_at)
@@ -92,7 +95,7 @@ add_recent_run(void *state, const AppTable *runs, TupleTableSlot *slot,
 	return true;
 }
 
-/* Transfer by transfer, the oldest first. */
+/* Sorts by transfer, then by age, the oldest first. */
 static int
 compare_runs(const void *left, const void *right)
 {
@@ -140,8 +143,8 @@ report_share(Health *health, const RecentRuns *recent)
 }
 
 /*
- * Runs that the broker did not get.  Those before the last one that started
- * are lost, but the broker is back.
+ * Report runs that never reached the broker.  Runs before the last one that
+ * started are lost, but the broker is back.
  */
 static void
 report_unsent(Health *health, const RecentRuns *recent)
@@ -183,8 +186,8 @@ report_unsent(Health *health, const RecentRuns *recent)
 }
 
 /*
- * Runs that a worker got and could not start, if their transfer had no later
- * run that was started.
+ * Report runs that a worker received and could not start, unless their
+ * transfer had a later run that was started.
  */
 static void
 report_unstarted(Health *health, const RecentRuns *recent)
@@ -218,8 +221,8 @@ report_unstarted(Health *health, const RecentRuns *recent)
 }
 
 /*
- * Transfers that were started twice in one minute by their schedules, which
- * are of whole minutes.
+ * Report transfers that were started twice in one minute by their schedules,
+ * which have whole minutes.
  */
 static void
 report_doubles(Health *health, const RecentRuns *recent)
@@ -259,7 +262,7 @@ report_doubles(Health *health, const RecentRuns *recent)
 }
 
 /*
- * The table of runs is open.
+ * Check the runs of the last day, in a table that the caller has opened.
  */
 RunReadResult
 syncmaster_check_recent_runs(Health *health, const AppTable *runs)

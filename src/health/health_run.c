@@ -14,10 +14,10 @@
 #include "rows/rows.h"
 #include "settings.h"
 
-/* What is too long for runs of one status. */
+/* A status and how long a run may have it. */
 typedef struct RunLimit
 {
-	RunColumn	since; /* when it got the status */
+	RunColumn since; /* column with the time at which the run got the status */
 	const char *setting;
 	const int  *seconds;
 	const char *hint;
@@ -44,7 +44,7 @@ typedef struct LateRuns
 	TimestampTz	  oldest[NACTIVE_STATUSES];
 } LateRuns;
 
-/* RunReader: remember those that are late. */
+/* RunReader: collects the runs that are late. */
 static bool
 add_late_run(void *state, int status, const AppTable *runs,
 			 TupleTableSlot *slot)

@@ -38,7 +38,7 @@ compare_id(const void *left, const void *right)
 						 ((const Transfer *) right)->id);
 }
 
-/* Queue by queue, those that are scheduled first. */
+/* Sorts by queue, scheduled transfers first. */
 static int
 compare_queue(const void *left, const void *right)
 {
@@ -124,8 +124,8 @@ read_transfers(Health *health, TransferList *list)
 }
 
 /*
- * The transfer's id that a job's is; false if it is no number as Python
- * writes it.
+ * The id of the transfer that a job's id names; false if it is not a number as
+ * Python writes it.
  */
 static bool
 parse_job_id(const char *text, int64 *id)
@@ -142,7 +142,7 @@ typedef struct JobReport
 	IdList gone;
 	IdList not_scheduled;
 	int64  strange;
-	char  *strange_id; /* the first one */
+	char  *strange_id; /* the first strange id */
 	int64  overdue;
 	double first_time;
 } JobReport;
@@ -186,7 +186,8 @@ add_job(Health *health, TransferList *list, JobReport *report, const char *text,
 }
 
 /*
- * Read the jobs' ids and times; never what the scheduler unpickles.
+ * Read the jobs' ids and times, but never the column that the scheduler
+ * unpickles.
  */
 static bool
 read_jobs(Health *health, TransferList *list, JobReport *report)
@@ -300,8 +301,8 @@ report_jobs(Health *health, JobReport *report)
 }
 
 /*
- * Queues of which no transfer had a run lately.  Transfers that were changed
- * meanwhile have not had the time.
+ * Find queues of whose transfers none had a run lately.  A transfer that was
+ * changed since then has not had time for one.
  */
 static void
 find_idle_queues(const AppTable *runs, TransferList *list, TimestampTz since,

@@ -21,7 +21,7 @@
 #define MAX_WAIT 100
 
 /*
- * Lock a table as the comparison of the schema does, but do not wait for it.
+ * Lock a table in the mode that the comparison needs, without a wait.
  */
 static bool
 try_lock(Health *health, const RelationInfo *relation)
@@ -34,7 +34,8 @@ try_lock(Health *health, const RelationInfo *relation)
 }
 
 /*
- * Missing extra indexes are a choice while the setting says so.
+ * Report missing extra indexes: as information if the setting says to do
+ * without them.
  */
 static void
 report_indexes(Health *health, List *names)
@@ -63,7 +64,7 @@ report_indexes(Health *health, List *names)
 }
 
 /*
- * Sequences that are behind because a subscription fills their tables.
+ * Report sequences that are behind because a subscription fills their tables.
  */
 static void
 report_subscribed(Health *health, List *names)
@@ -82,7 +83,7 @@ report_subscribed(Health *health, List *names)
 }
 
 /*
- * A service that uses something else than SyncMaster's tables.
+ * Report a service that uses other objects in place of SyncMaster's.
  */
 static void
 report_names(Health *health, const Finding *difference)
@@ -95,8 +96,8 @@ report_names(Health *health, const Finding *difference)
 }
 
 /*
- * SubtransactionBody: the comparison, which asks for locks on sequences and
- * on whatever else belongs to the tables.
+ * SubtransactionBody: compares the schema, which asks for locks on sequences
+ * and on whatever else belongs to the tables.
  */
 static void
 compare_schema(void *argument)
@@ -112,7 +113,7 @@ compare_schema(void *argument)
 }
 
 /*
- * Tables that services may use in place of those that are looked at here.
+ * Report other tables that services may use in place of those of this schema.
  */
 static void
 report_places(Health *health)
@@ -130,7 +131,7 @@ report_places(Health *health)
 }
 
 /*
- * A schema that is newer than the library cannot be compared.
+ * Report a schema that is newer than the library, which cannot be compared.
  */
 static bool
 report_newer(Health *health)
@@ -169,7 +170,7 @@ report_step(Health *health)
 }
 
 /*
- * Schema, extension and library out of step, in short.
+ * Report in short how schema, extension and library are out of step.
  */
 void
 syncmaster_check_health_schema(Health *health)
@@ -184,7 +185,7 @@ syncmaster_check_health_schema(Health *health)
 	ErrorData	*error;
 	ListCell	*lc;
 
-	/* if that is locked, all tables are taken to be due */
+	/* if alembic_version is locked, all tables are expected */
 	health->revision.number = REVISION_HEAD;
 	if (!try_lock(health, &syncmaster_version_relation))
 		return;
@@ -193,7 +194,7 @@ syncmaster_check_health_schema(Health *health)
 	{
 		if (!try_lock(health, &syncmaster_relations[i]))
 		{
-			/* what can be told without the tables */
+			/* the checks that need no table */
 			if (!report_newer(health))
 				report_step(health);
 			return;

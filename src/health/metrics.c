@@ -43,21 +43,27 @@
 #define VIEW "syncmaster_metrics"
 #define METRICS_NATTS 3
 
-/* Entries of the index on the status, for each status of active runs. */
+/*
+ * How many entries of the index on the status are visited, for each status of
+ * active runs.
+ */
 #define MAX_ACTIVE_ENTRIES 5000
 
-/* Without that index a small table is read from end to end. */
+/*
+ * Largest table, in blocks, that is read from end to end if it has no such
+ * index.
+ */
 #define METRICS_MAX_BLOCKS 100
 
 /*
- * Of the newest runs so many are looked at, and those of the last hour count;
- * so many entries may be visited, as some are of runs that are gone.
+ * How many of the newest runs are read, of which those of the last hour count;
+ * and how many entries of the index are visited, as some are of deleted runs.
  */
 #define MAX_RECENT_RUNS 1000
 #define MAX_RECENT_ENTRIES 5000
 #define RECENT_USECS (SECS_PER_HOUR * USECS_PER_SEC)
 
-/* Entries that a search for the first row or job may visit. */
+/* How many entries a search for the first row or job visits. */
 #define MAX_FIRST_ENTRIES 1000
 
 PG_FUNCTION_INFO_V1(syncmaster_read_metrics);
@@ -96,7 +102,7 @@ put_metric(ReturnSetInfo *result, const char *name, double number, ...)
 }
 
 /*
- * Seconds since 1970, as exporters want a time.
+ * Seconds since 1970, the unit of exporters.
  */
 static double
 unix_seconds(Timestamp time)
@@ -106,8 +112,8 @@ unix_seconds(Timestamp time)
 }
 
 /*
- * Versions and the revision.  A table alembic_version that is locked says
- * nothing.
+ * Add versions and the revision.  Nothing is added about a locked
+ * alembic_version.
  */
 static void
 put_schema(ReturnSetInfo *result, const ExtensionEntry *extension,
@@ -124,7 +130,7 @@ put_schema(ReturnSetInfo *result, const ExtensionEntry *extension,
 	if (OidIsValid(relid))
 		UnlockRelationOid(relid, AccessShareLock);
 
-	/* what another application wrote there may be anything */
+	/* another application may have written any text there */
 	known = revision->state == REVISION_KNOWN ||
 			revision->state == REVISION_LEGACY ||
 			(revision->state == REVISION_NEWER &&
@@ -141,7 +147,7 @@ put_schema(ReturnSetInfo *result, const ExtensionEntry *extension,
 }
 
 /*
- * Size of each table.
+ * Add the size of each table.
  */
 static void
 put_tables(ReturnSetInfo *result, Oid namespace, int revision)
@@ -202,7 +208,7 @@ count_changes(Relation rel, bool deleted)
 }
 
 /*
- * Growth of the tables that grow.  A standby counts no rows.
+ * Add how the growing tables change.  A standby does not count rows.
  */
 static void
 put_growth(ReturnSetInfo *result, Oid namespace)
@@ -241,7 +247,7 @@ typedef struct ActiveRunMetrics
 	TimestampTz oldest[NACTIVE_STATUSES];
 } ActiveRunMetrics;
 
-/* RunReader: count, and remember the oldest. */
+/* RunReader: counts, and keeps the oldest time. */
 static bool
 add_run(void *state, int status, const AppTable *runs, TupleTableSlot *slot)
 {
@@ -290,7 +296,7 @@ typedef struct RecentRunMetrics
 	int64		counts[NRUN_STATUSES];
 } RecentRunMetrics;
 
-/* RecentRunReader: count, and remember the newest. */
+/* RecentRunReader: counts, and keeps the newest time. */
 static bool
 add_recent_run(void *state, const AppTable *runs, TupleTableSlot *slot,
 			   TimestampTz created_at)
@@ -307,7 +313,7 @@ add_recent_run(void *state, const AppTable *runs, TupleTableSlot *slot,
 }
 
 /*
- * What became of the newest runs.
+ * Add how the newest runs ended.
  */
 static void
 put_recent_runs(ReturnSetInfo *result, const AppTable *runs)
@@ -374,7 +380,7 @@ put_jobs(ReturnSetInfo *result, Oid namespace)
 	syncmaster_close_app_table(&jobs);
 }
 
-/* What check_name may be in the rows of syncmaster_health(). */
+/* The values of check_name in the rows of syncmaster_health(). */
 static const char *const health_checks[] = {
 	"credentials", "growth", "indexes",		"privileges", "queues",	 "runs",
 	"schedules",   "schema", "search_path", "sequences",  "settings"};
@@ -391,8 +397,8 @@ find_health_check(const char *name)
 }
 
 /*
- * How many findings syncmaster_health() has, of each check and severity:
- * zero, too, so that a number which was there before does not stay.
+ * Add the number of findings of syncmaster_health(), for each check and
+ * severity.  Zero is added, too, so that exporters do not keep an old number.
  */
 static void
 put_health(ReturnSetInfo *result)
@@ -420,14 +426,14 @@ put_health(ReturnSetInfo *result)
 }
 
 /*
- * Whoever may read the view may have its rows.
+ * Refuse a caller who may not read the view.
  */
 static void
 check_rights(const ExtensionEntry *extension)
 {
 	Oid view = get_relname_relid(VIEW, extension->namespace);
 
-	/* a table of that name may be anybody's */
+	/* another view of that name does not count */
 	if (!OidIsValid(view) || get_rel_relkind(view) != RELKIND_VIEW ||
 		getExtensionOfObject(RelationRelationId, view) != extension->oid ||
 		pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
@@ -437,9 +443,9 @@ check_rights(const ExtensionEntry *extension)
 /*
  * syncmaster_read_metrics(health)
  *
- * The rows of the view; or, for those who may read the view, what
- * syncmaster_health() finds, as numbers.  That takes longer, and is asked for
- * less often.
+ * Returns the rows of the view; or, for roles that may read the view, the
+ * findings of syncmaster_health() as numbers, which takes longer and is asked
+ * for less often.
  */
 Datum
 syncmaster_read_metrics(PG_FUNCTION_ARGS)

@@ -6,10 +6,10 @@
  * ALTER DEFAULT PRIVILEGES decides what a new function may be called by, so no
  * script relies on it, and none grants or revokes: the first call of a script
  * gives the functions and views that it has made exactly the rights that
- * member.c has for them, before anything of somebody else's can run.
+ * member.c has for them, before code of another role can run.
  *
  * Later on, what is missing is granted, and nothing is taken away: whatever is
- * granted beyond that is the decision of whoever granted it.  It is listed by
+ * granted beyond that is the decision of the grantor.  It is listed by
  * syncmaster_privileges() and syncmaster_check().
  *
  * What a script grants on its new functions becomes part of pg_init_privs, and

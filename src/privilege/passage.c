@@ -3,11 +3,11 @@
  * passage.c
  *	  Other relations through which SyncMaster's tables are written.
  *
- * Who writes a table need have no right on that table: rows of a table that
- * inherits from it are taken for its own, an UPDATE of a table that it inherits
- * from changes its rows, one of a table that it refers to may be copied to it, and
- * views and rules write with the rights of their owner.  Triggers of tables that
- * inherit run like those of the table.
+ * A role may write a table without a privilege on it: rows of a table that
+ * inherits from it count as its own, an UPDATE of a table that it inherits
+ * from changes its rows, an UPDATE of a table that it refers to may be copied
+ * to it, and views and rules write with the rights of their owner.  Triggers
+ * of child tables run like those of the table.
  *
  * Only catalogues are read.  What a trigger or a function writes is not known.
  *

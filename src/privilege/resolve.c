@@ -7,7 +7,7 @@
  * SyncMaster's services name their tables without a schema.  A schema that comes
  * before SyncMaster's on the search_path of their role, by default one with the
  * role's own name, can have others: from a table apscheduler_jobs there, the
- * scheduler unpickles what somebody else put in.
+ * scheduler unpickles what another role put in.
  *
  * What a client sets for its own session is not known here.
  *

@@ -3,21 +3,22 @@
  * service.c
  *	  SyncMaster's services, and which roles they log in with.
  *
- * A later revision may need rights on more tables, so it has to be known which
- * role was granted which service.  An ACL is the one thing that follows a role
- * when it is renamed, dropped, dumped or restored, and that can be kept
- * without OIDs.  Those of the application's own tables will not do: they go
- * with their tables in a downgrade, and what a DBA takes away by hand could not
- * be told from what was never granted.
+ * A later revision may need privileges on more tables, so the library has to
+ * know which role was granted which service.  It is remembered in an ACL, which
+ * follows a role that is renamed, dropped, dumped or restored, and needs no
+ * OIDs.  The ACLs of the application's own tables would not do: they are dropped
+ * with their tables in a downgrade, and a privilege that a DBA has revoked could
+ * not be told from one that was never granted.
  *
  * So there is a table with no rows and a column for each service, beside the
  * record of migrations, and a role has a service if it may select that column.
- * PUBLIC may read the whole table, so that nobody's dump fails, and the
- * privilege gives nothing to anybody.
+ * PUBLIC may read the whole table, so that every role's dump succeeds, and the
+ * privilege gives access to nothing.
  *
- * Whoever may make schemas can have made one like it before us.  It is believed
- * only if its owner could grant everything on the tables himself.  The owner of
- * the schema can drop the table, but cannot make one for another role.
+ * A role that may create schemas can have created such a table first.  It is
+ * trusted only if its owner could grant everything on the tables himself.  The
+ * owner of the schema can drop the table, but cannot create one that belongs to
+ * another role.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * squatter.c
- *	  Who could make tables that services would find before SyncMaster's.
+ *	  Roles that could create tables which services would find before
+ *	  SyncMaster's.
  *
- * Nobody has yet: what is there already, resolve.c finds.
+ * resolve.c finds such tables if they exist already.
  *
  *-------------------------------------------------------------------------
  */

@@ -27,7 +27,7 @@
 /*
  * How long a batch waits for a row that another session has locked, in
  * milliseconds.  It is less than the default of deadlock_timeout, so that a
- * service which waits for a row of ours is never the one that is ended.
+ * service which waits for a row that the purge has locked is never the victim.
  */
 #define ROW_LOCK_TIMEOUT 100
 
@@ -35,12 +35,12 @@
 #define DEADLOCK_WAIT 10
 
 /*
- * How often a batch may run into that limit when its rows are tried in parts:
- * where more is locked than a few rows, the purge gives up.
+ * How often a batch may run into that limit when its rows are tried in parts.
+ * If more than a few rows are locked, the purge gives up.
  */
 #define MAX_LOCK_FAILURES 100
 
-/* RowReceiver: the next of several numbers. */
+/* RowReceiver: stores the next of several numbers. */
 static bool
 take_count(void *state, TupleTableSlot *slot)
 {
@@ -51,8 +51,8 @@ take_count(void *state, TupleTableSlot *slot)
 }
 
 /*
- * How many rows of the tables that go along were deleted so far in this
- * transaction, as the server counts them.
+ * Count the rows of other tables that were deleted along in this transaction,
+ * as the server counts them.
  */
 static void
 count_along(const Delete *delete, int64 *counts)
@@ -69,7 +69,7 @@ count_along(const Delete *delete, int64 *counts)
 		1, types, values, take_count, &counts);
 }
 
-/* SubtransactionBody: delete all rows that the condition names. */
+/* SubtransactionBody: deletes all rows that the condition names. */
 static void
 run_delete(void *argument)
 {
@@ -114,7 +114,7 @@ is_row_error(const ErrorData *error)
 }
 
 /*
- * Try to delete; the error, or NULL.
+ * Try to delete the rows; returns the error, or NULL.
  */
 static ErrorData *
 try_delete(Delete *delete, int lock_timeout)
@@ -132,8 +132,8 @@ try_delete(Delete *delete, int lock_timeout)
 }
 
 /*
- * The condition for rows that nobody else has locked.  Citus has nothing like
- * it for a distributed table.
+ * The condition for rows that no other session has locked.  Citus has no such
+ * thing for a distributed table.
  */
 static const char *
 unlocked_rows(const Delete *delete)
@@ -146,7 +146,7 @@ unlocked_rows(const Delete *delete)
 }
 
 /*
- * Remember a row that cannot be deleted, and why.
+ * Note a row that cannot be deleted, and why.
  */
 static void
 add_held_row(HeldRows *held, int64 id, const char *message)
@@ -170,7 +170,7 @@ add_held_row(HeldRows *held, int64 id, const char *message)
 		syncmaster_init_ids(&reason->ids);
 		held->reasons = lappend(held->reasons, reason);
 	}
-	/* only counted from then on, like nulls */
+	/* further rows are only counted */
 	if (reason != NULL)
 		syncmaster_add_id(&reason->ids,
 						  reason->ids.count < MAX_HELD_IDS ? &id : NULL);
@@ -178,7 +178,7 @@ add_held_row(HeldRows *held, int64 id, const char *message)
 }
 
 /*
- * Delete a slice of the rows; returns how many were.
+ * Delete a slice of the rows; returns how many were deleted.
  */
 static int64
 delete_slice(Delete *delete, IdList *ids, int64 from, int64 count)
@@ -207,7 +207,7 @@ delete_slice(Delete *delete, IdList *ids, int64 from, int64 count)
 	return 0;
 }
 
-/* RowReceiver: the id of a row. */
+/* RowReceiver: stores the id of a row. */
 static bool
 take_id(void *state, TupleTableSlot *slot)
 {
@@ -225,7 +225,7 @@ delete_around(Delete *delete)
 {
 	IdList ids;
 
-	/* What fails without any row is no row's fault. */
+	/* If it fails even without a row, the error is not about a row. */
 	(void) syncmaster_run(psprintf("DELETE FROM %s r WHERE false",
 								   delete->from),
 						  0, NULL, NULL);
@@ -247,7 +247,8 @@ delete_around(Delete *delete)
 }
 
 /*
- * Lock the rows of a batch that nobody else has, and list them in order.
+ * Lock the rows of a batch that no other session has locked, and list them in
+ * order.
  */
 static void
 lock_free_rows(Delete *batch, IdList *ids)
@@ -262,11 +263,11 @@ lock_free_rows(Delete *batch, IdList *ids)
 }
 
 /*
- * Find the rows of a batch that are still there although nothing failed: a
- * trigger or a rule has kept them.  Only rows that were locked here before the
- * batch was deleted were certainly tried; others may have been locked by
- * somebody else, or have become old and finished only afterwards.  Returns how
- * many rows were kept.
+ * Find the rows of a batch that still exist although nothing failed: a trigger
+ * or a rule has kept them.  Only rows that were locked before the batch was
+ * deleted were certainly tried; others may have been locked by another
+ * session, or have become old and finished only afterwards.  Returns how many
+ * rows were kept.
  */
 static int64
 find_kept_rows(Delete *delete, Delete *batch, const IdList *tried)
@@ -288,7 +289,7 @@ find_kept_rows(Delete *delete, Delete *batch, const IdList *tried)
 }
 
 /*
- * Delete the rows of a batch; returns how many were.
+ * Delete the rows of a batch; returns how many were deleted.
  */
 int64
 syncmaster_delete_rows(Delete *delete)
@@ -308,7 +309,10 @@ syncmaster_delete_rows(Delete *delete)
 	{
 		delete->passed_by = true;
 		delete->where = unlocked_rows(delete);
-		/* for the rest of the batch: whoever waits for its rows goes first */
+		/*
+		 * for the rest of the batch: a session that waits for its rows goes
+		 * first
+		 */
 		if (DeadlockTimeout > DEADLOCK_WAIT)
 			syncmaster_set_deadlock_timeout(DEADLOCK_WAIT);
 		error = try_delete(delete, syncmaster_lock_timeout);

@@ -32,13 +32,16 @@
  */
 #define TABLE_LOCK_TIMEOUT 100
 
-/* Runs that are compared with the last ones of their transfers at a time. */
+/*
+ * How many runs are compared with the last ones of their transfers at a time.
+ */
 #define RUNS_AT_A_TIME 10000
 
 /*
- * Partitions with an end, by it; or this one.  A default partition has none,
- * nor has one that all later ids go to.  Rows of a partition that DETACH ...
- * CONCURRENTLY has begun with are no runs any more.
+ * Partitions with an upper bound, in its order; or this one.  A default
+ * partition has no bound, nor has a partition that all later ids go to.  Rows
+ * of a partition that DETACH ... CONCURRENTLY has begun to detach are no runs
+ * any more.
  */
 #define PARTITIONS_QUERY \
 	"SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), " \
@@ -53,8 +56,8 @@
 	"ORDER BY b.upper::int8"
 
 /*
- * Publications that pass on that rows of the table's partition are deleted, and
- * the table that was added to them.
+ * Publications that send deletions of rows of the table's partition, with the
+ * table through which the partition is published.
  */
 #define PUBLICATIONS_QUERY \
 	"SELECT quote_ident(p.pubname), (SELECT c.relname FROM pg_class c " \
@@ -79,19 +82,19 @@ typedef struct Partition
 	char			   *only; /* the partition, as FROM needs it */
 	char			   *qualified;
 	char			   *name;
-	char			   *upper; /* ids are less than that */
+	char			   *upper; /* all its ids are less than this */
 	int64				rows;
-	bool				there;		  /* was it when it was locked? */
+	bool				there; /* was it a partition when it was locked? */
 	List			   *publications; /* rows of PUBLICATIONS_QUERY */
-	List			   *named;		  /* those that were named, as texts */
+	List			   *named; /* publications that were named, as texts */
 } Partition;
 
 static const char *const columns[] = {"id", "transfer_id", "status",
 									  "created_at", NULL};
 
 /*
- * Is there a run whose id is past the partition?  If not, new ones may yet go
- * there.
+ * Return whether there is a run whose id is past the partition.  If not, new
+ * runs may yet go there.
  */
 static bool
 is_past(const Partition *partition)
@@ -106,8 +109,8 @@ is_past(const Partition *partition)
 }
 
 /*
- * Return whether all runs of the partition are over, and old.  "first" looks at the last one
- * only, which tells of most partitions at once.
+ * Return whether all runs of the partition are over, and old.  "first" looks
+ * at the last one only, which is enough to refuse most partitions.
  */
 static bool
 is_old(const Partition *partition, bool first)
@@ -167,7 +170,7 @@ has_last_runs(Partition *partition)
 }
 
 /*
- * Rows of PARTITIONS_QUERY: of all partitions, or of this one.
+ * Rows of PARTITIONS_QUERY: for all partitions, or for this one.
  */
 static List *
 find_partitions(Oid table, Oid partition)
@@ -181,8 +184,8 @@ find_partitions(Oid table, Oid partition)
 }
 
 /*
- * Look at the partition, which is locked unless this is a dry run: between two
- * transactions, anybody may have detached or renamed it.
+ * Look the partition up again; it is locked unless this is a dry run.  Between
+ * two transactions, another session may have detached or renamed it.
  */
 static bool
 look_again(Partition *partition)
@@ -200,7 +203,10 @@ look_again(Partition *partition)
 	return true;
 }
 
-/* SubtransactionBody: lock table and partition, and drop or detach it. */
+/*
+ * SubtransactionBody: locks table and partition, and drops or detaches the
+ * partition.
+ */
 static void
 drop(void *argument)
 {
@@ -217,8 +223,8 @@ drop(void *argument)
 }
 
 /*
- * Does somebody wait for the partition?  He may hold what this waits for
- * next.
+ * Return whether a session waits for the partition.  That session may hold the
+ * lock that this one needs next.
  */
 static bool
 is_waited_for(const Partition *partition)
@@ -231,7 +237,7 @@ is_waited_for(const Partition *partition)
 }
 
 /*
- * Say that the partition is left to the next call.
+ * Report that the partition is left to the next call.
  */
 static void
 tell_passed_by(const Partition *partition)
@@ -243,8 +249,8 @@ tell_passed_by(const Partition *partition)
 }
 
 /*
- * Drop or detach the partition; or pass it by, if others are at work, or if
- * something depends on it: other partitions may go nevertheless.
+ * Drop or detach the partition; or leave it if other sessions are using it, or
+ * if something depends on it: the purge goes on with the others.
  */
 static bool
 drop_or_pass_by(Partition *partition)
@@ -276,7 +282,7 @@ drop_or_pass_by(Partition *partition)
 	return false;
 }
 
-/* SubtransactionBody: lock the partition against writers, if it is there. */
+/* SubtransactionBody: locks the partition against writers, if it exists. */
 static void
 lock(void *argument)
 {
@@ -287,8 +293,8 @@ lock(void *argument)
 }
 
 /*
- * Lock the partition against writers; or pass it by, if others have it, or if
- * it is not there any more.
+ * Lock the partition against writers; or leave it if other sessions have
+ * locked it, or if it does not exist any more.
  */
 static bool
 lock_or_pass_by(Partition *partition)
@@ -347,8 +353,8 @@ is_named(const Partition *partition, const char *publication)
 }
 
 /*
- * Replication passes on that rows are deleted, and not that a table is
- * dropped or detached.  Each publication is named once.
+ * Warn of subscribers: replication sends deletions of rows, but not that a
+ * table was dropped or detached.  Each publication is named once.
  */
 static void
 warn_of_subscribers(Partition *partition)
@@ -374,7 +380,7 @@ warn_of_subscribers(Partition *partition)
 }
 
 /*
- * What hangs on rows would not notice that they go.
+ * Refuse a table with objects that react to the deletion of single rows.
  */
 static void
 require_free_rows(Oid relid)
@@ -398,7 +404,7 @@ require_free_rows(Oid relid)
 
 /*
  * Drop or detach the partition if it holds nothing that is to stay; false if
- * it is left.
+ * it was left.
  */
 static bool
 drop_partition(Partition *partition)
@@ -412,7 +418,7 @@ drop_partition(Partition *partition)
 	if (!dry_run && !(lock_or_pass_by(partition) && look_again(partition)))
 		return false;
 
-	/* whoever held the lock may have made a trigger, which needs it as well */
+	/* a trigger may have been created during the wait */
 	require_free_rows(partition->table);
 	if (!is_old(partition, false) || has_last_runs(partition))
 		return false;
@@ -423,8 +429,7 @@ drop_partition(Partition *partition)
 }
 
 /*
- * Begin a transaction's work on the table; what is in it is the same each
- * time.
+ * Begin a transaction's work on the table.
  */
 static void
 begin(Partition *partition, ActingScope *acting)
@@ -450,7 +455,8 @@ begin(Partition *partition, ActingScope *acting)
 }
 
 /*
- * Drop or detach all partitions that hold nothing but old runs; how many.
+ * Drop or detach all partitions that hold nothing but old runs; returns how
+ * many.
  */
 int64
 syncmaster_drop_partitions(const PurgeOptions *options)

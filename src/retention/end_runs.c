@@ -4,7 +4,7 @@
  *	  Runs that a crash left active.
  *
  * A worker writes that a run has ended.  If the worker was killed, or the broker
- * lost its message, nobody does, and the run stays active forever.
+ * lost its message, the run stays active forever.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,8 +31,8 @@ static const char *const columns[] = {"id",			"transfer_id", "status",
 									  "updated_at", NULL};
 
 /*
- * Since when a run r has its status.  Citus sends a statement on as text, and
- * gets CASE wrong where it compares with what stands behind it.
+ * The time since which a run r has its status.  Citus sends a statement as
+ * text, which for CASE lacks parentheses that a comparison needs.
  */
 #define SINCE \
 	"CASE WHEN r.status = 'STARTED' " \
@@ -52,27 +52,27 @@ typedef enum EndedRunColumn
 	ENDED_ACTION
 } EndedRunColumn;
 
-/* A run in question, as it is before. */
+/* A run that was found, as it was before. */
 typedef struct FoundRun
 {
 	Datum values[END_RUNS_NATTS];
 	bool  nulls[END_RUNS_NATTS];
-	bool  is_active; /* and old enough */
+	bool  is_active; /* is it active, and old enough? */
 } FoundRun;
 
 typedef struct EndRuns
 {
-	const char	 *from;		/* the table, as FROM needs it */
-	const char	 *active;	/* says of runs r whether they may be ended */
-	Oid			  types[2]; /* of the parameters: ids or age, and the status */
-	Datum		  values[2];
-	List		 *found; /* of FoundRun, by id */
-	IdList		  ids;	 /* of those that may be ended */
-	IdList		  ended;
+	const char *from;	/* the table, as FROM takes it */
+	const char *active; /* condition on runs r that may be ended */
+	Oid	   types[2]; /* types of the parameters: ids or age, and the status */
+	Datum  values[2];
+	List  *found; /* of FoundRun, by id */
+	IdList ids;	  /* ids of those that may be ended */
+	IdList ended;
 	MemoryContext context;
 } EndRuns;
 
-/* RowReceiver: a run in question. */
+/* RowReceiver: adds a run that was found. */
 static bool
 take_run(void *state, TupleTableSlot *slot)
 {
@@ -96,8 +96,7 @@ take_run(void *state, TupleTableSlot *slot)
 }
 
 /*
- * Look at the runs that the caller named, or at all active ones that are old
- * enough.
+ * Find the runs that the caller named, or all active ones that are old enough.
  */
 static void
 find_runs(EndRuns *end, bool by_ids)
@@ -115,7 +114,7 @@ find_runs(EndRuns *end, bool by_ids)
 		1, end->types, end->values, take_run, end);
 }
 
-/* RowReceiver: a run that was ended. */
+/* RowReceiver: notes a run that was ended. */
 static bool
 take_ended(void *state, TupleTableSlot *slot)
 {
@@ -127,8 +126,8 @@ take_ended(void *state, TupleTableSlot *slot)
 }
 
 /*
- * End the runs, but those that a service has locked: it is about to write
- * their status.  Citus has nothing like it for a distributed table.
+ * End the runs, except those that a service has locked: it is about to write
+ * their status.  Citus cannot skip locked rows of a distributed table.
  */
 static void
 end_runs(EndRuns *end, const char *status, bool distributed)
@@ -159,7 +158,7 @@ end_runs(EndRuns *end, const char *status, bool distributed)
 }
 
 /*
- * Say of each run what became of it.
+ * Return for each run what was done.
  */
 static void
 put_runs(ReturnSetInfo *result, EndRuns *end, bool dry_run)
@@ -194,7 +193,7 @@ put_runs(ReturnSetInfo *result, EndRuns *end, bool dry_run)
 }
 
 /*
- * The status that the runs are to get; NULL leaves it to each of them.
+ * The new status of the runs; NULL to choose one for each run.
  */
 static const char *
 status_argument(FunctionCallInfo fcinfo, int n)
@@ -218,9 +217,9 @@ PG_FUNCTION_INFO_V1(syncmaster_end_runs);
 
 /*
  * syncmaster_end_runs(run_ids bigint[], older_than interval, new_status text,
- *					   dry_run boolean)
+ * dry_run boolean)
  *
- * The caller says which runs no service is at work on any more.
+ * The caller knows on which runs no service is at work any more.
  */
 Datum
 syncmaster_end_runs(PG_FUNCTION_ARGS)

@@ -24,7 +24,10 @@
 	"AND (to_jsonb(i) ->> 'inhdetachpending') IS DISTINCT FROM 'true') " \
 	"SELECT t.id FROM tree t)"
 
-/* tables whose rows go along, those of other such tables included */
+/*
+ * Tables whose rows are deleted along, directly or by way of other such
+ * tables.
+ */
 #define ALONG_QUERY \
 	"WITH RECURSIVE along (id, col, depth) AS (" \
 	"SELECT c.conrelid, CASE WHEN cardinality(c.conkey) = 1 THEN c.conkey[1] " \
@@ -44,8 +47,8 @@
 	"ORDER BY n.nspname, k.relname, a.depth"
 
 /*
- * Triggers and rules that may keep a row from being deleted, or refuse that.
- * A partition's copy of a trigger can be enabled alone; before PostgreSQL 15 it
+ * Triggers and rules that may keep a row from being deleted, or refuse it.  A
+ * partition's copy of a trigger can be enabled alone; before PostgreSQL 15 it
  * is marked as internal, like the triggers of a constraint.
  */
 #define TRIGGERS_AND_RULES(trigger_type) \
@@ -58,7 +61,7 @@
 	"SELECT format('rule \"%s\"', r.rulename) FROM pg_rewrite r " \
 	"WHERE r.ev_class = $1 AND r.ev_type = '4' AND r.ev_enabled <> 'D'"
 
-/* what may hold rows; 8 is a trigger's bit for DELETE */
+/* What may refuse the deletion of rows; 8 is a trigger's bit for DELETE. */
 #define HOLDERS_QUERY \
 	"SELECT string_agg(h.what, ', ' ORDER BY h.what) FROM (" \
 	"SELECT format('foreign key \"%s\" of table \"%s.%s\"', c.conname, " \
@@ -69,7 +72,7 @@
 	" AND (c.confrelid = $1 OR c.conparentid = 0) AND c.confdeltype <> 'c' " \
 	"UNION ALL " TRIGGERS_AND_RULES("8") ") h"
 
-/* what may keep rows without an error; 11 is BEFORE DELETE FOR EACH ROW */
+/* What may keep rows without an error; 11 is BEFORE DELETE FOR EACH ROW. */
 #define KEEPERS_QUERY \
 	"SELECT string_agg(h.what, ' or ' ORDER BY h.what) FROM " \
 	"(" TRIGGERS_AND_RULES("11") ") h (what)"
@@ -98,7 +101,8 @@ syncmaster_find_along(Oid relid)
 }
 
 /*
- * What may hold rows of a table, as a list; NULL for nothing.
+ * What may refuse the deletion of rows of a table, as a list; NULL for
+ * nothing.
  */
 char *
 syncmaster_describe_holders(Oid relid)

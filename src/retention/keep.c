@@ -44,7 +44,7 @@ transfer_ids(KeepLimit **limits, int count)
 	for (int i = 0; i < count; i++)
 		syncmaster_add_id(&ids, &limits[i]->transfer_id);
 
-	/* sorted, as the index is: so what is read next is near */
+	/* sorted by the index's key, so that the next one is near */
 	return syncmaster_ids_to_array(&ids);
 }
 
@@ -54,12 +54,12 @@ typedef struct LimitSearch
 	const KeepOptions *options;
 	HTAB			  *table;
 	KeepLimit		 **limits;
-	int				   left; /* of these, to be looked up in another way */
+	int left; /* limits of these that another query has to look up */
 } LimitSearch;
 
 /*
- * RowReceiver: a transfer, and the times of the last run that is kept and the
- * one behind it.
+ * RowReceiver: stores, for a transfer, the times of the last run that is kept
+ * and of the first one that is not.
  */
 static bool
 take_times(void *state, TupleTableSlot *slot)
@@ -77,7 +77,7 @@ take_times(void *state, TupleTableSlot *slot)
 					  sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
 					  &elements, &nulls, &nelements);
 
-	/* with no run behind the limit, all are kept */
+	/* the transfer has no more runs than are kept */
 	if (nelements < 2 || nulls[0] || nulls[1])
 		return true;
 	last_kept = DatumGetTimestampTz(elements[0]);
@@ -120,7 +120,7 @@ find_limits_by_time(HTAB *table, KeepLimit **limits, int count,
 }
 
 /*
- * RowReceiver: a transfer, and its oldest run that is kept.
+ * RowReceiver: stores, for a transfer, its oldest run that is kept.
  */
 static bool
 take_limit(void *state, TupleTableSlot *slot)
@@ -186,7 +186,7 @@ find_limits_of_runs(HTAB *table, OldRuns *runs, const KeepOptions *options)
 	pfree(unknown);
 }
 
-/* RowReceiver: an old run, of whose columns the query gives these three. */
+/* RowReceiver: adds an old run; the query returns these three columns. */
 bool
 syncmaster_take_old_run(void *state, TupleTableSlot *slot)
 {

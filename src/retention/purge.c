@@ -76,7 +76,7 @@ has_unique_id(Oid relid)
 }
 
 /*
- * What a column of a table should be.
+ * The expected definition of a column.
  */
 static const ColumnInfo *
 find_column(const RelationInfo *table, const char *name)
@@ -112,7 +112,7 @@ syncmaster_open_for_change(const char		  *schema, Oid namespace,
 	}
 	syncmaster_lock_relation(relid, RowExclusiveLock);
 
-	/* whoever held the lock may have dropped or renamed the table */
+	/* the session that held the lock may have dropped or renamed the table */
 	if (get_relname_relid(table->name, namespace) != relid ||
 		!syncmaster_is_of_kind(table, relid))
 	{
@@ -157,7 +157,7 @@ syncmaster_open_for_change(const char		  *schema, Oid namespace,
 
 /*
  * Begin a batch: from here to syncmaster_commit_batch() everything runs as the
- * owner of the table, out of reach of what he planted.
+ * owner of the table, so that code of the owner gets no other rights.
  */
 static void
 begin_batch(Purge *purge)
@@ -176,14 +176,17 @@ begin_batch(Purge *purge)
 	purge->from = quote_qualified_identifier(purge->context.schema,
 											 purge->table->name);
 
-	/* rows of tables that inherit from an ordinary one are not SyncMaster's */
+	/* rows of child tables of an ordinary table are not SyncMaster's */
 	if (get_rel_relkind(purge->relid) == RELKIND_RELATION)
 		purge->from = psprintf("ONLY %s", purge->from);
 
 	syncmaster_begin_acting(&purge->acting, owner);
 	syncmaster_set_locally_int("lock_timeout", syncmaster_lock_timeout);
 
-	/* Small batches of a large table: stale statistics must not mislead. */
+	/*
+	 * Statistics may be out of date: a batch is small, however large they say
+	 * it is.
+	 */
 	syncmaster_set_locally("enable_seqscan", "off");
 	syncmaster_set_locally("enable_nestloop", "off");
 	syncmaster_set_locally("jit", "off");
@@ -206,8 +209,8 @@ syncmaster_commit_batch(ActingScope *acting, bool deletes)
 }
 
 /*
- * Whoever cancels a command that waits for a synchronous standby ends that
- * wait only: the command has to notice, or the next batch follows.
+ * Refuse to go on after a commit that no synchronous standby has confirmed:
+ * canceling it ended only the wait, and the next batch would follow.
  */
 void
 syncmaster_require_confirmed_commit(void)
@@ -243,11 +246,11 @@ find_ends(Purge *purge)
 }
 
 /*
- * Look at the table as a whole, before the first batch; false if it is empty.
+ * Prepare for the first batch; false if the table is empty.
  *
  * A result without a time is one that was begun and not finished: its worker
- * was killed.  Such a row is older than each that came after it, and ids tell
- * the order: so it is certainly old if some row of a higher id is.
+ * was killed.  Ids are in the order of time, so such a row is certainly old if
+ * a row with a higher id is.
  */
 static bool
 begin_purge(Purge *purge)
@@ -283,18 +286,18 @@ begin_purge(Purge *purge)
 	return find_ends(purge);
 }
 
-/* The rows of a range of ids. */
+/* A batch: the rows in a range of ids. */
 typedef struct Batch
 {
 	int64	from;
 	int64	through;
-	int64	kept; /* old ones among the last of their transfer */
-	IdList *ids;  /* of those that go, if not all old ones do; or NULL */
+	int64	kept; /* old runs that are among the last of their transfer */
+	IdList *ids;  /* the runs to delete, if not all old ones; or NULL */
 } Batch;
 
 /*
  * Find the next batch from an id on; false after the last.  Gaps between ids
- * are left out at once.
+ * are skipped.
  */
 static bool
 find_batch(Purge *purge, int64 from, Batch *batch)
@@ -318,8 +321,7 @@ find_batch(Purge *purge, int64 from, Batch *batch)
 }
 
 /*
- * Read the old runs of a batch, and leave out the last ones of their
- * transfers.
+ * Read the old runs of a batch, and take out the last ones of their transfers.
  */
 static void
 find_runs(Purge *purge, Batch *batch)
@@ -349,7 +351,8 @@ find_runs(Purge *purge, Batch *batch)
 }
 
 /*
- * Count the rows that a batch would delete, and those that would go along.
+ * Count the rows that a batch would delete, and those that would be deleted
+ * along.
  */
 static int64
 count_rows(Purge *purge, Delete *delete)
@@ -376,7 +379,7 @@ count_rows(Purge *purge, Delete *delete)
 }
 
 /*
- * Delete the rows of a batch, and count those that go along.
+ * Delete the rows of a batch, and count those that are deleted along.
  */
 static int64
 delete_rows(Purge *purge, Delete *delete)
@@ -453,7 +456,7 @@ purge_batch(Purge *purge, Batch *batch)
 }
 
 /*
- * Say with an error what had been committed before it.
+ * Add to an error's context what was committed before it.
  */
 static void
 add_error_context(void *arg)
@@ -471,7 +474,7 @@ add_error_context(void *arg)
 }
 
 /*
- * Purge one table; the number of rows.
+ * Purge one table; returns the number of rows.
  */
 int64
 syncmaster_purge_table(const PurgeOptions *options, const RelationInfo *table)

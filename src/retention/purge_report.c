@@ -19,7 +19,7 @@
 #include "retention/retention.h"
 #include "rows/rows.h"
 
-/* Progress is told each time so many percent or seconds have passed. */
+/* Progress is reported after so many percent or seconds. */
 #define REPORT_PERCENT 10
 #define REPORT_SECONDS 10
 
@@ -54,8 +54,7 @@ has_index(Oid relid, const char *column)
 }
 
 /*
- * Tell how far the purge is, everybody in pg_stat_activity and now and then
- * the caller.
+ * Report progress: in pg_stat_activity, and now and then to the client.
  */
 void
 syncmaster_tell_progress(Purge *purge, int64 through)
@@ -89,7 +88,7 @@ syncmaster_tell_progress(Purge *purge, int64 through)
 }
 
 /*
- * Tell of rows of other tables that went along, or would.
+ * Report rows of other tables that were, or would be, deleted along.
  */
 static void
 tell_along(const Purge *purge)
@@ -121,7 +120,7 @@ tell_along(const Purge *purge)
 }
 
 /*
- * Tell of rows that could not be deleted, or what may hold some.
+ * Report rows that could not be deleted, or what may hold some.
  */
 static void
 tell_held(Purge *purge)
@@ -155,9 +154,9 @@ tell_held(Purge *purge)
 }
 
 /*
- * The statuses of runs that are not known, as a list for SQL; NULL if there
- * are none.  An index on the status gives each of them in one step.  A column
- * that was allowed to be null may have no status, which the list names last.
+ * The unknown statuses of runs, as a list for SQL; NULL if there are none.  An
+ * index on the status finds each of them in one step.  If the column may be
+ * null, null comes last in the list.
  */
 static char *
 find_unknown_statuses(const Purge *purge)
@@ -183,7 +182,7 @@ find_unknown_statuses(const Purge *purge)
 	char **row = linitial(syncmaster_query(list, 0, NULL, NULL));
 	bool   isnull;
 
-	/* Citus takes no query on a distributed table within an expression. */
+	/* Citus refuses a query on a distributed table within an expression. */
 	(void) syncmaster_query_int8(psprintf("SELECT r.id::int8 FROM %s r WHERE "
 										  "r.status IS NULL LIMIT 1",
 										  purge->from),
@@ -194,8 +193,8 @@ find_unknown_statuses(const Purge *purge)
 }
 
 /*
- * Old rows that are left because nothing says that they are over: how many,
- * and for runs in which statuses.
+ * Count old rows that are left because their status is not known to be final,
+ * and name the statuses of runs.
  */
 int64
 syncmaster_count_left(Purge *purge, char **statuses)

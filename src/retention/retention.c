@@ -18,7 +18,7 @@
 #include "retention/retention.h"
 #include "schema/schema.h"
 
-/* Larger batches would be the long transactions that are to be avoided. */
+/* Larger batches would be long transactions, which a purge avoids. */
 #define MAX_BATCH_SIZE 1000000
 
 PG_FUNCTION_INFO_V1(syncmaster_purge_partitions);
@@ -68,7 +68,7 @@ require_own_transactions(FunctionCallInfo fcinfo, const char *procedure)
 }
 
 /*
- * An age is not negative.
+ * Refuse a negative age.
  */
 void
 syncmaster_check_age(const Interval *older_than, const char *hint)
@@ -111,7 +111,8 @@ read_options(FunctionCallInfo fcinfo, PurgeOptions *options,
 }
 
 /*
- * Rows that are known to be over may go whatever else is in the schema.
+ * Warn of a newer schema: rows that are known to be over may be deleted
+ * nevertheless.
  */
 static void
 warn_of_newer(void)
@@ -123,7 +124,7 @@ warn_of_newer(void)
 }
 
 /*
- * Purge the tables that this procedure is for; returns how many rows went.
+ * Purge the tables of this procedure; returns the number of rows.
  */
 static int64
 purge_tables(const PurgeOptions *options, const char *procedure)

@@ -33,7 +33,7 @@ typedef struct OldRun
 	int64		id;
 	int64		transfer_id;
 	TimestampTz created_at;
-	KeepLimit  *limit; /* of its transfer, once it is looked up */
+	KeepLimit  *limit; /* limit of its transfer, once it is looked up */
 } OldRun;
 
 typedef struct OldRuns
@@ -45,10 +45,10 @@ typedef struct OldRuns
 /* Which runs to keep, and of which table. */
 typedef struct KeepOptions
 {
-	const char *relation;	 /* quoted, with its schema, as FROM needs it */
+	const char *relation;	 /* quoted, with its schema, as FROM takes it */
 	bool		distributed; /* by Citus */
 	int			keep_last;
-	TimestampTz cutoff; /* runs of this time or later stay anyway */
+	TimestampTz cutoff; /* runs of this time or later stay in any case */
 } KeepOptions;
 
 extern HTAB *syncmaster_create_keep_limits(void);
@@ -58,10 +58,10 @@ extern int	 syncmaster_take_out_kept(HTAB *limits, OldRuns *runs,
 
 /* delete.c: Deleting rows of a batch, around those that cannot go. */
 
-/* Of different reasons why rows cannot be deleted, the first ones are named. */
+/* How many different reasons are named why rows cannot be deleted. */
 #define MAX_HELD_REASONS 5
 
-/* Of rows that cannot be deleted, so many ids are named for each reason. */
+/* How many ids of such rows are named for each reason. */
 #define MAX_HELD_IDS 10
 
 typedef struct HeldReason
@@ -82,7 +82,7 @@ typedef struct HeldRows
 typedef struct Delete
 {
 	const char *from;
-	const char *where; /* says of rows r which */
+	const char *where; /* condition on rows r to delete */
 	const char *all;   /* the same without $4 */
 	int			nargs;
 	Oid			types[4];
@@ -90,13 +90,13 @@ typedef struct Delete
 	bool		distributed;
 	const char *keepers; /* what may keep rows without an error; or NULL */
 	HeldRows   *held;
-	IdList		failed;		  /* rows that an error or a lock kept, in order */
-	int64		missing;	  /* rows that others had, or that were kept */
-	int			nalong;		  /* tables whose rows go along */
-	Datum		along;		  /* these, as oid[] */
+	IdList		failed;	 /* rows that an error or a lock kept, in order */
+	int64		missing; /* rows that others had locked, or that were kept */
+	int			nalong;	 /* tables whose rows are deleted along */
+	Datum		along;	 /* these, as oid[] */
 	int64	   *along_counts; /* rows of each */
 
-	bool  passed_by; /* were rows left because others had them? */
+	bool  passed_by; /* were rows left because others had locked them? */
 	int	  lock_failures;
 	int64 count;
 } Delete;
@@ -110,7 +110,7 @@ typedef struct AlongTable
 	Oid			relid;
 	const char *name;	/* with its schema */
 	const char *column; /* if it refers to the table's id; or NULL */
-	int64		count;	/* rows that went along, or would */
+	int64		count;	/* rows that were, or would be, deleted along */
 } AlongTable;
 
 extern List *syncmaster_find_along(Oid relid);
@@ -119,7 +119,7 @@ extern char *syncmaster_describe_keepers(Oid relid);
 
 /* purge.c: Deleting old rows of a table in committed batches. */
 
-/* What the caller wants. */
+/* The arguments of a purge. */
 typedef struct PurgeOptions
 {
 	const char *procedure;
@@ -130,7 +130,7 @@ typedef struct PurgeOptions
 	bool		detach; /* partitions, instead of dropping them */
 } PurgeOptions;
 
-/* One table's purge under way. */
+/* The purge of one table. */
 typedef struct Purge
 {
 	const PurgeOptions *options;
@@ -138,26 +138,26 @@ typedef struct Purge
 	bool				has_status; /* table "run", whose rows may be active */
 	Oid					time_type;	/* of the time that decides, which is UTC */
 	TimestampTz			cutoff;
-	HTAB			   *limits; /* of the transfers met so far */
+	HTAB			   *limits; /* limits of the transfers met so far */
 
 	int64		first;	   /* id to begin with */
 	int64		last;	   /* id to end with */
 	int64		deleted;   /* rows, in committed batches */
 	int64		kept;	   /* old ones among the last of their transfer */
-	bool		passed_by; /* were rows left because others had them? */
+	bool		passed_by; /* were rows left because others had locked them? */
 	HeldRows	held;	   /* rows that cannot be deleted */
 	List	   *along;	   /* of AlongTable */
 	char	   *holders;   /* what may hold rows; for a dry run */
 	char	   *keepers;   /* what may keep rows without an error */
-	const char *condition; /* rows r that are older than $3 and may go */
-	const char *no_time;   /* rows r without a time that are certainly old */
+	const char *condition; /* on rows r: older than $3, may be deleted */
+	const char *no_time;   /* on rows r: without a time, certainly old */
 	int			told_percent;
 	TimestampTz told_at;
 
-	/* the batch under way, as of begin_batch() */
+	/* the batch under way, from begin_batch() on */
 	MigrationContext context;
 	Oid				 relid;
-	char	   *from; /* the table, quoted, with its schema, as FROM needs it */
+	char	   *from; /* the table, quoted, with its schema, as FROM takes it */
 	bool		distributed;
 	ActingScope acting;
 } Purge;
@@ -174,7 +174,7 @@ extern int64 syncmaster_purge_table(const PurgeOptions *options,
 
 extern int64 syncmaster_drop_partitions(const PurgeOptions *options);
 
-/* purge_report.c: What a purge tells. */
+/* purge_report.c: The reports of a purge. */
 
 extern void	 syncmaster_tell_progress(Purge *purge, int64 through);
 extern void	 syncmaster_tell_result(Purge *purge);

@@ -1,11 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * app_table.c
- *	  A table of the application, opened by those who only look.
+ *	  A table of the application, opened by a reader that neither waits nor
+ *	  fails.
  *
- * They neither wait nor fail: a table that an upgrade has locked, that is not
- * there yet or is of another make is passed by.  What they read of it is theirs
- * to choose; opening asks for no rights and runs nobody's code.
+ * If an upgrade has locked the table, if it does not exist yet, or if it is
+ * not the expected table, the caller is told so and goes on without it.
+ * Opening checks no privileges and runs no code of the owner: the caller
+ * decides which rows may be shown.
  *
  *-------------------------------------------------------------------------
  */

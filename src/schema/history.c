@@ -8,8 +8,8 @@
  * for a difference.  PUBLIC may read it: a table that the dumping role cannot
  * read makes its pg_dump fail.
  *
- * The schema is made by whoever migrates, who may make schemas, and given to
- * the tables' owner, who often may not.
+ * The role that migrates, which may create schemas, creates this one for the
+ * tables' owner, who often may not.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * namesake.c
- *	  Functions of others with the names of ours.
+ *	  Functions of other roles with the names of the library's.
  *
  * PostgreSQL calls the function whose arguments fit best: for
  * syncmaster_add_superusers('alice') one with an argument of type text, and
- * not ours, which is variadic.  It runs with the rights of whoever calls, often
- * a superuser, and whoever owns the tables can make one in their schema.  We
- * cannot prevent that, but say so.
+ * not the library's, which is variadic.  Such a function runs with the rights
+ * of the caller, often a superuser, and the owner of the tables can create one
+ * in their schema.  The library cannot prevent that, but reports it.
  *
  *-------------------------------------------------------------------------
  */

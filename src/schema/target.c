@@ -6,7 +6,8 @@
  * The words are Alembic's: head, heads, base, a revision, each with an offset
  * if wanted, and +N or -N from where the schema is.  A version of the
  * extension stands for the revision that it installs.  Alembic's partial
- * revision identifiers need four characters, which ours have: there are none.
+ * revision identifiers need four characters, which is the length of SyncMaster's
+ * whole ones: there are none.
  *
  *-------------------------------------------------------------------------
  */

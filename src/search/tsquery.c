@@ -35,10 +35,10 @@
  */
 typedef struct WordScan
 {
-	const char *pos; /* where to go on */
+	const char *pos; /* where the next word may begin */
 	const char *end; /* end of the input */
 	bool		split_marks;
-	const char *word; /* the word found last, not terminated */
+	const char *word; /* the last word that was found, not terminated */
 	int			len;
 } WordScan;
 

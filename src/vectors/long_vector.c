@@ -3,11 +3,11 @@
  * long_vector.c
  *	  Rows with more text than a search vector can hold.
  *
- * One such row makes the statement that adds the vectors fail, and the server's
- * error does not name it.  Here the rows are found, before an upgrade and after
- * one that failed: of those with enough text the vector is computed, with the
- * expression of the statement, on the row as it was read directly.  Only ids
- * are shown, and only to who may read the table.
+ * One such row makes the statement that adds the vectors fail, and the
+ * server's error does not name it.  This file finds such rows, before an
+ * upgrade and after one that failed: of each row with enough text, which is
+ * read directly, the vector is computed with the expression of the statement.
+ * Only ids are shown, and only to roles that may read the table.
  *
  *-------------------------------------------------------------------------
  */
