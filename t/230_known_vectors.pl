@@ -311,7 +311,8 @@ foreach my $case (
 	),
 	[ 'no processes', 'SET max_parallel_maintenance_workers = 0', 'connection transfer queue group' ],
 	[ 'too small', 'SET min_parallel_table_scan_size = 1000000', '' ],
-	[ 'little memory', 'SET maintenance_work_mem = 1024', 'connection transfer queue group' ],
+	[ 'little memory', 'SET maintenance_work_mem = 1024', 'connection' ],
+	[ 'the default of memory', 'SET maintenance_work_mem = 65536', 'connection transfer queue group' ],
 	map {
 		[ "event trigger on $_", qq{
 			CREATE FUNCTION audit() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';

@@ -28,11 +28,12 @@
 #include "settings.h"
 
 /*
- * Least memory for building an index, in kB.  The default of
- * maintenance_work_mem makes a GIN index of a few hundred thousand rows in
- * several passes, while the table is locked.
+ * In kB.  With the default of maintenance_work_mem, a GIN index of a few hundred
+ * thousand rows is made in several passes, while the table is locked: a server
+ * that has no other value is taken to have the larger one.
  */
-#define MIN_MAINTENANCE_WORK_MEM (256 * 1024)
+#define DEFAULT_MAINTENANCE_WORK_MEM (64 * 1024)
+#define LARGER_MAINTENANCE_WORK_MEM (256 * 1024)
 
 /*
  * Begin settings that hold until syncmaster_leave_settings() or the end of
@@ -130,7 +131,9 @@ syncmaster_enter_safe_settings(void)
 int
 syncmaster_maintenance_memory(void)
 {
-	return Max(maintenance_work_mem, MIN_MAINTENANCE_WORK_MEM);
+	return maintenance_work_mem == DEFAULT_MAINTENANCE_WORK_MEM
+			   ? LARGER_MAINTENANCE_WORK_MEM
+			   : maintenance_work_mem;
 }
 
 /*

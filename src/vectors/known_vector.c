@@ -266,6 +266,21 @@ raise_error(const MigrationContext *context, const TableStatement *statement,
 }
 
 /*
+ * An upgrade can do without the vectors.
+ */
+static void
+warn_of_memory(const TableStatement *statement)
+{
+	ereport(WARNING,
+			(errmsg("out of memory while search vectors of table \"%s\" were "
+					"computed",
+					statement->table),
+			 errdetail("They are computed while the table is locked."),
+			 errhint("\"maintenance_work_mem\" limits the memory of vectors "
+					 "that are computed before.")));
+}
+
+/*
  * Compute the vectors that one statement will need, if that saves time, in the
  * memory that is left.  NULL if nothing was computed.
  */
@@ -292,6 +307,12 @@ compute_vectors(const MigrationContext *context,
 										  ALLOCSET_DEFAULT_SIZES);
 	computation.known = known;
 	error = syncmaster_look(compute, &computation);
+	if (error != NULL && error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+	{
+		forget_vectors(known);
+		warn_of_memory(statement);
+		return NULL;
+	}
 	if (error != NULL)
 		raise_error(context, statement, error);
 	if (known->table != NULL && hash_get_num_entries(known->table) > 0)
