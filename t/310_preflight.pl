@@ -54,7 +54,7 @@ sub upgrade
 	my ($db, %params) = @_;
 	my $set = $params{set} // 'SET syncmaster.lock_timeout = 100;';
 	my ($rc, $out, $err) =
-	  run_sql($node, $db, $params{role}, "$set SELECT syncmaster_upgrade('head')");
+	  run_sql($node, $db, $params{role}, "SET syncmaster.progress = off; $set SELECT syncmaster_upgrade('head')");
 	return $err;
 }
 
