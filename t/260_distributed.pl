@@ -268,7 +268,7 @@ $db = new_database('reference');
 $node->safe_psql($db, q{SET allow_system_table_mods = on;
 	INSERT INTO pg_catalog.pg_dist_partition
 		VALUES ('alembic_version'), ('syncmaster_history.migration')});
-my $way_out = qr/55000: table "public.alembic_version" is distributed by Citus\nHINT:  .*SELECT undistribute_table\('public.alembic_version'\)/;
+my $way_out = qr/55000: table "public.alembic_version" is distributed by Citus\nHINT:  .*SELECT pg_catalog.undistribute_table\('public.alembic_version'\)/;
 foreach my $call (
 	'syncmaster_schema_version()', q{syncmaster_upgrade('head')},
 	q{syncmaster_downgrade('base')}, q{syncmaster_stamp('0011', true)})
@@ -280,7 +280,7 @@ like($node->safe_psql($db, $preflight),
 	'alembic_version is distributed: preflight');
 is( $node->safe_psql($db, q{SELECT severity, problem, fix FROM syncmaster_check()
 		WHERE object_type = 'revision'}),
-	q{error|is distributed by Citus|SELECT undistribute_table('public.alembic_version')},
+	q{error|is distributed by Citus|SELECT pg_catalog.undistribute_table('public.alembic_version')},
 	'alembic_version is distributed: check');
 like($node->safe_psql($db, 'SELECT syncmaster_full_version()'),
 	qr/distributed alembic_version.*; make it an ordinary table again, with undistribute_table\(\)/,

@@ -302,7 +302,10 @@ struct TrustQuestion
 	List *operators; /* OIDs of the operators that have been visited */
 	bool  locks;	 /* lock what the statement does not lock by itself */
 	Oid	  given; /* table that will be the role's, with the partitions of... */
-	Oid	  given_by; /* ...its owner; or InvalidOid */
+	Oid	  given_by;	  /* ...its owner; or InvalidOid */
+	bool  any_owner;  /* only the code counts, not whose the tables are */
+	Oid	  losing;	  /* table of which the statement drops a column, or... */
+	const char *lost; /* ...InvalidOid; and the column */
 
 	/* the object that is visited, and SQL that would drop it */
 	Oid			relid; /* InvalidOid for the statement itself */
@@ -361,6 +364,7 @@ extern void	 syncmaster_require_trust(Oid relid, Oid role, int events);
 /* trust_statement.c: The relations of a statement, for the rule of trust. */
 
 extern List *syncmaster_require_trusted_query(Query *query, Oid role);
+extern List *syncmaster_code_by_hand(const char *sql, Oid role);
 
 /* vanished.c: Relations that another session may drop or rename at any time. */
 

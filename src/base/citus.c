@@ -148,6 +148,7 @@ syncmaster_refuse_distributed(Oid relid)
 					errmsg("table \"%s\" is distributed by Citus",
 						   get_rel_name(relid)),
 					errhint("Make it an ordinary table again, on the "
-							"coordinator: SELECT undistribute_table(%s).",
+							"coordinator: SELECT "
+							"pg_catalog.undistribute_table(%s).",
 							quote_literal_cstr(name))));
 }

@@ -89,6 +89,16 @@ look_at(TrustQuestion *question, const char *type, const char *name,
 	question->fix = fix;
 }
 
+/*
+ * Return whether the statement drops that column before it evaluates anything.
+ */
+static bool
+is_lost(const TrustQuestion *question, Oid relid, const char *column)
+{
+	return OidIsValid(question->losing) && relid == question->losing &&
+		   strcmp(column, question->lost) == 0;
+}
+
 static void
 visit_constraint(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 {
@@ -109,8 +119,8 @@ visit_default(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 	Form_pg_attrdef attrdef = (Form_pg_attrdef) GETSTRUCT(tuple);
 	char *column = get_attname(attrdef->adrelid, attrdef->adnum, true);
 
-	if (column == NULL)
-		return; /* dropped meanwhile */
+	if (column == NULL || is_lost(question, attrdef->adrelid, column))
+		return; /* dropped, or going to be */
 	look_at(question, "column", column,
 			get_attgenerated(attrdef->adrelid, attrdef->adnum) != '\0'
 				? NULL
@@ -603,7 +613,8 @@ ask_scope(TrustQuestion *question, Oid relid, int scope)
 	if (relation->relkind == RELKIND_PARTITIONED_TABLE &&
 		(question->asked & EVENT_UPDATE) != 0)
 		question->asked = EVENT_ANY;
-	if ((scope & SCOPE_OWNER) && !would_be_owned(question, relation))
+	if ((scope & SCOPE_OWNER) && !question->any_owner &&
+		!would_be_owned(question, relation))
 		ask_owner(question, relation);
 	question->reached_by = NULL;
 	if (relation->relkind == RELKIND_FOREIGN_TABLE)

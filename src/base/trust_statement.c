@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * trust_statement.c
- *	  The relations of a statement, for the rule of trust.
+ *	  The relations of a statement, for the rule of trust; also of one that
+ *	  a person may run, which is only looked at.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,6 +17,8 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "commands/tablecmds.h"
+#include "nodes/nodeFuncs.h"
+#include "tcop/tcopprot.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
@@ -23,13 +26,13 @@
 
 /*
  * Ask about a relation that a command names, locked as the command will lock
- * it; for an index, about its table.  If the relation is missing, the command
- * itself will report it.
+ * it, if it is to run; for an index, about its table.  If the relation is
+ * missing, the command itself will report it.
  */
 static void
 ask_named(TrustQuestion *question, const RangeVar *name, LOCKMODE mode)
 {
-	Oid relid = RangeVarGetRelid(name, mode, true);
+	Oid relid = RangeVarGetRelid(name, question->locks ? mode : NoLock, true);
 
 	if (!OidIsValid(relid))
 		return;
@@ -202,5 +205,137 @@ syncmaster_require_trusted_query(Query *query, Oid role)
 	else
 		syncmaster_ask_expression(&question, (Node *) query);
 	syncmaster_raise_error(question.findings);
+	return question.findings;
+}
+
+/*
+ * Return whether a part of ALTER TABLE evaluates nothing and reads no rows.
+ */
+static bool
+is_declaration(const AlterTableCmd *command)
+{
+	switch (command->subtype)
+	{
+		case AT_ChangeOwner:
+		case AT_ColumnDefault:
+		case AT_DetachPartition:
+		case AT_DisableRowSecurity:
+		case AT_DisableTrig:
+		case AT_DropColumn:
+		case AT_DropConstraint:
+		case AT_DropExpression:
+		case AT_DropIdentity:
+		case AT_DropInherit:
+		case AT_DropNotNull:
+		case AT_NoForceRowSecurity:
+		case AT_ReplicaIdentity:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+only_declares(const AlterTableStmt *stmt)
+{
+	ListCell *lc;
+
+	foreach (lc, stmt->cmds)
+	{
+		if (!is_declaration(lfirst_node(AlterTableCmd, lc)))
+			return false;
+	}
+	return true;
+}
+
+static void
+note_lost_column(TrustQuestion *question, const AlterTableStmt *stmt)
+{
+	const AlterTableCmd *first = linitial_node(AlterTableCmd, stmt->cmds);
+
+	if (first->subtype != AT_DropColumn)
+		return;
+	question->losing = RangeVarGetRelid(stmt->relation, NoLock, true);
+	question->lost = first->name;
+}
+
+/* The relations of a query that has not been analyzed. */
+typedef struct RawQuery
+{
+	TrustQuestion *question;
+	int			   events; /* of the rows of all of them */
+} RawQuery;
+
+static bool
+walk_raw(Node *node, void *context)
+{
+	RawQuery *query = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeVar))
+	{
+		Oid relid = RangeVarGetRelid((RangeVar *) node, NoLock, true);
+
+		if (OidIsValid(relid))
+			query->question->ask_relation(query->question, relid, query->events,
+										  ((RangeVar *) node)->inh);
+		return false;
+	}
+	return raw_expression_tree_walker(node, walk_raw, context);
+}
+
+/*
+ * PostgreSQL itself builds an index as the owner of its table, so that this is
+ * left out.
+ */
+static void
+ask_by_hand(TrustQuestion *question, Node *stmt)
+{
+	RawQuery query = {question, 0};
+
+	switch (nodeTag(stmt))
+	{
+		case T_AlterTableStmt:
+			if (only_declares((AlterTableStmt *) stmt))
+				break;
+			note_lost_column(question, (AlterTableStmt *) stmt);
+			ask_alter_table(question, (AlterTableStmt *) stmt);
+			question->losing = InvalidOid;
+			break;
+		case T_CreateStmt:
+			ask_create_table(question, (CreateStmt *) stmt);
+			break;
+		case T_InsertStmt:
+		case T_UpdateStmt:
+		case T_DeleteStmt:
+			query.events = EVENT_ANY;
+			(void) walk_raw(stmt, &query);
+			break;
+		case T_SelectStmt:
+			(void) walk_raw(stmt, &query);
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * What statements would run with the rights of a role that ran them by hand,
+ * and could not trust it, as a list of findings.  Whose the tables are does not
+ * matter: a superuser may work on those of others, as long as nothing but
+ * PostgreSQL's own code runs.  No lock is taken, so what somebody adds
+ * afterwards is not known.
+ */
+List *
+syncmaster_code_by_hand(const char *sql, Oid role)
+{
+	TrustQuestion question;
+	ListCell	 *lc;
+
+	syncmaster_begin_question(&question, role);
+	question.any_owner = true;
+	foreach (lc, pg_parse_query(sql))
+		ask_by_hand(&question, lfirst_node(RawStmt, lc)->stmt);
 	return question.findings;
 }

@@ -49,6 +49,7 @@ extern Finding *syncmaster_add_difference(CheckContext *context,
 										  const char   *object_type,
 										  const char   *object_name,
 										  const char   *message);
+extern void		syncmaster_withhold_fixes(CheckContext *context);
 extern bool		syncmaster_contradicts(const Finding *finding);
 extern char	   *syncmaster_name_differences(List *findings);
 extern char *syncmaster_qualify(const CheckContext *context, const char *name);

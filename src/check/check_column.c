@@ -11,6 +11,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -73,12 +74,102 @@ is_widening(const ColumnInfo *column, Form_pg_attribute att)
 		   (column->type == INT4OID && att->atttypid == INT2OID);
 }
 
+/* What keeps PostgreSQL from changing the type of a column. */
+#define USERS_QUERY \
+	"SELECT coalesce('column \"' || g.attname || '\"', " \
+	"    pg_describe_object(d.classid, d.objid, d.objsubid)) " \
+	"FROM pg_depend d LEFT JOIN pg_attribute g ON g.attrelid = $1 " \
+	"    AND g.attnum <> $2 AND g.attgenerated <> '' " \
+	"    AND (d.classid = 'pg_class'::regclass AND d.objid = $1 " \
+	"         AND d.objsubid = g.attnum " \
+	"        OR d.classid = 'pg_attrdef'::regclass AND d.objid = " \
+	"            (SELECT oid FROM pg_attrdef " \
+	"             WHERE adrelid = $1 AND adnum = g.attnum)) " \
+	"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 " \
+	"AND d.refobjsubid = $2 AND (g.attnum IS NOT NULL " \
+	"    OR d.classid::regclass::text IN ('pg_rewrite', 'pg_policy', " \
+	"        'pg_trigger', 'pg_proc', 'pg_publication_rel')) " \
+	"ORDER BY 1 LIMIT 1"
+
+/*
+ * What uses the column, so that its type cannot change; NULL if nothing does.
+ */
+static const char *
+user_of_column(Oid relid, AttrNumber attnum)
+{
+	Oid	  types[2] = {OIDOID, INT4OID};
+	Datum values[2] = {ObjectIdGetDatum(relid), Int32GetDatum(attnum)};
+	List *rows = syncmaster_query(USERS_QUERY, 2, types, values);
+
+	return rows == NIL ? NULL : ((char **) linitial(rows))[0];
+}
+
+/*
+ * Statement that changes the type of a column, with its default, which
+ * PostgreSQL converts by itself only where an assignment would be.
+ */
+static char *
+change_type(const CheckContext *context, const RelationInfo *relation,
+			Relation rel, const ColumnInfo *column, Form_pg_attribute att,
+			bool explicit)
+{
+	const char *name = quote_identifier(column->name);
+	char	   *type = syncmaster_qualified_type(column);
+	Node	   *stored = syncmaster_stored_expression(rel, att->attnum);
+	char	   *sql = psprintf("%s TYPE %s%s",
+							   alter_column(context, relation, column->name), type,
+						   explicit ? psprintf(" USING %s::%s", name, type) : "");
+	Oid			function;
+
+	if (stored == NULL || att->attgenerated != '\0')
+		return sql;
+	stored = strip_implicit_coercions(stored);
+	if (find_coercion_pathway(column->type, getBaseType(exprType(stored)),
+							  COERCION_ASSIGNMENT,
+							  &function) != COERCION_PATH_NONE)
+		return sql;
+	return psprintf("%s DROP DEFAULT, ALTER COLUMN %s%s%s",
+					alter_column(context, relation, column->name), name,
+					strstr(sql, " TYPE "),
+					column->filled_by == DEFAULT_NOW
+						? psprintf(", ALTER COLUMN %s SET DEFAULT "
+								   "pg_catalog.now()",
+								   name)
+						: "");
+}
+
+/*
+ * Give a finding about a column's type the SQL that changes it, unless
+ * PostgreSQL would refuse that.
+ */
+static void
+fix_type(const CheckContext *context, const RelationInfo *relation,
+		 Relation rel, const ColumnInfo *column, Form_pg_attribute att,
+		 bool explicit, Finding *finding)
+{
+	const char *user = user_of_column(RelationGetRelid(rel), att->attnum);
+	Oid			function;
+
+	if (find_coercion_pathway(column->type, getBaseType(att->atttypid),
+							  COERCION_EXPLICIT,
+							  &function) == COERCION_PATH_NONE)
+		finding->left = "PostgreSQL has no conversion from its type";
+	else if (user != NULL)
+		finding->left = psprintf("its type cannot change while %s uses it",
+								 user);
+	else
+		finding->fix = change_type(context, relation, rel, column, att,
+								   explicit);
+	if (finding->fix == NULL)
+		finding->message = psprintf("%s: %s", finding->message, finding->left);
+}
+
 /*
  * Check type, length and collation.  Other lengths matter if values of the
  * application do not fit.
  */
 static void
-check_type(CheckContext *context, const RelationInfo *relation,
+check_type(CheckContext *context, const RelationInfo *relation, Relation rel,
 		   const ColumnInfo *column, Form_pg_attribute att)
 {
 	char *expected = syncmaster_column_type(column);
@@ -107,15 +198,10 @@ check_type(CheckContext *context, const RelationInfo *relation,
 		finding->expected = expected;
 		finding->actual = format_type_with_typemod(att->atttypid,
 												   att->atttypmod);
-		finding->fix =
-			psprintf("%s TYPE %s%s",
-					 alter_column(context, relation, column->name), expected,
-					 widening || longer
-						 ? ""
-						 : psprintf(" USING %s::%s",
-									quote_identifier(column->name), expected));
 		if (!widening)
 			finding->left = longer ? "a value may be longer by now" : LEFT_TYPE;
+		fix_type(context, relation, rel, column, att, !widening && !longer,
+				 finding);
 	}
 	else if (att->attcollation != get_typcollation(att->atttypid))
 	{
@@ -127,7 +213,7 @@ check_type(CheckContext *context, const RelationInfo *relation,
 		finding->actual = name != NULL ? name : "none";
 		finding->fix = psprintf("%s TYPE %s COLLATE pg_catalog.\"default\"",
 								alter_column(context, relation, column->name),
-								expected);
+								syncmaster_qualified_type(column));
 		finding->left = "values that are equal in one collation and not in "
 						"the other may break unique keys";
 	}
@@ -254,7 +340,7 @@ check_now(CheckContext *context, const RelationInfo *relation, Relation rel,
 		column->name,
 		stored == NULL ? "has no default" : "has another default");
 	finding->expected = "now()";
-	finding->fix = psprintf("%s SET DEFAULT now()",
+	finding->fix = psprintf("%s SET DEFAULT pg_catalog.now()",
 							alter_column(context, relation, column->name));
 	if (stored != NULL)
 		finding->actual = syncmaster_expression_text(rel, stored);
@@ -358,7 +444,7 @@ check_column(CheckContext *context, const RelationInfo *relation, Relation rel,
 	if (column->filled_by == DEFAULT_GENERATED &&
 		!syncmaster_check_generated(context, relation, rel, column, att))
 		return;
-	check_type(context, relation, column, att);
+	check_type(context, relation, rel, column, att);
 	check_null(context, relation, column, att);
 	switch (column->filled_by)
 	{

@@ -192,7 +192,7 @@ check_row(CheckContext *context, const SchemaRevision *schema)
 			finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 												"revision", "alembic_version",
 												"is distributed by Citus");
-			finding->fix = psprintf("SELECT undistribute_table(%s)",
+			finding->fix = psprintf("SELECT pg_catalog.undistribute_table(%s)",
 									quote_literal_cstr(syncmaster_qualify(
 										context, "alembic_version")));
 			finding->left = "it copies rows between servers";

@@ -10,6 +10,7 @@
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -121,4 +122,34 @@ syncmaster_name_differences(List *findings)
 	if (found > MAX_DIFFERENCES_NAMED)
 		appendStringInfo(&names, " and %d more", found - MAX_DIFFERENCES_NAMED);
 	return names.data;
+}
+
+/*
+ * Leave out the SQL that would run another role's code with the rights of
+ * whoever asked for it: superusers run what they are told repairs a table.
+ */
+void
+syncmaster_withhold_fixes(CheckContext *context)
+{
+	ListCell *lc;
+
+	foreach (lc, context->findings)
+	{
+		Finding		  *finding = lfirst(lc);
+		const Finding *code;
+		List		  *distrusted;
+
+		if (finding->fix == NULL)
+			continue;
+		distrusted = syncmaster_code_by_hand(finding->fix, GetUserId());
+		if (distrusted == NIL)
+			continue;
+		code = linitial(distrusted);
+		finding->message = psprintf(
+			"%s; role \"%s\" gets no SQL for it, as %s: drop or change that "
+			"first, or ask as the owner of the tables",
+			finding->message, GetUserNameFromId(GetUserId(), false),
+			code->message);
+		finding->fix = NULL;
+	}
 }

@@ -355,6 +355,7 @@ syncmaster_check(PG_FUNCTION_ARGS)
 
 	syncmaster_begin_check(&context);
 	syncmaster_check_schema(&context);
+	syncmaster_withhold_fixes(&context);
 	context.findings = list_concat(context.findings,
 								   syncmaster_other_places(context.namespace));
 	syncmaster_put_findings(result, context.findings, CHECK_NATTS, put_columns);

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_constraint.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -96,6 +97,42 @@ syncmaster_column_type(const ColumnInfo *column)
 }
 
 /*
+ * The type as a statement names it, whatever the search_path of whoever runs
+ * the statement.
+ */
+char *
+syncmaster_qualified_type(const ColumnInfo *column)
+{
+	return format_type_extended(
+		column->type, column->length > 0 ? column->length + VARHDRSZ : -1,
+		FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+/*
+ * An expression of a column, with the schema of whatever it calls: functions
+ * and operators of another schema may fit its arguments better, and be called
+ * where whoever runs the statement searches that schema.
+ */
+static char *
+qualify_calls(const char *expression)
+{
+	static const char *const calls[][2] = {
+		{"to_tsvector(", "pg_catalog.to_tsvector("},
+		{"translate(", "pg_catalog.translate("},
+		{"json_extract_path_text(", "pg_catalog.json_extract_path_text("},
+		{"::regconfig", "::pg_catalog.regconfig"},
+		{" || ", " OPERATOR(pg_catalog.||) "},
+		{" ->> ", " OPERATOR(pg_catalog.->>) "}};
+	Datum result = CStringGetTextDatum(expression);
+
+	for (int i = 0; i < (int) lengthof(calls); i++)
+		result = DirectFunctionCall3Coll(replace_text, C_COLLATION_OID, result,
+										 CStringGetTextDatum(calls[i][0]),
+										 CStringGetTextDatum(calls[i][1]));
+	return TextDatumGetCString(result);
+}
+
+/*
  * The definition of a column, as CREATE TABLE and ADD COLUMN take it.
  */
 char *
@@ -108,15 +145,15 @@ syncmaster_column_definition(const RelationInfo *relation,
 	appendStringInfo(&sql, "%s %s", quote_identifier(column->name),
 					 column->filled_by == DEFAULT_SERIAL
 						 ? "bigserial"
-						 : syncmaster_column_type(column));
+						 : syncmaster_qualified_type(column));
 	if (column->not_null)
 		appendStringInfoString(&sql, " NOT NULL");
 	if (column->filled_by == DEFAULT_NOW)
-		appendStringInfoString(&sql, " DEFAULT now()");
+		appendStringInfoString(&sql, " DEFAULT pg_catalog.now()");
 	if (column->filled_by == DEFAULT_GENERATED)
 		appendStringInfo(&sql, " GENERATED ALWAYS AS (%s) STORED",
-						 syncmaster_generated_expression(relation->name,
-														 revision));
+						 qualify_calls(syncmaster_generated_expression(
+							 relation->name, revision)));
 	return sql.data;
 }
 

@@ -351,6 +351,7 @@ extern char *syncmaster_constraint_definition(const ExpectedConstraint *con,
 extern char *syncmaster_index_definition(const ExpectedIndex *index,
 										 const char *name, const char *schema);
 extern char *syncmaster_column_type(const ColumnInfo *column);
+extern char *syncmaster_qualified_type(const ColumnInfo *column);
 extern char *syncmaster_column_definition(const RelationInfo *relation,
 										  const ColumnInfo	 *column,
 										  int				  revision);

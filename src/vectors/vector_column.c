@@ -11,6 +11,7 @@
 
 #include "vectors/vectors.h"
 
+#define SCHEMA "pg_catalog."
 #define TYPE "tsvector"
 #define STORED "STORED"
 
@@ -51,6 +52,8 @@ split_statement(const char *sql, const char *type, const char *generated,
 	column->expr = pnstrdup(expr, end - expr);
 	end++;
 	end += strspn(end, " \n\t");
+	if (strncmp(type, SCHEMA, strlen(SCHEMA)) == 0)
+		type += strlen(SCHEMA);
 	if (strncmp(type, TYPE, strlen(TYPE)) != 0 ||
 		strncmp(end, STORED, strlen(STORED)) != 0)
 		elog(ERROR, "unexpected clause: %s", type);

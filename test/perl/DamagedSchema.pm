@@ -12,7 +12,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(damaged_server try_damages);
+our @EXPORT = qw(damaged_server try_damages try_hostile_damages);
 
 my $node;
 
@@ -79,12 +79,13 @@ sub after
 #   fix		the fix, but repair leaves it, because something might be lost
 #   none	there is no SQL for it, or more than one thing to do
 #   info	is not a problem: nothing above information is found, but that
+my $fixes = q{SELECT fix FROM syncmaster_check()
+	WHERE severity <> 'info' AND fix IS NOT NULL \gexec
+};
+
 sub try_damages
 {
 	my $repair = 'DO $$BEGIN PERFORM syncmaster_repair(false); END$$';
-	my $fixes = q{SELECT fix FROM syncmaster_check()
-		WHERE severity <> 'info' AND fix IS NOT NULL \gexec
-};
 
 	foreach my $test (@_)
 	{
@@ -117,6 +118,53 @@ sub try_damages
 	}
 	is($node->safe_psql('damaged', $above_info),
 		'', 'the tests have undone what they did');
+	return;
+}
+
+# What the owner of the tables does, what a superuser is told about it, and
+# whether that is gone after all SQL that a superuser is given has been run
+# twice ("superuser"), or after that which the owner is given ("owner").  None
+# of the owner's functions may run as the superuser.
+sub try_hostile_damages
+{
+	$node->safe_psql(
+		'damaged', q{
+		SET SESSION AUTHORIZATION app;
+		CREATE SEQUENCE public.fallen;
+		CREATE FUNCTION public.trap(bool DEFAULT true) RETURNS boolean
+			IMMUTABLE LANGUAGE plpgsql AS $$
+			BEGIN
+				IF (SELECT rolsuper FROM pg_catalog.pg_roles
+					WHERE rolname = current_user)
+				THEN
+					PERFORM nextval('public.fallen');
+				END IF;
+				RETURN true;
+			END$$});
+	foreach my $test (@_)
+	{
+		my ($damage, $problem, $repaired_by) = @$test;
+		my $name = $damage =~ s/\s+/ /gr;
+		my $planted = "SET LOCAL SESSION AUTHORIZATION app; $damage; "
+		  . 'RESET SESSION AUTHORIZATION';
+
+		like(after($planted, 'SELECT'), $problem, "found: $name");
+		my $left = after($planted, $fixes . $fixes);
+		if ($repaired_by eq 'superuser')
+		{
+			is($left, '', "run by a superuser: $name");
+		}
+		else
+		{
+			like($left, $problem, "not for a superuser: $name");
+			is( after($planted, "SET LOCAL SESSION AUTHORIZATION app; $fixes"
+					  . 'RESET SESSION AUTHORIZATION'),
+				'', "run by the owner: $name");
+		}
+		is($node->safe_psql('damaged', 'SELECT is_called FROM fallen'),
+			'f', "nothing of the owner's ran as a superuser: $name");
+		$node->safe_psql('damaged', q{SELECT setval('fallen', 1, false)});
+	}
 	return;
 }
 
