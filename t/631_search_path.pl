@@ -245,6 +245,36 @@ $node->safe_psql('sm', "SELECT DISTINCT fix FROM syncmaster_privileges()
 	WHERE privilege = 'SEARCH_PATH' \\gexec\n");
 quiet('dropped');
 
+# Where pg_catalog is named late, everything before it hides what PostgreSQL has.
+my $late = q{SELECT role, object_type, object_name, privilege, reason, fix FROM syncmaster_privileges()
+	WHERE object_name LIKE 'late%' ORDER BY 1, 2, 3};
+$node->safe_psql('sm', 'CREATE SCHEMA late; GRANT CREATE, USAGE ON SCHEMA late TO mallory; GRANT USAGE ON SCHEMA late TO PUBLIC');
+as_mallory(q{CREATE FUNCTION late.length(text) RETURNS int LANGUAGE sql AS 'SELECT 1';
+	CREATE FUNCTION late.mine(varchar, varchar) RETURNS bool LANGUAGE sql AS 'SELECT true';
+	CREATE OPERATOR late.^ (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = late.mine);
+	CREATE VIEW late.pg_class AS SELECT 1; CREATE DOMAIN late.json AS text; CREATE DOMAIN late.mine AS text});
+my $back = 'ALTER ROLE sm_server IN DATABASE sm SET search_path = public';
+my $hidden = join '', map { "sm_server|$_->[0]|late.$_->[1]|SEARCH_PATH|the role may $_->[2] another role's $_->[0]|$back\n" } (
+	[ 'function', 'length(text)', 'call' ], [ 'operator', '^ (character varying, character varying)', 'call' ],
+	[ 'relation', 'pg_class', 'use' ], [ 'type', 'json', 'use' ]);
+my $maker = "mallory|schema|late|CREATE|services find what it makes in schema \"late\" before %s|$back\n";
+foreach my $path (
+	[ 'public, late', '' ],
+	[ 'public, pg_catalog, late', '' ],
+	[ 'public, late, pg_catalog', sprintf($maker, 'PostgreSQL\'s own functions') . $hidden ],
+	[ 'late, pg_catalog', sprintf($maker, 'PostgreSQL\'s own functions') . $hidden ],
+	[ 'pg_catalog, late, public', sprintf($maker, 'SyncMaster\'s tables') ],
+	[ 'late, pg_catalog, public', sprintf($maker, 'SyncMaster\'s tables') . $hidden ])
+{
+	$node->safe_psql('sm', "ALTER ROLE sm_server SET search_path = $path->[0]");
+	is($node->safe_psql('sm', $late) . ($path->[1] ? "\n" : ''), $path->[1], "search_path = $path->[0]");
+}
+is(check() =~ s/\|[^|\n]*$//gmr, join("\n", map { "error|sm_server|may $_" }
+		q{call another role's operator||late.^ (character varying, character varying)}, q{use another role's type||late.json},
+		q{call another role's function||late.length(text)}, q{use another role's relation||late.pg_class}), 'check() says so');
+$node->safe_psql('sm', 'ALTER ROLE sm_server SET search_path = public; DROP SCHEMA late CASCADE');
+quiet('the schema is gone');
+
 $node->stop;
 
 done_testing();

@@ -92,8 +92,8 @@ typedef struct SearchedSchema
 typedef struct MisledService
 {
 	Oid			role;	  /* role that the service logs in with */
-	const char *type;	  /* table, sequence, view, function or operator */
-	const char *expected; /* NULL for functions and operators */
+	const char *type;	  /* table, sequence, view, function, operator... */
+	const char *expected; /* NULL for what is not SyncMaster's by its name */
 	const char *actual;
 	const char *fix;
 } MisledService;

@@ -54,25 +54,42 @@
 /*
  * Functions and operators by the names that services call, in some schemas.
  * Wherever they are on the path, PostgreSQL calls those whose arguments fit
- * best.
+ * best.  Of schemas ($2) that are searched before pg_catalog, everything counts
+ * that has the name of something there, types and relations as well.
  */
 #define CALLED_QUERY \
 	"SELECT 'function', p.pronamespace, p.proowner, " \
 	"    format('%I.%I(%s)', n.nspname, p.proname, " \
 	"           pg_get_function_identity_arguments(p.oid)) " \
 	"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace " \
-	"WHERE n.oid = ANY ($1) AND p.proname IN ('count', 'greatest', 'least', " \
+	"WHERE n.oid = ANY ($1) AND (p.proname IN ('count', 'greatest', 'least', " \
 	"    'lower', 'nextval', 'now', 'plainto_tsquery', 'to_tsquery', " \
 	"    'ts_rank', 'ts_rank_cd', 'similarity_op') " \
+	"    OR n.oid = ANY ($2) AND EXISTS (SELECT FROM pg_proc b " \
+	"        WHERE b.proname = p.proname " \
+	"        AND b.pronamespace = 'pg_catalog'::regnamespace)) " \
 	"UNION ALL " \
 	"SELECT 'operator', o.oprnamespace, o.oprowner, " \
 	"    format('%I.%s (%s, %s)', n.nspname, o.oprname, " \
 	"           format_type(nullif(o.oprleft, 0), NULL), " \
 	"           format_type(nullif(o.oprright, 0), NULL)) " \
 	"FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace " \
-	"WHERE n.oid = ANY ($1) AND o.oprname IN ('=', '<>', '<', '<=', '>', " \
+	"WHERE n.oid = ANY ($1) AND (o.oprname IN ('=', '<>', '<', '<=', '>', " \
 	"    '>=', '+', '-', '%', '@@', '||', '~~', '~~*', '!~~', '!~~*', '->', " \
 	"    '->>') " \
+	"    OR n.oid = ANY ($2) AND EXISTS (SELECT FROM pg_operator b " \
+	"        WHERE b.oprname = o.oprname " \
+	"        AND b.oprnamespace = 'pg_catalog'::regnamespace)) " \
+	"UNION ALL " \
+	"SELECT CASE WHEN c.relkind IS NULL OR c.relkind = 'c' THEN 'type' " \
+	"    ELSE 'relation' END, t.typnamespace, t.typowner, " \
+	"    format('%I.%I', n.nspname, t.typname) " \
+	"FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace " \
+	"LEFT JOIN pg_class c ON c.oid = t.typrelid " \
+	"WHERE n.oid = ANY ($2) AND EXISTS (SELECT FROM pg_type b " \
+	"    WHERE b.typname = t.typname " \
+	"    AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid) " \
+	"    AND b.typnamespace = 'pg_catalog'::regnamespace) " \
 	"ORDER BY 1, 4"
 
 #define LOGINS_QUERY \
@@ -296,19 +313,23 @@ resolve_calls(Resolver *resolver)
 {
 	const MigrationContext *context = resolver->context;
 	List				   *schemas = NIL;
-	Oid						types[] = {OIDARRAYOID};
-	Datum					values[1];
+	List				   *before = NIL;
+	Oid						types[] = {OIDARRAYOID, OIDARRAYOID};
+	Datum					values[2];
 	ListCell			   *lc;
 
 	foreach (lc, resolver->path)
 	{
 		const SearchedSchema *schema = lfirst(lc);
 
-		if (schema->usable && schema->oid != PG_CATALOG_NAMESPACE)
+		if (schema->oid == PG_CATALOG_NAMESPACE)
+			before = list_copy(schemas);
+		else if (schema->usable)
 			schemas = lappend_oid(schemas, schema->oid);
 	}
 	values[0] = syncmaster_oid_array(schemas);
-	foreach (lc, syncmaster_query(CALLED_QUERY, 1, types, values))
+	values[1] = syncmaster_oid_array(before);
+	foreach (lc, syncmaster_query(CALLED_QUERY, 2, types, values))
 	{
 		char **row = lfirst(lc);
 		Oid	   owner = atooid(row[2]);
@@ -318,7 +339,8 @@ resolve_calls(Resolver *resolver)
 			continue;
 		add_misled(
 			resolver, row[0], NULL, row[3],
-			atooid(row[1]) == context->namespace
+			atooid(row[1]) == context->namespace &&
+					(row[0][0] == 'f' || row[0][0] == 'o')
 				? psprintf("DROP %s %s",
 						   row[0][0] == 'f' ? "FUNCTION" : "OPERATOR", row[3])
 				: syncmaster_set_search_path(context, resolver->login->role));
@@ -361,6 +383,10 @@ const char *
 syncmaster_misled_text(const MisledService *entry)
 {
 	return entry->expected == NULL
-			   ? psprintf("may call another role's %s", entry->type)
+			   ? psprintf("may %s another role's %s",
+						  entry->type[0] == 'f' || entry->type[0] == 'o'
+							  ? "call"
+							  : "use",
+						  entry->type)
 			   : psprintf("finds another %s than SyncMaster's", entry->type);
 }

@@ -2,7 +2,7 @@
  *
  * squatter.c
  *	  Roles that could create tables which services would find before
- *	  SyncMaster's.
+ *	  SyncMaster's, or functions and operators before PostgreSQL's own.
  *
  * resolve.c finds such tables if they exist already.
  *
@@ -35,11 +35,12 @@
 	"WHERE a.privilege_type = 'CREATE' ORDER BY 2"
 
 /*
- * A schema before SyncMaster's on a search path, and the services that search
- * it.
+ * A schema before SyncMaster's, or before pg_catalog, on a search path, and the
+ * services that search it.
  */
 typedef struct Place
 {
+	bool		   tables; /* is it before SyncMaster's schema? */
 	Oid			   schema; /* invalid: schemas that can be created */
 	StringInfoData names;
 	StringInfoData fixes;
@@ -73,19 +74,28 @@ add_places(List **places, const PrivilegeList *list, Oid role)
 	List	 *path = syncmaster_searched_schemas(role);
 	ListCell *lc;
 
-	/* the clients must set another path themselves */
-	if (!syncmaster_is_searched(path, list->context.namespace))
-		return;
+	/* without SyncMaster's schema, the clients must set another path */
+	bool tables = syncmaster_is_searched(path, list->context.namespace);
+
+	/* where pg_catalog is not named, it comes first */
+	bool calls = syncmaster_is_searched(path, PG_CATALOG_NAMESPACE);
+
 	foreach (lc, path)
 	{
 		const SearchedSchema *schema = lfirst(lc);
 		Place				 *place;
 
 		if (schema->oid == list->context.namespace)
-			return;
+			tables = false;
 		if (schema->oid == PG_CATALOG_NAMESPACE)
+			calls = false;
+		if (!tables && !calls)
+			return;
+		if (schema->oid == list->context.namespace ||
+			schema->oid == PG_CATALOG_NAMESPACE)
 			continue;
 		place = find_place(places, schema->oid);
+		place->tables |= tables;
 		appendStringInfo(&place->names, "%s\"%s\"",
 						 place->names.len > 0 ? ", " : "", schema->name);
 		if (list_member_oid(place->roles, role))
@@ -119,11 +129,13 @@ list_creators(PrivilegeList *list, const Place *place)
 			database ? current_database_name()
 					 : get_namespace_name(place->schema),
 			"CREATE",
-			psprintf(database ? "services would find tables in a schema %s, "
-								"which it can make, before SyncMaster's"
+			psprintf(database ? "services would find what it makes in a schema "
+								"%s, which it can make, before %s"
 							  : "services find what it makes in schema %s "
-								"before SyncMaster's tables",
-					 place->names.data),
+								"before %s",
+					 place->names.data,
+					 place->tables ? "SyncMaster's tables"
+								   : "PostgreSQL's own functions"),
 			place->fixes.data);
 	}
 }
