@@ -255,6 +255,14 @@ ALTER SCHEMA public OWNER TO regress_creator;
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 SET ROLE regress_owner;
 SELECT syncmaster_grant('regress Reader', 'worker');
+-- the way out
+BEGIN;
+SET LOCAL ROLE regress_creator;
+GRANT USAGE ON SCHEMA public TO "regress Reader";
+SET LOCAL ROLE regress_owner;
+SELECT count(*) > 0 AS granted
+    FROM syncmaster_grant('regress Reader', 'worker');
+ROLLBACK;
 RESET ROLE;
 GRANT USAGE ON SCHEMA public TO PUBLIC;
 

@@ -63,19 +63,45 @@ does_without_grant(const MigrationContext *context, Oid grantor,
 		   has_schema_usage(context->namespace, role);
 }
 
+/*
+ * What makes a call succeed that lacks rights on an object.  The object's owner
+ * alone may lack the rights on the tables, so that it is not enough to run the
+ * call as that role.
+ */
+static const char *
+way_to_grant(const GrantCall *call, const GrantableObject *object)
+{
+	const char *tables_owner = GetUserNameFromId(call->context.owner, false);
+	const char *owner = GetUserNameFromId(object->owner, false);
+
+	if (has_privs_of_role(object->owner, call->context.owner))
+		return "Run the command as that role or as a superuser.";
+	if (object->is_schema)
+		return psprintf(
+			"Run GRANT USAGE ON SCHEMA %s TO %s as role \"%s\", and "
+			"then the command again as role \"%s\"; or run the "
+			"command alone as a superuser.",
+			quote_identifier(object->name), syncmaster_quoted_role(call->role),
+			owner, tables_owner);
+	return psprintf("Give all tables to one role with syncmaster_set_owner(), "
+					"and run the command again as that role; or run the "
+					"command as a superuser or a role with the rights of both "
+					"\"%s\" and \"%s\".",
+					owner, tables_owner);
+}
+
 static void
 require_grant_rights(const GrantCall *call, const GrantableObject *object)
 {
 	if (may_grant(&call->context, call->context.caller, object))
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("role \"%s\" may not hand out rights on %s \"%s\"",
-					GetUserNameFromId(call->context.caller, false),
-					object->type, object->name),
-			 errdetail("It belongs to role \"%s\".",
-					   GetUserNameFromId(object->owner, false)),
-			 errhint("Run the command as that role or as a superuser.")));
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("role \"%s\" may not hand out rights on %s \"%s\"",
+						   GetUserNameFromId(call->context.caller, false),
+						   object->type, object->name),
+					errdetail("It belongs to role \"%s\".",
+							  GetUserNameFromId(object->owner, false)),
+					errhint("%s", way_to_grant(call, object))));
 }
 
 /*
