@@ -305,6 +305,32 @@ is(join(', ', $passed =~ /$published/g),
 	'a publication is named that had nothing but the partition');
 is(query($enabled, q{SELECT to_regclass('run_p0'), to_regclass('run_p100')}), 'run_p0|', 'which keeps one');
 
+# A partition with partitions of its own is dropped with all of them.
+my $nested = new_database('nested');
+query($nested, q{SELECT syncmaster_upgrade('head'); SET ROLE app;
+	ALTER TABLE run DETACH PARTITION run_p0;
+	CREATE TABLE run_s PARTITION OF run FOR VALUES FROM (0) TO (100) PARTITION BY LIST (id);
+	CREATE TABLE run_s1 PARTITION OF run_s FOR VALUES IN (1);
+	CREATE TABLE run_s2 PARTITION OF run_s DEFAULT PARTITION BY HASH (id);
+	CREATE TABLE run_s3 PARTITION OF run_s2 FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+	INSERT INTO run SELECT * FROM run_p0;
+	DROP TABLE run_p0;
+	UPDATE run SET status = 'STARTED' WHERE id IN (50, 100);
+	CREATE PUBLICATION part FOR TABLE run_s3});
+$purge = q{CALL syncmaster_purge_partitions('30 days')};
+is(query($nested, $purge), '0', 'a partition stays that has an active run in a partition of its own');
+query($nested, q{UPDATE run SET status = 'FINISHED' WHERE id = 50});
+$locker = begin_session($node, $nested, 'app',
+	q{BEGIN; UPDATE run_s3 SET status = 'STARTED' WHERE id = 50;});
+like(errors_of($nested, $passing), qr/"run_s" was passed by, because others are at work/,
+	'and so does one that is written to');
+end_session($locker);
+like(errors_of($nested, $purge),
+	qr/"run_s" is dropped, with 99 rows\n.*as table "run_s3" is published by part\n/s,
+	'it is dropped when all its runs are old');
+is( query($nested, q{SELECT count(*) FROM pg_class WHERE relname ~ '^run_s\d?$';
+		SELECT min(id), count(*) FROM run}), "0\n100|141", 'with all partitions, and nothing else');
+
 # A reader keeps the table, and a writer the partition.
 my $reader = begin_session($node, $dropped, 'app', 'BEGIN; SELECT count(*) FROM run;');
 is(purge($purge), '0|run_p0', 'a partition is passed by while the table is read');

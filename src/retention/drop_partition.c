@@ -50,26 +50,27 @@
 	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
 	"CROSS JOIN LATERAL (SELECT substring(pg_get_expr(c.relpartbound, c.oid) " \
 	"    from 'TO \\(''(-?[0-9]+)''\\)$') AS upper) b " \
-	"WHERE i.inhparent = $1 AND c.relkind = 'r' AND b.upper IS NOT NULL " \
+	"WHERE i.inhparent = $1 AND b.upper IS NOT NULL " \
 	"AND (to_jsonb(i) ->> 'inhdetachpending') IS DISTINCT FROM 'true' " \
 	"AND $2 IN (0::oid, c.oid) " \
 	"ORDER BY b.upper::int8"
 
 /*
- * Publications that send deletions of rows of the table's partition, with the
- * table through which the partition is published.
+ * Publications that send deletions of rows of the table's partition, or of
+ * partitions of it, with the table through which the partition is published.
  */
 #define PUBLICATIONS_QUERY \
 	"SELECT quote_ident(p.pubname), (SELECT c.relname FROM pg_class c " \
-	"    WHERE c.oid = CASE WHEN EXISTS (SELECT FROM pg_publication_rel r " \
-	"        WHERE r.prpubid = p.oid AND r.prrelid = $2) " \
-	"        THEN $2 ELSE $1 END) " \
+	"    WHERE c.oid = coalesce((SELECT t.relid FROM pg_publication_rel r " \
+	"        JOIN pg_partition_tree($2) t ON t.relid = r.prrelid " \
+	"        WHERE r.prpubid = p.oid ORDER BY t.level LIMIT 1), $1)) " \
 	"FROM pg_publication p WHERE p.pubdelete AND EXISTS (" \
 	"    SELECT FROM pg_publication_tables t " \
 	"    JOIN pg_namespace n ON n.nspname = t.schemaname " \
 	"    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = " \
 	"t.tablename " \
-	"    WHERE t.pubname = p.pubname AND c.oid IN ($1, $2)) " \
+	"    WHERE t.pubname = p.pubname AND (c.oid = $1 OR c.oid IN (" \
+	"        SELECT relid FROM pg_partition_tree($2)))) " \
 	"ORDER BY p.pubname"
 
 typedef struct Partition
@@ -79,8 +80,7 @@ typedef struct Partition
 	Oid					table;
 	char			   *from; /* the table */
 	Oid					relid;
-	char			   *only; /* the partition, as FROM needs it */
-	char			   *qualified;
+	char			   *qualified; /* the partition, as FROM needs it */
 	char			   *name;
 	char			   *upper; /* all its ids are less than this */
 	int64				rows;
@@ -124,8 +124,8 @@ is_old(const Partition *partition, bool first)
 		psprintf("SELECT r.id FROM %s r WHERE (r.created_at < $1 AND r.status "
 				 "IN (%s)) IS NOT TRUE LIMIT 1",
 				 first ? psprintf("(SELECT * FROM %s ORDER BY id DESC LIMIT 1)",
-								  partition->only)
-					   : partition->only,
+								  partition->qualified)
+					   : partition->qualified,
 				 syncmaster_list_statuses(NACTIVE_STATUSES)),
 		1, types, values, &isnull);
 	return isnull;
@@ -156,7 +156,7 @@ has_last_runs(Partition *partition)
 		(void) syncmaster_each_row(
 			psprintf("SELECT r.id, r.transfer_id, r.created_at FROM %s r "
 					 "WHERE r.id > $1 ORDER BY r.id LIMIT %d",
-					 partition->only, RUNS_AT_A_TIME),
+					 partition->qualified, RUNS_AT_A_TIME),
 			1, types, values, syncmaster_take_old_run, &runs);
 		count = runs.count;
 		partition->rows += count;
@@ -199,7 +199,6 @@ look_again(Partition *partition)
 	partition->qualified = row[1];
 	partition->name = row[2];
 	partition->upper = row[3];
-	partition->only = psprintf("ONLY %s", row[1]);
 	return true;
 }
 
@@ -223,17 +222,25 @@ drop(void *argument)
 }
 
 /*
- * Return whether a session waits for the partition.  That session may hold the
- * lock that this one needs next.
+ * Return whether a session waits for the partition or a partition of it.  That
+ * session may hold the lock that this one needs next.
  */
 static bool
 is_waited_for(const Partition *partition)
 {
-	Relation rel = syncmaster_open_relation(partition->relid, NoLock);
-	bool	 result = LockHasWaitersRelation(rel, ExclusiveLock);
+	ListCell *lc;
 
-	relation_close(rel, NoLock);
-	return result;
+	foreach (lc, lcons_oid(partition->relid,
+						   syncmaster_partitions(partition->relid)))
+	{
+		Relation rel = syncmaster_open_relation(lfirst_oid(lc), NoLock);
+		bool	 result = LockHasWaitersRelation(rel, ExclusiveLock);
+
+		relation_close(rel, NoLock);
+		if (result)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -282,7 +289,10 @@ drop_or_pass_by(Partition *partition)
 	return false;
 }
 
-/* SubtransactionBody: locks the partition against writers, if it exists. */
+/*
+ * SubtransactionBody: locks the partition, with partitions of it, against
+ * writers, if it exists.
+ */
 static void
 lock(void *argument)
 {
@@ -290,6 +300,8 @@ lock(void *argument)
 
 	partition->there = syncmaster_lock_if_there(partition->relid,
 												ExclusiveLock);
+	if (partition->there)
+		syncmaster_lock_partitions(partition->relid, ExclusiveLock);
 }
 
 /*
