@@ -210,10 +210,24 @@ $node->safe_psql('postgres', q{
 my $writer = start_psql($node, 'postgres', q{BEGIN; LOCK TABLE "user" IN ROW EXCLUSIVE MODE;},
 	name => 'writer', hold => 1);
 my $progress = 'SET syncmaster.progress = on; SET client_min_messages = info; ';
+foreach my $command (
+	q{SELECT syncmaster_upgrade('head')},
+	'ALTER EXTENSION syncmaster UPDATE',
+	q{ALTER EXTENSION syncmaster UPDATE TO '1.13'},
+	'BEGIN; DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster; COMMIT')
+{
+	($rc, $out, $err) = $node->psql('postgres', "$progress SET syncmaster.lock_timeout = '200ms'; $command");
+	like($err, qr/ERROR:  could not lock table "user" within 200 ms/, "$command: refused for a writer of a later table");
+	unlike($err, qr/alter table/, '... before the first step');
+}
+# What no step needs up to the target is not waited for.
 ($rc, $out, $err) = $node->psql('postgres',
-	"$progress SET syncmaster.lock_timeout = '200ms'; SELECT syncmaster_upgrade('head')");
-like($err, qr/ERROR:  could not lock table "user" within 200 ms/, 'a writer of a later table: refused');
-unlike($err, qr/alter table/, '... before the first step');
+	qq{BEGIN; SET syncmaster.lock_timeout = '200ms'; ALTER EXTENSION syncmaster UPDATE TO '1.12'; ROLLBACK});
+is($rc, 0, '... but not where the command ends before') or diag($err);
+# Nor is it where nobody knows the target beforehand.
+($rc, $out, $err) = $node->psql('postgres',
+	qq{$progress SET syncmaster.lock_timeout = '200ms'; DO 'BEGIN ALTER EXTENSION syncmaster UPDATE; END'});
+like($err, qr/alter table.*ERROR:  could not lock table "user" within 200 ms/s, 'a function that updates: at the later step');
 finish_psql($writer, 'COMMIT;');
 ($rc, $out, $err) = $node->psql('postgres', "$progress SELECT syncmaster_upgrade('head')");
 like($err, qr/alter table/, 'a step that is run is told');

@@ -145,5 +145,6 @@ typedef struct UpgradePlan
 
 extern UpgradePlan *syncmaster_make_plan(const MigrationContext *context,
 										 int					 target);
+extern void syncmaster_try_locks(const MigrationContext *context, int target);
 
 #endif /* SYNCMASTER_ENGINE_H */

@@ -27,12 +27,13 @@
 PG_FUNCTION_INFO_V1(syncmaster_migrate);
 
 /*
- * Transactions in which a message was given: the scripts of a command call the
- * engine many times, and one message is enough.
+ * Transactions in which a message was given, or the locks were tried: the
+ * scripts of a command call the engine many times, and once is enough.
  */
 static FullTransactionId bystanding_said_in = {0};
 static FullTransactionId findings_said_in = {0};
 static FullTransactionId shape_said_in = {0};
+static FullTransactionId locks_tried_in = {0};
 
 /* Transaction and time in which CREATE EXTENSION last ran the base script. */
 static FullTransactionId created_in = {0};
@@ -46,13 +47,13 @@ static bool restore_looked_for = false;
 static bool restore_found = false;
 
 static bool
-first_time_in_transaction(FullTransactionId *said_in)
+first_time_in_transaction(FullTransactionId *done_in)
 {
 	FullTransactionId xid = GetTopFullTransactionId();
 
-	if (FullTransactionIdEquals(*said_in, xid))
+	if (FullTransactionIdEquals(*done_in, xid))
 		return false;
-	*said_in = xid;
+	*done_in = xid;
 	return true;
 }
 
@@ -411,6 +412,22 @@ is_needed(const SchemaRevision *revision, int from, int to)
 }
 
 /*
+ * Before the first step of CREATE or ALTER EXTENSION, try the locks of all.
+ * syncmaster_upgrade() has done so before it runs ALTER EXTENSION.  A function
+ * that runs ALTER EXTENSION hides where the command ends.
+ */
+static void
+try_later_locks(const MigrationContext *context)
+{
+	int last = syncmaster_last_revision();
+
+	if (context->revision.number > REVISION_BASE &&
+		last > context->revision.number && !syncmaster_is_updating() &&
+		first_time_in_transaction(&locks_tried_in))
+		syncmaster_try_locks(context, last);
+}
+
+/*
  * syncmaster_migrate(from_revision text, to_revision text, ddl text)
  *
  * One step, up or down, of an extension script.
@@ -463,6 +480,7 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	prepare_version_table(&context);
 	if (!is_needed(revision, from, to))
 		PG_RETURN_VOID();
+	try_later_locks(&context);
 
 	/*
 	 * Alembic may have moved the schema while the version stayed, and tables

@@ -40,37 +40,6 @@ update_extension(MigrationContext *context, const char *version)
 	syncmaster_require_revision(context->namespace, &context->revision);
 }
 
-/* SubtransactionBody: takes these locks. */
-static void
-lock_all(void *argument)
-{
-	syncmaster_lock_together(argument);
-}
-
-/*
- * Try the locks of all steps before the first one rewrites tables: a session
- * that holds a lock of the last step would otherwise undo all of it.  The
- * locks are given back, and each step takes its own when it begins, so that
- * services can use the tables of later steps until then.
- */
-static void
-try_locks(const MigrationContext *context, int target)
-{
-	UpgradePlan *plan;
-	List		*locks;
-	ErrorData	*error;
-
-	(void) syncmaster_require_shape(context->namespace, &context->revision);
-	plan = syncmaster_make_plan(context, target);
-	locks = syncmaster_statement_locks(context, plan->effects);
-	if (locks == NIL || syncmaster_guard == GUARD_OFF)
-		return;
-	syncmaster_enforce_guard(context);
-	error = syncmaster_look(lock_all, locks);
-	if (error != NULL)
-		ReThrowError(error);
-}
-
 /*
  * Upgrade, and return the revision that was reached.
  */
@@ -91,7 +60,7 @@ syncmaster_upgrade_to(const char *text)
 	syncmaster_parse_target(text, true, current, &target);
 	version = syncmaster_version_to_install(&extension, &target);
 
-	try_locks(&context, Max(current, target.number));
+	syncmaster_try_locks(&context, Max(current, target.number));
 	syncmaster_migrate_to(&context,
 						  Max(current,
 							  Min(target.number, syncmaster_version_revision(

@@ -128,3 +128,41 @@ syncmaster_make_plan(const MigrationContext *context, int target)
 
 	return plan;
 }
+
+/* SubtransactionBody: takes these locks. */
+static void
+lock_all(void *argument)
+{
+	syncmaster_lock_together(argument);
+}
+
+/*
+ * Try the locks of all steps before the first one rewrites tables: a session
+ * that holds a lock of the last step would otherwise undo all of it.  The
+ * locks are given back, and each step takes its own when it begins, so that
+ * services can use the tables of later steps until then.
+ */
+void
+syncmaster_try_locks(const MigrationContext *context, int target)
+{
+	List	  *locks;
+	ErrorData *error;
+
+	(void) syncmaster_require_shape(context->namespace, &context->revision);
+	if (syncmaster_guard == GUARD_OFF)
+		return;
+	locks = syncmaster_statement_locks(
+		context, syncmaster_make_plan(context, target)->effects);
+	if (locks == NIL)
+		return;
+	syncmaster_enforce_guard(context);
+	syncmaster_show_activity(psprintf("syncmaster %s -> %s",
+									  syncmaster_revision_id(
+										  context->revision.number),
+									  syncmaster_revision_id(target)),
+							 "LOCK TABLE");
+	error = syncmaster_look(lock_all, locks);
+	if (error != NULL)
+		ReThrowError(error);
+	syncmaster_show_activity(NULL, NULL);
+}

@@ -65,43 +65,54 @@ syncmaster_describe_places(Oid namespace)
 }
 
 /*
- * The options of a statement that creates or updates this extension; NIL if it
- * is another one.
+ * Return whether a statement creates or updates this extension; *options are
+ * its options then.
  */
-static List *
-extension_options(Node *stmt)
+static bool
+is_extension_command(Node *stmt, List **options)
 {
-	if (IsA(stmt, CreateExtensionStmt) &&
-		strcmp(((CreateExtensionStmt *) stmt)->extname, "syncmaster") == 0)
-		return ((CreateExtensionStmt *) stmt)->options;
-	if (IsA(stmt, AlterExtensionStmt) &&
-		strcmp(((AlterExtensionStmt *) stmt)->extname, "syncmaster") == 0)
-		return ((AlterExtensionStmt *) stmt)->options;
-	return NIL;
+	const char *name = "";
+
+	if (IsA(stmt, CreateExtensionStmt))
+	{
+		name = ((CreateExtensionStmt *) stmt)->extname;
+		*options = ((CreateExtensionStmt *) stmt)->options;
+	}
+	else if (IsA(stmt, AlterExtensionStmt))
+	{
+		name = ((AlterExtensionStmt *) stmt)->extname;
+		*options = ((AlterExtensionStmt *) stmt)->options;
+	}
+	return strcmp(name, "syncmaster") == 0;
 }
 
 /*
- * What the client's CREATE or ALTER EXTENSION says for an option; NULL if
- * nothing.  Only a top-level statement is known here, not one that a function
- * runs.
+ * The value that the client's CREATE or ALTER EXTENSION has for an option, or
+ * "without" if it does not have the option.  NULL if there is no such command:
+ * only top-level statements are known here, not those that a function runs.
  */
 static const char *
-client_option(const char *name)
+client_option(const char *name, const char *without)
 {
-	ListCell *lc;
-	ListCell *option;
+	const char *result = NULL;
+	List	   *options;
+	ListCell   *lc;
+	ListCell   *option;
 
 	if (debug_query_string == NULL)
 		return NULL;
 	foreach (lc, pg_parse_query(debug_query_string))
 	{
-		foreach (option, extension_options(lfirst_node(RawStmt, lc)->stmt))
+		if (!is_extension_command(lfirst_node(RawStmt, lc)->stmt, &options))
+			continue;
+		foreach (option, options)
 		{
 			if (strcmp(lfirst_node(DefElem, option)->defname, name) == 0)
 				return defGetString(lfirst_node(DefElem, option));
 		}
+		result = without;
 	}
-	return NULL;
+	return result;
 }
 
 /*
@@ -110,9 +121,23 @@ client_option(const char *name)
 bool
 syncmaster_is_last_version(const char *version)
 {
-	const char *wanted = client_option("new_version");
+	const char *wanted = client_option("new_version", SYNCMASTER_VERSION);
 
 	return strcmp(version, wanted != NULL ? wanted : SYNCMASTER_VERSION) == 0;
+}
+
+/*
+ * The revision at which the client's command ends; REVISION_BASE if that is
+ * not known.
+ */
+int
+syncmaster_last_revision(void)
+{
+	const char *wanted = client_option("new_version", SYNCMASTER_VERSION);
+
+	return wanted == NULL
+			   ? REVISION_BASE
+			   : Max(REVISION_BASE, syncmaster_version_revision(wanted));
 }
 
 /*
@@ -145,7 +170,7 @@ syncmaster_place_problems(List **problems, const MigrationContext *context,
 				 other, schema));
 	if (meant ||
 		OidIsValid(get_relname_relid(VERSION_TABLE, context->namespace)) ||
-		client_option("schema") != NULL)
+		client_option("schema", NULL) != NULL)
 		finding->severity = SEVERITY_WARNING;
 }
 

@@ -450,6 +450,7 @@ extern void	 syncmaster_warn_of_namesakes(void);
 /* place.c: Tables of SyncMaster in other schemas than the extension's. */
 
 extern bool	 syncmaster_is_last_version(const char *version);
+extern int	 syncmaster_last_revision(void);
 extern List *syncmaster_other_places(Oid namespace);
 extern char *syncmaster_describe_places(Oid namespace);
 extern void	 syncmaster_place_problems(List					 **problems,
