@@ -537,8 +537,37 @@ try_hostile_damages(
 		q{ALTER TABLE run ALTER id DROP DEFAULT, ALTER id TYPE text,
 			ALTER id SET DEFAULT nextval('run_id_seq')::text},
 		qr/^error\|column\|run.id\|is of another type$/m, 'superuser'
+	],
+	[
+		'DROP INDEX ix__user__username; CREATE TYPE ix__user__username AS (a int)',
+		qr/^error\|index\|ix__user__username\|is missing, and its name is taken$/m,
+		'superuser'
+	],
+	[
+		'ALTER TABLE run DROP CONSTRAINT pk__run,
+			ADD CONSTRAINT other PRIMARY KEY (id) INCLUDE (status)',
+		qr/^error\|constraint\|run.pk__run\|is another one: it has to get its name first$/m,
+		'superuser'
+	],
+	[
+		'CREATE TABLE parent (log_url text); ALTER TABLE run ALTER log_url TYPE text,
+			INHERIT parent',
+		qr/^warning\|column\|run.log_url\|is of another type: its type cannot change while the table inherits the column$/m,
+		'superuser'
 	]);
 try_damages(
+	[
+		'CREATE VIEW vectors AS SELECT search_vector FROM connection;
+		ALTER TABLE connection ALTER search_vector DROP EXPRESSION',
+		'error|column|connection.search_vector|is not generated: it cannot be '
+		  . 'made anew while rule _RETURN on view public.vectors uses it',
+		'none'
+	],
+	[
+		'ALTER TABLE run DROP CONSTRAINT pk__run,
+			ADD CONSTRAINT other PRIMARY KEY (id) INCLUDE (status)',
+		'warning|constraint|run.pk__run|has another name', 'repair', 2
+	],
 	[
 		'ALTER TABLE run ALTER id TYPE integer;
 		CREATE VIEW last AS SELECT id FROM run',

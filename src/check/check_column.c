@@ -154,6 +154,9 @@ fix_type(const CheckContext *context, const RelationInfo *relation,
 							  COERCION_EXPLICIT,
 							  &function) == COERCION_PATH_NONE)
 		finding->left = "PostgreSQL has no conversion from its type";
+	else if (att->attinhcount > 0)
+		finding->left = "its type cannot change while the table inherits the "
+						"column";
 	else if (user != NULL)
 		finding->left = psprintf("its type cannot change while %s uses it",
 								 user);

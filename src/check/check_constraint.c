@@ -280,6 +280,7 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 	ActualConstraint *con = find_by_name(actual, expected->name);
 	ActualConstraint *key = find_distributed_key(context, expected, actual);
 	Finding			 *finding;
+	Finding			 *state;
 
 	if (key != NULL && (con == NULL || con == key))
 	{
@@ -319,6 +320,15 @@ check_constraint(CheckContext *context, const ExpectedConstraint *expected,
 		finding->actual = con->name;
 		finding->fix = rename_to_expected(context, expected, con);
 		check_state(context, expected, con, definition);
+
+		/* what repairs the state knows the constraint by its name */
+		state = llast(context->findings);
+		if (state != finding)
+		{
+			state->fix = NULL;
+			state->left = "it has to get its name first";
+			state->message = psprintf("%s: %s", state->message, state->left);
+		}
 		return;
 	}
 	else

@@ -38,6 +38,12 @@
 	"    WHERE classoid = 'pg_class'::regclass AND objoid = $1 " \
 	"    AND objsubid = $2) d(what)"
 
+/* What keeps the column from being dropped without CASCADE. */
+#define VECTOR_USERS_QUERY \
+	"SELECT pg_describe_object(classid, objid, objsubid) FROM pg_depend " \
+	"WHERE refclassid = 'pg_class'::regclass AND refobjid = $1 " \
+	"AND refobjsubid = $2 AND deptype = 'n' ORDER BY 1 LIMIT 1"
+
 /*
  * Definition of the index of that name, if it is one of SyncMaster's or of
  * the extension's.
@@ -129,6 +135,10 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 	Node	   *stored = syncmaster_stored_expression(rel, att->attnum);
 	bool		right_type = att->atttypid == column->type;
 	List	   *indexes = NIL;
+	Oid			types[2] = {OIDOID, INT4OID};
+	Datum		values[2] = {ObjectIdGetDatum(RelationGetRelid(rel)),
+							 Int32GetDatum(att->attnum)};
+	List	   *users;
 	Finding	   *finding;
 	char	   *lost;
 
@@ -164,5 +174,16 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 	else if (lost != NULL)
 		finding->left = psprintf("dropping the column would also drop: %s",
 								 lost);
+
+	/* a view, or a function written in SQL */
+	users = syncmaster_query(VECTOR_USERS_QUERY, lengthof(types), types,
+							 values);
+	if (users != NIL)
+	{
+		finding->left = psprintf("it cannot be made anew while %s uses it",
+								 ((char **) linitial(users))[0]);
+		finding->message = psprintf("%s: %s", finding->message, finding->left);
+		finding->fix = NULL;
+	}
 	return false;
 }

@@ -76,12 +76,16 @@ syncmaster_make_relation(const CheckContext *context,
 char *
 syncmaster_free_name(const CheckContext *context, const char *name)
 {
-	if (!OidIsValid(get_relname_relid(name, context->namespace)))
+	Oid relid = get_relname_relid(name, context->namespace);
+
+	if (!OidIsValid(relid))
 		return pstrdup("");
-	return psprintf("ALTER TABLE %s RENAME TO %s; ",
-					syncmaster_qualify(context, name),
-					quote_identifier(ChooseRelationName(
-						name, NULL, "other", context->namespace, false)));
+	return psprintf(
+		"ALTER %s %s RENAME TO %s; ",
+		get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE ? "TYPE" : "TABLE",
+		syncmaster_qualify(context, name),
+		quote_identifier(ChooseRelationName(name, NULL, "other",
+											context->namespace, false)));
 }
 
 /*

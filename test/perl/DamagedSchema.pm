@@ -74,7 +74,8 @@ sub after
 	return join "\n", grep { /^(?:error|warning)\|/ } split /\n/, $stdout;
 }
 
-# What each damage does, what is to be found, and what repairs it:
+# What each damage does, what is to be found, and what repairs it, and how often all
+# fixes have to be run if not once:
 #   repair	syncmaster_repair() and the fix
 #   fix		the fix, but repair leaves it, because something might be lost
 #   none	there is no SQL for it, or more than one thing to do
@@ -89,7 +90,7 @@ sub try_damages
 
 	foreach my $test (@_)
 	{
-		my ($damage, $problem, $repaired_by) = @$test;
+		my ($damage, $problem, $repaired_by, $passes) = @$test;
 		my $name = $damage =~ s/\s+/ /gr;
 
 		if ($repaired_by eq 'info')
@@ -104,7 +105,8 @@ sub try_damages
 			next;
 		}
 		like(after($damage, 'SELECT'), qr/^\Q$problem\E$/m, "found: $name");
-		is(after($damage, $fixes), '', "fix: $name") if $repaired_by ne 'none';
+		is(after($damage, $fixes x ($passes // 1)), '', "fix: $name")
+		  if $repaired_by ne 'none';
 
 		my $left = after($damage, $repair);
 		if ($repaired_by eq 'repair')
