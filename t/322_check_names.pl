@@ -237,14 +237,15 @@ my @damages = (
 					GENERATED ALWAYS AS (to_tsvector('simple', name)) STORED;
 				CREATE INDEX idx_transfer_search_vector ON transfer
 					USING gin (search_vector);} . $_->[0],
-				'error|column|transfer.search_vector|has another expression',
+				'error|column|transfer.search_vector|has another expression' . ($_->[2] // ''),
 				$_->[1]
 			]
 		} (
 			[ 'CREATE INDEX mine ON transfer USING gist (search_vector)', 'fix' ],
 			[ 'GRANT SELECT (search_vector) ON transfer TO other', 'fix' ],
 			[ q{COMMENT ON COLUMN transfer.search_vector IS 'mine'}, 'fix' ],
-			[ 'CREATE VIEW mine AS SELECT search_vector FROM transfer', 'none' ]
+			[ 'CREATE VIEW mine AS SELECT search_vector FROM transfer', 'none',
+				': it cannot be made anew while rule _RETURN on view public.mine uses it' ]
 		)
 	),
 	# sequences
