@@ -161,3 +161,7 @@ SELECT * FROM syncmaster_superusers();
 SELECT syncmaster_upgrade('0001');
 SELECT * FROM syncmaster_add_superusers('frank');
 SELECT * FROM syncmaster_superusers();
+
+-- a column that is missing
+ALTER TABLE "user" RENAME username TO login;
+SELECT * FROM syncmaster_superusers();

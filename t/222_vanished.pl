@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
+use FunctionCalls;
 use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -157,6 +158,20 @@ answers('record replaced', qr/^0$/,
 	ROLLBACK});
 like($gone, qr/ERROR:  extension "syncmaster" is not installed in this database/,
 	'a schema that is gone');
+
+# The extension is dropped by the transaction that already runs its function.
+foreach my $call (function_calls($node, 'postgres'))
+{
+	my ($name, undef, undef, $sql) = @$call;
+	my $query = (split /;\s*/, $sql)[-1];
+	next if $query !~ /^SELECT/;
+	(undef, undef, $err) = $node->psql('postgres',
+		"\\set VERBOSITY verbose\nBEGIN; DECLARE c CURSOR FOR $query; "
+		  . 'DROP EXTENSION syncmaster; FETCH c; ROLLBACK');
+	unlike($err, qr/ERROR:  XX|server closed/, "$name(): the extension is gone");
+	like($err, qr/function with OID \d+ was dropped while a query used it\n.*^HINT:  /ms,
+		'... which is said') if $err =~ /ERROR:  42883/;
+}
 
 # ---------------------------------------------------------------------------
 # The record is emptied while its rows are being fetched: by then, no row may need

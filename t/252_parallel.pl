@@ -10,6 +10,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../test/perl";
 
 use Credentials;
+use FunctionCalls;
 use OpenSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -125,6 +126,28 @@ foreach my $table (qw(alembic_version "user" auth_data transfer
 		"beside a lock on $table, all give an answer or give up");
 	in_session($holder, 'ROLLBACK');
 	end_session($holder);
+}
+
+# Functions that somebody marked as safe, although what they call is not: they answer
+# or are refused, in a worker and beside workers.
+$node->safe_psql('app', q(
+	CREATE FUNCTION in_worker(call text) RETURNS int PARALLEL SAFE LANGUAGE plpgsql
+		AS $$BEGIN EXECUTE call; RETURN 1; END$$;
+	CREATE FUNCTION beside_workers(call text) RETURNS int PARALLEL RESTRICTED
+		LANGUAGE plpgsql AS $$BEGIN EXECUTE call; RETURN 1; END$$));
+foreach my $call (function_calls($node, 'app'))
+{
+	my ($name, undef, undef, $sql) = @$call;
+	my $query = (split /;\s*/, $sql)[-1];
+	next if $query !~ /^SELECT/;
+	foreach my $function (qw(in_worker beside_workers))
+	{
+		my (undef, undef, $err) = $node->psql('app',
+			"$settings \\set VERBOSITY verbose\n"
+			  . "SELECT $function(\$call\$$query\$call\$) FROM big WHERE id = 1");
+		unlike($err, qr/ERROR:  XX|server closed/, "$name(), marked as safe: $function");
+		unlike($err, qr/ERROR:  (?!25000|42501|22|55)/, '... answers or is refused');
+	}
 }
 
 $node->stop;

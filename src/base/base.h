@@ -17,6 +17,7 @@
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
@@ -212,6 +213,8 @@ extern bool syncmaster_is_subscribed(Oid relid);
 
 /* result.c: Set-returning functions that give all their rows at once. */
 
+extern TypeFuncClass  syncmaster_result_type(FunctionCallInfo fcinfo, Oid *type,
+											 TupleDesc *desc);
 extern ReturnSetInfo *syncmaster_begin_result(FunctionCallInfo fcinfo);
 extern void			  syncmaster_put_row(ReturnSetInfo *result, Datum *values,
 										 bool *nulls);

@@ -14,9 +14,31 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "base/base.h"
+
+/*
+ * Return what a function returns, and its row type.  No lock keeps a function
+ * from being dropped while a query runs it, or before the same query calls it.
+ */
+TypeFuncClass
+syncmaster_result_type(FunctionCallInfo fcinfo, Oid *type, TupleDesc *desc)
+{
+	Oid function = fcinfo->flinfo->fn_oid;
+
+	if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("the function with OID %u was dropped while a query "
+						"used it",
+						function),
+				 errhint(
+					 "If extension \"syncmaster\" was created again, run the "
+					 "command again.")));
+	return get_call_result_type(fcinfo, type, desc);
+}
 
 /*
  * Prepare the tuplestore of a function's result; rows go into ->setResult by
@@ -33,7 +55,7 @@ syncmaster_begin_result(FunctionCallInfo fcinfo)
 	if (result == NULL || !IsA(result, ReturnSetInfo) ||
 		!(result->allowedModes & SFRM_Materialize))
 		elog(ERROR, "function must be called where a set is accepted");
-	switch (get_call_result_type(fcinfo, &type, &desc))
+	switch (syncmaster_result_type(fcinfo, &type, &desc))
 	{
 		case TYPEFUNC_COMPOSITE:
 			break;

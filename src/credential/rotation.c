@@ -276,7 +276,7 @@ make_rotation_result(FunctionCallInfo fcinfo, Rotation *rotation)
 	Datum	  values[4];
 	bool	  nulls[4] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+	if (syncmaster_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	values[0] = Int64GetDatum(rotation->re_encrypted);
 	values[1] = Int64GetDatum(rotation->already_current);

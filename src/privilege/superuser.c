@@ -264,6 +264,8 @@ open_user_table(OwnedTable *table, LOCKMODE mode, AclMode rights)
 	syncmaster_open_owned_table(table, USER_TABLE, mode);
 	require_rights(RelationGetRelid(table->relation), table->acting.user,
 				   rights);
+	(void) syncmaster_find_column(table->relation, "username", VARCHAROID,
+								  TEXTOID);
 	(void) syncmaster_find_column(table->relation, "is_superuser", BOOLOID,
 								  BOOLOID);
 	(void) syncmaster_find_column(table->relation, "is_active", BOOLOID,

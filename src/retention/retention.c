@@ -154,7 +154,7 @@ return_count(FunctionCallInfo fcinfo, int64 count)
 	Datum	  value = Int64GetDatum(count);
 	bool	  isnull = false;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+	if (syncmaster_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "unexpected result type");
 	return HeapTupleGetDatum(
 		heap_form_tuple(BlessTupleDesc(desc), &value, &isnull));

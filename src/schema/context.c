@@ -264,12 +264,14 @@ syncmaster_refuse_citus_worker(const char *command)
 }
 
 /*
- * Refuse a command that writes on a standby or in a read-only transaction.
+ * Refuse a command that writes on a standby, in a read-only transaction, or in a
+ * parallel query: a function that calls it may be marked as safe there.
  */
 void
 syncmaster_require_writable(const char *command)
 {
 	PreventCommandIfReadOnly(command);
+	PreventCommandIfParallelMode(command);
 	PreventCommandDuringRecovery(command);
 	syncmaster_refuse_citus_worker(command);
 	syncmaster_require_library();
