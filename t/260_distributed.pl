@@ -212,6 +212,21 @@ like($node->safe_psql($db, $preflight),
 	'preflight names an owner that cannot log in');
 $node->safe_psql('postgres', 'ALTER ROLE app LOGIN');
 
+# DDL that Citus does not repeat would change the shell alone.
+my $kept = 'SET citus.enable_ddl_propagation = off';
+my $kept_error = qr/ERROR:  55000: table "transfer" is distributed by Citus, and citus\.enable_ddl_propagation is off\nDETAIL:  .*not its shards\.\nHINT:  SET citus\.enable_ddl_propagation = on/;
+like(errors_of($db, "$kept; $_"), $kept_error, "without propagation: $_")
+  foreach q{SELECT syncmaster_upgrade('head')}, q{ALTER EXTENSION syncmaster UPDATE},
+  q{SELECT syncmaster_downgrade('base')}, q{SELECT syncmaster_drop_indexes()},
+  q{SELECT syncmaster_create_indexes()}, q{SELECT syncmaster_set_owner('reader')},
+  q{SELECT * FROM syncmaster_repair(false)}, q{SELECT syncmaster_grant('reader', 'monitor')},
+  q{SELECT syncmaster_revoke('reader', 'monitor')};
+like($node->safe_psql($db, "$kept; $preflight"),
+	qr/^error\|server\|table "transfer" is distributed by Citus, and citus\.enable_ddl_propagation is off: /m,
+	'so says preflight');
+unlike($node->safe_psql($db, "SET citus.enable_ddl_propagation = on; $preflight"), qr/propagation/,
+	'but not where Citus repeats it');
+
 # Citus came after the extension, which no worker has then.
 $node->safe_psql($db, q{SET allow_system_table_mods = on;
 	CREATE TABLE pg_catalog.pg_dist_node (nodename text, nodeport int, groupid int, isactive bool);

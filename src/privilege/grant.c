@@ -270,6 +270,8 @@ change_all(const GrantCall *call, int other_services, bool grant)
 static void
 begin_call(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
 {
+	List *problems = NIL;
+
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -290,6 +292,8 @@ begin_call(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
 						GetUserNameFromId(call->context.caller, false),
 						GetUserNameFromId(call->context.owner, false)),
 				 errhint("Run the command as that role or as a superuser.")));
+	syncmaster_report_kept_ddl(&problems, &call->context);
+	syncmaster_raise_error(problems);
 	syncmaster_lock_version_table(&call->context);
 	syncmaster_warn_of_newer(call->context.namespace);
 }

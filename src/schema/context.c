@@ -150,6 +150,37 @@ rights_problem(List **problems, const MigrationContext *context, Oid owner)
 }
 
 /*
+ * Report a distributed table while Citus is told not to repeat DDL: a change
+ * would reach the table on this node, but none of its shards.
+ */
+void
+syncmaster_report_kept_ddl(List **problems, const MigrationContext *context)
+{
+	const char *propagation = GetConfigOption("citus.enable_ddl_propagation",
+											  true, false);
+
+	if (propagation == NULL || strcmp(propagation, "off") != 0)
+		return;
+	for (int i = 0; i < syncmaster_nrelations; i++)
+	{
+		const RelationInfo *relation = &syncmaster_relations[i];
+		Oid relid = syncmaster_relation_oid(relation, context->namespace);
+
+		if (!OidIsValid(relid) || !syncmaster_is_distributed(relid))
+			continue;
+		syncmaster_add_error(
+			problems, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "server",
+			finding_message("table \"%s\" is distributed by Citus, and "
+							"citus.enable_ddl_propagation is off",
+							relation->name),
+			"SET citus.enable_ddl_propagation = on in the session.")
+			->detail = "A change would reach the table on this node, but not "
+					   "its shards.";
+		return;
+	}
+}
+
+/*
  * Report the tables that the caller may not migrate.  Each is checked,
  * because statements run as their owners.  Scripts of a trusted extension run
  * with a superuser's rights even if the caller has few.
@@ -160,6 +191,7 @@ syncmaster_caller_problems(const MigrationContext *context)
 	List *problems = NIL;
 	Oid	  version_table = get_relname_relid(VERSION_TABLE, context->namespace);
 
+	syncmaster_report_kept_ddl(&problems, context);
 	rights_problem(&problems, context, context->owner);
 	for (int i = 0; i < syncmaster_nrelations; i++)
 	{

@@ -327,6 +327,8 @@ extern bool		   syncmaster_may_migrate(Oid caller, Oid owner);
 extern void	 syncmaster_fill_context(MigrationContext *context, Oid caller);
 extern void	 syncmaster_fill_context_to_change(MigrationContext *context,
 											   Oid				 caller);
+extern void	 syncmaster_report_kept_ddl(List				  **problems,
+										const MigrationContext *context);
 extern List *syncmaster_caller_problems(const MigrationContext *context);
 extern void	 syncmaster_begin_migration(MigrationContext *context, Oid caller);
 extern void	 syncmaster_report_name(List **findings, const char *schema);
