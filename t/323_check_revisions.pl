@@ -113,6 +113,21 @@ is($node->safe_psql('in_public', q{
 is(($node->psql('in_public', 'DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster'))[2], '',
 	'nothing is told after a repair');
 
+# Without an index that leads to the highest id, and with one in which nulls are last.
+$node->safe_psql('postgres', 'CREATE DATABASE no_key TEMPLATE in_public');
+is($node->safe_psql('no_key', qq{
+	SET client_min_messages = error;
+	DROP EXTENSION syncmaster;
+	ALTER TABLE celery_taskmeta DROP CONSTRAINT celery_taskmeta_pkey, ALTER id DROP NOT NULL;
+	INSERT INTO celery_taskmeta (id) VALUES (91), (80), (NULL);
+	$_;
+	DROP SEQUENCE task_id_sequence;
+	CREATE EXTENSION syncmaster;
+	DELETE FROM celery_taskmeta WHERE id IS DISTINCT FROM 70;
+	SELECT nextval('task_id_sequence');
+	ALTER TABLE celery_taskmeta ADD CONSTRAINT celery_taskmeta_pkey PRIMARY KEY (id)}), '92', "ids go on: $_")
+  foreach 'SELECT', 'CREATE INDEX ON celery_taskmeta (id)';
+
 # Dump and restore ----------------------------------------------------------------
 
 create_database($node, 'source', 'app');

@@ -58,8 +58,7 @@
 #define SCOPE_OWNER (1 << 16)
 #define SCOPE_CHILDREN (1 << 17)
 
-static void ask_relation(TrustQuestion *question, Oid relid, int events,
-						 bool children, bool whose);
+static void ask_scope(TrustQuestion *question, Oid relid, int scope);
 
 /*
  * Ask about an expression that a row of a catalogue may have.
@@ -418,7 +417,8 @@ visit_foreign_key(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 		return;
 
 	question->reached_by = NameStr(constraint->conname);
-	ask_relation(question, constraint->conrelid, event, true, true);
+	ask_scope(question, constraint->conrelid,
+			  event | SCOPE_OWNER | SCOPE_CHILDREN);
 	question->reached_by = NULL;
 }
 
@@ -640,24 +640,16 @@ ask_scope(TrustQuestion *question, Oid relid, int scope)
 }
 
 /*
- * Ask about a relation, and what belongs to it.  "events" are those of the
- * rows that are written; with "children", the rows of what inherits from it
- * count as well; with "whose", its owner is asked about too.
+ * Ask about a relation of another owner perhaps, and what belongs to it.
+ * "events" are those of the rows that are written; with "children", the rows
+ * of what inherits from it count as well.
  */
-static void
-ask_relation(TrustQuestion *question, Oid relid, int events, bool children,
-			 bool whose)
-{
-	ask_scope(question, relid,
-			  events | (children ? SCOPE_CHILDREN : 0) |
-				  (whose ? SCOPE_OWNER : 0));
-}
-
 static void
 ask_other_relation(TrustQuestion *question, Oid relid, int events,
 				   bool children)
 {
-	ask_relation(question, relid, events, children, true);
+	ask_scope(question, relid,
+			  events | SCOPE_OWNER | (children ? SCOPE_CHILDREN : 0));
 }
 
 void
@@ -681,7 +673,7 @@ syncmaster_distrusted(Oid relid, Oid role, int events)
 	syncmaster_begin_question(&question, role);
 	question.given = relid;
 	question.given_by = syncmaster_relation_owner(relid);
-	ask_relation(&question, relid, events, true, false);
+	ask_scope(&question, relid, events | SCOPE_CHILDREN);
 	return question.findings;
 }
 
@@ -696,6 +688,6 @@ syncmaster_require_trust(Oid relid, Oid role, int events)
 
 	syncmaster_begin_question(&question, role);
 	question.locks = true;
-	ask_relation(&question, relid, events, true, true);
+	ask_scope(&question, relid, events | SCOPE_CHILDREN | SCOPE_OWNER);
 	syncmaster_raise_error(question.findings);
 }

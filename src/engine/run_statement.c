@@ -158,6 +158,7 @@ skip_ids(const MigrationContext *context, const StatementEffect *effect)
 	Oid					table;
 	AttrNumber			attnum;
 	int64				highest;
+	HighestValue		known;
 	char			   *reason = NULL;
 
 	if (sequence == NULL || sequence->ids_of == NULL)
@@ -166,10 +167,12 @@ skip_ids(const MigrationContext *context, const StatementEffect *effect)
 	if (!OidIsValid(table) || !syncmaster_has_ids(table))
 		return;
 	attnum = get_attnum(table, "id");
-	if (attnum <= 0 ||
-		syncmaster_highest_value(table, attnum, &highest, &reason) !=
-			HIGHEST_FOUND ||
-		highest <= 0)
+	if (attnum <= 0)
+		return;
+	known = syncmaster_highest_value(table, attnum, &highest, &reason);
+	if (known == HIGHEST_UNKNOWN && reason == NULL)
+		known = syncmaster_scan_highest_value(table, attnum, &highest);
+	if (known != HIGHEST_FOUND || highest <= 0)
 		return;
 	CommandCounterIncrement();
 	syncmaster_execute_as(

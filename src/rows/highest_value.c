@@ -71,6 +71,51 @@ syncmaster_has_ids(Oid relid)
 }
 
 /*
+ * Get a column's value; false if it is null.
+ */
+static bool
+get_number(TupleTableSlot *slot, AttrNumber attnum, Oid type, int64 *value)
+{
+	bool  isnull;
+	Datum datum = slot_getattr(slot, attnum, &isnull);
+
+	if (isnull)
+		return false;
+	*value = type == INT8OID ? DatumGetInt64(datum) : DatumGetInt32(datum);
+	return true;
+}
+
+/*
+ * The highest value in a column that no index has in front: all rows are read.
+ */
+HighestValue
+syncmaster_scan_highest_value(Oid relid, AttrNumber attnum, int64 *value)
+{
+	Relation	 rel = syncmaster_open_relation(relid, AccessShareLock);
+	Oid			 type = get_atttype(relid, attnum);
+	HighestValue result = HIGHEST_UNKNOWN;
+	DirectScan	 scan;
+	int64		 number;
+
+	if ((type == INT8OID || type == INT4OID) &&
+		syncmaster_begin_scan(&scan, rel))
+	{
+		result = HIGHEST_NONE;
+		while (syncmaster_next_row(&scan))
+		{
+			if (!get_number(scan.slot, attnum, type, &number))
+				continue;
+			*value = result == HIGHEST_FOUND ? Max(*value, number) : number;
+			result = HIGHEST_FOUND;
+		}
+		syncmaster_end_scan(&scan);
+	}
+	table_close(rel, AccessShareLock);
+
+	return result;
+}
+
+/*
  * The highest value in a column, read directly: no statement runs, so no code
  * of the table's owner runs.
  */
@@ -90,17 +135,11 @@ syncmaster_highest_value(Oid relid, AttrNumber attnum, int64 *value,
 										   NO_ENTRY_LIMIT))
 	{
 		result = HIGHEST_NONE;
-		if (syncmaster_next_ordered(&scan))
+		/* nulls come first */
+		while (result == HIGHEST_NONE && syncmaster_next_ordered(&scan))
 		{
-			bool  isnull;
-			Datum datum = slot_getattr(scan.slot, attnum, &isnull);
-
-			if (!isnull)
-			{
-				*value = type == INT8OID ? DatumGetInt64(datum)
-										 : DatumGetInt32(datum);
+			if (get_number(scan.slot, attnum, type, value))
 				result = HIGHEST_FOUND;
-			}
 		}
 		syncmaster_end_ordered_scan(&scan);
 	}

@@ -63,6 +63,8 @@ typedef enum HighestValue
 extern bool			syncmaster_has_ids(Oid relid);
 extern HighestValue syncmaster_highest_value(Oid relid, AttrNumber attnum,
 											 int64 *value, char **reason);
+extern HighestValue syncmaster_scan_highest_value(Oid relid, AttrNumber attnum,
+												  int64 *value);
 
 /* run_status.c: The statuses of runs. */
 
