@@ -114,7 +114,7 @@ is(($node->psql('in_public', 'DROP EXTENSION syncmaster; CREATE EXTENSION syncma
 	'nothing is told after a repair');
 
 # Without an index that leads to the highest id, and with one in which nulls are last.
-$node->safe_psql('postgres', 'CREATE DATABASE no_key TEMPLATE in_public');
+$node->safe_psql('postgres', 'CREATE DATABASE no_key TEMPLATE in_public OWNER app');
 is($node->safe_psql('no_key', qq{
 	SET client_min_messages = error;
 	DROP EXTENSION syncmaster;
