@@ -258,6 +258,40 @@ static const char *const replication_queries[] = {
 	"ORDER BY 3"
 
 /*
+ * What a DBA has set for indexes of SyncMaster's that are dropped with the
+ * column and created again.
+ */
+#define INDEX_SETTINGS_QUERY \
+	"SELECT 'warning', 'index', " \
+	"       format('index \"%s\" of table \"%s\" has settings of its own', " \
+	"              i.relname, c.relname), " \
+	"       'They are dropped with column \"' || a.attname || '\". After the " \
+	"upgrade: ' || concat_ws('; ', " \
+	"           'ALTER INDEX ' || n.name || ' SET (' || (SELECT string_agg( " \
+	"               quote_ident(option_name) || ' = ' || " \
+	"               quote_literal(option_value), ', ') " \
+	"               FROM pg_options_to_table(i.reloptions)) || ')', " \
+	"           'ALTER INDEX ' || n.name || ' SET TABLESPACE ' || " \
+	"               quote_ident(t.spcname), " \
+	"           'COMMENT ON INDEX ' || n.name || ' IS ' || " \
+	"               quote_literal(m.description)) " \
+	"FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid " \
+	"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid " \
+	"JOIN pg_class i ON i.oid = d.objid " \
+	"LEFT JOIN pg_tablespace t ON t.oid = i.reltablespace " \
+	"LEFT JOIN pg_description m ON m.classoid = 'pg_class'::regclass " \
+	"    AND m.objoid = i.oid AND m.objsubid = 0 " \
+	"JOIN LATERAL (SELECT quote_ident(nspname) || '.' || " \
+	"        quote_ident(i.relname) AS name FROM pg_namespace " \
+	"    WHERE oid = i.relnamespace) n ON true " \
+	"WHERE d.classid = 'pg_class'::regclass " \
+	"AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 " \
+	"AND d.refobjsubid = $2 AND i.relkind IN ('i', 'I') " \
+	"AND i.relname = ANY ($3) AND (i.reloptions IS NOT NULL " \
+	"    OR t.oid IS NOT NULL OR m.description IS NOT NULL) " \
+	"ORDER BY 3"
+
+/*
  * What depends on these objects, directly or not, and has to be dropped before
  * them: on a view by its rule, its columns or its row type.
  */
@@ -394,6 +428,7 @@ check_dropped_columns(Preflight *preflight, const StatementEffect *effect)
 		values[1] = Int32GetDatum(get_attnum(effect->relid, command->name));
 		values[2] = planned_indexes(preflight->plan);
 		run_query(preflight, DROPPED_WITH_QUERY, 3, types, values);
+		run_query(preflight, INDEX_SETTINGS_QUERY, 3, types, values);
 		run_query(preflight, INDIRECT_QUERY, 3, types, values);
 		run_query(preflight, INHERITED_QUERY, 3, types, values);
 		run_query(preflight, ROW_TYPE_QUERY, 3, types, values);
