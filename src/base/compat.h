@@ -23,6 +23,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -277,6 +278,8 @@ object_aclcheck(Oid class, Oid object, Oid role, AclMode mode)
 			return pg_namespace_aclcheck(object, role, mode);
 		case DatabaseRelationId:
 			return pg_database_aclcheck(object, role, mode);
+		case LanguageRelationId:
+			return pg_language_aclcheck(object, role, mode);
 		default:
 			Assert(class == ProcedureRelationId);
 			return pg_proc_aclcheck(object, role, mode);
@@ -309,6 +312,13 @@ static inline bool
 may_execute(Oid function, Oid role)
 {
 	return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) ==
+		   ACLCHECK_OK;
+}
+
+static inline bool
+may_use_language(Oid language, Oid role)
+{
+	return object_aclcheck(LanguageRelationId, language, role, ACL_USAGE) ==
 		   ACLCHECK_OK;
 }
 

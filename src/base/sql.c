@@ -19,6 +19,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "commands/proclang.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -164,16 +165,29 @@ may_lock_elsewhere(const Node *command)
 }
 
 /*
- * Return whether a query may lock or change rows that Citus has.  A query that
- * only reads waits for no row, and needs nobody's right to use a language.
+ * Return whether the current user may use the language by which Citus is told
+ * how long to wait.
  */
 static bool
-may_lock_rows_elsewhere(Query *query)
+may_use_plpgsql(void)
+{
+	Oid language = get_language_oid("plpgsql", true);
+
+	return OidIsValid(language) && may_use_language(language, GetUserId());
+}
+
+/*
+ * Return whether Citus is to be told how long a query may wait for rows that
+ * it has.  A query that only reads waits for few locks: it needs no right to
+ * use a language.
+ */
+static bool
+may_wait_elsewhere(Query *query)
 {
 	bool reads = query->commandType == CMD_SELECT && query->rowMarks == NIL &&
 				 !query->hasModifyingCTE;
 
-	return !reads && syncmaster_uses_distributed(query);
+	return syncmaster_uses_distributed(query) && (!reads || may_use_plpgsql());
 }
 
 /*
@@ -194,7 +208,7 @@ plan(SqlStatement *statement, RawStmt *raw, ParamListInfo params)
 	query = analyze(raw, statement->sql, statement->types, statement->nargs);
 	statement->elsewhere = query->commandType == CMD_UTILITY
 							   ? may_lock_elsewhere(query->utilityStmt)
-							   : may_lock_rows_elsewhere(query);
+							   : may_wait_elsewhere(query);
 	statement->warnings = syncmaster_require_trusted_query(query, GetUserId());
 	queries = query->commandType == CMD_UTILITY ? list_make1(query)
 												: QueryRewrite(query);
