@@ -132,7 +132,7 @@ foreach my $case (
 	run_as($superuser, 'referred', q{SELECT syncmaster_upgrade('head')});
 	like(
 		$node->safe_psql('referred', q{SELECT action, why FROM syncmaster_repair(false)
-			WHERE sql ~ 'FOREIGN KEY'}),
+			WHERE object_name = 'queue.fk__queue__group_id__group'}),
 		qr/^left\|table "group" is not trusted by role "\Q$superuser\E": It belongs to role "mallory"/, 'a foreign key to a table of another role is not added');
 	nobody_gained('a foreign key');
 }
@@ -363,6 +363,28 @@ SKIP:
 	is($node->safe_psql('triggers', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'}),
 		't', '... and mallory becomes a superuser');
 }
+
+# ---------------------------------------------------------------------------
+# A foreign key that is validated, by a query on the table that it refers to
+
+$node->safe_psql('postgres', 'ALTER ROLE mallory NOSUPERUSER; CREATE DATABASE validated TEMPLATE tables');
+$node->safe_psql('validated', q{
+	ALTER TABLE "group" OWNER TO mallory;
+	GRANT CREATE ON SCHEMA public TO mallory;
+	GRANT SELECT ON "group" TO PUBLIC;
+	ALTER TABLE queue DROP CONSTRAINT fk__queue__group_id__group,
+		ADD CONSTRAINT fk__queue__group_id__group FOREIGN KEY (group_id)
+		REFERENCES "group" (id) ON DELETE CASCADE NOT VALID});
+runs('mallory', 'validated', $planted . q{CREATE INDEX ON "group" (name) WHERE public.pol('x');} . $armed,
+	'a foreign key that is not valid: is planted');
+run_as($superuser, 'validated', q{CREATE EXTENSION syncmaster VERSION '1.11'});
+run_as($superuser, 'validated', q{SELECT syncmaster_upgrade('head')});
+like(
+	$node->safe_psql('validated', q{SELECT action, why FROM syncmaster_repair(false)
+		WHERE object_name = 'queue.fk__queue__group_id__group'}),
+	qr/^left\|table "group" is not trusted by role "\Q$superuser\E": It belongs to role "mallory"/,
+	'a foreign key to a table of another role is not validated');
+nobody_gained('a foreign key that is not valid');
 
 $node->stop;
 done_testing();

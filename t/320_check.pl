@@ -502,6 +502,40 @@ try_hostile_damages(
 		'superuser'
 	],
 
+	[
+		q{INSERT INTO alembic_version VALUES ('0012');
+		CREATE FUNCTION unlike(varchar, varchar) RETURNS bool LANGUAGE sql AS
+			'SELECT public.trap()';
+		CREATE OPERATOR public.<> (FUNCTION = unlike, LEFTARG = varchar,
+			RIGHTARG = varchar)},
+		qr/^error\|revision\|alembic_version\|has more than one row$/m,
+		'superuser'
+	],
+	[
+		'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer,
+			ADD CONSTRAINT fk__run__transfer_id__transfer
+			FOREIGN KEY (transfer_id) REFERENCES transfer ON DELETE CASCADE
+			NOT VALID;
+		CREATE INDEX ON transfer (id) WHERE trap()',
+		qr/^warning\|constraint\|run.fk__run__transfer_id__transfer\|is not valid$withheld/m,
+		'owner'
+	],
+	[
+		q{CREATE TABLE every (version_num varchar(32) PRIMARY KEY)
+			PARTITION BY LIST (version_num);
+		ALTER TABLE every ATTACH PARTITION alembic_version
+			FOR VALUES IN ('0013');
+		CREATE TABLE user_of (version_num varchar(32) REFERENCES every);
+		CREATE INDEX ON user_of (version_num) WHERE trap()},
+		qr/^warning\|table\|alembic_version\|is a partition of another table$withheld/m,
+		'owner'
+	],
+	[
+		q{CREATE TYPE mood AS ENUM ('https://a');
+		ALTER TABLE run ALTER log_url TYPE mood USING 'https://a'},
+		qr/^error\|column\|run.log_url\|is of another type$/m, 'superuser'
+	],
+
 	# names that fit better than those of pg_catalog
 	map({
 			[
@@ -591,5 +625,38 @@ try_damages(
 		  . 'conversion from its type',
 		'none'
 	]);
+
+# Settings of the session, and what it may not do
+try_damages(
+	[
+		'ALTER TABLE queue DROP COLUMN search_vector;
+		SET LOCAL standard_conforming_strings = off',
+		'error|column|queue.search_vector|is missing', 'repair'
+	]) if $version < 19;
+$node->safe_psql('postgres', 'CREATE ROLE outsider');
+is( $node->safe_psql('damaged', qq{
+		BEGIN;
+		CREATE SCHEMA private;
+		CREATE TABLE private.every (version_num varchar(32) PRIMARY KEY)
+			PARTITION BY LIST (version_num);
+		ALTER TABLE private.every ATTACH PARTITION alembic_version
+			FOR VALUES IN ('0013');
+		SET LOCAL ROLE outsider;
+		$above_info}),
+	'warning|table|alembic_version|is a partition of another table',
+	'everybody may check, whatever schemas they may use');
+
+# A schema that is named like part of a statement
+$node->safe_psql('postgres', 'CREATE DATABASE named OWNER app');
+$node->safe_psql('named', q{
+	SET ROLE app;
+	CREATE SCHEMA "a TYPE text, ADD b int";
+	RESET ROLE;
+	CREATE EXTENSION syncmaster SCHEMA "a TYPE text, ADD b int";
+	SET search_path = "a TYPE text, ADD b int";
+	ALTER TABLE run ALTER created_at DROP DEFAULT, ALTER created_at TYPE text,
+		ALTER created_at SET DEFAULT now()::text});
+is($node->safe_psql('named', qq{SET search_path = "a TYPE text, ADD b int";
+	$fixes $above_info}), '', 'a type is changed in a schema that is named like SQL');
 
 done_testing();

@@ -393,6 +393,25 @@ if (query($raced, 'SHOW server_version_num') >= 140000)
 		'it is not dropped');
 	is(query($raced, "$check AND severity <> 'info'"), '', 'check looks at the others');
 	query($raced, 'ALTER TABLE run DETACH PARTITION archive FINALIZE');
+
+	# the same of a partition of a partition, which would be dropped with that
+	query($raced, q{SET ROLE app;
+		CREATE TABLE run_s PARTITION OF run FOR VALUES FROM (0) TO (200) PARTITION BY RANGE (id);
+		CREATE TABLE run_s2 PARTITION OF run_s FOR VALUES FROM (100) TO (200) PARTITION BY RANGE (id);
+		ALTER TABLE run_s2 ATTACH PARTITION archive FOR VALUES FROM (100) TO (200)});
+	$snapshot = begin_session($node, $raced, 'app', 'BEGIN; SELECT count(*) FROM run;');
+	like(errors_of($raced, q{SET lock_timeout = 100; ALTER TABLE run_s2 DETACH PARTITION archive CONCURRENTLY}),
+		qr/55P03/, 'a partition of a partition is being detached');
+	end_session($snapshot);
+	foreach my $options (q{dry_run => true}, 'detach => true', q{keep_last => 0})
+	{
+		like(errors_of($raced, "CALL syncmaster_purge_partitions('30 days', $options)"),
+			qr/WARNING:  55000: partition "run_s" was passed by, because the detaching of its partition "public.archive" was interrupted\nHINT:  Run ALTER TABLE \.\.\. DETACH PARTITION \.\.\. FINALIZE for it/,
+			"a partition whose partition is half detached is passed by with $options");
+	}
+	query($raced, 'ALTER TABLE run_s2 DETACH PARTITION archive FINALIZE');
+	is(query($raced, q{CALL syncmaster_purge_partitions('30 days'); SELECT count(*) FROM archive}),
+		"1\n100", 'when it is detached, the other goes without its rows');
 }
 
 # ---------------------------------------------------------------------------

@@ -137,7 +137,8 @@ syncmaster_ask_type(TrustQuestion *question, Oid type)
 	if (!HeapTupleIsValid(tuple))
 		return; /* dropped meanwhile */
 	form = (Form_pg_type) GETSTRUCT(tuple);
-	if (!syncmaster_has_rights(form->typowner, question->role))
+	if (!question->any_owner &&
+		!syncmaster_has_rights(form->typowner, question->role))
 	{
 		char *name = format_type_be_qualified(type);
 

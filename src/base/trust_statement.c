@@ -19,10 +19,26 @@
 #include "commands/tablecmds.h"
 #include "nodes/nodeFuncs.h"
 #include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
+
+/*
+ * The relation that a statement names; InvalidOid if it is missing.  What is
+ * not to run is looked up whatever rights the current user has.
+ */
+static Oid
+find_named(const TrustQuestion *question, const RangeVar *name, LOCKMODE mode)
+{
+	if (question->locks)
+		return RangeVarGetRelid(name, mode, true);
+	if (name->schemaname == NULL)
+		return RelnameGetRelid(name->relname);
+	return get_relname_relid(name->relname,
+							 get_namespace_oid(name->schemaname, true));
+}
 
 /*
  * Ask about a relation that a command names, locked as the command will lock
@@ -32,7 +48,7 @@
 static void
 ask_named(TrustQuestion *question, const RangeVar *name, LOCKMODE mode)
 {
-	Oid relid = RangeVarGetRelid(name, question->locks ? mode : NoLock, true);
+	Oid relid = find_named(question, name, mode);
 
 	if (!OidIsValid(relid))
 		return;
@@ -73,10 +89,14 @@ ask_constraints(TrustQuestion *question, List *nodes)
 static void
 ask_foreign_keys(TrustQuestion *question, Oid relid, AttrNumber column)
 {
-	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	Relation	rel;
 	ScanKeyData key[1];
 	SysScanDesc scan;
 	HeapTuple	tuple;
+
+	if (!OidIsValid(relid))
+		return;
+	rel = table_open(ConstraintRelationId, AccessShareLock);
 
 	/* by confrelid there is no index */
 	ScanKeyInit(&key[0], column, BTEqualStrategyNumber, F_OIDEQ,
@@ -95,11 +115,47 @@ ask_foreign_keys(TrustQuestion *question, Oid relid, AttrNumber column)
 	table_close(rel, AccessShareLock);
 }
 
+/*
+ * Ask about the tables that a part of ALTER TABLE checks foreign keys with:
+ * by queries that run as whoever gives the command.
+ */
+static void
+ask_checked_keys(TrustQuestion *question, Oid relid,
+				 const AlterTableCmd *command)
+{
+	Oid detached;
+
+	switch (command->subtype)
+	{
+		/* foreign keys of a column are made anew, and checked, with its type */
+		case AT_AlterColumnType:
+			ask_foreign_keys(question, relid, Anum_pg_constraint_conrelid);
+			ask_foreign_keys(question, relid, Anum_pg_constraint_confrelid);
+			break;
+		case AT_AlterConstraint: /* may enforce it */
+		case AT_ValidateConstraint:
+			ask_foreign_keys(question, relid, Anum_pg_constraint_conrelid);
+			break;
+
+		/* no row may refer to those that leave the table */
+		case AT_DetachPartition:
+			detached = find_named(question,
+								  castNode(PartitionCmd, command->def)->name,
+								  NoLock);
+			ask_foreign_keys(question, relid, Anum_pg_constraint_confrelid);
+			ask_foreign_keys(question, detached, Anum_pg_constraint_confrelid);
+			break;
+		default:
+			break;
+	}
+}
+
 static void
 ask_alter_table(TrustQuestion *question, const AlterTableStmt *stmt)
 {
 	bool	  changes_type = false;
 	bool	  asks = false;
+	Oid		  relid;
 	ListCell *lc;
 
 	foreach (lc, stmt->cmds)
@@ -122,16 +178,9 @@ ask_alter_table(TrustQuestion *question, const AlterTableStmt *stmt)
 	ask_named(question, stmt->relation, AlterTableGetLockLevel(stmt->cmds));
 	question->anew = false;
 
-	/* foreign keys of a column are made anew, and checked, with its type */
-	if (changes_type)
-	{
-		Oid relid = RangeVarGetRelid(stmt->relation, NoLock, true);
-
-		if (!OidIsValid(relid))
-			return;
-		ask_foreign_keys(question, relid, Anum_pg_constraint_conrelid);
-		ask_foreign_keys(question, relid, Anum_pg_constraint_confrelid);
-	}
+	relid = find_named(question, stmt->relation, NoLock);
+	foreach (lc, stmt->cmds)
+		ask_checked_keys(question, relid, lfirst_node(AlterTableCmd, lc));
 }
 
 static void
@@ -218,7 +267,6 @@ is_declaration(const AlterTableCmd *command)
 	{
 		case AT_ChangeOwner:
 		case AT_ColumnDefault:
-		case AT_DetachPartition:
 		case AT_DisableRowSecurity:
 		case AT_DisableTrig:
 		case AT_DropColumn:
@@ -255,7 +303,7 @@ note_lost_column(TrustQuestion *question, const AlterTableStmt *stmt)
 
 	if (first->subtype != AT_DropColumn)
 		return;
-	question->losing = RangeVarGetRelid(stmt->relation, NoLock, true);
+	question->losing = find_named(question, stmt->relation, NoLock);
 	question->lost = first->name;
 }
 
@@ -275,7 +323,7 @@ walk_raw(Node *node, void *context)
 		return false;
 	if (IsA(node, RangeVar))
 	{
-		Oid relid = RangeVarGetRelid((RangeVar *) node, NoLock, true);
+		Oid relid = find_named(query->question, (RangeVar *) node, NoLock);
 
 		if (OidIsValid(relid))
 			query->question->ask_relation(query->question, relid, query->events,
@@ -286,8 +334,7 @@ walk_raw(Node *node, void *context)
 }
 
 /*
- * PostgreSQL itself builds an index as the owner of its table, so that this is
- * left out.
+ * Kinds of statements that are not listed here are not trusted.
  */
 static void
 ask_by_hand(TrustQuestion *question, Node *stmt)
@@ -315,8 +362,32 @@ ask_by_hand(TrustQuestion *question, Node *stmt)
 		case T_SelectStmt:
 			(void) walk_raw(stmt, &query);
 			break;
-		default:
+
+		/* PostgreSQL itself builds an index as the owner of its table */
+		case T_IndexStmt:
+		case T_ReindexStmt:
+
+		/* these evaluate nothing, and read no rows */
+		case T_AlterDatabaseSetStmt:
+		case T_AlterExtensionContentsStmt:
+		case T_AlterExtensionStmt:
+		case T_AlterObjectSchemaStmt:
+		case T_AlterOwnerStmt:
+		case T_AlterRoleSetStmt:
+		case T_AlterSeqStmt:
+		case T_CommentStmt:
+		case T_CreateExtensionStmt:
+		case T_CreateSeqStmt:
+		case T_DropStmt:
+		case T_GrantRoleStmt:
+		case T_GrantStmt:
+		case T_RenameStmt:
 			break;
+		default:
+			question->object_type = "statement";
+			question->object_name = CreateCommandName(stmt);
+			syncmaster_distrust(question, "What it may run is not known.",
+								NULL);
 	}
 }
 
@@ -331,11 +402,17 @@ List *
 syncmaster_code_by_hand(const char *sql, Oid role)
 {
 	TrustQuestion question;
+	List		 *statements;
 	ListCell	 *lc;
+	int			  level = syncmaster_enter_safe_settings();
+
+	/* literals are written for the settings of most sessions */
+	statements = pg_parse_query(sql);
+	syncmaster_leave_settings(level);
 
 	syncmaster_begin_question(&question, role);
 	question.any_owner = true;
-	foreach (lc, pg_parse_query(sql))
+	foreach (lc, statements)
 		ask_by_hand(&question, lfirst_node(RawStmt, lc)->stmt);
 	return question.findings;
 }

@@ -114,23 +114,23 @@ change_type(const CheckContext *context, const RelationInfo *relation,
 			bool explicit)
 {
 	const char *name = quote_identifier(column->name);
+	const char *start = alter_column(context, relation, column->name);
 	char	   *type = syncmaster_qualified_type(column);
 	Node	   *stored = syncmaster_stored_expression(rel, att->attnum);
-	char	   *sql = psprintf("%s TYPE %s%s",
-							   alter_column(context, relation, column->name), type,
-						   explicit ? psprintf(" USING %s::%s", name, type) : "");
+	char	   *change = psprintf("TYPE %s%s", type,
+							  explicit ? psprintf(" USING %s::%s", name, type)
+										   : "");
 	Oid			function;
 
 	if (stored == NULL || att->attgenerated != '\0')
-		return sql;
+		return psprintf("%s %s", start, change);
 	stored = strip_implicit_coercions(stored);
 	if (find_coercion_pathway(column->type, getBaseType(exprType(stored)),
 							  COERCION_ASSIGNMENT,
 							  &function) != COERCION_PATH_NONE)
-		return sql;
-	return psprintf("%s DROP DEFAULT, ALTER COLUMN %s%s%s",
-					alter_column(context, relation, column->name), name,
-					strstr(sql, " TYPE "),
+		return psprintf("%s %s", start, change);
+	return psprintf("%s DROP DEFAULT, ALTER COLUMN %s %s%s", start, name,
+					change,
 					column->filled_by == DEFAULT_NOW
 						? psprintf(", ALTER COLUMN %s SET DEFAULT "
 								   "pg_catalog.now()",

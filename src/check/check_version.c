@@ -117,8 +117,9 @@ guess_revision(CheckContext *context, const SchemaRevision *schema,
 	finding->expected = syncmaster_revision_id(context->revision);
 	id = quote_literal_cstr(finding->expected);
 	if (schema->state == REVISION_MANY_ROWS)
-		finding->fix = psprintf("DELETE FROM %s WHERE version_num <> %s", table,
-								id);
+		finding->fix = psprintf("DELETE FROM %s WHERE version_num "
+								"OPERATOR(pg_catalog.<>) %s",
+								table, id);
 	else
 		finding->fix = psprintf(
 			"%sINSERT INTO %s (version_num) VALUES (%s)",

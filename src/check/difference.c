@@ -129,8 +129,30 @@ syncmaster_name_differences(List *findings)
 }
 
 /*
- * Leave out the SQL that would run another role's code with the rights of
- * whoever asked for it: superusers run what they are told repairs a table.
+ * Why the current user gets no SQL for a difference: it would run another
+ * role's code with the rights of whoever runs it, and superusers run what they
+ * are told repairs a table.  NULL if the SQL may be shown.
+ */
+const char *
+syncmaster_withheld(const Finding *finding)
+{
+	List		  *distrusted;
+	const Finding *code;
+
+	if (finding->fix == NULL)
+		return NULL;
+	distrusted = syncmaster_code_by_hand(finding->fix, GetUserId());
+	if (distrusted == NIL)
+		return NULL;
+	code = linitial(distrusted);
+	return psprintf(
+		"role \"%s\" gets no SQL for it, as %s: drop or change that "
+		"first, or ask as the owner of the tables",
+		GetUserNameFromId(GetUserId(), false), code->message);
+}
+
+/*
+ * Leave out the SQL that is withheld, and say why.
  */
 void
 syncmaster_withhold_fixes(CheckContext *context)
@@ -139,21 +161,12 @@ syncmaster_withhold_fixes(CheckContext *context)
 
 	foreach (lc, context->findings)
 	{
-		Finding		  *finding = lfirst(lc);
-		const Finding *code;
-		List		  *distrusted;
+		Finding	   *finding = lfirst(lc);
+		const char *why = syncmaster_withheld(finding);
 
-		if (finding->fix == NULL)
+		if (why == NULL)
 			continue;
-		distrusted = syncmaster_code_by_hand(finding->fix, GetUserId());
-		if (distrusted == NIL)
-			continue;
-		code = linitial(distrusted);
-		finding->message = psprintf(
-			"%s; role \"%s\" gets no SQL for it, as %s: drop or change that "
-			"first, or ask as the owner of the tables",
-			finding->message, GetUserNameFromId(GetUserId(), false),
-			code->message);
+		finding->message = psprintf("%s; %s", finding->message, why);
 		finding->fix = NULL;
 	}
 }

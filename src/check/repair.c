@@ -37,6 +37,10 @@ typedef struct Attempt
 
 PG_FUNCTION_INFO_V1(syncmaster_repair);
 
+/*
+ * Report a difference.  Its SQL, which runs here as the owner of the tables, is
+ * not shown to a role that could not trust it.
+ */
 static void
 report(ReturnSetInfo *result, const char *action, const Finding *finding,
 	   const char *why)
@@ -44,7 +48,13 @@ report(ReturnSetInfo *result, const char *action, const Finding *finding,
 	const char *texts[REPAIR_NATTS] = {action,			 finding->kind,
 									   finding->subject, finding->message,
 									   finding->fix,	 why};
+	const char *withheld = syncmaster_withheld(finding);
 
+	if (withheld != NULL)
+	{
+		texts[3] = psprintf("%s; %s", finding->message, withheld);
+		texts[4] = NULL;
+	}
 	syncmaster_put_texts(result, REPAIR_NATTS, texts);
 }
 

@@ -41,11 +41,18 @@
  * Partitions with an upper bound, in its order; or this one.  A default
  * partition has no bound, nor has a partition that all later ids go to.  Rows
  * of a partition that DETACH ... CONCURRENTLY has begun to detach are no runs
- * any more.
+ * any more.  One such partition below is named: it would be dropped with the
+ * partition that it is being detached from, rows and all.
  */
 #define PARTITIONS_QUERY \
 	"SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), " \
-	"    c.relname, b.upper FROM pg_inherits i " \
+	"    c.relname, b.upper, (WITH RECURSIVE part(oid, pending) AS (" \
+	"        SELECT c.oid, NULL::text UNION ALL " \
+	"        SELECT j.inhrelid, to_jsonb(j) ->> 'inhdetachpending' " \
+	"        FROM part p JOIN pg_inherits j ON j.inhparent = p.oid) " \
+	"        SELECT min(oid::regclass::text) FROM part " \
+	"        WHERE pending = 'true') " \
+	"FROM pg_inherits i " \
 	"JOIN pg_class c ON c.oid = i.inhrelid " \
 	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
 	"CROSS JOIN LATERAL (SELECT substring(pg_get_expr(c.relpartbound, c.oid) " \
@@ -82,7 +89,8 @@ typedef struct Partition
 	Oid					relid;
 	char			   *qualified; /* the partition, as FROM needs it */
 	char			   *name;
-	char			   *upper; /* all its ids are less than this */
+	char			   *upper;	 /* all its ids are less than this */
+	char			   *pending; /* a partition of it that is half detached */
 	int64				rows;
 	bool				there; /* was it a partition when it was locked? */
 	List			   *publications; /* rows of PUBLICATIONS_QUERY */
@@ -199,6 +207,7 @@ look_again(Partition *partition)
 	partition->qualified = row[1];
 	partition->name = row[2];
 	partition->upper = row[3];
+	partition->pending = row[4];
 	return true;
 }
 
@@ -415,6 +424,26 @@ require_free_rows(Oid relid)
 }
 
 /*
+ * Return whether the partition has all its partitions; if one is half detached,
+ * warn.
+ */
+static bool
+is_whole(const Partition *partition)
+{
+	if (partition->pending == NULL)
+		return true;
+	ereport(WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("partition \"%s\" was passed by, because the detaching of "
+					"its partition \"%s\" was interrupted",
+					partition->name, partition->pending),
+			 errhint(
+				 "Run ALTER TABLE ... DETACH PARTITION ... FINALIZE for it. "
+				 "The next call tries again.")));
+	return false;
+}
+
+/*
  * Drop or detach the partition if it holds nothing that is to stay; false if
  * it was left.
  */
@@ -432,7 +461,8 @@ drop_partition(Partition *partition)
 
 	/* a trigger may have been created during the wait */
 	require_free_rows(partition->table);
-	if (!is_old(partition, false) || has_last_runs(partition))
+	if (!is_old(partition, false) || has_last_runs(partition) ||
+		!is_whole(partition))
 		return false;
 	if (!dry_run && !drop_or_pass_by(partition))
 		return false;

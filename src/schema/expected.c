@@ -111,7 +111,8 @@ syncmaster_qualified_type(const ColumnInfo *column)
 /*
  * An expression of a column, with the schema of whatever it calls: functions
  * and operators of another schema may fit its arguments better, and be called
- * where whoever runs the statement searches that schema.
+ * where whoever runs the statement searches that schema.  A backslash is
+ * written so that it is one whatever standard_conforming_strings is there.
  */
 static char *
 qualify_calls(const char *expression)
@@ -121,6 +122,7 @@ qualify_calls(const char *expression)
 		{"translate(", "pg_catalog.translate("},
 		{"json_extract_path_text(", "pg_catalog.json_extract_path_text("},
 		{"::regconfig", "::pg_catalog.regconfig"},
+		{"'./-_:\\'", "E'./-_:\\\\'"},
 		{" || ", " OPERATOR(pg_catalog.||) "},
 		{" ->> ", " OPERATOR(pg_catalog.->>) "}};
 	Datum result = CStringGetTextDatum(expression);

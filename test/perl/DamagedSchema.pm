@@ -12,11 +12,11 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(damaged_server try_damages try_hostile_damages);
+our @EXPORT = qw(damaged_server try_damages try_hostile_damages $above_info $fixes);
 
 my $node;
 
-my $above_info = q{
+our $above_info = q{
 	SELECT severity, object_type, object_name, problem FROM syncmaster_check()
 	WHERE severity <> 'info'};
 
@@ -80,7 +80,7 @@ sub after
 #   fix		the fix, but repair leaves it, because something might be lost
 #   none	there is no SQL for it, or more than one thing to do
 #   info	is not a problem: nothing above information is found, but that
-my $fixes = q{SELECT fix FROM syncmaster_check()
+our $fixes = q{SELECT fix FROM syncmaster_check()
 	WHERE severity <> 'info' AND fix IS NOT NULL \gexec
 };
 
@@ -143,6 +143,10 @@ sub try_hostile_damages
 				END IF;
 				RETURN true;
 			END$$});
+
+	# what repair would run is as good an advice as what check gives
+	my $shown = q{SELECT sql FROM syncmaster_repair() WHERE sql IS NOT NULL \gexec
+	};
 	foreach my $test (@_)
 	{
 		my ($damage, $problem, $repaired_by) = @$test;
@@ -163,6 +167,7 @@ sub try_hostile_damages
 					  . 'RESET SESSION AUTHORIZATION'),
 				'', "run by the owner: $name");
 		}
+		(undef) = after($planted, $shown);
 		is($node->safe_psql('damaged', 'SELECT is_called FROM fallen'),
 			'f', "nothing of the owner's ran as a superuser: $name");
 		$node->safe_psql('damaged', q{SELECT setval('fallen', 1, false)});
