@@ -120,6 +120,12 @@ foreach my $case (
 		qr/cannot alter table "connection" because column "snapshots.taken" uses its row type/
 	],
 	[
+		'CREATE TYPE holding AS (held connection); CREATE DOMAIN kept AS holding;
+		 CREATE TABLE snapshots (taken kept)',
+		qr/^error\|dependency\|column "taken" of table public\.snapshots is of the row type of table "connection"\|Drop that column/m,
+		qr/cannot alter table "connection" because column "snapshots.taken" uses its row type/
+	],
+	[
 		'ALTER TABLE queue DROP COLUMN search_vector',
 		qr/^error\|schema\|column "search_vector" of table "public.queue" is missing\|/m,
 		qr/column "search_vector" of table "public.queue" is missing/

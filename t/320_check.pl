@@ -620,6 +620,32 @@ try_damages(
 		'none'
 	],
 	[
+		'ALTER TABLE run ALTER log_url TYPE varchar(512) COLLATE "C";
+		CREATE VIEW links AS SELECT log_url FROM run',
+		'warning|column|run.log_url|has a collation: its type cannot change '
+		  . 'while rule _RETURN on view public.links uses it',
+		'none'
+	],
+	map({
+			[
+				"$_->[0]; CREATE TYPE holding AS (held run[]);
+				CREATE DOMAIN kept AS holding;
+				CREATE TABLE safe (a int, runs kept)",
+				"error|$_->[1]: the table cannot be rewritten while "
+				  . 'column "runs" of table public.safe holds its rows',
+				'none'
+			]
+		}
+		[ 'ALTER TABLE run ALTER id TYPE integer', 'column|run.id|is of a narrower type' ],
+		[ 'ALTER TABLE run DROP COLUMN created_at', 'column|run.created_at|is missing' ],
+		[ 'ALTER TABLE run SET UNLOGGED', 'table|run|is unlogged, so that a crash empties it' ]),
+	[
+		'CREATE TABLE safe (held "group"); ALTER TABLE "group" ALTER search_vector DROP EXPRESSION',
+		'error|column|group.search_vector|is not generated: the table cannot be '
+		  . 'rewritten while column "held" of table public.safe holds its rows',
+		'none'
+	],
+	[
 		'ALTER TABLE run ALTER ended_at TYPE integer USING 1',
 		'error|column|run.ended_at|is of another type: PostgreSQL has no '
 		  . 'conversion from its type',

@@ -57,6 +57,28 @@ extern int	syncmaster_maintenance_memory(void);
 
 extern List *syncmaster_column_indexes(Oid relid, const char *column);
 
+/*
+ * Columns of tables that hold rows of table $1, or arrays, domains and the like
+ * of them: PostgreSQL does not rewrite such a table.
+ */
+#define SYNCMASTER_ROW_HOLDERS \
+	"SELECT format('column \"%s\" of table %s', a.attname, " \
+	"    a.attrelid::regclass) AS holder FROM (" \
+	"    WITH RECURSIVE held(type) AS (" \
+	"        SELECT reltype FROM pg_class WHERE oid = $1 UNION " \
+	"        SELECT coalesce(t.oid, k.reltype) FROM held h " \
+	"        JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass " \
+	"             AND d.refobjid = h.type " \
+	"        LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass " \
+	"             AND t.oid = d.objid " \
+	"        LEFT JOIN pg_class k ON d.classid = 'pg_class'::regclass " \
+	"             AND k.oid = d.objid AND k.relkind = 'c') " \
+	"    SELECT type FROM held) h " \
+	"JOIN pg_attribute a ON a.atttypid = h.type " \
+	"JOIN pg_class u ON u.oid = a.attrelid " \
+	"WHERE a.attnum > 0 AND NOT a.attisdropped " \
+	"AND u.relkind IN ('r', 'm', 'p')"
+
 /* extension.c: Entries in pg_extension, above all this extension's own. */
 
 typedef struct ExtensionEntry

@@ -123,8 +123,6 @@ static void
 ask_checked_keys(TrustQuestion *question, Oid relid,
 				 const AlterTableCmd *command)
 {
-	Oid detached;
-
 	switch (command->subtype)
 	{
 		/* foreign keys of a column are made anew, and checked, with its type */
@@ -139,11 +137,7 @@ ask_checked_keys(TrustQuestion *question, Oid relid,
 
 		/* no row may refer to those that leave the table */
 		case AT_DetachPartition:
-			detached = find_named(question,
-								  castNode(PartitionCmd, command->def)->name,
-								  NoLock);
 			ask_foreign_keys(question, relid, Anum_pg_constraint_confrelid);
-			ask_foreign_keys(question, detached, Anum_pg_constraint_confrelid);
 			break;
 		default:
 			break;
@@ -402,17 +396,11 @@ List *
 syncmaster_code_by_hand(const char *sql, Oid role)
 {
 	TrustQuestion question;
-	List		 *statements;
 	ListCell	 *lc;
-	int			  level = syncmaster_enter_safe_settings();
-
-	/* literals are written for the settings of most sessions */
-	statements = pg_parse_query(sql);
-	syncmaster_leave_settings(level);
 
 	syncmaster_begin_question(&question, role);
 	question.any_owner = true;
-	foreach (lc, statements)
+	foreach (lc, pg_parse_query(sql))
 		ask_by_hand(&question, lfirst_node(RawStmt, lc)->stmt);
 	return question.findings;
 }

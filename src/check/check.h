@@ -51,8 +51,9 @@ extern Finding	  *syncmaster_add_difference(CheckContext *context,
 											 const char	  *message);
 extern const char *syncmaster_withheld(const Finding *finding);
 extern void		   syncmaster_withhold_fixes(CheckContext *context);
-extern bool		   syncmaster_contradicts(const Finding *finding);
-extern char		  *syncmaster_name_differences(List *findings);
+extern void	 syncmaster_fix_by_rewrite(Finding *finding, Oid relid, char *fix);
+extern bool	 syncmaster_contradicts(const Finding *finding);
+extern char *syncmaster_name_differences(List *findings);
 extern char *syncmaster_qualify(const CheckContext *context, const char *name);
 extern char *syncmaster_column_name(const char *table, const char *column);
 

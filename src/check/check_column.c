@@ -89,6 +89,8 @@ is_widening(const ColumnInfo *column, Form_pg_attribute att)
 	"AND d.refobjsubid = $2 AND (g.attnum IS NOT NULL " \
 	"    OR d.classid::regclass::text IN ('pg_rewrite', 'pg_policy', " \
 	"        'pg_trigger', 'pg_proc', 'pg_publication_rel')) " \
+	"UNION ALL SELECT 'the partition key' FROM pg_partitioned_table p " \
+	"WHERE p.partrelid = $1 AND $2 = ANY (p.partattrs) " \
 	"ORDER BY 1 LIMIT 1"
 
 /*
@@ -139,32 +141,26 @@ change_type(const CheckContext *context, const RelationInfo *relation,
 }
 
 /*
- * Give a finding about a column's type the SQL that changes it, unless
+ * Give a finding about a column the SQL that changes its type, unless
  * PostgreSQL would refuse that.
  */
 static void
-fix_type(const CheckContext *context, const RelationInfo *relation,
-		 Relation rel, const ColumnInfo *column, Form_pg_attribute att,
-		 bool explicit, Finding *finding)
+fix_type(Finding *finding, Relation rel, Form_pg_attribute att, char *fix)
 {
 	const char *user = user_of_column(RelationGetRelid(rel), att->attnum);
-	Oid			function;
 
-	if (find_coercion_pathway(column->type, getBaseType(att->atttypid),
-							  COERCION_EXPLICIT,
-							  &function) == COERCION_PATH_NONE)
-		finding->left = "PostgreSQL has no conversion from its type";
-	else if (att->attinhcount > 0)
+	if (att->attinhcount > 0)
 		finding->left = "its type cannot change while the table inherits the "
 						"column";
 	else if (user != NULL)
 		finding->left = psprintf("its type cannot change while %s uses it",
 								 user);
 	else
-		finding->fix = change_type(context, relation, rel, column, att,
-								   explicit);
-	if (finding->fix == NULL)
-		finding->message = psprintf("%s: %s", finding->message, finding->left);
+	{
+		syncmaster_fix_by_rewrite(finding, RelationGetRelid(rel), fix);
+		return;
+	}
+	finding->message = psprintf("%s: %s", finding->message, finding->left);
 }
 
 /*
@@ -178,6 +174,7 @@ check_type(CheckContext *context, const RelationInfo *relation, Relation rel,
 	char *expected = syncmaster_column_type(column);
 	int32 typmod = column->length > 0 ? column->length + (int32) VARHDRSZ : -1;
 	Finding *finding;
+	Oid		 function;
 
 	if (att->atttypid != column->type || att->atttypmod != typmod)
 	{
@@ -203,8 +200,18 @@ check_type(CheckContext *context, const RelationInfo *relation, Relation rel,
 												   att->atttypmod);
 		if (!widening)
 			finding->left = longer ? "a value may be longer by now" : LEFT_TYPE;
-		fix_type(context, relation, rel, column, att, !widening && !longer,
-				 finding);
+		if (find_coercion_pathway(column->type, getBaseType(att->atttypid),
+								  COERCION_EXPLICIT,
+								  &function) != COERCION_PATH_NONE)
+			fix_type(finding, rel, att,
+					 change_type(context, relation, rel, column, att,
+								 !widening && !longer));
+		else
+		{
+			finding->left = "PostgreSQL has no conversion from its type";
+			finding->message = psprintf("%s: %s", finding->message,
+										finding->left);
+		}
 	}
 	else if (att->attcollation != get_typcollation(att->atttypid))
 	{
@@ -214,11 +221,12 @@ check_type(CheckContext *context, const RelationInfo *relation, Relation rel,
 									 column->name, "has a collation");
 		finding->expected = "default";
 		finding->actual = name != NULL ? name : "none";
-		finding->fix = psprintf("%s TYPE %s COLLATE pg_catalog.\"default\"",
-								alter_column(context, relation, column->name),
-								syncmaster_qualified_type(column));
 		finding->left = "values that are equal in one collation and not in "
 						"the other may break unique keys";
+		fix_type(finding, rel, att,
+				 psprintf("%s TYPE %s COLLATE pg_catalog.\"default\"",
+						  alter_column(context, relation, column->name),
+						  syncmaster_qualified_type(column)));
 	}
 }
 
@@ -471,7 +479,7 @@ check_column(CheckContext *context, const RelationInfo *relation, Relation rel,
  */
 static void
 report_missing_column(CheckContext *context, const RelationInfo *relation,
-					  const ColumnInfo *column, bool required,
+					  Oid relid, const ColumnInfo *column, bool required,
 					  const FormData_pg_attribute *other)
 {
 	Finding *finding = add_column_finding(
@@ -481,12 +489,19 @@ report_missing_column(CheckContext *context, const RelationInfo *relation,
 				 : "is missing, as Celery without extended results leaves it");
 
 	finding->expected = syncmaster_column_type(column);
-	finding->fix = psprintf("ALTER TABLE %s ADD COLUMN %s",
-							syncmaster_qualify(context, relation->name),
-							syncmaster_column_definition(relation, column,
-														 context->revision));
 	if (other == NULL)
+	{
+		char *fix = psprintf("ALTER TABLE %s ADD COLUMN %s",
+							 syncmaster_qualify(context, relation->name),
+							 syncmaster_column_definition(relation, column,
+														  context->revision));
+
+		if (column->filled_by == DEFAULT_NONE)
+			finding->fix = fix;
+		else
+			syncmaster_fix_by_rewrite(finding, relid, fix);
 		return;
+	}
 	finding->message = "is missing, but seems to have another name";
 	finding->actual = pstrdup(NameStr(other->attname));
 	finding->fix = psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s",
@@ -614,7 +629,7 @@ syncmaster_check_columns(CheckContext *context, const RelationInfo *relation,
 						 TupleDescAttr(desc, attnum - 1));
 		else
 			report_missing_column(
-				context, relation, column,
+				context, relation, relid, column,
 				syncmaster_is_required(relation, (int) (column - columns)),
 				renamed);
 	}

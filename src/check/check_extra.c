@@ -235,9 +235,10 @@ check_persistence(CheckContext *context, const char *name, Oid relid)
 								  "is unlogged, so that a crash empties it");
 	finding->expected = "LOGGED";
 	finding->actual = "UNLOGGED";
-	finding->fix = psprintf("ALTER %s %s SET LOGGED",
-							sequence ? "SEQUENCE" : "TABLE",
-							syncmaster_qualify(context, name));
+	syncmaster_fix_by_rewrite(finding, relid,
+							  psprintf("ALTER %s %s SET LOGGED",
+									   sequence ? "SEQUENCE" : "TABLE",
+									   syncmaster_qualify(context, name)));
 }
 
 static void

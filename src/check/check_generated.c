@@ -140,6 +140,7 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 							 Int32GetDatum(att->attnum)};
 	List	   *users;
 	Finding	   *finding;
+	char	   *fix;
 	char	   *lost;
 
 	if (!syncmaster_inputs_are_right(relation, rel, context->revision) ||
@@ -165,7 +166,7 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 												   att->atttypmod);
 	else if (stored != NULL)
 		finding->actual = syncmaster_expression_text(rel, stored);
-	finding->fix = regenerate_column(context, relation, column, &indexes);
+	fix = regenerate_column(context, relation, column, &indexes);
 
 	/* no data is lost: the server can compute the column again */
 	lost = describe_dependents(RelationGetRelid(rel), att->attnum, indexes);
@@ -183,7 +184,8 @@ syncmaster_check_generated(CheckContext *context, const RelationInfo *relation,
 		finding->left = psprintf("it cannot be made anew while %s uses it",
 								 ((char **) linitial(users))[0]);
 		finding->message = psprintf("%s: %s", finding->message, finding->left);
-		finding->fix = NULL;
 	}
+	else
+		syncmaster_fix_by_rewrite(finding, RelationGetRelid(rel), fix);
 	return false;
 }

@@ -129,6 +129,27 @@ syncmaster_name_differences(List *findings)
 }
 
 /*
+ * Give a finding the SQL that repairs it and rewrites the table, unless
+ * PostgreSQL would refuse that.
+ */
+void
+syncmaster_fix_by_rewrite(Finding *finding, Oid relid, char *fix)
+{
+	List *holders = syncmaster_query_oid(SYNCMASTER_ROW_HOLDERS
+										 " ORDER BY 1 LIMIT 1",
+										 relid);
+
+	finding->fix = fix;
+	if (holders == NIL)
+		return;
+	finding->left = psprintf("the table cannot be rewritten while %s holds its "
+							 "rows",
+							 ((char **) linitial(holders))[0]);
+	finding->message = psprintf("%s: %s", finding->message, finding->left);
+	finding->fix = NULL;
+}
+
+/*
  * Why the current user gets no SQL for a difference: it would run another
  * role's code with the rights of whoever runs it, and superusers run what they
  * are told repairs a table.  NULL if the SQL may be shown.

@@ -340,15 +340,11 @@ static const char *const replication_queries[] = {
 /* A table whose row type has been stored elsewhere cannot be rewritten. */
 #define ROW_TYPE_QUERY \
 	"SELECT 'error', 'dependency', " \
-	"       format('column \"%s\" of table %s is of the row type of table " \
-	"\"%s\"', a.attname, a.attrelid::regclass, c.relname), " \
+	"       format('%s is of the row type of table \"%s\"', " \
+	"              h.holder, c.relname), " \
 	"       'Drop that column before the upgrade, which rewrites the table.' " \
-	"FROM pg_class c JOIN pg_type t ON t.oid = c.reltype " \
-	"JOIN pg_attribute a ON a.atttypid IN (t.oid, t.typarray) " \
-	"JOIN pg_class u ON u.oid = a.attrelid " \
-	"WHERE c.oid = $1 AND $2 > 0 AND $3 IS NOT NULL " \
-	"AND a.attnum > 0 AND NOT a.attisdropped " \
-	"AND u.relkind IN ('r', 'm', 'p') ORDER BY 3"
+	"FROM pg_class c CROSS JOIN (" SYNCMASTER_ROW_HOLDERS ") h " \
+	"WHERE c.oid = $1 AND $2 > 0 AND $3 IS NOT NULL ORDER BY 3"
 
 /*
  * Run one check and report its rows.
