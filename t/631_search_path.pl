@@ -263,6 +263,8 @@ foreach my $path (
 	[ 'public, pg_catalog, late', '' ],
 	[ 'public, late, pg_catalog', sprintf($maker, 'PostgreSQL\'s own functions') . $hidden ],
 	[ 'late, pg_catalog', sprintf($maker, 'PostgreSQL\'s own functions') . $hidden ],
+	[ 'public, pg_catalog, late, pg_catalog', '' ],
+	[ 'pg_catalog, public, late, pg_catalog', '' ],
 	[ 'pg_catalog, late, public', sprintf($maker, 'SyncMaster\'s tables') ],
 	[ 'late, pg_catalog, public', sprintf($maker, 'SyncMaster\'s tables') . $hidden ])
 {

@@ -314,6 +314,7 @@ resolve_calls(Resolver *resolver)
 	const MigrationContext *context = resolver->context;
 	List				   *schemas = NIL;
 	List				   *before = NIL;
+	bool					found = false;
 	Oid						types[] = {OIDARRAYOID, OIDARRAYOID};
 	Datum					values[2];
 	ListCell			   *lc;
@@ -323,7 +324,11 @@ resolve_calls(Resolver *resolver)
 		const SearchedSchema *schema = lfirst(lc);
 
 		if (schema->oid == PG_CATALOG_NAMESPACE)
-			before = list_copy(schemas);
+		{
+			if (!found) /* where it is named twice, the first counts */
+				before = list_copy(schemas);
+			found = true;
+		}
 		else if (schema->usable)
 			schemas = lappend_oid(schemas, schema->oid);
 	}
