@@ -209,6 +209,15 @@ SELECT min(id), max(id), count(*), count(date_done) FROM celery_taskmeta;
 CALL syncmaster_purge_task_results(interval '10 days', 4);
 SELECT min(id), max(id), count(*), count(date_done) FROM celery_taskmeta;
 CALL syncmaster_purge_task_results(interval '10 days', 4);
+-- one that is certainly old and held is told once
+INSERT INTO celery_taskmeta (id, task_id, status, date_done)
+SELECT i, 'task ' || i, 'STARTED', CASE WHEN i = 62
+    THEN (now() AT TIME ZONE 'UTC') - interval '1 year' END
+FROM generate_series(60, 62) i;
+CREATE TABLE held (id int REFERENCES celery_taskmeta);
+INSERT INTO held VALUES (61);
+CALL syncmaster_purge_task_results(interval '10 days');
+DROP TABLE held;
 TRUNCATE celery_taskmeta;
 
 -- Rows of a DBA's tables go along, hold a run, or keep it as a trigger says; what
@@ -253,6 +262,30 @@ DROP TRIGGER refuse ON run;
 DROP TRIGGER hold ON run;
 DROP TABLE colour, label, bill, note;
 CALL syncmaster_purge_runs(interval '95 days');
+
+-- So do rows that hold one of those that would go along, several steps away.
+CALL fill();
+CREATE TABLE label (id int PRIMARY KEY, run_id bigint REFERENCES run ON DELETE CASCADE);
+INSERT INTO label SELECT id, id FROM run;
+CREATE TABLE colour (id int PRIMARY KEY, label_id int REFERENCES label ON DELETE CASCADE);
+INSERT INTO colour SELECT id, id FROM label;
+CREATE TABLE bill (colour_id int REFERENCES colour);
+INSERT INTO bill VALUES (12);
+CREATE FUNCTION hold_label() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.id = 13 THEN
+        RAISE 'legal hold';
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER hold BEFORE DELETE ON label FOR EACH ROW EXECUTE FUNCTION hold_label();
+CREATE RULE hold AS ON DELETE TO colour WHERE old.id < 0 DO INSTEAD NOTHING;
+CREATE RULE hold AS ON DELETE TO run WHERE old.id = 14 DO INSTEAD NOTHING;
+CALL syncmaster_purge_runs(interval '95 days', dry_run => true);
+CALL syncmaster_purge_runs(interval '95 days');
+DROP RULE hold ON run;
+DROP TABLE bill, colour, label;
+DROP FUNCTION hold_label();
 
 -- what is kept without an error is named, whatever else fails, and in each batch
 CALL fill();

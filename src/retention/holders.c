@@ -47,19 +47,38 @@
 	"ORDER BY n.nspname, k.relname, a.depth"
 
 /*
- * Triggers and rules that may keep a row from being deleted, or refuse it.  A
- * partition's copy of a trigger can be enabled alone; before PostgreSQL 15 it
- * is marked as internal, like the triggers of a constraint.
+ * These tables and all whose rows are deleted along: what holds such a row
+ * holds the row of the table, too.
  */
-#define TRIGGERS_AND_RULES(trigger_type) \
-	"SELECT DISTINCT format('trigger \"%s\"', t.tgname) FROM pg_trigger t " \
-	"WHERE t.tgrelid IN " TABLES " AND t.tgenabled <> 'D' " \
+#define REACHED_TABLES \
+	"(WITH RECURSIVE reached (id) AS (SELECT s.id FROM " TABLES " s (id) " \
+	"UNION SELECT c.conrelid FROM reached p " \
+	"JOIN pg_constraint c ON c.confrelid = p.id " \
+	"WHERE c.contype = 'f' AND c.confdeltype = 'c') " \
+	"SELECT t.id FROM reached t)"
+
+/*
+ * Triggers and rules on the tables that may keep a row from being deleted, or
+ * refuse it; with their table, unless it is the one that is purged.  A
+ * partition's copy of a trigger can be enabled alone; before PostgreSQL 15 it
+ * is marked as internal, like the triggers of a constraint.  The rules of
+ * partitions do nothing here.
+ */
+#define TRIGGERS_AND_RULES(tables, trigger_type) \
+	"SELECT DISTINCT concat(o.kind, ' \"', o.name, '\"', " \
+	"(SELECT format(' of table \"%s.%s\"', n.nspname, k.relname) " \
+	"FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace " \
+	"WHERE k.oid = o.relid AND k.oid NOT IN " TABLES ")) FROM (" \
+	"SELECT 'trigger', t.tgname, t.tgrelid FROM pg_trigger t " \
+	"WHERE t.tgrelid IN " tables " AND t.tgenabled <> 'D' " \
 	"AND NOT EXISTS (SELECT FROM pg_constraint c " \
 	"WHERE c.oid = t.tgconstraint AND c.contype <> 't') " \
 	"AND t.tgtype & " trigger_type " = " trigger_type " " \
 	"UNION ALL " \
-	"SELECT format('rule \"%s\"', r.rulename) FROM pg_rewrite r " \
-	"WHERE r.ev_class = $1 AND r.ev_type = '4' AND r.ev_enabled <> 'D'"
+	"SELECT 'rule', r.rulename, r.ev_class FROM pg_rewrite r " \
+	"WHERE r.ev_class IN (SELECT $1 UNION ALL " \
+	"(SELECT f.id FROM " tables " f (id) EXCEPT " TABLES ")) " \
+	"AND r.ev_type = '4' AND r.ev_enabled <> 'D') o (kind, name, relid)"
 
 /* What may refuse the deletion of rows; 8 is a trigger's bit for DELETE. */
 #define HOLDERS_QUERY \
@@ -68,14 +87,17 @@
 	"n.nspname, k.relname) AS what FROM pg_constraint c " \
 	"JOIN pg_class k ON k.oid = c.conrelid " \
 	"JOIN pg_namespace n ON n.oid = k.relnamespace " \
-	"WHERE c.contype = 'f' AND c.confrelid IN " TABLES \
+	"WHERE c.contype = 'f' AND c.confrelid IN " REACHED_TABLES \
 	" AND (c.confrelid = $1 OR c.conparentid = 0) AND c.confdeltype <> 'c' " \
-	"UNION ALL " TRIGGERS_AND_RULES("8") ") h"
+	"UNION ALL " TRIGGERS_AND_RULES(REACHED_TABLES, "8") ") h"
 
-/* What may keep rows without an error; 11 is BEFORE DELETE FOR EACH ROW. */
+/*
+ * What may keep rows without an error; 11 is BEFORE DELETE FOR EACH ROW.  A row
+ * that is kept in another table does not keep its run.
+ */
 #define KEEPERS_QUERY \
 	"SELECT string_agg(h.what, ' or ' ORDER BY h.what) FROM " \
-	"(" TRIGGERS_AND_RULES("11") ") h (what)"
+	"(" TRIGGERS_AND_RULES(TABLES, "11") ") h (what)"
 
 /*
  * The tables whose rows are deleted along with those of a table, as

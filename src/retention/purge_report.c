@@ -218,13 +218,11 @@ syncmaster_count_left(Purge *purge, char **statuses)
 							 purge->from, *statuses),
 						 1, types, values, &isnull);
 	}
+	/* Of those that are certainly old, what is left is told as held or locked. */
 	return syncmaster_query_int8(
-		psprintf("SELECT count(*) FROM %s r "
-				 "WHERE r.%s IS NULL%s",
+		psprintf("SELECT count(*) FROM %s r WHERE r.%s IS NULL AND NOT (%s)",
 				 purge->from, quote_identifier(purge->table->time_column),
-				 purge->options->dry_run
-					 ? psprintf(" AND NOT (%s)", purge->no_time)
-					 : ""),
+				 purge->no_time),
 		0, NULL, NULL, &isnull);
 }
 
