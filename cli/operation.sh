@@ -130,8 +130,26 @@ $(show_lines)
 SQL
 }
 
+# End unless the age $1 says in which unit it is: PostgreSQL takes a number
+# alone for seconds, and m for minutes, which may be meant as days and months.
+require_unit()
+{
+	case $1 in
+		[Pp]*) ;;
+		*[0-9.[:space:]][Mm] | *[0-9.[:space:]][Mm][!A-Za-z]*)
+			wrong_usage "$command: in the age \"$1\", write min or months for m"
+			;;
+		*[A-Za-z:]*) ;;
+		*[0-9]*)
+			wrong_usage "$command: the age \"$1\" has no unit; write it like" \
+				"'90 days'"
+			;;
+	esac
+}
+
 purge_runs()
 {
+	require_unit "$1"
 	purge "syncmaster_purge_runs(:'age'::pg_catalog.interval,
 		:'keep_last'::pg_catalog.int4, :'batch_size'::pg_catalog.int4,
 		:'dry_run'::pg_catalog.bool, NULL::pg_catalog.int8)" deleted deleted \
@@ -140,6 +158,7 @@ purge_runs()
 
 purge_partitions()
 {
+	require_unit "$1"
 	detached=${detach:+true}
 	purge "syncmaster_purge_partitions(:'age'::pg_catalog.interval,
 		:'keep_last'::pg_catalog.int4, :'dry_run'::pg_catalog.bool,
@@ -150,6 +169,7 @@ purge_partitions()
 
 purge_results()
 {
+	require_unit "$1"
 	purge "syncmaster_purge_task_results(:'age'::pg_catalog.interval,
 		:'batch_size'::pg_catalog.int4, :'dry_run'::pg_catalog.bool,
 		NULL::pg_catalog.int8)" deleted deleted \
@@ -159,6 +179,7 @@ purge_results()
 # Their ids are arguments; without any, --older-than says which runs.
 end_runs()
 {
+	require_unit "$older_than"
 	ids=$(IFS=,; printf '%s' "$*")
 	call_and_print "syncmaster_end_runs(nullif(:'ids', '{}')::pg_catalog._int8,
 		nullif(:'age', '')::pg_catalog.interval, nullif(:'status', ''),

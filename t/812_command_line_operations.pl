@@ -113,6 +113,10 @@ foreach my $command (['health'], [ 'purge-runs', '1 day' ], [ 'purge-partitions'
 }
 ends([ 'health', '--nagios' ], 3, qr/run "syncmaster-db upgrade" first.*^SYNCMASTER UNKNOWN/ms);
 ends(['upgrade'], 0, qr/^upgrade base -> /);
+ends(['check'], 0, "No new upgrade operations detected.\n");
+# What somebody may not compare is not said to be right.
+ends(['check'], 0, qr/\A(?:info: sequence "\w+" was not compared with the highest id, which you may not read\n){8}\z/,
+	undef, { PGUSER => 'nobody' });
 
 # Whatever the server hints at is named as a command of this program.
 $node->safe_psql('postgres', q(CREATE DATABASE hints));
@@ -184,6 +188,22 @@ ends([ '-q', 'purge-runs', '90 days' ], 0, "deleted: 3\n");
 is($node->safe_psql('postgres', 'SELECT string_agg(status, \',\') FROM run'), 'STARTED', 'the active run stays');
 ends([ '-q', 'purge-results', '1 day' ], 0, "deleted: 0\n");
 ends([ 'purge-partitions', '90 days' ], 0, "dropped: 0\n", qr/^syncmaster-db: table "run" has no partitions$/m);
+# 90 would be seconds, and 3m minutes
+foreach my $command ([ 'purge-runs' ], ['purge-partitions'], ['purge-results'], [ 'end-runs', '--older-than' ])
+{
+	foreach my $age ('90', ' 90 ', '0', '1.5', '-1')
+	{
+		ends([ @$command, $age ], 2, '', qr/the age "\Q$age\E" has no unit; write it like '90 days'/);
+	}
+	foreach my $age ('3m', '3 M', '3. m 2 d')
+	{
+		ends([ @$command, $age ], 2, '', qr/in the age "\Q$age\E", write min or months for m/);
+	}
+	foreach my $age ('100y', '1000mon', '100000:00', '100000 days', 'P100Y2M', 'PT9999999M', '60000000min')
+	{
+		ends([ '-q', @$command, $age ], 0, qr/\A(?:(?:deleted|dropped): 0\n)?\z/);
+	}
+}
 ends(['purge-partitions'], 2, '', qr/an argument is missing/);
 ends([ 'purge-partitions', '-1 day' ], 1, '', qr/older_than is out of range/);
 ends([ 'purge-partitions', '1 day', '--batch-size', '3' ], 2, '', qr/has no option --batch-size/);
