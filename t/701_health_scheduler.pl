@@ -114,7 +114,7 @@ $node->safe_psql('syncmaster', q{
 is(missed(), '', '... or if it has run since');
 
 # Schedules on which the scheduler fails at each start, and no other job is made.
-foreach my $schedule ('61 99 * * *', '@daily', '0 0 * * 7', '* * * *')
+foreach my $schedule ('61 99 * * *', '@daily', '0 0 * * 7', '* * * *', "0 9 * * \xd0\xbf\xd0\xbd", "0 9 * * 1\xe2\x80\x935")
 {
 	$node->safe_psql('syncmaster', qq{
 		DELETE FROM apscheduler_jobs WHERE id IN ('8', '10');

@@ -15,6 +15,9 @@
 
 #include "health/cron.h"
 
+/* Longer schedules with characters outside ASCII are not judged. */
+#define MAX_TEXT 1000
+
 #define MINUTES_A_DAY 1440
 
 /* The number of days after which the calendar repeats itself. */
@@ -65,6 +68,106 @@ static bool
 is_blank(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
+}
+
+/*
+ * The zeros of Unicode's decimal digits outside ASCII: Python's \d takes them
+ * all, and int() reads them.  Each is followed by the other nine.
+ */
+static const uint32_t zeros[] = {
+	0x660,	 0x6f0,	  0x7c0,   0x966,	0x9e6,	 0xa66,	  0xae6,   0xb66,
+	0xbe6,	 0xc66,	  0xce6,   0xd66,	0xde6,	 0xe50,	  0xed0,   0xf20,
+	0x1040,	 0x1090,  0x17e0,  0x1810,	0x1946,	 0x19d0,  0x1a80,  0x1a90,
+	0x1b50,	 0x1bb0,  0x1c40,  0x1c50,	0xa620,	 0xa8d0,  0xa900,  0xa9d0,
+	0xa9f0,	 0xaa50,  0xabf0,  0xff10,	0x104a0, 0x10d30, 0x11066, 0x110f0,
+	0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730,
+	0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0, 0x16b50,
+	0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950,
+	0x1fbf0};
+
+/*
+ * Read a character of UTF-8, and move *text behind it; false if it is none.
+ */
+static bool
+take_character(const char **text, uint32_t *character)
+{
+	const unsigned char *byte = (const unsigned char *) *text;
+	int					 more = byte[0] < 0x80	 ? 0
+								: byte[0] < 0xc2 ? -1
+								: byte[0] < 0xe0 ? 1
+								: byte[0] < 0xf0 ? 2
+								: byte[0] < 0xf5 ? 3
+												 : -1;
+
+	if (more < 0)
+		return false;
+	*character = more == 0 ? byte[0] : byte[0] & (0x3f >> more);
+	for (int i = 1; i <= more; i++)
+	{
+		if ((byte[i] & 0xc0) != 0x80)
+			return false;
+		*character = *character << 6 | (byte[i] & 0x3f);
+	}
+	*text += more + 1;
+	return true;
+}
+
+/*
+ * The character in ASCII that APScheduler treats like this one: a digit, a blank,
+ * or one that is nowhere allowed.  0 if there is none: Python takes these letters
+ * for small i, s or k if it does not look at case.
+ */
+static char
+ascii_for(uint32_t character)
+{
+	if (character < 0x80)
+		return (char) character;
+	if (character == 0x130 || character == 0x131 || character == 0x17f ||
+		character == 0x212a)
+		return '\0';
+	if (character == 0x85 || character == 0xa0 || character == 0x1680 ||
+		(character >= 0x2000 && character <= 0x200a) || character == 0x2028 ||
+		character == 0x2029 || character == 0x202f || character == 0x205f ||
+		character == 0x3000)
+		return ' ';
+	for (size_t i = 0; i < sizeof(zeros) / sizeof(zeros[0]); i++)
+	{
+		if (character >= zeros[i] && character < zeros[i] + 10)
+			return (char) ('0' + (character - zeros[i]));
+	}
+	return '?';
+}
+
+/*
+ * Write a text in UTF-8 as one in ASCII that APScheduler reads in the same way;
+ * false if there is none.
+ */
+static bool
+to_ascii(const char *text, char *ascii, size_t size)
+{
+	size_t length = 0;
+
+	while (*text != '\0')
+	{
+		uint32_t character;
+
+		if (length + 1 >= size || !take_character(&text, &character) ||
+			(ascii[length++] = ascii_for(character)) == '\0')
+			return false;
+	}
+	ascii[length] = '\0';
+	return true;
+}
+
+static bool
+is_ascii(const char *text)
+{
+	while (*text != '\0')
+	{
+		if ((unsigned char) *text++ >= 0x80)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -218,15 +321,17 @@ parse_field(const CronField *field, const char *text, const char *end,
 CronStatus
 cron_parse(const char *text, CronSchedule *schedule)
 {
+	char	 ascii[MAX_TEXT];
 	uint64_t values[NFIELDS] = {0};
 	bool	 last_day = false;
 	bool	 good = true;
 	int		 count = 0;
 
-	for (const char *c = text; *c != '\0'; c++)
+	if (!is_ascii(text))
 	{
-		if ((unsigned char) *c >= 0x80)
+		if (!to_ascii(text, ascii, sizeof(ascii)))
 			return CRON_UNKNOWN;
+		text = ascii;
 	}
 	for (;;)
 	{

@@ -29,9 +29,10 @@ typedef enum CronStatus
 {
 	CRON_OK,
 	CRON_REFUSED, /* the scheduler raises an error on it */
-	CRON_UNKNOWN  /* it has characters outside ASCII, and is not judged */
+	CRON_UNKNOWN  /* it has characters that are not judged */
 } CronStatus;
 
+/* The text is in UTF-8. */
 extern CronStatus cron_parse(const char *text, CronSchedule *schedule);
 extern bool		  cron_fires_at(const CronSchedule *schedule, int64_t minute);
 extern bool		  cron_next(const CronSchedule *schedule, int64_t from,

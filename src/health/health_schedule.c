@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
@@ -65,10 +66,29 @@ add_transfer(TransferList *list)
 	return &list->transfers[list->count++];
 }
 
+/*
+ * Parse a schedule.  In other encodings than UTF-8, which services write
+ * without one, too, a schedule with characters outside ASCII is not judged.
+ */
+static CronStatus
+parse_schedule(const char *text, CronSchedule *schedule)
+{
+	if (GetDatabaseEncoding() != PG_UTF8 &&
+		GetDatabaseEncoding() != PG_SQL_ASCII)
+	{
+		for (const char *c = text; *c != '\0'; c++)
+		{
+			if (IS_HIGHBIT_SET(*c))
+				return CRON_UNKNOWN;
+		}
+	}
+	return cron_parse(text, schedule);
+}
+
 static void
 read_schedule(Transfer *transfer, char *text)
 {
-	transfer->schedule_status = cron_parse(text, &transfer->schedule);
+	transfer->schedule_status = parse_schedule(text, &transfer->schedule);
 	transfer->refused = NULL;
 	if (transfer->is_scheduled && transfer->schedule_status == CRON_REFUSED)
 		transfer->refused = text;
