@@ -87,6 +87,7 @@ read_env_file()
 	fi
 	number=0
 	url=
+	url_given=
 	config_in_file=
 	named=' '
 	while IFS= read -r line || [ -n "$line" ]; do
@@ -140,7 +141,11 @@ take_setting()
 	case $1 in
 		syncmaster__database__url)
 			unquote_value "$value"
+			# The services get both variables.
+			[ -z "$url" ] || [ "$url_given" = "$name" ] || [ "$url" = "$value" ] ||
+				wrong_usage "$place: $url_given and $name have different values"
 			url=$value
+			url_given=$name
 			;;
 		syncmaster__encryption__secret_key)
 			unquote_value "$value"

@@ -78,7 +78,7 @@ foreach my $case (
 	[
 		'CREATE VIEW v AS SELECT search_vector FROM transfer',
 		qr/^error\|dependency\|rule _RETURN on view public\.v depends on column "search_vector" of table "transfer"\|Drop it before/m,
-		qr/cannot drop column search_vector .* because other objects depend/
+		qr/cannot drop column search_vector .* because other objects depend on it\n(?:.*\n)*HINT: +Keep the definitions of these objects/
 	],
 	[
 		'CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;

@@ -110,6 +110,10 @@ foreach my $case (
 	[ 'both letters', {}, { syncmaster__database__url => url('two'), SYNCMASTER__DATABASE__URL => url('one') }, [],
 		qr/have different values/ ],
 	[ 'small letters in a file', { env => 'syncmaster__database__url=' . url('two') }, {}, [ '--env-file', 'env' ], 'two', ' in env' ],
+	[ 'both letters in a file', { env => 'syncmaster__database__url=' . url('two') . "\nSYNCMASTER__DATABASE__URL=" . url('one') . "\n" }, {},
+		[ '--env-file', 'env' ], qr/env, line 2: syncmaster__database__url and SYNCMASTER__DATABASE__URL have different values/ ],
+	[ 'both letters in a file, the same', { env => join "\n", map { "$_=" . url('two') } qw(syncmaster__database__url SYNCMASTER__DATABASE__URL) },
+		{}, [ '--env-file', 'env' ], 'two', ' in env' ],
 	[ 'an object', {}, { SYNCMASTER__DATABASE => '{"url": "' . url('one') . '"}' }, [], qr/SYNCMASTER__DATABASE is not read/ ],
 	[ 'an object in a file', { env => 'SYNCMASTER__DATABASE={}' }, {}, [ '--env-file', 'env' ], qr/env, line 1: SYNCMASTER__DATABASE is not read/ ])
 {

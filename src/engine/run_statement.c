@@ -460,6 +460,20 @@ lock_tables(const MigrationContext *context, List *effects)
 }
 
 /*
+ * Say what to do about objects that depend on what a step drops.  The server
+ * names those of one table, and would advise CASCADE, which loses them.
+ */
+static void
+hint_at_dependents(void *arg)
+{
+	(void) arg;
+	if (geterrcode() == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
+		errhint("Keep the definitions of these objects, drop them, and create "
+				"them again afterwards. Before an upgrade, SELECT * FROM "
+				"syncmaster_preflight() lists all that are in the way.");
+}
+
+/*
  * Run all statements of a step, one at a time: Citus refuses several at once.
  */
 static void
@@ -471,7 +485,10 @@ run_statements(const MigrationContext *context, const char *ddl,
 	List	 *effects = describe_statements(context, statements, ddl);
 	List	 *known_vectors = prepare_statements(context, effects, activity);
 	ListCell *lc;
+	ErrorContextCallback callback = {error_context_stack, hint_at_dependents,
+									 NULL};
 
+	error_context_stack = &callback;
 	syncmaster_show_activity(activity, "LOCK TABLE");
 	lock_tables(context, effects);
 	foreach (lc, statements)
@@ -500,6 +517,7 @@ run_statements(const MigrationContext *context, const char *ddl,
 			syncmaster_report_progress(started, "%s: %s %s", activity,
 									   effect->action, effect->object);
 	}
+	error_context_stack = callback.previous;
 	syncmaster_show_activity(NULL, NULL);
 	syncmaster_leave_settings(save_nestlevel);
 }
