@@ -28,7 +28,8 @@ translate_hint()
 		-e "s/${call}end_runs\\('\\{id, \\.\\.\\.\\}'\\)/syncmaster-db end-runs ID.../g" \
 		-e "s/${call}end_runs\\('\\{1,2\\}'\\)/syncmaster-db end-runs 1 2/g" \
 		-e "s/${call}end_runs\\(older_than => ('[^']*')\\)/syncmaster-db end-runs --older-than \\4/g" \
-		-e "s/${call}end_runs\\(\\)/syncmaster-db end-runs/g"
+		-e "s/${call}end_runs\\(\\)/syncmaster-db end-runs/g" \
+		-e 's/CREATE EXTENSION syncmaster SCHEMA (("[^"]*")+|[a-z0-9_]+)/syncmaster-db --schema \1 upgrade/g'
 }
 
 # What psql and the server say, in this program's words.
@@ -66,7 +67,7 @@ translate()
 				line="HINT:  To drop tables of $place, add --allow-destroy. A"
 				line="$line dump made before is the only way back."
 				;;
-			'HINT:  '*syncmaster_*)
+			'HINT:  '*syncmaster_* | 'HINT:  '*'EXTENSION syncmaster'*)
 				line=$(printf '%s\n' "$line" | translate_hint)
 				;;
 		esac

@@ -131,7 +131,9 @@ foreach my $case (
 	[ q{SELECT * FROM etl.syncmaster_check(), the "x" of syncmaster_grant()}, 'syncmaster-db check, the "x" of syncmaster-db grant' ],
 	[ q{CALL "s".syncmaster_purge_runs(interval '90d', keep_last => 2)}, q{syncmaster-db purge-runs '90d' --keep-last 2} ],
 	[ q{as syncmaster_preflight() says}, 'as syncmaster-db preflight says' ],
-	[ q{SELECT syncmaster_stamp('0012')}, 'syncmaster-db stamp 0012' ])
+	[ q{SELECT syncmaster_stamp('0012')}, 'syncmaster-db stamp 0012' ],
+	[ q{use another schema: CREATE EXTENSION syncmaster SCHEMA name. If}, 'use another schema: syncmaster-db --schema name upgrade. If' ],
+	[ q{CREATE EXTENSION syncmaster SCHEMA "a ""b"" C", and}, 'syncmaster-db --schema "a ""b"" C" upgrade, and' ])
 {
 	my ($hint, $words) = @$case;
 	my $escaped = $hint =~ s/ /\\ /gr;
