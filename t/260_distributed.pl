@@ -298,11 +298,22 @@ is( $node->safe_psql($db, q{SELECT severity, problem, fix FROM syncmaster_check(
 	q{error|is distributed by Citus|SELECT pg_catalog.undistribute_table('public.alembic_version')},
 	'alembic_version is distributed: check');
 like($node->safe_psql($db, 'SELECT syncmaster_full_version()'),
-	qr/distributed alembic_version.*; make it an ordinary table again, with undistribute_table\(\)/,
+	qr/distributed alembic_version.*; make it an ordinary table again: SELECT pg_catalog.undistribute_table\('public.alembic_version'\)/,
 	'alembic_version is distributed: full version');
 like(errors_of($db, 'SELECT * FROM syncmaster_history()'),
 	qr/55000: table "migration" is distributed by Citus\nHINT:  .*undistribute_table\('syncmaster_history.migration'\)/,
 	'the history is distributed');
+
+# Of a schema that is distributed as a whole, Citus gives back all tables or none.
+$node->safe_psql($db, q{SET allow_system_table_mods = on;
+	CREATE TABLE pg_catalog.pg_dist_schema (schemaid oid, colocationid int);
+	INSERT INTO pg_catalog.pg_dist_schema VALUES ('public'::regnamespace, 1)});
+like(errors_of($db, 'SELECT syncmaster_schema_version()'),
+	qr/HINT:  .*: SELECT pg_catalog.citus_schema_undistribute\('public'\)\./,
+	'the schema of alembic_version is distributed');
+is($node->safe_psql($db, q{SELECT fix FROM syncmaster_check() WHERE object_type = 'revision'}),
+	q{SELECT pg_catalog.citus_schema_undistribute('public')},
+	'the schema of alembic_version is distributed: check');
 
 # Tables that are not in use ---------------------------------------------------
 

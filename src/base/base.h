@@ -403,11 +403,12 @@ extern bool		syncmaster_ask(PGFunction function, Oid object, Datum *answer);
 
 /* citus.c: Which node is this, and where are the rows of a table? */
 
-extern bool syncmaster_is_citus_worker(void);
-extern bool syncmaster_has_citus(void);
-extern bool syncmaster_is_distributed(Oid relid);
-extern bool syncmaster_uses_distributed(Query *query);
-extern void syncmaster_refuse_distributed(Oid relid);
+extern bool	 syncmaster_is_citus_worker(void);
+extern bool	 syncmaster_has_citus(void);
+extern bool	 syncmaster_is_distributed(Oid relid);
+extern bool	 syncmaster_uses_distributed(Query *query);
+extern char *syncmaster_undistribute(Oid namespace, const char *table);
+extern void	 syncmaster_refuse_distributed(Oid relid);
 
 /* array.c: Arrays as parameters of queries. */
 

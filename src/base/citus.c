@@ -73,6 +73,37 @@ syncmaster_has_citus(void)
 }
 
 /*
+ * Return whether a catalogue of Citus has a row for an object; false if there
+ * is no such catalogue, as in versions of Citus without it.
+ */
+static bool
+is_listed(const char *catalog, const char *column, Oid type, Oid object)
+{
+	Oid			relid = get_relname_relid(catalog, PG_CATALOG_NAMESPACE);
+	AttrNumber	attnum;
+	Relation	rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		result;
+
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+		return false;
+	attnum = get_attnum(relid, column);
+	if (attnum <= 0 || get_atttype(relid, attnum) != type)
+		return false;
+
+	rel = syncmaster_open_relation(relid, AccessShareLock);
+	ScanKeyInit(&key, attnum, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(object));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	result = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	return result;
+}
+
+/*
  * Return whether Citus keeps the table's rows in other tables (shards).  The
  * table itself is then a shell, which may still have old rows that nobody
  * updates.
@@ -80,28 +111,24 @@ syncmaster_has_citus(void)
 bool
 syncmaster_is_distributed(Oid relid)
 {
-	Oid catalog = get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE);
-	AttrNumber	attnum;
-	Relation	rel;
-	ScanKeyData key;
-	SysScanDesc scan;
-	bool		result;
+	return is_listed("pg_dist_partition", "logicalrelid", REGCLASSOID, relid);
+}
 
-	if (!OidIsValid(catalog) || get_rel_relkind(catalog) != RELKIND_RELATION)
-		return false;
-	attnum = get_attnum(catalog, "logicalrelid");
-	if (attnum <= 0 || get_atttype(catalog, attnum) != REGCLASSOID)
-		return false;
+/*
+ * SQL that makes a distributed table an ordinary one.  Of a schema that is
+ * distributed as a whole, Citus gives back all tables or none.
+ */
+char *
+syncmaster_undistribute(Oid namespace, const char *table)
+{
+	const char *schema = get_namespace_name(namespace);
 
-	rel = syncmaster_open_relation(catalog, AccessShareLock);
-	ScanKeyInit(&key, attnum, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
-	result = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-
-	return result;
+	if (is_listed("pg_dist_schema", "schemaid", OIDOID, namespace))
+		return psprintf("SELECT pg_catalog.citus_schema_undistribute(%s)",
+						quote_literal_cstr(quote_identifier(schema)));
+	return psprintf("SELECT pg_catalog.undistribute_table(%s)",
+					quote_literal_cstr(
+						quote_qualified_identifier(schema, table)));
 }
 
 /*
@@ -139,16 +166,13 @@ syncmaster_uses_distributed(Query *query)
 void
 syncmaster_refuse_distributed(Oid relid)
 {
-	const char *name;
-
 	if (!syncmaster_is_distributed(relid))
 		return;
-	name = syncmaster_quoted_relation(relid);
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("table \"%s\" is distributed by Citus",
 						   get_rel_name(relid)),
 					errhint("Make it an ordinary table again, on the "
-							"coordinator: SELECT "
-							"pg_catalog.undistribute_table(%s).",
-							quote_literal_cstr(name))));
+							"coordinator: %s.",
+							syncmaster_undistribute(get_rel_namespace(relid),
+													get_rel_name(relid)))));
 }

@@ -193,9 +193,8 @@ check_row(CheckContext *context, const SchemaRevision *schema)
 			finding = syncmaster_add_difference(context, SEVERITY_ERROR,
 												"revision", "alembic_version",
 												"is distributed by Citus");
-			finding->fix = psprintf("SELECT pg_catalog.undistribute_table(%s)",
-									quote_literal_cstr(syncmaster_qualify(
-										context, "alembic_version")));
+			finding->fix = syncmaster_undistribute(context->namespace,
+												   "alembic_version");
 			finding->left = "it copies rows between servers";
 			return;
 		case REVISION_MANY_ROWS:

@@ -139,8 +139,9 @@ describe_disagreement(StringInfo line, const ExtensionEntry *extension,
 							 syncmaster_newer_advice(revision));
 			break;
 		case REVISION_DISTRIBUTED:
-			appendStringInfoString(line, "; make it an ordinary table again, "
-										 "with undistribute_table()");
+			appendStringInfo(line, "; make it an ordinary table again: %s",
+							 syncmaster_undistribute(extension->namespace,
+													 "alembic_version"));
 			break;
 		case REVISION_BAD_TABLE:
 		case REVISION_MANY_ROWS:

@@ -194,9 +194,8 @@ syncmaster_revision_problems(Oid namespace, const SchemaRevision *revision)
 				finding_message("table \"%s.%s\" is distributed by Citus",
 								schema, VERSION_TABLE),
 				psprintf("Make it an ordinary table again, on the coordinator: "
-						 "SELECT pg_catalog.undistribute_table(%s).",
-						 quote_literal_cstr(quote_qualified_identifier(
-							 schema, VERSION_TABLE))));
+						 "%s.",
+						 syncmaster_undistribute(namespace, VERSION_TABLE)));
 			break;
 		case REVISION_MANY_ROWS:
 			syncmaster_add_error(
