@@ -127,6 +127,7 @@ find_database()
 {
 	take_environment
 	env_file_names=
+	config_file=
 	[ -z "$env_file" ] || read_env_file "$env_file"
 
 	if [ -n "$env_file_names" ] && [ -z "$config_option" ]; then
@@ -154,7 +155,8 @@ find_database()
 	elif use_libpq; then
 		address_name='variables PG...'
 	else
-		fail 2 "no database is named: set $url_name, as for SyncMaster's" \
+		without=${config_file:+, and $config_file has no database.url}
+		fail 2 "no database is named$without: set $url_name, as for SyncMaster's" \
 			"services, or PGDATABASE, or use --config or --env-file"
 	fi
 	[ -z "$env_file_names" ] || [ -n "$config_url" ] ||
