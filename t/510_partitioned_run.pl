@@ -305,6 +305,21 @@ is(join(', ', $passed =~ /$published/g),
 	'a publication is named that had nothing but the partition');
 is(query($enabled, q{SELECT to_regclass('run_p0'), to_regclass('run_p100')}), 'run_p0|', 'which keeps one');
 
+# Row security that the owner of a partition is subject to keeps that partition.
+my $secured = new_database('secured');
+query($secured, q{SELECT syncmaster_upgrade('head'); SET ROLE app;
+	ALTER TABLE run_p0 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+	CREATE POLICY few ON run_p0 USING (id < 5);
+	UPDATE run SET status = 'STARTED' WHERE id = 50});
+is(query($secured, q{SELECT severity, object_type, object_name, problem FROM syncmaster_check()
+		WHERE object_name ~ 'run_p0'}),
+	"warning|table|run_p0|has row security enabled\nwarning|table|run_p0|has row security forced\n"
+	  . 'warning|policy|run_p0.few|is extra', 'check tells of row security on a partition');
+like(errors_of($secured, q{CALL syncmaster_purge_partitions('30 days')}),
+	qr/WARNING:  42501: partition "run_p0" was passed by, because row security may hide its runs from its owner\nHINT:  ALTER TABLE public\.run_p0 NO FORCE ROW LEVEL SECURITY\..*"run_p100" is dropped, with 100 rows/s,
+	'a partition whose rows are hidden is passed by, and others are dropped');
+is(query($secured, 'SELECT count(*) FROM run'), '140', 'the partition has its rows');
+
 # A partition with partitions of its own is dropped with all of them.
 my $nested = new_database('nested');
 query($nested, q{SELECT syncmaster_upgrade('head'); SET ROLE app;

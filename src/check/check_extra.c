@@ -344,6 +344,8 @@ check_partitions(CheckContext *context, Oid relid)
 		check_persistence(context, name, partition);
 		check_owner(context, name, partition);
 		add_rows(context, TRIGGERS_QUERY, partition, LEFT_FOREIGN);
+		add_rows(context, SECURITY_QUERY, partition, LEFT_FOREIGN);
+		add_rows(context, POLICIES_QUERY, partition, LEFT_FOREIGN);
 		add_rows(context, REFERENCES_QUERY, partition, LEFT_FOREIGN);
 		add_rows(context, PARTITION_INDEXES_QUERY, partition, LEFT_FOREIGN);
 		context->namespace = save.namespace;

@@ -19,6 +19,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
@@ -444,6 +445,26 @@ is_whole(const Partition *partition)
 }
 
 /*
+ * Return whether the owner of the partition may read all its rows; if not, warn.
+ */
+static bool
+is_readable(const Partition *partition)
+{
+	if (check_enable_rls(partition->relid, InvalidOid, true) != RLS_ENABLED)
+		return true;
+	ereport(
+		WARNING,
+		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		 errmsg("partition \"%s\" was passed by, because row security may "
+				"hide its runs from its owner",
+				partition->name),
+		 errhint("ALTER TABLE %s NO FORCE ROW LEVEL SECURITY. The next call "
+				 "tries again.",
+				 partition->qualified)));
+	return false;
+}
+
+/*
  * Drop or detach the partition if it holds nothing that is to stay; false if
  * it was left.
  */
@@ -453,7 +474,7 @@ drop_partition(Partition *partition)
 	bool dry_run = partition->options->dry_run;
 
 	if (!look_again(partition) || !is_past(partition) ||
-		!is_old(partition, true))
+		!is_readable(partition) || !is_old(partition, true))
 		return false;
 	find_publications(partition);
 	if (!dry_run && !(lock_or_pass_by(partition) && look_again(partition)))
