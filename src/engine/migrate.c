@@ -412,9 +412,9 @@ is_needed(const SchemaRevision *revision, int from, int to)
 }
 
 /*
- * Before the first step of CREATE or ALTER EXTENSION, try the locks of all.
- * syncmaster_upgrade() has done so before it runs ALTER EXTENSION.  A function
- * that runs ALTER EXTENSION hides where the command ends.
+ * Before the first step of CREATE or ALTER EXTENSION that goes up, try the
+ * locks of all.  syncmaster_upgrade() has done so before it runs ALTER
+ * EXTENSION.
  */
 static void
 try_later_locks(const MigrationContext *context)
@@ -480,7 +480,8 @@ syncmaster_migrate(PG_FUNCTION_ARGS)
 	prepare_version_table(&context);
 	if (!is_needed(revision, from, to))
 		PG_RETURN_VOID();
-	try_later_locks(&context);
+	if (to > from)
+		try_later_locks(&context);
 
 	/*
 	 * Alembic may have moved the schema while the version stayed, and tables

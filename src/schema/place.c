@@ -13,11 +13,8 @@
 
 #include "access/relation.h"
 #include "catalog/pg_class.h"
-#include "commands/defrem.h"
 #include "lib/stringinfo.h"
-#include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -65,82 +62,6 @@ syncmaster_describe_places(Oid namespace)
 }
 
 /*
- * Return whether a statement creates or updates this extension; *options are
- * its options then.
- */
-static bool
-is_extension_command(Node *stmt, List **options)
-{
-	const char *name = "";
-
-	if (IsA(stmt, CreateExtensionStmt))
-	{
-		name = ((CreateExtensionStmt *) stmt)->extname;
-		*options = ((CreateExtensionStmt *) stmt)->options;
-	}
-	else if (IsA(stmt, AlterExtensionStmt))
-	{
-		name = ((AlterExtensionStmt *) stmt)->extname;
-		*options = ((AlterExtensionStmt *) stmt)->options;
-	}
-	return strcmp(name, "syncmaster") == 0;
-}
-
-/*
- * The value that the client's CREATE or ALTER EXTENSION has for an option, or
- * "without" if it does not have the option.  NULL if there is no such command:
- * only top-level statements are known here, not those that a function runs.
- */
-static const char *
-client_option(const char *name, const char *without)
-{
-	const char *result = NULL;
-	List	   *options;
-	ListCell   *lc;
-	ListCell   *option;
-
-	if (debug_query_string == NULL)
-		return NULL;
-	foreach (lc, pg_parse_query(debug_query_string))
-	{
-		if (!is_extension_command(lfirst_node(RawStmt, lc)->stmt, &options))
-			continue;
-		foreach (option, options)
-		{
-			if (strcmp(lfirst_node(DefElem, option)->defname, name) == 0)
-				return defGetString(lfirst_node(DefElem, option));
-		}
-		result = without;
-	}
-	return result;
-}
-
-/*
- * Return whether this is the version at which the client's command ends.
- */
-bool
-syncmaster_is_last_version(const char *version)
-{
-	const char *wanted = client_option("new_version", SYNCMASTER_VERSION);
-
-	return strcmp(version, wanted != NULL ? wanted : SYNCMASTER_VERSION) == 0;
-}
-
-/*
- * The revision at which the client's command ends; REVISION_BASE if that is
- * not known.
- */
-int
-syncmaster_last_revision(void)
-{
-	const char *wanted = client_option("new_version", SYNCMASTER_VERSION);
-
-	return wanted == NULL
-			   ? REVISION_BASE
-			   : Max(REVISION_BASE, syncmaster_version_revision(wanted));
-}
-
-/*
  * Report that tables are about to be created in the extension's schema
  * although other schemas have some.  "meant": the extension or the tables were
  * there before.  A command that names the schema is meant, too.
@@ -170,7 +91,7 @@ syncmaster_place_problems(List **problems, const MigrationContext *context,
 				 other, schema));
 	if (meant ||
 		OidIsValid(get_relname_relid(VERSION_TABLE, context->namespace)) ||
-		client_option("schema", NULL) != NULL)
+		syncmaster_command_names_schema())
 		finding->severity = SEVERITY_WARNING;
 }
 

@@ -309,6 +309,12 @@ extern char	   *syncmaster_newer_advice(const SchemaRevision *revision);
 extern Finding *syncmaster_newer_problem(List **problems, Oid namespace,
 										 const SchemaRevision *revision);
 
+/* command.c: The command of the client that runs a script of the extension. */
+
+extern bool syncmaster_command_names_schema(void);
+extern bool syncmaster_is_last_version(const char *version);
+extern int	syncmaster_last_revision(void);
+
 /* context.c: For whom and where a migration runs, and whether it may. */
 
 /* For whom and where a migration runs. */
@@ -451,8 +457,6 @@ extern void	 syncmaster_warn_of_namesakes(void);
 
 /* place.c: Tables of SyncMaster in other schemas than the extension's. */
 
-extern bool	 syncmaster_is_last_version(const char *version);
-extern int	 syncmaster_last_revision(void);
 extern List *syncmaster_other_places(Oid namespace);
 extern char *syncmaster_describe_places(Oid namespace);
 extern void	 syncmaster_place_problems(List					 **problems,

@@ -1,0 +1,162 @@
+# Upgrades by commands of every kind: several in one string, in one transaction, with
+# savepoints, in functions and procedures, prepared ones.  Whichever it is, the locks of
+# all its steps are tried before the first step.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/perl";
+
+use IPC::Run;
+use OpenSession;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('commands');
+$node->init;
+$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->start;
+$node->safe_psql('postgres', q{CREATE EXTENSION syncmaster VERSION '1.11'});
+
+my $settings = "SET client_min_messages = info; SET syncmaster.progress = on; "
+  . "SET syncmaster.lock_timeout = '200ms'; ";
+my $busy = qr/ERROR:  could not lock table "user" within 200 ms/;
+
+# Send a string of commands as one simple query; returns status, output and messages.
+sub send_string
+{
+	my ($sql, @options) = @_;
+	my ($out, $err) = ('', '');
+
+	IPC::Run::run(
+		[ 'psql', '-XAtq', '-h', $node->host, '-p', $node->port, '-d', 'postgres', @options, '-c', $sql ],
+		'<', \undef, '>', \$out, '2>', \$err);
+	return ($?, $out, $err);
+}
+
+# Where the extension is, and the tables.
+sub versions
+{
+	return $node->safe_psql('postgres', q{
+		SELECT extversion || ' ' || version_num FROM pg_extension, alembic_version
+		WHERE extname = 'syncmaster'});
+}
+
+# A writer that has a table of the last step.
+sub begin_writer
+{
+	return start_psql($node, 'postgres', 'BEGIN; LOCK TABLE "user" IN ROW EXCLUSIVE MODE;',
+		name => 'writer', hold => 1);
+}
+
+# The command is refused before it changes a table.
+sub refused_before
+{
+	my ($name, $err) = @_;
+
+	like($err, $busy, "$name: refused for a writer of a later table");
+	unlike($err, qr/alter table|create index|applied/, "$name: before the first step");
+	return;
+}
+
+# ---------------------------------------------------------------------------
+# Several commands in one string, each with a last version of its own
+
+my $writer = begin_writer();
+my ($rc, $out, $err) = send_string($settings . q{
+	ALTER EXTENSION syncmaster UPDATE TO '1.12'; ALTER EXTENSION syncmaster UPDATE});
+like($err, qr/revision 0012 applied.*$busy/s, 'the second of two commands: refused');
+is(versions(), '1.11 0011', '... and both are rolled back');
+
+foreach my $sql (
+	q{ALTER EXTENSION syncmaster UPDATE; ALTER EXTENSION syncmaster UPDATE TO '1.12'},
+	q{ALTER EXTENSION plpgsql UPDATE; ALTER EXTENSION syncmaster UPDATE},
+	q{DO 'BEGIN ALTER EXTENSION syncmaster UPDATE; END'; ALTER EXTENSION syncmaster UPDATE TO '1.12'})
+{
+	($rc, $out, $err) = send_string("$settings $sql");
+	refused_before($sql, $err);
+}
+($rc, $out, $err) = send_string(
+	q{BEGIN; SET syncmaster.lock_timeout = '200ms'; ALTER EXTENSION syncmaster UPDATE TO '1.12';
+	ALTER EXTENSION syncmaster UPDATE TO '1.11'; ROLLBACK; ALTER EXTENSION plpgsql UPDATE});
+is($rc, 0, 'where no command goes further, the table may be busy') or diag($err);
+
+# Another extension's command brings the newest version, whatever it names itself.
+chomp(my $other = qx{pg_config --sharedir});
+$other .= '/extension/needs_syncmaster';
+append_to_file("$other.control", "requires = 'syncmaster'\n");
+append_to_file("$other--1.12.sql", '');
+($rc, $out, $err) = send_string(
+	"$settings DROP EXTENSION syncmaster; CREATE EXTENSION needs_syncmaster VERSION '1.12' CASCADE");
+refused_before('CASCADE', $err);
+unlink "$other.control", "$other--1.12.sql";
+
+# ---------------------------------------------------------------------------
+# A command of a function may go as far as there are versions
+
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION update_to(text) RETURNS void LANGUAGE plpgsql
+		AS $$ BEGIN EXECUTE 'ALTER EXTENSION syncmaster UPDATE' || $1; END $$;
+	CREATE PROCEDURE update_after_commit() LANGUAGE plpgsql
+		AS $$ BEGIN COMMIT; ALTER EXTENSION syncmaster UPDATE; END $$});
+foreach my $sql (
+	q{SELECT update_to('')},
+	q{SELECT update_to(' TO ''1.13''')},
+	q{DO 'BEGIN ALTER EXTENSION syncmaster UPDATE; END'},
+	q{CALL update_after_commit()},
+	q{BEGIN; DECLARE c CURSOR FOR SELECT update_to(''); FETCH c})
+{
+	($rc, $out, $err) = $node->psql('postgres', "$settings $sql");
+	refused_before($sql, $err);
+}
+is(versions(), '1.11 0011', 'nothing was upgraded');
+
+# The way back needs none of these locks.
+$node->safe_psql('postgres', q{ALTER EXTENSION syncmaster UPDATE TO '1.12'});
+($rc, $out, $err) = $node->psql('postgres', "$settings SELECT update_to(' TO ''1.11''')");
+is($rc, 0, 'a function that downgrades: not refused') or diag($err);
+is(versions(), '1.11 0011', '... and done');
+finish_psql($writer, 'COMMIT;');
+
+# ---------------------------------------------------------------------------
+# Each command ends with a comparison, if it is certain where it ends
+
+$node->safe_psql('postgres', 'ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer');
+my $differences = qr/WARNING:  the tables are not all as revision (\d+) makes them/;
+foreach my $case (
+	[ q{ALTER EXTENSION syncmaster UPDATE TO '1.12'; ALTER EXTENSION syncmaster UPDATE TO '1.13'}, '0012 0013' ],
+	[ q{ALTER EXTENSION syncmaster UPDATE}, '0013' ],
+	[ q{SELECT update_to('')}, '0013' ],
+	[ q{SELECT update_to(' TO ''1.12''')}, '' ],
+	[ q{SELECT update_to(' TO ''1.12'''); ALTER EXTENSION syncmaster UPDATE TO '1.12'}, '' ])
+{
+	my ($sql, $revisions) = @$case;
+	($rc, $out, $err) = send_string("BEGIN; $sql; ROLLBACK");
+	is($rc, 0, "$sql: done");
+	is(join(' ', $err =~ /$differences/g), $revisions, '... and compared with the last revision of each command');
+}
+
+# ---------------------------------------------------------------------------
+# Strings that cannot be parsed again under the settings that they make
+
+foreach my $sql (
+	q{SET standard_conforming_strings = off; SELECT 'C:\'; ALTER EXTENSION syncmaster UPDATE TO '1.12'},
+	q{SET escape_string_warning = off; SET standard_conforming_strings = off; } . "\n"
+	  . q{SELECT '\'; ALTER EXTENSION syncmaster UPDATE TO '1.12'; SELECT '\'})
+{
+	($rc, $out, $err) = send_string($sql);
+	is($rc, 0, "$sql: no error") or diag($err);
+	is(versions(), '1.12 0012', '... and upgraded');
+	$node->safe_psql('postgres', q{ALTER EXTENSION syncmaster UPDATE TO '1.11'});
+}
+($rc, $out, $err) = send_string(
+	q{SET standard_conforming_strings = on; SELECT 'it\'s'; ALTER EXTENSION syncmaster UPDATE TO '1.12'},
+	'-d', 'dbname=postgres options=-cstandard_conforming_strings=off');
+is($rc, 0, 'a string that was written with backslashes: no error') or diag($err);
+is(versions(), '1.12 0012', '... and upgraded');
+$node->safe_psql('postgres', q{ALTER EXTENSION syncmaster UPDATE TO '1.11'});
+
+$node->stop;
+done_testing();
