@@ -68,6 +68,7 @@ my $writer = begin_writer();
 my ($rc, $out, $err) = send_string($settings . q{
 	ALTER EXTENSION syncmaster UPDATE TO '1.12'; ALTER EXTENSION syncmaster UPDATE});
 like($err, qr/revision 0012 applied.*$busy/s, 'the second of two commands: refused');
+unlike($err, qr/0012 -> 0013/, '... before its own first step');
 is(versions(), '1.11 0011', '... and both are rolled back');
 
 foreach my $sql (
@@ -157,6 +158,104 @@ foreach my $sql (
 is($rc, 0, 'a string that was written with backslashes: no error') or diag($err);
 is(versions(), '1.12 0012', '... and upgraded');
 $node->safe_psql('postgres', q{ALTER EXTENSION syncmaster UPDATE TO '1.11'});
+
+# ---------------------------------------------------------------------------
+# A second command in a transaction tries the locks again, whatever became of the first
+
+# The session upgrades and takes that back; then a writer comes.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION fail() RETURNS event_trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		IF current_setting('test.fail', true) = 'on' THEN
+			RAISE division_by_zero;
+		END IF;
+	END $$;
+	CREATE EVENT TRIGGER fail ON ddl_command_end WHEN tag IN ('CREATE INDEX') EXECUTE FUNCTION fail()});
+foreach my $case (
+	[ 'ROLLBACK TO SAVEPOINT', q{SAVEPOINT s; ALTER EXTENSION syncmaster UPDATE; ROLLBACK TO SAVEPOINT s} ],
+	[ 'a savepoint that was released', q{SAVEPOINT r; SAVEPOINT s; ALTER EXTENSION syncmaster UPDATE;
+		RELEASE SAVEPOINT s; ROLLBACK TO SAVEPOINT r; SAVEPOINT s} ],
+	[ 'a command that failed', q{\\set ON_ERROR_STOP off
+		SAVEPOINT s; SET LOCAL test.fail = on; ALTER EXTENSION syncmaster UPDATE; ROLLBACK TO SAVEPOINT s;
+		\\set ON_ERROR_STOP on
+		SELECT 1} ],
+	[ 'a function that failed', q{DO $$ BEGIN SET LOCAL test.fail = on; PERFORM update_to('');
+		EXCEPTION WHEN division_by_zero THEN END $$} ],
+	[ 'an exception', q{DO $$ BEGIN ALTER EXTENSION syncmaster UPDATE; RAISE division_by_zero;
+		EXCEPTION WHEN division_by_zero THEN END $$} ],
+	[ 'a way back', q{ALTER EXTENSION syncmaster UPDATE TO '1.12'; ALTER EXTENSION syncmaster UPDATE TO '1.11'} ],
+	[ 'a way back in a function', q{SELECT update_to(' TO ''1.12'''); SELECT update_to(' TO ''1.11''')} ],
+	[ 'a new extension', q{DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster VERSION '1.11'} ])
+{
+	my ($name, $sql) = @$case;
+	foreach my $again (q{ALTER EXTENSION syncmaster UPDATE;}, q{SELECT update_to('');})
+	{
+		my $session = start_psql($node, 'postgres', "BEGIN;\n$sql;", hold => 1);
+		$writer = begin_writer();
+		($rc, $out, $err) = finish_psql($session, "$settings $again");
+		refused_before("$name, $again", $err);
+		finish_psql($writer, 'COMMIT;');
+	}
+}
+
+# What was done goes on from where it ended.
+foreach my $again (q{ALTER EXTENSION syncmaster UPDATE;}, q{SELECT update_to('');})
+{
+	foreach my $first (q{ALTER EXTENSION syncmaster UPDATE TO '1.12'}, q{SELECT update_to(' TO ''1.12''')},
+		q{SAVEPOINT s; ALTER EXTENSION syncmaster UPDATE TO '1.12'; RELEASE SAVEPOINT s})
+	{
+		my $session = start_psql($node, 'postgres', "BEGIN; $first;", hold => 1);
+		$writer = begin_writer();
+		($rc, $out, $err) = finish_psql($session, "$settings $again");
+		refused_before("$first, $again", $err);
+		finish_psql($writer, 'COMMIT;');
+	}
+}
+$writer = begin_writer();
+($rc, $out, $err) = $node->psql('postgres', "$settings " . q{
+	DO $$
+	BEGIN
+		FOR i IN 1..2 LOOP
+			BEGIN
+				PERFORM update_to('');
+			EXCEPTION WHEN lock_not_available THEN
+				RAISE NOTICE 'try %: %', i, sqlerrm;
+			END;
+		END LOOP;
+	END $$});
+is($rc, 0, 'a function that tries twice: no error');
+like($err, qr/try 1: could not lock table "user".*try 2: could not lock table "user"/s, '... but both tries are refused');
+unlike($err, qr/alter table/, '... before the first step');
+finish_psql($writer, 'COMMIT;');
+is(versions(), '1.11 0011', 'all of that was rolled back');
+$node->safe_psql('postgres', 'DROP EVENT TRIGGER fail');
+
+# ---------------------------------------------------------------------------
+# A client's own statement, whichever way it is sent
+
+my $script = PostgreSQL::Test::Utils::tempdir() . '/upgrade.sql';
+$node->safe_psql('postgres', q{
+	CREATE PROCEDURE update_after_rollback() LANGUAGE plpgsql
+		AS $$ BEGIN ROLLBACK; ALTER EXTENSION syncmaster UPDATE; END $$});
+foreach my $protocol (qw(simple extended prepared))
+{
+	foreach my $sql (q{ALTER EXTENSION syncmaster UPDATE;}, q{ALTER EXTENSION syncmaster UPDATE TO '1.13';},
+		q{CALL update_after_commit();}, q{CALL update_after_rollback();})
+	{
+		my @pgbench = ('pgbench', '-n', '-t', '1', '-M', $protocol, '-f', $script, '-h', $node->host, '-p', $node->port, 'postgres');
+		$writer = begin_writer();
+		unlink $script;
+		append_to_file($script, "SET syncmaster.lock_timeout = '200ms';\nSET syncmaster.progress = on;\nSET client_min_messages = info;\n$sql\n");
+		IPC::Run::run(\@pgbench, '<', \undef, '>', \$out, '2>', \$err);
+		refused_before("$protocol, $sql", $err);
+		finish_psql($writer, 'COMMIT;');
+		IPC::Run::run(\@pgbench, '<', \undef, '>', \$out, '2>', \$err) or diag($err);
+		is(versions(), '1.13 0013', '... and then done');
+		like($err, $differences, '... and compared');
+		$node->safe_psql('postgres', q{
+			ALTER EXTENSION syncmaster UPDATE TO '1.11'; SELECT count(*) FROM syncmaster_drop_indexes()});
+	}
+}
 
 $node->stop;
 done_testing();

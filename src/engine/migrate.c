@@ -27,13 +27,20 @@
 PG_FUNCTION_INFO_V1(syncmaster_migrate);
 
 /*
- * Transactions in which a message was given, or the locks were tried: the
- * scripts of a command call the engine many times, and once is enough.
+ * Transactions in which a message was given: the scripts of a command call the
+ * engine many times, and once is enough.
  */
 static FullTransactionId bystanding_said_in = {0};
 static FullTransactionId findings_said_in = {0};
 static FullTransactionId shape_said_in = {0};
+
+/*
+ * Subtransaction in which the present command has tried the locks of its
+ * steps.  It is forgotten at the end of the command.  A command that fails
+ * ends its subtransaction, whose number is not given again in the transaction.
+ */
 static FullTransactionId locks_tried_in = {0};
+static SubTransactionId	 locks_tried_below = InvalidSubTransactionId;
 
 /* Transaction and time in which CREATE EXTENSION last ran the base script. */
 static FullTransactionId created_in = {0};
@@ -419,12 +426,29 @@ is_needed(const SchemaRevision *revision, int from, int to)
 static void
 try_later_locks(const MigrationContext *context)
 {
-	int last = syncmaster_last_revision();
+	int				  last = syncmaster_last_revision();
+	FullTransactionId xid = GetTopFullTransactionId();
+	SubTransactionId  subxid = GetCurrentSubTransactionId();
 
-	if (context->revision.number > REVISION_BASE &&
-		last > context->revision.number && !syncmaster_is_updating() &&
-		first_time_in_transaction(&locks_tried_in))
-		syncmaster_try_locks(context, last);
+	if (context->revision.number <= REVISION_BASE ||
+		last <= context->revision.number || syncmaster_is_updating() ||
+		(FullTransactionIdEquals(locks_tried_in, xid) &&
+		 locks_tried_below == subxid))
+		return;
+	syncmaster_try_locks(context, last);
+	locks_tried_in = xid;
+	locks_tried_below = subxid;
+}
+
+/*
+ * The next script may be that of another command: what was tried does not
+ * hold for it, as services have been at work meanwhile.
+ */
+static void
+forget_tried_locks(const char *version)
+{
+	if (syncmaster_may_be_last_version(version))
+		locks_tried_below = InvalidSubTransactionId;
 }
 
 /*
@@ -511,6 +535,7 @@ syncmaster_end_script(const char *version)
 	MigrationContext context;
 
 	begin_script_call();
+	forget_tried_locks(version);
 	syncmaster_complete_members();
 	if (leaves_schema_alone())
 		return -1;

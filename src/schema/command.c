@@ -110,6 +110,17 @@ syncmaster_is_last_version(const char *version)
 }
 
 /*
+ * Return whether the command may end at this version.
+ */
+bool
+syncmaster_may_be_last_version(const char *version)
+{
+	const char *last = last_version();
+
+	return last == NULL || strcmp(version, last) == 0;
+}
+
+/*
  * The revision at which the command ends, or the newest one if that is not
  * known.  REVISION_BASE if it names a version that the library does not know.
  */

@@ -313,6 +313,7 @@ extern Finding *syncmaster_newer_problem(List **problems, Oid namespace,
 
 extern bool syncmaster_command_names_schema(void);
 extern bool syncmaster_is_last_version(const char *version);
+extern bool syncmaster_may_be_last_version(const char *version);
 extern int	syncmaster_last_revision(void);
 
 /* context.c: For whom and where a migration runs, and whether it may. */
