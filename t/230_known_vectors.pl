@@ -312,7 +312,7 @@ foreach my $case (
 	[ 'no processes', 'SET max_parallel_maintenance_workers = 0', 'connection transfer queue group' ],
 	[ 'too small', 'SET min_parallel_table_scan_size = 1000000', '' ],
 	[ 'little memory', 'SET maintenance_work_mem = 1024', 'connection' ],
-	[ 'the default of memory', 'SET maintenance_work_mem = 65536', 'connection transfer queue group' ],
+	[ 'the default of memory', 'RESET maintenance_work_mem', 'connection transfer queue group' ],
 	map {
 		[ "event trigger on $_", qq{
 			CREATE FUNCTION audit() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
@@ -333,6 +333,44 @@ foreach my $case (
 	is(computed($said), $tables, "$name: what is computed before");
 	is($rows, $no_row, "$name: every row has its vector");
 }
+
+# How much memory an index is built with: more than the server's default, but what was
+# set anywhere, even if it is the same.
+new_database('memory');
+$node->safe_psql('memory', q{
+	CREATE FUNCTION say_memory() RETURNS event_trigger LANGUAGE plpgsql
+		AS $$ BEGIN RAISE WARNING 'memory %', current_setting('maintenance_work_mem'); END $$;
+	CREATE EVENT TRIGGER say_memory ON ddl_command_start WHEN tag IN ('CREATE INDEX')
+		EXECUTE FUNCTION say_memory();
+	CREATE ROLE careful SUPERUSER LOGIN;
+	ALTER ROLE careful SET maintenance_work_mem = '64MB'});
+sub memory
+{
+	my ($sql, @options) = @_;
+	my ($status, $rows, $said) = $node->psql('memory',
+		"$sql; BEGIN; SELECT FROM syncmaster_upgrade('head'); ROLLBACK", @options);
+	my %seen = map { $_ => 1 } $said =~ /WARNING:  memory (\w+)/g;
+	return join ' ', sort keys %seen;
+}
+foreach my $case (
+	[ '', '256MB' ],
+	[ q{SET maintenance_work_mem = '64MB'}, '64MB' ],
+	[ q{SET maintenance_work_mem = '63MB'}, '63MB' ],
+	[ q{SET maintenance_work_mem = '1GB'}, '1GB' ],
+	[ q{SET maintenance_work_mem = '64MB'; RESET maintenance_work_mem}, '256MB' ])
+{
+	my ($sql, $memory) = @$case;
+	is(memory($sql), $memory, "memory of an index after \"$sql\"");
+}
+is(memory('', connstr => $node->connstr('memory') . ' user=careful'), '64MB', 'memory of an index, set for the role');
+$node->safe_psql('postgres', q{ALTER DATABASE memory SET maintenance_work_mem = '64MB'});
+is(memory(''), '64MB', '... set for the database');
+$node->safe_psql('postgres', 'ALTER DATABASE memory RESET maintenance_work_mem');
+$node->append_conf('postgresql.conf', q{maintenance_work_mem = '64MB'});
+$node->reload;
+is(memory(''), '64MB', '... set in postgresql.conf');
+$node->append_conf('postgresql.conf', q{maintenance_work_mem = '256MB'});
+$node->reload;
 
 # What comes to be between computing and writing
 new_database('new_child');

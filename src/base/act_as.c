@@ -25,14 +25,13 @@
 #include "utils/guc.h"
 
 #include "base/base.h"
+#include "base/compat.h"
 #include "settings.h"
 
 /*
- * In kB.  With the default of maintenance_work_mem, a GIN index of a few hundred
- * thousand rows is made in several passes, while the table is locked: a server
- * that has no other value is taken to have the larger one.
+ * In kB.  With the server's default of 64 MB, a GIN index of a few hundred
+ * thousand rows is made in several passes, while the table is locked.
  */
-#define DEFAULT_MAINTENANCE_WORK_MEM (64 * 1024)
 #define LARGER_MAINTENANCE_WORK_MEM (256 * 1024)
 
 /*
@@ -126,13 +125,15 @@ syncmaster_enter_safe_settings(void)
 }
 
 /*
- * Memory that a migration may use for one thing, in kB.
+ * Memory that a migration may use for one thing, in kB: more than the server's
+ * default, but what somebody has set for the server, a database, a role or the
+ * session, even if it is the same value.
  */
 int
 syncmaster_maintenance_memory(void)
 {
-	return maintenance_work_mem == DEFAULT_MAINTENANCE_WORK_MEM
-			   ? LARGER_MAINTENANCE_WORK_MEM
+	return setting_source("maintenance_work_mem") == PGC_S_DEFAULT
+			   ? Max(LARGER_MAINTENANCE_WORK_MEM, maintenance_work_mem)
 			   : maintenance_work_mem;
 }
 

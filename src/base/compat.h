@@ -37,6 +37,8 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -62,6 +64,25 @@
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
+
+/* Where a setting has its value from.  16 finds the setting itself. */
+static inline GucSource
+setting_source(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, false, ERROR)->source;
+#else
+	struct config_generic **settings = get_guc_variables();
+	int						count = GetNumConfigOptions();
+
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(settings[i]->name, name) == 0)
+			return settings[i]->source;
+	}
+	elog(ERROR, "unrecognized configuration parameter \"%s\"", name);
+#endif
+}
 
 /* 15 renames the analysis with parameters of known types. */
 static inline Query *
