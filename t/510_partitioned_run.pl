@@ -320,6 +320,19 @@ like(errors_of($secured, q{CALL syncmaster_purge_partitions('30 days')}),
 	'a partition whose rows are hidden is passed by, and others are dropped');
 is(query($secured, 'SELECT count(*) FROM run'), '140', 'the partition has its rows');
 
+# Nor does one go with runs in a status that this release does not know.
+query($secured, q{ALTER TABLE run_p0 NO FORCE ROW LEVEL SECURITY;
+	UPDATE run SET status = 'FINISHED' WHERE id = 50; UPDATE run SET status = 'PAUSED' WHERE id = 98});
+my $unknown = qr/NOTICE:  00000: partition "run_p0" stays, because the status of a run is not known: 'PAUSED'\nHINT:  .*Only partitions whose runs are in these statuses go: 'FAILED', 'STOPPED', 'FINISHED'\./;
+like(errors_of($secured, q{CALL syncmaster_purge_partitions('30 days')}), $unknown,
+	'a partition with a run in an unknown status stays');
+query($secured, q{UPDATE run SET status = 'PAUSED' WHERE id = 99});
+like(errors_of($secured, q{CALL syncmaster_purge_partitions('30 days', dry_run => true)}), $unknown,
+	'and so if it is the last one');
+unlike(errors_of($secured, q{CALL syncmaster_purge_partitions('10 years', dry_run => true)}), qr/stays/,
+	'which is not told of a partition that is not old');
+is(query($secured, 'SELECT count(*) FROM run'), '140', 'the partition is there');
+
 # A partition with partitions of its own is dropped with all of them.
 my $nested = new_database('nested');
 query($nested, q{SELECT syncmaster_upgrade('head'); SET ROLE app;

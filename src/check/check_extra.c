@@ -128,7 +128,8 @@
 	"FROM " RELATION "JOIN pg_constraint k ON k.confrelid = r.oid " \
 	"JOIN pg_class c ON c.oid = k.conrelid " \
 	"JOIN pg_namespace n ON n.oid = c.relnamespace " \
-	"CROSS JOIN LATERAL (SELECT k.confdeltype IN ('a', 'r')) d (keeps) " \
+	"CROSS JOIN LATERAL (SELECT k.confdeltype IN ('a', 'r') AND " \
+	"    (to_jsonb(k) ->> 'conenforced') IS DISTINCT FROM 'false') d (keeps) " \
 	"WHERE k.contype = 'f' AND k.conparentid = 0 " \
 	"AND NOT (n.oid = r.relnamespace AND c.relname = ANY ($2)) " \
 	"ORDER BY n.nspname, c.relname, k.conname"

@@ -141,6 +141,38 @@ is_old(const Partition *partition, bool first)
 }
 
 /*
+ * Tell that the partition stays because of a run whose status is not known,
+ * and would otherwise go for all that is known of it: it would stay for ever.
+ */
+static void
+tell_unknown_status(const Partition *partition)
+{
+	Oid	  types[1] = {TIMESTAMPTZOID};
+	Datum values[1];
+	List *rows;
+	char *status;
+
+	values[0] = TimestampTzGetDatum(partition->cutoff);
+	rows = syncmaster_query(
+		psprintf("SELECT quote_nullable(r.status) FROM %s r "
+				 "WHERE (SELECT l.created_at FROM %s l ORDER BY l.id DESC "
+				 "LIMIT 1) < $1 AND (r.status IN (%s)) IS NOT TRUE LIMIT 1",
+				 partition->qualified, partition->qualified,
+				 syncmaster_list_statuses(0)),
+		1, types, values);
+	if (rows == NIL)
+		return;
+	status = ((char **) linitial(rows))[0];
+	ereport(NOTICE,
+			(errmsg("partition \"%s\" stays, because the status of a run is "
+					"not known: %s",
+					partition->name, status),
+			 errhint("A later release of SyncMaster may have added it. Only "
+					 "partitions whose runs are in these statuses go: %s.",
+					 syncmaster_list_statuses(NACTIVE_STATUSES))));
+}
+
+/*
  * Return whether a run is among the last ones of its transfer, and count the
  * runs.
  */
@@ -474,16 +506,25 @@ drop_partition(Partition *partition)
 	bool dry_run = partition->options->dry_run;
 
 	if (!look_again(partition) || !is_past(partition) ||
-		!is_readable(partition) || !is_old(partition, true))
+		!is_readable(partition))
 		return false;
+	if (!is_old(partition, true))
+	{
+		tell_unknown_status(partition);
+		return false;
+	}
 	find_publications(partition);
 	if (!dry_run && !(lock_or_pass_by(partition) && look_again(partition)))
 		return false;
 
 	/* a trigger may have been created during the wait */
 	require_free_rows(partition->table);
-	if (!is_old(partition, false) || has_last_runs(partition) ||
-		!is_whole(partition))
+	if (!is_old(partition, false))
+	{
+		tell_unknown_status(partition);
+		return false;
+	}
+	if (has_last_runs(partition) || !is_whole(partition))
 		return false;
 	if (!dry_run && !drop_or_pass_by(partition))
 		return false;

@@ -24,6 +24,11 @@
 	"AND (to_jsonb(i) ->> 'inhdetachpending') IS DISTINCT FROM 'true') " \
 	"SELECT t.id FROM tree t)"
 
+/* Since PostgreSQL 18, a foreign key may be declared and do nothing. */
+#define ENFORCED_KEY \
+	"c.contype = 'f' AND " \
+	"(to_jsonb(c) ->> 'conenforced') IS DISTINCT FROM 'false' "
+
 /*
  * Tables whose rows are deleted along, directly or by way of other such
  * tables.
@@ -31,13 +36,13 @@
 #define ALONG_QUERY \
 	"WITH RECURSIVE along (id, col, depth) AS (" \
 	"SELECT c.conrelid, CASE WHEN cardinality(c.conkey) = 1 THEN c.conkey[1] " \
-	"END, 1 FROM pg_constraint c WHERE c.contype = 'f' " \
+	"END, 1 FROM pg_constraint c WHERE " ENFORCED_KEY \
 	"AND c.confrelid IN " TABLES " AND c.confdeltype = 'c' " \
 	"AND c.conrelid <> $1 " \
 	"UNION " \
 	"SELECT c.conrelid, NULL::int2, a.depth + 1 FROM along a " \
 	"JOIN pg_constraint c ON c.confrelid = a.id " \
-	"WHERE c.contype = 'f' AND c.confdeltype = 'c' AND a.depth < 10) " \
+	"WHERE " ENFORCED_KEY "AND c.confdeltype = 'c' AND a.depth < 10) " \
 	"SELECT DISTINCT ON (n.nspname, k.relname) a.id, " \
 	"quote_ident(n.nspname) || '.' || quote_ident(k.relname), " \
 	"(SELECT quote_ident(t.attname) FROM pg_attribute t " \
@@ -54,7 +59,7 @@
 	"(WITH RECURSIVE reached (id) AS (SELECT s.id FROM " TABLES " s (id) " \
 	"UNION SELECT c.conrelid FROM reached p " \
 	"JOIN pg_constraint c ON c.confrelid = p.id " \
-	"WHERE c.contype = 'f' AND c.confdeltype = 'c') " \
+	"WHERE " ENFORCED_KEY "AND c.confdeltype = 'c') " \
 	"SELECT t.id FROM reached t)"
 
 /*
@@ -87,7 +92,7 @@
 	"n.nspname, k.relname) AS what FROM pg_constraint c " \
 	"JOIN pg_class k ON k.oid = c.conrelid " \
 	"JOIN pg_namespace n ON n.oid = k.relnamespace " \
-	"WHERE c.contype = 'f' AND c.confrelid IN " REACHED_TABLES \
+	"WHERE " ENFORCED_KEY "AND c.confrelid IN " REACHED_TABLES \
 	" AND (c.confrelid = $1 OR c.conparentid = 0) AND c.confdeltype <> 'c' " \
 	"UNION ALL " TRIGGERS_AND_RULES(REACHED_TABLES, "8") ") h"
 
