@@ -257,5 +257,17 @@ foreach my $protocol (qw(simple extended prepared))
 	}
 }
 
+# ---------------------------------------------------------------------------
+# An update after CREATE EXTENSION is a command of its own, also in one string with it
+
+my $both = q{DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster VERSION '1.12'; ALTER EXTENSION syncmaster UPDATE};
+($rc, $out, $err) = send_string("SET syncmaster.update_migrates = off; $both");
+like($err, qr/WARNING:  the tables are left at their revision/, 'CREATE and ALTER EXTENSION without migrating: said');
+is(versions(), '1.13 0012', '... and the tables are left as CREATE EXTENSION makes them');
+$node->safe_psql('postgres', q{ALTER EXTENSION syncmaster UPDATE TO '1.12'});
+($rc, $out, $err) = send_string("SET xmloption = content; SET row_security = off; $both");
+like($err, qr/INFO:  a restore is under way/, 'CREATE EXTENSION as in a dump, and ALTER EXTENSION: said of the first');
+is(versions(), '1.13 0013', '... and the second upgrades');
+
 $node->stop;
 done_testing();

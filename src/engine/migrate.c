@@ -104,6 +104,18 @@ begin_script_call(void)
 }
 
 /*
+ * Return whether this script belongs to a CREATE EXTENSION.  The time alone
+ * does not tell an ALTER EXTENSION after it in the same string of commands.
+ */
+static bool
+is_creating(void)
+{
+	return FullTransactionIdEquals(created_in, GetTopFullTransactionId()) &&
+		   created_at == GetCurrentStatementStartTimestamp() &&
+		   !syncmaster_command_is_update();
+}
+
+/*
  * Return whether this script runs because a dump is being restored.
  *
  * A dump creates the extension and then brings the tables, which therefore
@@ -120,9 +132,7 @@ restore_is_under_way(void)
 {
 	char **row;
 
-	if (!FullTransactionIdEquals(created_in, GetTopFullTransactionId()) ||
-		created_at != GetCurrentStatementStartTimestamp() ||
-		syncmaster_is_updating())
+	if (!is_creating() || syncmaster_is_updating())
 		return false;
 
 	/* pg_settings is costly to read, and a chain has many steps */
@@ -153,9 +163,7 @@ restore_is_under_way(void)
 static bool
 is_update_held(void)
 {
-	if (syncmaster_update_migrates || syncmaster_is_updating() ||
-		(FullTransactionIdEquals(created_in, GetTopFullTransactionId()) &&
-		 created_at == GetCurrentStatementStartTimestamp()))
+	if (syncmaster_update_migrates || syncmaster_is_updating() || is_creating())
 		return false;
 	if (first_time_in_transaction(&bystanding_said_in))
 		ereport(WARNING, (errmsg("the tables are left at their revision, as "

@@ -24,6 +24,18 @@
 #include "schema/schema.h"
 
 /*
+ * The statement of the client, if it is a utility command; else NULL.
+ */
+static Node *
+client_statement(void)
+{
+	/* a procedure that has committed leaves a portal without statements */
+	if (ActivePortal == NULL || list_length(ActivePortal->stmts) != 1)
+		return NULL;
+	return linitial_node(PlannedStmt, ActivePortal->stmts)->utilityStmt;
+}
+
+/*
  * Return whether a statement of the client creates or updates this extension;
  * *options are its options then.
  */
@@ -31,12 +43,8 @@ static bool
 find_command(List **options)
 {
 	const char *name = "";
-	Node	   *stmt;
+	Node	   *stmt = client_statement();
 
-	/* a procedure that has committed leaves a portal without statements */
-	if (ActivePortal == NULL || list_length(ActivePortal->stmts) != 1)
-		return false;
-	stmt = linitial_node(PlannedStmt, ActivePortal->stmts)->utilityStmt;
 	if (stmt == NULL)
 		return false;
 	if (IsA(stmt, CreateExtensionStmt))
@@ -68,6 +76,18 @@ option_value(List *options, const char *name)
 			return defGetString(option);
 	}
 	return NULL;
+}
+
+/*
+ * Return whether the client's command certainly is ALTER EXTENSION.
+ */
+bool
+syncmaster_command_is_update(void)
+{
+	List *options;
+
+	return find_command(&options) &&
+		   IsA(client_statement(), AlterExtensionStmt);
 }
 
 /*

@@ -311,6 +311,7 @@ extern Finding *syncmaster_newer_problem(List **problems, Oid namespace,
 
 /* command.c: The command of the client that runs a script of the extension. */
 
+extern bool syncmaster_command_is_update(void);
 extern bool syncmaster_command_names_schema(void);
 extern bool syncmaster_is_last_version(const char *version);
 extern bool syncmaster_may_be_last_version(const char *version);
