@@ -92,7 +92,14 @@ parameter()
 		password) export PGPASSWORD="$decoded" ;;
 		database | dbname) export PGDATABASE="$decoded" ;;
 		ssl | sslmode) export PGSSLMODE="$decoded" ;;
-		timeout | connect_timeout) export PGCONNECT_TIMEOUT="${decoded%%.*}" ;;
+		timeout | connect_timeout)
+			# libpq takes whole seconds, and waits without an end for 0
+			export PGCONNECT_TIMEOUT="${decoded%%.*}"
+			case $decoded in
+				*[!0-9.]*) ;;
+				*.*[1-9]*) PGCONNECT_TIMEOUT=$((${PGCONNECT_TIMEOUT:-0} + 1)) ;;
+			esac
+			;;
 		application_name) export PGAPPNAME="$decoded" ;;
 		channel_binding) export PGCHANNELBINDING="$decoded" ;;
 		client_encoding) export PGCLIENTENCODING="$decoded" ;;

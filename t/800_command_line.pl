@@ -127,6 +127,16 @@ foreach my $case (
 
 # Addresses ---------------------------------------------------------------------
 
+# A server that accepts connections and says nothing; libpq would wait for it for ever.
+{
+	my $silent = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1')
+	  or die "could not listen: $!";
+
+	ends("a timeout of $_ s", { args => ['current'], url => sprintf('postgresql://plain@127.0.0.1:%d/x?timeout=%s',
+				$silent->sockport, $_) }, 3, '', qr/timeout expired/)
+	  foreach qw(0.5 .5);
+}
+
 ends('no address', { args => ['current'] }, 2, '', qr/no database is named/);
 ends('an address of something else',
 	{ url => 'mysql://u:hidden@h/d', args => ['current'] },
