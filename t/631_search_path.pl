@@ -239,7 +239,7 @@ as_mallory(q{CREATE FUNCTION public.now(int) RETURNS int LANGUAGE sql AS 'SELECT
 	CREATE OPERATOR public.% (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = public.like)});
 is($node->safe_psql('sm', q{SELECT DISTINCT fix FROM syncmaster_privileges()
 		WHERE privilege = 'SEARCH_PATH' ORDER BY 1}),
-	"DROP FUNCTION public.now(integer)\nDROP OPERATOR public.% (character varying, character varying)",
+	"DROP OPERATOR IF EXISTS public.% (character varying, character varying)\nDROP ROUTINE IF EXISTS public.now(integer)",
 	'what is in our schema is to be dropped');
 $node->safe_psql('sm', "SELECT DISTINCT fix FROM syncmaster_privileges()
 	WHERE privilege = 'SEARCH_PATH' \\gexec\n");

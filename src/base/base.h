@@ -120,6 +120,7 @@ typedef struct Finding
 	const char *left;		/* why repair leaves it, NULL when it need not */
 	bool		of_rows;	/* found in the rows, not in the definitions */
 	bool of_extension; /* a member's privilege, which its owner can grant */
+	bool of_new_owner; /* what would run as whom the SQL gives a table to */
 } Finding;
 
 /* Fills in the columns of a finding's row. */
@@ -373,6 +374,8 @@ extern void syncmaster_visit_rows(TrustQuestion *question, Relation rel,
 extern void syncmaster_ask_operator_classes(TrustQuestion *question,
 											Relation catalog, HeapTuple tuple,
 											AttrNumber column);
+extern bool syncmaster_does_nothing(Relation catalog, HeapTuple tuple);
+extern bool syncmaster_has_subquery(Relation catalog, HeapTuple tuple);
 
 /* trust_code.c: The rule of trust for types, operators and expressions. */
 
@@ -388,8 +391,8 @@ extern void	 syncmaster_require_trust(Oid relid, Oid role, int events);
 
 /* trust_statement.c: The relations of a statement, for the rule of trust. */
 
-extern List *syncmaster_require_trusted_query(Query *query, Oid role);
-extern List *syncmaster_code_by_hand(const char *sql, Oid role);
+extern List		  *syncmaster_require_trusted_query(Query *query, Oid role);
+extern const char *syncmaster_withheld(const char *sql);
 
 /* vanished.c: Relations that another session may drop or rename at any time. */
 

@@ -137,6 +137,17 @@ process_utility(PlannedStmt *plan, const char *sql, ParamListInfo params,
 #endif
 }
 
+/* 14 renames the kind of object that ALTER TABLE and its kin name. */
+static inline bool
+alters_table(const AlterTableStmt *stmt)
+{
+#if PG_VERSION_NUM >= 140000
+	return stmt->objtype == OBJECT_TABLE;
+#else
+	return stmt->relkind == OBJECT_TABLE;
+#endif
+}
+
 /* 14 has statistics on expressions. */
 #if PG_VERSION_NUM >= 140000
 #define HAVE_EXPRESSION_STATISTICS

@@ -42,7 +42,6 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteDefine.h"
-#include "rewrite/rewriteManip.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -191,42 +190,6 @@ visit_policy(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 }
 
 /*
- * Return whether a rule is DO INSTEAD NOTHING.
- */
-static bool
-does_nothing(Relation catalog, HeapTuple tuple)
-{
-	bool	  isnull;
-	Datum	  value = heap_getattr(tuple, Anum_pg_rewrite_ev_action,
-								   RelationGetDescr(catalog), &isnull);
-	List	 *actions = isnull ? NIL : stringToNode(TextDatumGetCString(value));
-	ListCell *lc;
-
-	foreach (lc, actions)
-	{
-		if (lfirst_node(Query, lc)->commandType != CMD_NOTHING)
-			return false;
-	}
-	return true;
-}
-
-/*
- * Return whether the condition of a rule has a subquery, which can read any
- * table, or call functions that return sets and execute their arguments, such
- * as contrib's crosstab().
- */
-static bool
-has_subquery(Relation catalog, HeapTuple tuple)
-{
-	bool  isnull;
-	Datum value = heap_getattr(tuple, Anum_pg_rewrite_ev_qual,
-							   RelationGetDescr(catalog), &isnull);
-
-	return !isnull &&
-		   checkExprHasSubLink(stringToNode(TextDatumGetCString(value)));
-}
-
-/*
  * A rule has no owner: what a former owner of the table made it do runs with
  * the rights of the present owner.
  */
@@ -245,12 +208,12 @@ visit_rule(TrustQuestion *question, Relation catalog, HeapTuple tuple)
 					: psprintf("DROP RULE %s ON %s",
 							   quote_identifier(NameStr(rule->rulename)),
 							   question->qualified_table));
-	if (!selects && !does_nothing(catalog, tuple))
+	if (!selects && !syncmaster_does_nothing(catalog, tuple))
 		syncmaster_distrust(question,
 							"What a rule does runs with the rights of whoever "
 							"uses the table, and nobody knows who made it.",
 							NULL);
-	else if (!selects && has_subquery(catalog, tuple))
+	else if (!selects && syncmaster_has_subquery(catalog, tuple))
 		syncmaster_distrust(question,
 							"The query in its condition has the rights of "
 							"whoever uses the table, and nobody knows who "
@@ -279,14 +242,15 @@ events_of_trigger(Form_pg_trigger trigger)
 /*
  * Note a trigger that is deferred, which PostgreSQL fires in no
  * security-restricted operation, unless SET CONSTRAINTS has made it
- * immediate: purges do, and their events are deletions.
+ * immediate: purges do, and their events are deletions.  What a person runs is
+ * no such operation.
  */
 static void
 note_deferred(TrustQuestion *question, Form_pg_trigger trigger)
 {
 	Finding *finding;
 
-	if (!trigger->tginitdeferred ||
+	if (question->any_owner || !trigger->tginitdeferred ||
 		(question->asked & events_of_trigger(trigger) & ~EVENT_DELETE) == 0)
 		return;
 	finding = syncmaster_add_finding(
@@ -500,6 +464,29 @@ ask_contents(TrustQuestion *question, Form_pg_class relation, bool children)
 							  Anum_pg_inherits_inhrelid, relid, visit_parent);
 }
 
+/*
+ * The SQL that gives the role the table that is visited; NULL if that would
+ * give it code that it cannot trust.
+ */
+static const char *
+way_to_own(const TrustQuestion *question, Oid relid)
+{
+	/* this is the second question already, whose hints nobody sees */
+	ListCell *lc;
+	List	 *findings = OidIsValid(question->given)
+							 ? NIL
+							 : syncmaster_distrusted(relid, question->role,
+													 EVENT_ANY);
+
+	foreach (lc, findings)
+	{
+		if (((const Finding *) lfirst(lc))->severity == SEVERITY_ERROR)
+			return NULL;
+	}
+	return psprintf("ALTER TABLE %s OWNER TO %s", question->qualified_table,
+					quote_identifier(GetUserNameFromId(question->role, false)));
+}
+
 static void
 ask_owner(TrustQuestion *question, Form_pg_class relation)
 {
@@ -517,9 +504,7 @@ ask_owner(TrustQuestion *question, Form_pg_class relation)
 							psprintf("It belongs to role \"%s\", who lacks the "
 									 "rights of role \"%s\".",
 									 owner, role),
-							psprintf("ALTER TABLE %s OWNER TO %s",
-									 question->qualified_table,
-									 quote_identifier(role)));
+							way_to_own(question, relation->oid));
 }
 
 /*

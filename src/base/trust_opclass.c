@@ -14,6 +14,9 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_amop.h"
 #include "catalog/pg_amproc.h"
+#include "catalog/pg_rewrite.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -101,4 +104,40 @@ syncmaster_ask_operator_classes(TrustQuestion *question, Relation catalog,
 	classes = (oidvector *) DatumGetPointer(value);
 	for (int i = 0; i < classes->dim1; i++)
 		ask_operator_class(question, classes->values[i]);
+}
+
+/*
+ * Return whether a rule is DO INSTEAD NOTHING.
+ */
+bool
+syncmaster_does_nothing(Relation catalog, HeapTuple tuple)
+{
+	bool	  isnull;
+	Datum	  value = heap_getattr(tuple, Anum_pg_rewrite_ev_action,
+								   RelationGetDescr(catalog), &isnull);
+	List	 *actions = isnull ? NIL : stringToNode(TextDatumGetCString(value));
+	ListCell *lc;
+
+	foreach (lc, actions)
+	{
+		if (lfirst_node(Query, lc)->commandType != CMD_NOTHING)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Return whether the condition of a rule has a subquery, which can read any
+ * table, or call functions that return sets and execute their arguments, such
+ * as contrib's crosstab().
+ */
+bool
+syncmaster_has_subquery(Relation catalog, HeapTuple tuple)
+{
+	bool  isnull;
+	Datum value = heap_getattr(tuple, Anum_pg_rewrite_ev_qual,
+							   RelationGetDescr(catalog), &isnull);
+
+	return !isnull &&
+		   checkExprHasSubLink(stringToNode(TextDatumGetCString(value)));
 }

@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "commands/tablecmds.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -24,6 +25,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
+#include "base/compat.h"
 
 /*
  * The relation that a statement names; InvalidOid if it is missing.  What is
@@ -290,6 +292,39 @@ only_declares(const AlterTableStmt *stmt)
 	return true;
 }
 
+/*
+ * What a table can call runs with the rights of its new owner from then on, at
+ * the latest when autovacuum looks at an index.  Whose it was does not show any
+ * more.
+ */
+static void
+ask_new_owner(TrustQuestion *question, const AlterTableStmt *stmt)
+{
+	ListCell *lc;
+	ListCell *found;
+
+	if (!alters_table(stmt))
+		return; /* a sequence calls nothing */
+	foreach (lc, stmt->cmds)
+	{
+		const AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+		Oid relid = find_named(question, stmt->relation, NoLock);
+
+		if (command->subtype != AT_ChangeOwner || !OidIsValid(relid))
+			continue;
+		foreach (found, syncmaster_distrusted(
+							relid, get_rolespec_oid(command->newowner, false),
+							EVENT_ANY))
+		{
+			Finding *finding = lfirst(found);
+
+			finding->of_new_owner = true;
+			if (finding->severity == SEVERITY_ERROR)
+				question->findings = lappend(question->findings, finding);
+		}
+	}
+}
+
 static void
 note_lost_column(TrustQuestion *question, const AlterTableStmt *stmt)
 {
@@ -338,6 +373,7 @@ ask_by_hand(TrustQuestion *question, Node *stmt)
 	switch (nodeTag(stmt))
 	{
 		case T_AlterTableStmt:
+			ask_new_owner(question, (AlterTableStmt *) stmt);
 			if (only_declares((AlterTableStmt *) stmt))
 				break;
 			note_lost_column(question, (AlterTableStmt *) stmt);
@@ -392,8 +428,8 @@ ask_by_hand(TrustQuestion *question, Node *stmt)
  * PostgreSQL's own code runs.  No lock is taken, so what somebody adds
  * afterwards is not known.
  */
-List *
-syncmaster_code_by_hand(const char *sql, Oid role)
+static List *
+code_by_hand(const char *sql, Oid role)
 {
 	TrustQuestion question;
 	ListCell	 *lc;
@@ -403,4 +439,27 @@ syncmaster_code_by_hand(const char *sql, Oid role)
 	foreach (lc, pg_parse_query(sql))
 		ask_by_hand(&question, lfirst_node(RawStmt, lc)->stmt);
 	return question.findings;
+}
+
+/*
+ * Why the current user gets no SQL that a report has: it would run another
+ * role's code with the rights of whoever runs it, and superusers run what they
+ * are told repairs a table.  NULL if it may be shown.
+ */
+const char *
+syncmaster_withheld(const char *sql)
+{
+	List		  *distrusted;
+	const Finding *code;
+
+	if (sql == NULL)
+		return NULL;
+	distrusted = code_by_hand(sql, GetUserId());
+	if (distrusted == NIL)
+		return NULL;
+	code = linitial(distrusted);
+	return psprintf(
+		"role \"%s\" gets no SQL for it, as %s: drop or change that first%s",
+		GetUserNameFromId(GetUserId(), false), code->message,
+		code->of_new_owner ? "" : ", or ask as the owner of the tables");
 }

@@ -44,13 +44,12 @@ extern void syncmaster_check_tables_at(CheckContext *context, int revision);
 extern bool syncmaster_try_check_tables(CheckContext *context, int revision,
 										const char **locked);
 
-extern Finding	  *syncmaster_add_difference(CheckContext *context,
-											 Severity	   severity,
-											 const char	  *object_type,
-											 const char	  *object_name,
-											 const char	  *message);
-extern const char *syncmaster_withheld(const Finding *finding);
-extern void		   syncmaster_withhold_fixes(CheckContext *context);
+extern Finding *syncmaster_add_difference(CheckContext *context,
+										  Severity		severity,
+										  const char   *object_type,
+										  const char   *object_name,
+										  const char   *message);
+extern void		syncmaster_withhold_fixes(CheckContext *context);
 extern void	 syncmaster_fix_by_rewrite(Finding *finding, Oid relid, char *fix);
 extern bool	 syncmaster_contradicts(const Finding *finding);
 extern char *syncmaster_name_differences(List *findings);

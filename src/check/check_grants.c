@@ -46,6 +46,23 @@ grantees(List *objects)
 }
 
 /*
+ * Return whether the role may have granted one of these privileges to others.
+ */
+static bool
+has_options(const GrantableObject *object, Oid role, AclMode privileges)
+{
+	for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
+	{
+		const AclItem *item = &acl_items(object->acl)[i];
+
+		if (item->ai_grantee == role &&
+			(ACLITEM_GET_GOPTIONS(*item) & privileges) != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Compare the privileges of one role on a table and its columns with what its
  * services need.  Revoking a privilege on the table revokes it on the columns
  * too, where it may be needed.
@@ -64,6 +81,7 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 	StringInfoData		   extra;
 	StringInfoData		   needed;
 	AclMode				   on_table = 0;
+	bool				   options = false;
 	Finding				  *finding;
 	ListCell			  *lc;
 
@@ -84,14 +102,15 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 			syncmaster_append_privileges(&needed, needs & on_table,
 										 object->column, "");
 		syncmaster_append_privileges(&extra, excess, object->column, "");
+		options |= has_options(object, role, excess);
 	}
 	if (extra.len == 0)
 		return;
 	finding = syncmaster_add_difference(context, SEVERITY_INFO, "table", name,
 										"is granted to another role");
 	finding->actual = psprintf("%s to %s", extra.data, quoted);
-	finding->fix = psprintf("REVOKE %s ON %s FROM %s", extra.data,
-							table->target, quoted);
+	finding->fix = psprintf("REVOKE %s ON %s FROM %s%s", extra.data,
+							table->target, quoted, options ? " CASCADE" : "");
 	if (needed.len > 0)
 		finding->fix = psprintf("%s; GRANT %s ON %s TO %s", finding->fix,
 								needed.data, table->target, quoted);

@@ -10,7 +10,6 @@
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -150,29 +149,6 @@ syncmaster_fix_by_rewrite(Finding *finding, Oid relid, char *fix)
 }
 
 /*
- * Why the current user gets no SQL for a difference: it would run another
- * role's code with the rights of whoever runs it, and superusers run what they
- * are told repairs a table.  NULL if the SQL may be shown.
- */
-const char *
-syncmaster_withheld(const Finding *finding)
-{
-	List		  *distrusted;
-	const Finding *code;
-
-	if (finding->fix == NULL)
-		return NULL;
-	distrusted = syncmaster_code_by_hand(finding->fix, GetUserId());
-	if (distrusted == NIL)
-		return NULL;
-	code = linitial(distrusted);
-	return psprintf(
-		"role \"%s\" gets no SQL for it, as %s: drop or change that "
-		"first, or ask as the owner of the tables",
-		GetUserNameFromId(GetUserId(), false), code->message);
-}
-
-/*
  * Leave out the SQL that is withheld, and say why.
  */
 void
@@ -183,7 +159,7 @@ syncmaster_withhold_fixes(CheckContext *context)
 	foreach (lc, context->findings)
 	{
 		Finding	   *finding = lfirst(lc);
-		const char *why = syncmaster_withheld(finding);
+		const char *why = syncmaster_withheld(finding->fix);
 
 		if (why == NULL)
 			continue;

@@ -48,7 +48,7 @@ report(ReturnSetInfo *result, const char *action, const Finding *finding,
 	const char *texts[REPAIR_NATTS] = {action,			 finding->kind,
 									   finding->subject, finding->message,
 									   finding->fix,	 why};
-	const char *withheld = syncmaster_withheld(finding);
+	const char *withheld = syncmaster_withheld(finding->fix);
 
 	if (withheld != NULL)
 	{

@@ -69,7 +69,8 @@ static const struct
  * runs at its start can be set for a session alone.
  */
 #define SETTING_RIGHTS_QUERY \
-	"SELECT a.grantee, p.parname, a.privilege_type " \
+	"SELECT a.grantee, p.parname, a.privilege_type, a.grantor, " \
+	"    a.is_grantable " \
 	"FROM pg_parameter_acl p, aclexplode(p.paracl) a " \
 	"WHERE a.privilege_type = 'SET' " \
 	"AND p.parname IN ('dynamic_library_path', 'extension_control_path', " \
@@ -86,9 +87,14 @@ static const struct
 	"    OR p.parname LIKE '%_preload_libraries') " \
 	"ORDER BY p.parname, a.privilege_type"
 
-/* Functions that event triggers call, with their owners. */
+/*
+ * Functions that event triggers call, with their owners.  The function as such
+ * is not to be trusted, so that it gets no other owner, and disabling the
+ * trigger is the one command that does not fire it.
+ */
 #define EVENT_TRIGGERS_QUERY \
-	"SELECT p.proowner, format('%I.%I()', n.nspname, p.proname), e.evtname " \
+	"SELECT p.proowner, format('%I.%I()', n.nspname, p.proname), e.evtname, " \
+	"    format('ALTER EVENT TRIGGER %I DISABLE', e.evtname) " \
 	"FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid " \
 	"JOIN pg_namespace n ON n.oid = p.pronamespace " \
 	"WHERE e.evtenabled <> 'D' ORDER BY 2, 3"
@@ -96,7 +102,8 @@ static const struct
 /* Functions that read or write files of the server, and their ACLs. */
 #define FILE_FUNCTIONS_QUERY \
 	"SELECT a.grantee, p.oid::regprocedure, " \
-	"    CASE p.proname WHEN 'lo_export' THEN $1 ELSE $2 END " \
+	"    CASE p.proname WHEN 'lo_export' THEN $1 ELSE $2 END, a.grantor, " \
+	"    a.is_grantable " \
 	"FROM pg_proc p, aclexplode(p.proacl) a " \
 	"WHERE p.pronamespace = 'pg_catalog'::regnamespace " \
 	"AND p.proname IN ('lo_export', 'lo_import', 'pg_read_binary_file', " \
@@ -242,11 +249,15 @@ list_services(PrivilegeList *list, const ServiceRole *entry)
 									 syncmaster_services_text(service), NULL,
 									 NULL, NULL);
 	}
+	/* the first of the superusers, or whoever asks, has to stay one */
 	if (superuser_arg(entry->role))
-		syncmaster_add_privilege(list, STATE_DANGEROUS, entry->role, "role",
-								 name, "SUPERUSER", "it can do everything",
-								 psprintf("ALTER ROLE %s NOSUPERUSER",
-										  syncmaster_quoted_role(entry->role)));
+		syncmaster_add_privilege(
+			list, STATE_DANGEROUS, entry->role, "role", name, "SUPERUSER",
+			"it can do everything",
+			entry->role == BOOTSTRAP_SUPERUSERID || entry->role == GetUserId()
+				? revoke_calls(list, entry)
+				: psprintf("ALTER ROLE %s NOSUPERUSER",
+						   syncmaster_quoted_role(entry->role)));
 	else if (entry->role == list->context.owner)
 		syncmaster_add_privilege(
 			list, STATE_DANGEROUS, entry->role, "role", name, "OWNER",
@@ -317,6 +328,23 @@ list_server_right(PrivilegeList *list, Oid role, const char *type,
 }
 
 /*
+ * The command that revokes a privilege on an object of the bootstrap
+ * superuser.  REVOKE takes only what the owner has granted; what another role
+ * has granted goes with the option to do so.
+ */
+static char *
+revoke_server_right(const char *privilege, const char *object, Oid grantee,
+					Oid grantor, bool grantable)
+{
+	bool by_owner = grantor == BOOTSTRAP_SUPERUSERID;
+
+	return psprintf("REVOKE %s%s ON %s FROM %s%s",
+					by_owner ? "" : "GRANT OPTION FOR ", privilege, object,
+					syncmaster_quoted_role(by_owner ? grantee : grantor),
+					by_owner && !grantable ? "" : " CASCADE");
+}
+
+/*
  * List privileges on settings and on functions that are as strong as a
  * predefined role, and the owners of functions of event triggers.
  */
@@ -335,9 +363,10 @@ list_server_rights(PrivilegeList *list)
 
 		list_server_right(list, atooid(row[0]), "parameter", row[1], row[2],
 						  BECOMES_SUPERUSER,
-						  psprintf("REVOKE %s ON PARAMETER %s FROM %s", row[2],
-								   row[1],
-								   syncmaster_quoted_role(atooid(row[0]))));
+						  revoke_server_right(row[2],
+											  psprintf("PARAMETER %s", row[1]),
+											  atooid(row[0]), atooid(row[3]),
+											  row[4][0] == 't'));
 	}
 	values[0] = CStringGetTextDatum(BECOMES_SUPERUSER);
 	values[1] = CStringGetTextDatum(READS_FILES);
@@ -345,12 +374,12 @@ list_server_rights(PrivilegeList *list)
 	{
 		char **row = lfirst(lc);
 
-		list_server_right(list, atooid(row[0]), "function", row[1], "EXECUTE",
-						  row[2],
-						  psprintf("REVOKE EXECUTE ON FUNCTION pg_catalog.%s "
-								   "FROM %s",
-								   row[1],
-								   syncmaster_quoted_role(atooid(row[0]))));
+		list_server_right(
+			list, atooid(row[0]), "function", row[1], "EXECUTE", row[2],
+			revoke_server_right("EXECUTE",
+								psprintf("FUNCTION pg_catalog.%s", row[1]),
+								atooid(row[0]), atooid(row[3]),
+								row[4][0] == 't'));
 	}
 	foreach (lc, syncmaster_query(EVENT_TRIGGERS_QUERY, 0, NULL, NULL))
 	{
@@ -361,8 +390,7 @@ list_server_rights(PrivilegeList *list)
 			psprintf("event trigger \"%s\" calls it with the rights of whoever "
 					 "runs DDL or, for one on login, logs in",
 					 row[2]),
-			psprintf("ALTER FUNCTION %s OWNER TO %s", row[1],
-					 syncmaster_quoted_role(BOOTSTRAP_SUPERUSERID)));
+			row[3]);
 	}
 }
 

@@ -195,29 +195,36 @@ list_excess(PrivilegeList *list, const GrantableObject *object,
 static void
 list_ownership(PrivilegeList *list, const GrantableObject *object)
 {
-	Oid		 owner = object->owner;
-	bool	 sequence = strcmp(object->type, "sequence") == 0;
-	Severity state = sequence ? STATE_EXCESS : STATE_DANGEROUS;
+	Oid			owner = object->owner;
+	bool		sequence = strcmp(object->type, "sequence") == 0;
+	Severity	state = sequence ? STATE_EXCESS : STATE_DANGEROUS;
+	const char *reason;
+	const char *fix;
+	const char *withheld;
 
 	if (object->column != NULL || object->is_serial || object->of_extension ||
 		owner == DATABASE_OWNER_ROLE ||
 		(object->leads_to != NULL && !object->owner_leads) ||
 		syncmaster_is_entitled(&list->context, list->roles, owner))
 		return;
+	reason = object->is_schema
+				 ? "it can drop tables and make others of their names"
+			 : sequence ? "a service that counts with it depends on the role"
+			 : object->unpickled_by != 0
+				 ? with_passage(object, UNPICKLED)
+				 : with_passage(object, "its triggers run with the rights of "
+										"whoever writes the table");
+	fix = syncmaster_hand_over(&list->context,
+							   object->is_schema || object->leads_to != NULL
+								   ? list_make1(
+										 unconstify(GrantableObject *, object))
+								   : syncmaster_owned_objects(object->relid),
+							   list->context.owner, sequence);
+	withheld = syncmaster_withheld(fix);
 	syncmaster_add_privilege(
 		list, state, owner, object->type, object->name, "OWNER",
-		object->is_schema ? "it can drop tables and make others of their names"
-		: sequence		  ? "a service that counts with it depends on the role"
-		: object->unpickled_by != 0
-			? with_passage(object, UNPICKLED)
-			: with_passage(object, "its triggers run with the rights of "
-								   "whoever writes the table"),
-		syncmaster_hand_over(&list->context,
-							 object->is_schema || object->leads_to != NULL
-								 ? list_make1(
-									   unconstify(GrantableObject *, object))
-								 : syncmaster_owned_objects(object->relid),
-							 list->context.owner, sequence));
+		withheld == NULL ? reason : psprintf("%s; %s", reason, withheld),
+		withheld == NULL ? fix : NULL);
 	if (state == STATE_DANGEROUS)
 		syncmaster_add_power(list, state, owner, UNPICKLING_SERVICES, false,
 							 NULL);

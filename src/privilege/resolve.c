@@ -54,13 +54,13 @@
 /*
  * Functions and operators by the names that services call, in some schemas.
  * Wherever they are on the path, PostgreSQL calls those whose arguments fit
- * best.  Of schemas ($2) that are searched before pg_catalog, everything counts
+ * best.  An operator comes before its function, as it has to be dropped first.  Of schemas ($2) that are searched before pg_catalog, everything counts
  * that has the name of something there, types and relations as well.
  */
 #define CALLED_QUERY \
 	"SELECT 'function', p.pronamespace, p.proowner, " \
 	"    format('%I.%I(%s)', n.nspname, p.proname, " \
-	"           pg_get_function_identity_arguments(p.oid)) " \
+	"           oidvectortypes(p.proargtypes)) " \
 	"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace " \
 	"WHERE n.oid = ANY ($1) AND (p.proname IN ('count', 'greatest', 'least', " \
 	"    'lower', 'nextval', 'now', 'plainto_tsquery', 'to_tsquery', " \
@@ -71,8 +71,8 @@
 	"UNION ALL " \
 	"SELECT 'operator', o.oprnamespace, o.oprowner, " \
 	"    format('%I.%s (%s, %s)', n.nspname, o.oprname, " \
-	"           format_type(nullif(o.oprleft, 0), NULL), " \
-	"           format_type(nullif(o.oprright, 0), NULL)) " \
+	"           coalesce(format_type(nullif(o.oprleft, 0), NULL), 'NONE'), " \
+	"           coalesce(format_type(nullif(o.oprright, 0), NULL), 'NONE')) " \
 	"FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace " \
 	"WHERE n.oid = ANY ($1) AND (o.oprname IN ('=', '<>', '<', '<=', '>', " \
 	"    '>=', '+', '-', '%', '@@', '||', '~~', '~~*', '!~~', '!~~*', '->', " \
@@ -90,7 +90,7 @@
 	"    WHERE b.typname = t.typname " \
 	"    AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid) " \
 	"    AND b.typnamespace = 'pg_catalog'::regnamespace) " \
-	"ORDER BY 1, 4"
+	"ORDER BY 1 DESC, 4"
 
 #define LOGINS_QUERY \
 	"SELECT oid FROM pg_roles WHERE rolcanlogin AND NOT rolsuper " \
@@ -346,8 +346,8 @@ resolve_calls(Resolver *resolver)
 			resolver, row[0], NULL, row[3],
 			atooid(row[1]) == context->namespace &&
 					(row[0][0] == 'f' || row[0][0] == 'o')
-				? psprintf("DROP %s %s",
-						   row[0][0] == 'f' ? "FUNCTION" : "OPERATOR", row[3])
+				? psprintf("DROP %s IF EXISTS %s",
+						   row[0][0] == 'f' ? "ROUTINE" : "OPERATOR", row[3])
 				: syncmaster_set_search_path(context, resolver->login->role));
 	}
 }
