@@ -646,6 +646,13 @@ try_damages(
 		'none'
 	],
 	[
+		q{ALTER TABLE run DROP COLUMN log_url;
+		DO $$ BEGIN EXECUTE 'ALTER TABLE run ' || (SELECT string_agg('ADD c' || n || ' int', ',')
+			FROM generate_series(1 + (SELECT max(attnum) FROM pg_attribute
+				WHERE attrelid = 'run'::regclass), 1600) n); END $$},
+		'error|column|run.log_url|is missing', 'none'
+	],
+	[
 		'ALTER TABLE run ALTER ended_at TYPE integer USING 1',
 		'error|column|run.ended_at|is of another type: PostgreSQL has no '
 		  . 'conversion from its type',

@@ -88,6 +88,7 @@ is_refusal(int sqlerrcode)
 		case MAKE_SQLSTATE('2', '3', '0', '0', '0'): /* constraints */
 		case MAKE_SQLSTATE('2', 'B', '0', '0', '0'): /* dependent objects */
 		case MAKE_SQLSTATE('4', '2', '0', '0', '0'): /* names and rights */
+		case MAKE_SQLSTATE('5', '4', '0', '0', '0'): /* limits, as of columns */
 			return true;
 		case MAKE_SQLSTATE('5', '5', '0', '0', '0'): /* state of an object */
 			return sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
