@@ -54,6 +54,19 @@ CREATE TABLE ix_syncmaster__transfer_queue_id ();
 SELECT syncmaster_create_indexes();
 DROP TABLE ix_syncmaster__transfer_queue_id;
 
+-- what one of them needs is missing, or is something else
+BEGIN;
+ALTER TABLE "user" RENAME COLUMN is_active TO active;
+SELECT object_name FROM syncmaster_check()
+WHERE object_name = 'ix_syncmaster__user_active_username';
+SELECT syncmaster_create_indexes();
+ROLLBACK;
+BEGIN;
+ALTER TABLE "user" RENAME TO people;
+CREATE VIEW "user" AS SELECT * FROM people;
+SELECT syncmaster_create_indexes();
+ROLLBACK;
+
 -- none of them blocks Alembic, which drops pg_trgm
 SELECT count(*) FROM syncmaster_create_indexes();
 DROP EXTENSION pg_trgm;

@@ -262,7 +262,7 @@ foreach my $case (
 		'CREATE POLICY p ON alembic_version USING (false);
 		 ALTER TABLE alembic_version ENABLE ROW LEVEL SECURITY,
 			FORCE ROW LEVEL SECURITY',
-		qr/^error\|policy\|policy "p" on table "alembic_version" is not SyncMaster's\|It keeps/m,
+		qr/^error\|policy\|policy "p" on table "alembic_version" is not SyncMaster's\|It keeps the revision from being written: ALTER TABLE public\.alembic_version NO FORCE/m,
 		qr/query would be affected by row-level security policy/
 	],
 	[
@@ -526,8 +526,10 @@ INSERT INTO run (transfer_id, status, type, transfer_dump)
 SQL
 like(
 	preflight($db),
-	qr/^warning\|run\|active runs were not counted, because no index on status of table "run" helps\|CREATE INDEX CONCURRENTLY/m,
+	qr/^warning\|run\|active runs were not counted, because no index on status of table "run" helps\|CREATE INDEX CONCURRENTLY ix__run__status ON public\.run \(status\)/m,
 	'a large one is not');
+is($node->safe_psql($db, q{SELECT hint FROM syncmaster_health() WHERE check_name = 'runs'}),
+	'CREATE INDEX CONCURRENTLY ix__run__status ON public.run (status), and ask again.', 'nor by health()');
 $node->safe_psql($db, 'CREATE INDEX ix__run__status ON run (status)');
 like(preflight($db), qr/^warning\|run\|runs are active: 2 STARTED\|/m,
 	'unless there is an index');

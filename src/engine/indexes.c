@@ -35,6 +35,7 @@ typedef struct ExtraIndex
 	const char *name;
 	const char *table;
 	const char *definition; /* from USING on, as pg_get_indexdef() writes it */
+	const char *columns[2]; /* of the table, that it needs */
 } ExtraIndex;
 
 /*
@@ -43,23 +44,40 @@ typedef struct ExtraIndex
  */
 static const ExtraIndex extra_indexes[] = {
 	/* the scheduler asks every few seconds for transfers changed since */
-	{INDEX_PREFIX "transfer_updated_at", "transfer", "btree (updated_at)"},
+	{INDEX_PREFIX "transfer_updated_at",
+	 "transfer",
+	 "btree (updated_at)",
+	 {"updated_at"}},
 	/* transfers of a queue; deleting a queue, a group, a user */
-	{INDEX_PREFIX "transfer_queue_id", "transfer", "btree (queue_id)"},
+	{INDEX_PREFIX "transfer_queue_id",
+	 "transfer",
+	 "btree (queue_id)",
+	 {"queue_id"}},
 	/* a group's list of transfers, by name */
-	{INDEX_PREFIX "transfer_group_id_name", "transfer",
-	 "btree (group_id, name)"},
+	{INDEX_PREFIX "transfer_group_id_name",
+	 "transfer",
+	 "btree (group_id, name)",
+	 {"group_id", "name"}},
 	/* a group's list of connections, by name */
-	{INDEX_PREFIX "connection_group_id_name", "connection",
-	 "btree (group_id, name)"},
+	{INDEX_PREFIX "connection_group_id_name",
+	 "connection",
+	 "btree (group_id, name)",
+	 {"group_id", "name"}},
 	/* runs of a transfer, newest first */
-	{INDEX_PREFIX "run_transfer_id_created_at", "run",
-	 "btree (transfer_id, created_at DESC)"},
+	{INDEX_PREFIX "run_transfer_id_created_at",
+	 "run",
+	 "btree (transfer_id, created_at DESC)",
+	 {"transfer_id", "created_at"}},
 	/* list and count of users */
-	{INDEX_PREFIX "user_active_username", "user",
-	 "btree (username) WHERE (is_active IS TRUE)"},
+	{INDEX_PREFIX "user_active_username",
+	 "user",
+	 "btree (username) WHERE (is_active IS TRUE)",
+	 {"username", "is_active"}},
 	/* search for a group */
-	{INDEX_PREFIX "group_search_vector", "group", "gin (search_vector)"},
+	{INDEX_PREFIX "group_search_vector",
+	 "group",
+	 "gin (search_vector)",
+	 {"search_vector"}},
 };
 
 static const int nextra_indexes = lengthof(extra_indexes);
@@ -175,6 +193,27 @@ index_state(const ExtraIndex *index, Oid namespace, const char *definition,
 	return EXTRA_INDEX_MISSING;
 }
 
+/*
+ * Why the index cannot be built on the table as it is; NULL if it can.
+ */
+static char *
+obstacle(const ExtraIndex *index, Oid table)
+{
+	char kind = get_rel_relkind(table);
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		return psprintf("\"%s\" is not a table", index->table);
+	for (int i = 0; i < (int) lengthof(index->columns); i++)
+	{
+		const char *column = index->columns[i];
+
+		if (column != NULL && get_attnum(table, column) <= 0)
+			return psprintf("column \"%s\" of table \"%s\" is missing", column,
+							index->table);
+	}
+	return NULL;
+}
+
 int
 syncmaster_extra_index_count(void)
 {
@@ -200,10 +239,11 @@ syncmaster_extra_index(int i, Oid namespace, const char *schema,
 					   const char **name, char **definition)
 {
 	const ExtraIndex *index = &extra_indexes[i];
+	Oid				  table = get_relname_relid(index->table, namespace);
 
 	*name = index->name;
 	*definition = index_definition(index, schema);
-	if (!OidIsValid(get_relname_relid(index->table, namespace)))
+	if (!OidIsValid(table) || obstacle(index, table) != NULL)
 		return EXTRA_INDEX_NOT_POSSIBLE;
 	return index_state(index, namespace, *definition, true);
 }
@@ -228,6 +268,22 @@ report_other_index(List **problems, const ExtraIndex *index,
 }
 
 /*
+ * Report an index that cannot be built on the table as it is.
+ */
+static void
+report_obstacle(List **problems, const ExtraIndex *index, const char *why)
+{
+	syncmaster_add_error(problems, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+						 "index",
+						 finding_message("extra index \"%s\" cannot be built, "
+										 "because %s",
+										 index->name, why),
+						 "SELECT * FROM syncmaster_check() lists what is "
+						 "different, with SQL that repairs it.")
+		->severity = SEVERITY_WARNING;
+}
+
+/*
  * Statements that build the missing indexes of the tables that will exist
  * after a migration with the given effects.  Why others are not built is added
  * to *problems, and so are indexes whose state is not known because the caller
@@ -243,15 +299,20 @@ syncmaster_missing_indexes(const MigrationContext *context, List *earlier,
 	{
 		const ExtraIndex *index = &extra_indexes[i];
 		Oid	  indexid = get_relname_relid(index->name, context->namespace);
+		Oid	  table = get_relname_relid(index->table, context->namespace);
 		char *definition = index_definition(index, context->schema);
+		char *why = NULL;
 		ExtraIndexState state = EXTRA_INDEX_MISSING;
 
-		if (!OidIsValid(get_relname_relid(index->table, context->namespace)) &&
-			!syncmaster_is_made(earlier, index->table))
+		if (!OidIsValid(table) && !syncmaster_is_made(earlier, index->table))
 			continue;
+		if (earlier == NIL) /* else a step may make what is missing */
+			why = obstacle(index, table);
 		if (!OidIsValid(indexid) || !syncmaster_is_dropped(earlier, indexid))
 			state = index_state(index, context->namespace, definition, waits);
-		if (state == EXTRA_INDEX_MISSING)
+		if (state == EXTRA_INDEX_MISSING && why != NULL)
+			report_obstacle(problems, index, why);
+		else if (state == EXTRA_INDEX_MISSING)
 			definitions = lappend(definitions, definition);
 		else if (state == EXTRA_INDEX_OTHER)
 			report_other_index(problems, index, definition);
@@ -276,8 +337,9 @@ build_index(const MigrationContext *context, const ExtraIndex *index)
 	char *definition = index_definition(index, context->schema);
 	Oid	  table = get_relname_relid(index->table, context->namespace);
 
-	if (!OidIsValid(table) || index_state(index, context->namespace, definition,
-										  true) != EXTRA_INDEX_MISSING)
+	if (!OidIsValid(table) || obstacle(index, table) != NULL ||
+		index_state(index, context->namespace, definition, true) !=
+			EXTRA_INDEX_MISSING)
 		return;
 	syncmaster_enforce_guard(context);
 	syncmaster_lock_relation(table, ShareLock);
@@ -302,7 +364,7 @@ lock_tables(const MigrationContext *context, ExtraIndexState state,
 		const ExtraIndex *index = &extra_indexes[i];
 		Oid table = get_relname_relid(index->table, context->namespace);
 
-		if (OidIsValid(table) &&
+		if (OidIsValid(table) && obstacle(index, table) == NULL &&
 			index_state(index, context->namespace,
 						index_definition(index, context->schema),
 						true) == state)

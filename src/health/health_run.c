@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/base.h"
@@ -98,8 +99,11 @@ syncmaster_check_runs(Health *health)
 		syncmaster_add_finding(
 			&health->findings, SEVERITY_WARNING, "runs", "run",
 			"was not looked at: no index on status of table \"run\" helps",
-			"CREATE INDEX CONCURRENTLY ix__run__status ON run (status), and "
-			"ask again.");
+			psprintf(
+				"CREATE INDEX CONCURRENTLY ix__run__status ON %s (status), "
+				"and ask again.",
+				quote_qualified_identifier(health->extension.namespace_name,
+										   "run")));
 
 	for (int i = 0; i < NACTIVE_STATUSES; i++)
 	{

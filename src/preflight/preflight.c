@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
@@ -363,8 +364,10 @@ check_activity(Preflight *preflight)
 				preflight, SEVERITY_WARNING, "run",
 				"active runs were not counted, because no index "
 				"on status of table \"run\" helps",
-				"CREATE INDEX CONCURRENTLY ix__run__status ON run "
-				"(status), and ask again.");
+				psprintf("CREATE INDEX CONCURRENTLY ix__run__status ON %s "
+						 "(status), and ask again.",
+						 quote_qualified_identifier(preflight->context.schema,
+													"run")));
 			break;
 	}
 }

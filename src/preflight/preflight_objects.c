@@ -57,8 +57,8 @@ static const char *const object_queries[] = {
 	"              p.polname, c.relname), "
 	"       CASE WHEN c.relname = 'alembic_version' "
 	"       AND c.relrowsecurity AND c.relforcerowsecurity THEN "
-	"           'It keeps the revision from being written: ALTER TABLE "
-	"alembic_version NO FORCE ROW LEVEL SECURITY.' "
+	"           format('It keeps the revision from being written: ALTER "
+	"TABLE %s NO FORCE ROW LEVEL SECURITY.', c.oid::regclass) "
 	"       ELSE 'It stays, and does not keep the upgrade from any row.' END "
 	"FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid "
 	"WHERE p.polrelid = ANY ($2) ORDER BY c.relname, p.polname",
