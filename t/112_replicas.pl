@@ -132,6 +132,19 @@ is( $publisher->safe_psql('other', q(SELECT count(*), count(t.rowfilter)
 	'12|1', '... and so does a filter')
   if $publisher->safe_psql('other', 'SHOW server_version_num') >= 150000;
 
+# One of all tables, where no other table is there, and with all its options.
+my $options = $publisher->safe_psql('other', 'SHOW server_version_num') >= 180000
+  ? ', publish_generated_columns = stored' : '';
+$publisher->safe_psql('postgres', 'CREATE DATABASE bare TEMPLATE template0');
+$publisher->safe_psql('bare', qq(CREATE EXTENSION syncmaster VERSION '1.11'; SET syncmaster.allow_destroy = on;
+	SELECT syncmaster_downgrade('base');
+	CREATE PUBLICATION bare FOR ALL TABLES WITH (publish = 'insert', publish_via_partition_root$options)));
+($sql) = $publisher->safe_psql('bare', $preflight) =~ /Take these out: (.*;) On the subscriber/;
+is($sql, "BEGIN; DROP PUBLICATION bare; CREATE PUBLICATION bare WITH (publish = 'insert', publish_via_partition_root$options); COMMIT;",
+	'a publication of no other table is made anew with its options');
+$publisher->safe_psql('bare', $sql);
+unlike($publisher->safe_psql('bare', $preflight), qr/^warning\|publication/m, 'and has nothing that is apart');
+
 # The order of upgrades ---------------------------------------------------------
 
 on_publisher(q(SELECT syncmaster_downgrade('0011')));
