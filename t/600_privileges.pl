@@ -260,6 +260,18 @@ run|UPDATE, DELETE to sm_scheduler|REVOKE UPDATE, DELETE ON TABLE public.run FRO
 $node->safe_psql('checked',
 	"SELECT fix FROM syncmaster_check() WHERE fix IS NOT NULL \\gexec\n");
 is(rights('checked'), $rights, 'the fixes of check() leave the services what they need');
+
+# REVOKE takes only what the owner has granted.
+$node->safe_psql('checked', q{GRANT SELECT ON run TO sm_scheduler WITH GRANT OPTION;
+	GRANT INSERT ON run TO reader;
+	SET ROLE sm_scheduler; GRANT SELECT ON run TO reader});
+is( $node->safe_psql('checked', q{SELECT actual, fix FROM syncmaster_check()
+		WHERE problem = 'is granted to another role'}),
+	'SELECT, INSERT to reader|REVOKE GRANT OPTION FOR SELECT ON TABLE public.run FROM sm_scheduler CASCADE; '
+	  . 'REVOKE INSERT ON TABLE public.run FROM reader',
+	'what a service has granted is a difference');
+$node->safe_psql('checked', "SELECT fix FROM syncmaster_check() WHERE problem = 'is granted to another role' \\gexec\n");
+is(rights('checked'), $rights, 'and is revoked');
 is( $node->safe_psql('checked',
 		q{SELECT has_column_privilege('worker_login', 'run', 'status', 'UPDATE'),
 			count(*) FROM syncmaster_privileges() WHERE state = 'missing'}),

@@ -63,6 +63,33 @@ has_options(const GrantableObject *object, Oid role, AclMode privileges)
 }
 
 /*
+ * Add statements that revoke what roles other than the owner have granted to a
+ * role: REVOKE from the role itself would take only what the owner has granted,
+ * so the option to grant is taken.
+ */
+static void
+append_revokes_of_options(StringInfo sql, const GrantableObject *object,
+						  const char *target, Oid role, AclMode needs)
+{
+	for (int i = 0; object->acl != NULL && i < ACL_NUM(object->acl); i++)
+	{
+		const AclItem *item = &acl_items(object->acl)[i];
+		AclMode		   excess = ACLITEM_GET_PRIVS(*item) & ~needs;
+		StringInfoData privileges;
+
+		if (item->ai_grantee != role || item->ai_grantor == object->owner ||
+			excess == 0)
+			continue;
+		initStringInfo(&privileges);
+		syncmaster_append_privileges(&privileges, excess, object->column, "");
+		appendStringInfo(sql,
+						 "%sREVOKE GRANT OPTION FOR %s ON %s FROM %s CASCADE",
+						 sql->len > 0 ? "; " : "", privileges.data, target,
+						 syncmaster_quoted_role(item->ai_grantor));
+	}
+}
+
+/*
  * Compare the privileges of one role on a table and its columns with what its
  * services need.  Revoking a privilege on the table revokes it on the columns
  * too, where it may be needed.
@@ -79,7 +106,9 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 									: role_name != NULL ? quote_identifier(role_name)
 														: NULL;
 	StringInfoData		   extra;
+	StringInfoData		   by_owner;
 	StringInfoData		   needed;
+	StringInfoData		   fix;
 	AclMode				   on_table = 0;
 	bool				   options = false;
 	Finding				  *finding;
@@ -89,7 +118,9 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 	if (quoted == NULL)
 		return;
 	initStringInfo(&extra);
+	initStringInfo(&by_owner);
 	initStringInfo(&needed);
+	initStringInfo(&fix);
 	foreach (lc, objects)
 	{
 		const GrantableObject *object = lfirst(lc);
@@ -102,6 +133,10 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 			syncmaster_append_privileges(&needed, needs & on_table,
 										 object->column, "");
 		syncmaster_append_privileges(&extra, excess, object->column, "");
+		syncmaster_append_privileges(&by_owner,
+									 syncmaster_held(object, role) & ~needs,
+									 object->column, "");
+		append_revokes_of_options(&fix, object, table->target, role, needs);
 		options |= has_options(object, role, excess);
 	}
 	if (extra.len == 0)
@@ -109,11 +144,14 @@ check_grantee(CheckContext *context, const char *name, List *objects, Oid role,
 	finding = syncmaster_add_difference(context, SEVERITY_INFO, "table", name,
 										"is granted to another role");
 	finding->actual = psprintf("%s to %s", extra.data, quoted);
-	finding->fix = psprintf("REVOKE %s ON %s FROM %s%s", extra.data,
-							table->target, quoted, options ? " CASCADE" : "");
+	if (by_owner.len > 0)
+		appendStringInfo(&fix, "%sREVOKE %s ON %s FROM %s%s",
+						 fix.len > 0 ? "; " : "", by_owner.data, table->target,
+						 quoted, options ? " CASCADE" : "");
 	if (needed.len > 0)
-		finding->fix = psprintf("%s; GRANT %s ON %s TO %s", finding->fix,
-								needed.data, table->target, quoted);
+		appendStringInfo(&fix, "; GRANT %s ON %s TO %s", needed.data,
+						 table->target, quoted);
+	finding->fix = fix.data;
 	finding->left = LEFT_FOREIGN;
 }
 
