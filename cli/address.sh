@@ -97,7 +97,12 @@ parameter()
 			export PGCONNECT_TIMEOUT="${decoded%%.*}"
 			case $decoded in
 				*[!0-9.]*) ;;
-				*.*[1-9]*) PGCONNECT_TIMEOUT=$((${PGCONNECT_TIMEOUT:-0} + 1)) ;;
+				*.*[1-9]*)
+					while [ "${PGCONNECT_TIMEOUT#0}" != "$PGCONNECT_TIMEOUT" ]; do
+						PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT#0}
+					done
+					PGCONNECT_TIMEOUT=$((${PGCONNECT_TIMEOUT:-0} + 1))
+					;;
 			esac
 			;;
 		application_name) export PGAPPNAME="$decoded" ;;

@@ -88,6 +88,7 @@ read_env_file()
 	number=0
 	url=
 	url_given=
+	key_given=
 	config_in_file=
 	named=' '
 	while IFS= read -r line || [ -n "$line" ]; do
@@ -149,7 +150,11 @@ take_setting()
 			;;
 		syncmaster__encryption__secret_key)
 			unquote_value "$value"
+			[ -z "$key_given" ] || [ "$key_given" = "$name" ] ||
+				[ "$environment_key" = "$value" ] ||
+				wrong_usage "$place: $key_given and $name have different values"
 			environment_key=$value
+			key_given=$name
 			;;
 		syncmaster__database)
 			fail 2 "$place: $name is not read: use $url_name in its place"

@@ -139,7 +139,7 @@ require_unit()
 		*[0-9.[:space:]][Mm] | *[0-9.[:space:]][Mm][!A-Za-z]*)
 			wrong_usage "$command: in the age \"$1\", write min or months for m"
 			;;
-		*[A-Za-z:]*) ;;
+		*[A-Za-z:]* | *[0-9]-[0-9]*) ;;
 		*[0-9]*)
 			wrong_usage "$command: the age \"$1\" has no unit; write it like" \
 				"'90 days'"

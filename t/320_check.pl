@@ -640,6 +640,20 @@ try_damages(
 		[ 'ALTER TABLE run DROP COLUMN created_at', 'column|run.created_at|is missing' ],
 		[ 'ALTER TABLE run SET UNLOGGED', 'table|run|is unlogged, so that a crash empties it' ]),
 	[
+		'ALTER TABLE run ALTER id TYPE integer; CREATE VIEW runs AS SELECT r AS held FROM run r;
+		CREATE TABLE safe (held runs)',
+		'error|column|run.id|is of a narrower type: the table cannot be rewritten while '
+		  . 'column "held" of table public.safe holds its rows', 'none'
+	],
+	[
+		'ALTER TABLE "group" ALTER search_vector DROP EXPRESSION; CREATE FOREIGN DATA WRAPPER w;
+		CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE far (held "group") SERVER s;
+		CREATE TABLE safe (rows far)',
+		'error|column|group.search_vector|is not generated: the table cannot be '
+		  . 'rewritten while column "rows" of table public.safe holds its rows',
+		'none'
+	],
+	[
 		'CREATE TABLE safe (held "group"); ALTER TABLE "group" ALTER search_vector DROP EXPRESSION',
 		'error|column|group.search_vector|is not generated: the table cannot be '
 		  . 'rewritten while column "held" of table public.safe holds its rows',
@@ -658,6 +672,26 @@ try_damages(
 		  . 'conversion from its type',
 		'none'
 	]);
+
+# A foreign key to a table of somebody else does not keep another one from being validated,
+# and what was done is told without the advice for those who do it themselves.
+is( $node->safe_psql('damaged', q{BEGIN;
+		CREATE TABLE others (id bigint PRIMARY KEY); ALTER TABLE others OWNER TO other;
+		GRANT REFERENCES ON others TO app;
+		ALTER TABLE run ADD x bigint REFERENCES others;
+		ALTER TABLE run DROP CONSTRAINT fk__run__transfer_id__transfer,
+			ADD CONSTRAINT fk__run__transfer_id__transfer FOREIGN KEY (transfer_id)
+			REFERENCES transfer ON DELETE CASCADE NOT VALID;
+		SELECT action, problem FROM syncmaster_repair(false) WHERE object_name ~ 'fk__run__transfer'}),
+	'done|is not valid', 'one foreign key is validated whatever others refer to');
+is( $node->safe_psql('damaged', q{BEGIN;
+		CREATE FUNCTION mine(bigint) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+		ALTER FUNCTION mine(bigint) OWNER TO app;
+		CREATE INDEX ON run (mine(id));
+		ALTER TABLE run ALTER log_url TYPE varchar(100);
+		SELECT action, problem, sql IS NULL FROM syncmaster_repair(false)
+		WHERE object_name = 'run.log_url'}),
+	'done|is shorter than SyncMaster makes it now|t', 'what was repaired has no advice');
 
 # Settings of the session, and what it may not do
 try_damages(

@@ -320,6 +320,16 @@ like(errors_of($secured, q{CALL syncmaster_purge_partitions('30 days')}),
 	'a partition whose rows are hidden is passed by, and others are dropped');
 is(query($secured, 'SELECT count(*) FROM run'), '140', 'the partition has its rows');
 
+# A foreign key that does nothing keeps partitions all the same.
+if (query($secured, 'SHOW server_version_num') >= 180000)
+{
+	query($secured, 'CREATE TABLE declared (run_id bigint REFERENCES run ON DELETE CASCADE NOT ENFORCED)');
+	like(errors_of($secured, q{CALL syncmaster_purge_partitions('30 days', detach => true)}),
+		qr/55000: partitions are not dropped, because something depends on single runs: foreign key "declared_run_id_fkey" of table "public.declared"/,
+		'partitions stay where a foreign key is declared');
+	query($secured, 'DROP TABLE declared');
+}
+
 # Nor does one go with runs in a status that this release does not know.
 query($secured, q{ALTER TABLE run_p0 NO FORCE ROW LEVEL SECURITY;
 	UPDATE run SET status = 'FINISHED' WHERE id = 50; UPDATE run SET status = 'PAUSED' WHERE id = 98});

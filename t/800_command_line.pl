@@ -134,7 +134,7 @@ foreach my $case (
 
 	ends("a timeout of $_ s", { args => ['current'], url => sprintf('postgresql://plain@127.0.0.1:%d/x?timeout=%s',
 				$silent->sockport, $_) }, 3, '', qr/timeout expired/)
-	  foreach qw(0.5 .5);
+	  foreach qw(0.5 .5 00.5);
 }
 
 ends('no address', { args => ['current'] }, 2, '', qr/no database is named/);
@@ -211,7 +211,7 @@ foreach my $case (
 	],
 	[
 		'parameters of asyncpg',
-		url => url('plain', "$tcp/$address?ssl=prefer&timeout=5.5&command_timeout=60"
+		url => url('plain', "$tcp/$address?ssl=prefer&timeout=08.5&command_timeout=60"
 			  . '&prepared_statement_cache_size=0')
 	],
 	[ 'ssl=require', url => url('plain', "$tcp/$address?ssl=require"), status => 3,

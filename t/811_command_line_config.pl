@@ -117,6 +117,9 @@ foreach my $case (
 		[ '--env-file', 'env' ], qr/env, line 2: syncmaster__database__url and SYNCMASTER__DATABASE__URL have different values/ ],
 	[ 'both letters in a file, the same', { env => join "\n", map { "$_=" . url('two') } qw(syncmaster__database__url SYNCMASTER__DATABASE__URL) },
 		{}, [ '--env-file', 'env' ], 'two', ' in env' ],
+	[ 'two keys in a file', { env => 'SYNCMASTER__DATABASE__URL=' . url('two')
+			. "\nSYNCMASTER__ENCRYPTION__SECRET_KEY=a\nsyncmaster__encryption__secret_key=b\n" }, {},
+		[ '--env-file', 'env' ], qr/env, line 3: SYNCMASTER__ENCRYPTION__SECRET_KEY and syncmaster__encryption__secret_key have different values/ ],
 	[ 'an object', {}, { SYNCMASTER__DATABASE => '{"url": "' . url('one') . '"}' }, [], qr/SYNCMASTER__DATABASE is not read/ ],
 	[ 'an object in a file', { env => 'SYNCMASTER__DATABASE={}' }, {}, [ '--env-file', 'env' ], qr/env, line 1: SYNCMASTER__DATABASE is not read/ ])
 {

@@ -65,19 +65,24 @@ extern List *syncmaster_column_indexes(Oid relid, const char *column);
 	"SELECT format('column \"%s\" of table %s', a.attname, " \
 	"    a.attrelid::regclass) AS holder FROM (" \
 	"    WITH RECURSIVE held(type) AS (" \
-	"        SELECT reltype FROM pg_class WHERE oid = $1 UNION " \
+	"        SELECT c.reltype FROM (WITH RECURSIVE tree(id) AS (" \
+	"            SELECT $1 UNION SELECT i.inhrelid FROM tree t " \
+	"            JOIN pg_inherits i ON i.inhparent = t.id) " \
+	"            SELECT id FROM tree) t JOIN pg_class c ON c.oid = t.id " \
+	"        UNION " \
 	"        SELECT coalesce(t.oid, k.reltype) FROM held h " \
 	"        JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass " \
 	"             AND d.refobjid = h.type " \
 	"        LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass " \
 	"             AND t.oid = d.objid " \
 	"        LEFT JOIN pg_class k ON d.classid = 'pg_class'::regclass " \
-	"             AND k.oid = d.objid AND k.relkind = 'c') " \
+	"             AND k.oid = d.objid " \
+	"             AND k.relkind NOT IN ('r', 'm', 'p', 'i', 'I')) " \
 	"    SELECT type FROM held) h " \
 	"JOIN pg_attribute a ON a.atttypid = h.type " \
 	"JOIN pg_class u ON u.oid = a.attrelid " \
 	"WHERE a.attnum > 0 AND NOT a.attisdropped " \
-	"AND u.relkind IN ('r', 'm', 'p')"
+	"AND u.relkind IN ('r', 'm', 'p', 'i', 'I')"
 
 /* extension.c: Entries in pg_extension, above all this extension's own. */
 
@@ -121,6 +126,7 @@ typedef struct Finding
 	bool		of_rows;	/* found in the rows, not in the definitions */
 	bool of_extension; /* a member's privilege, which its owner can grant */
 	bool of_new_owner; /* what would run as whom the SQL gives a table to */
+	bool of_owner;	   /* says only whose a table is */
 } Finding;
 
 /* Fills in the columns of a finding's row. */
@@ -330,6 +336,7 @@ struct TrustQuestion
 	Oid	  given; /* table that will be the role's, with the partitions of... */
 	Oid	  given_by;	  /* ...its owner; or InvalidOid */
 	bool  any_owner;  /* only the code counts, not whose the tables are */
+	bool  inner;	  /* asked to answer another question */
 	Oid	  losing;	  /* table of which the statement drops a column, or... */
 	const char *lost; /* ...InvalidOid; and the column */
 
@@ -392,6 +399,7 @@ extern void	 syncmaster_require_trust(Oid relid, Oid role, int events);
 /* trust_statement.c: The relations of a statement, for the rule of trust. */
 
 extern List		  *syncmaster_require_trusted_query(Query *query, Oid role);
+extern bool		   syncmaster_is_withheld(const char *sql);
 extern const char *syncmaster_withheld(const char *sql);
 
 /* vanished.c: Relations that another session may drop or rename at any time. */

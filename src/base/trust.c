@@ -465,33 +465,36 @@ ask_contents(TrustQuestion *question, Form_pg_class relation, bool children)
 }
 
 /*
- * The SQL that gives the role the table that is visited; NULL if that would
- * give it code that it cannot trust.
+ * What the role would get with the table, but could not trust; NULL if nothing.
  */
-static const char *
-way_to_own(const TrustQuestion *question, Oid relid)
+static const Finding *
+code_of_table(Oid relid, Oid role)
 {
-	/* this is the second question already, whose hints nobody sees */
-	ListCell *lc;
-	List	 *findings = OidIsValid(question->given)
-							 ? NIL
-							 : syncmaster_distrusted(relid, question->role,
-													 EVENT_ANY);
+	TrustQuestion question;
+	ListCell	 *lc;
 
-	foreach (lc, findings)
+	syncmaster_begin_question(&question, role);
+	question.inner = true;
+	question.given = relid;
+	question.given_by = syncmaster_relation_owner(relid);
+	ask_scope(&question, relid, EVENT_ANY | SCOPE_CHILDREN);
+	foreach (lc, question.findings)
 	{
-		if (((const Finding *) lfirst(lc))->severity == SEVERITY_ERROR)
-			return NULL;
+		const Finding *finding = lfirst(lc);
+
+		if (finding->severity == SEVERITY_ERROR && !finding->of_owner)
+			return finding;
 	}
-	return psprintf("ALTER TABLE %s OWNER TO %s", question->qualified_table,
-					quote_identifier(GetUserNameFromId(question->role, false)));
+	return NULL;
 }
 
 static void
 ask_owner(TrustQuestion *question, Form_pg_class relation)
 {
-	char *owner = GetUserNameFromId(relation->relowner, false);
-	char *role = GetUserNameFromId(question->role, false);
+	char		  *owner = GetUserNameFromId(relation->relowner, false);
+	char		  *role = GetUserNameFromId(question->role, false);
+	const Finding *code = NULL;
+	Finding		  *finding;
 
 	look_at(question, "table", NameStr(relation->relname),
 			question->reached_by == NULL
@@ -499,12 +502,26 @@ ask_owner(TrustQuestion *question, Form_pg_class relation)
 				: psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
 						   question->qualified_table,
 						   quote_identifier(question->reached_by)));
-	if (!syncmaster_has_rights(relation->relowner, question->role))
-		syncmaster_distrust(question,
-							psprintf("It belongs to role \"%s\", who lacks the "
-									 "rights of role \"%s\".",
-									 owner, role),
-							way_to_own(question, relation->oid));
+	if (syncmaster_has_rights(relation->relowner, question->role))
+		return;
+	if (!question->inner)
+		code = code_of_table(relation->oid, question->role);
+	syncmaster_distrust(
+		question,
+		psprintf("It belongs to role \"%s\", who lacks the rights of role "
+				 "\"%s\".",
+				 owner, role),
+		code != NULL
+			? NULL
+			: psprintf("ALTER TABLE %s OWNER TO %s", question->qualified_table,
+					   quote_identifier(role)));
+	finding = llast(question->findings);
+	finding->of_owner = true;
+	if (code != NULL && question->fix == NULL)
+		finding->hint = psprintf("It cannot be given to role \"%s\" either, as "
+								 "%s. Drop or change that, give the table "
+								 "to that role, and run the command again.",
+								 role, code->message);
 }
 
 /*

@@ -86,10 +86,12 @@ ask_constraints(TrustQuestion *question, List *nodes)
 }
 
 /*
- * The tables at the other end of a table's foreign keys, in one direction.
+ * The tables at the other end of a table's foreign keys, or of the one of that
+ * name, in one direction.
  */
 static void
-ask_foreign_keys(TrustQuestion *question, Oid relid, AttrNumber column)
+ask_foreign_keys(TrustQuestion *question, Oid relid, AttrNumber column,
+				 const char *name)
 {
 	Relation	rel;
 	ScanKeyData key[1];
@@ -108,7 +110,8 @@ ask_foreign_keys(TrustQuestion *question, Oid relid, AttrNumber column)
 	{
 		Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
 
-		if (constraint->contype != CONSTRAINT_FOREIGN)
+		if (constraint->contype != CONSTRAINT_FOREIGN ||
+			(name != NULL && strcmp(NameStr(constraint->conname), name) != 0))
 			continue;
 		question->ask_relation(question, constraint->conrelid, 0, true);
 		question->ask_relation(question, constraint->confrelid, 0, true);
@@ -129,17 +132,21 @@ ask_checked_keys(TrustQuestion *question, Oid relid,
 	{
 		/* foreign keys of a column are made anew, and checked, with its type */
 		case AT_AlterColumnType:
-			ask_foreign_keys(question, relid, Anum_pg_constraint_conrelid);
-			ask_foreign_keys(question, relid, Anum_pg_constraint_confrelid);
+			ask_foreign_keys(question, relid, Anum_pg_constraint_conrelid,
+							 NULL);
+			ask_foreign_keys(question, relid, Anum_pg_constraint_confrelid,
+							 NULL);
 			break;
 		case AT_AlterConstraint: /* may enforce it */
 		case AT_ValidateConstraint:
-			ask_foreign_keys(question, relid, Anum_pg_constraint_conrelid);
+			ask_foreign_keys(question, relid, Anum_pg_constraint_conrelid,
+							 command->name);
 			break;
 
 		/* no row may refer to those that leave the table */
 		case AT_DetachPartition:
-			ask_foreign_keys(question, relid, Anum_pg_constraint_confrelid);
+			ask_foreign_keys(question, relid, Anum_pg_constraint_confrelid,
+							 NULL);
 			break;
 		default:
 			break;
@@ -319,7 +326,7 @@ ask_new_owner(TrustQuestion *question, const AlterTableStmt *stmt)
 			Finding *finding = lfirst(found);
 
 			finding->of_new_owner = true;
-			if (finding->severity == SEVERITY_ERROR)
+			if (finding->severity == SEVERITY_ERROR && !finding->of_owner)
 				question->findings = lappend(question->findings, finding);
 		}
 	}
@@ -442,22 +449,34 @@ code_by_hand(const char *sql, Oid role)
 }
 
 /*
- * Why the current user gets no SQL that a report has: it would run another
- * role's code with the rights of whoever runs it, and superusers run what they
- * are told repairs a table.  NULL if it may be shown.
+ * What keeps SQL of a report from the current user: it would run another role's
+ * code with the rights of whoever runs it, and superusers run what they are told
+ * repairs a table.  NULL if it may be shown.
+ */
+static const Finding *
+withholding(const char *sql)
+{
+	List *distrusted = sql == NULL ? NIL : code_by_hand(sql, GetUserId());
+
+	return distrusted == NIL ? NULL : linitial(distrusted);
+}
+
+bool
+syncmaster_is_withheld(const char *sql)
+{
+	return withholding(sql) != NULL;
+}
+
+/*
+ * Why the current user gets no SQL that a report has; NULL if it may be shown.
  */
 const char *
 syncmaster_withheld(const char *sql)
 {
-	List		  *distrusted;
-	const Finding *code;
+	const Finding *code = withholding(sql);
 
-	if (sql == NULL)
+	if (code == NULL)
 		return NULL;
-	distrusted = code_by_hand(sql, GetUserId());
-	if (distrusted == NIL)
-		return NULL;
-	code = linitial(distrusted);
 	return psprintf(
 		"role \"%s\" gets no SQL for it, as %s: drop or change that first%s",
 		GetUserNameFromId(GetUserId(), false), code->message,

@@ -50,9 +50,10 @@ extern Finding *syncmaster_add_difference(CheckContext *context,
 										  const char   *object_name,
 										  const char   *message);
 extern void		syncmaster_withhold_fixes(CheckContext *context);
-extern void	 syncmaster_fix_by_rewrite(Finding *finding, Oid relid, char *fix);
-extern bool	 syncmaster_contradicts(const Finding *finding);
-extern char *syncmaster_name_differences(List *findings);
+extern void		syncmaster_fix_by_rewrite(Finding *finding, Oid relid,
+										  const char *fix);
+extern bool		syncmaster_contradicts(const Finding *finding);
+extern char	   *syncmaster_name_differences(List *findings);
 extern char *syncmaster_qualify(const CheckContext *context, const char *name);
 extern char *syncmaster_column_name(const char *table, const char *column);
 

@@ -145,7 +145,7 @@ change_type(const CheckContext *context, const RelationInfo *relation,
  * PostgreSQL would refuse that.
  */
 static void
-fix_type(Finding *finding, Relation rel, Form_pg_attribute att, char *fix)
+fix_type(Finding *finding, Relation rel, Form_pg_attribute att, const char *fix)
 {
 	const char *user = user_of_column(RelationGetRelid(rel), att->attnum);
 

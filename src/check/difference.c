@@ -132,7 +132,7 @@ syncmaster_name_differences(List *findings)
  * PostgreSQL would refuse that.
  */
 void
-syncmaster_fix_by_rewrite(Finding *finding, Oid relid, char *fix)
+syncmaster_fix_by_rewrite(Finding *finding, Oid relid, const char *fix)
 {
 	List *holders = syncmaster_query_oid(SYNCMASTER_ROW_HOLDERS
 										 " ORDER BY 1 LIMIT 1",

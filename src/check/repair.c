@@ -48,13 +48,9 @@ report(ReturnSetInfo *result, const char *action, const Finding *finding,
 	const char *texts[REPAIR_NATTS] = {action,			 finding->kind,
 									   finding->subject, finding->message,
 									   finding->fix,	 why};
-	const char *withheld = syncmaster_withheld(finding->fix);
 
-	if (withheld != NULL)
-	{
-		texts[3] = psprintf("%s; %s", finding->message, withheld);
+	if (syncmaster_is_withheld(finding->fix))
 		texts[4] = NULL;
-	}
 	syncmaster_put_texts(result, REPAIR_NATTS, texts);
 }
 

@@ -46,7 +46,9 @@
 	"JOIN pg_attribute theirs ON theirs.attrelid = c.confrelid " \
 	"    AND theirs.attnum = k.their " \
 	"WHERE c.conrelid = $1 AND own.attname = $2 " \
-	"AND c.contype = 'f' AND c.confupdtype = 'c' ORDER BY 1, 2"
+	"AND c.contype = 'f' AND c.confupdtype = 'c' " \
+	"AND (to_jsonb(c) ->> 'conenforced') IS DISTINCT FROM 'false' " \
+	"ORDER BY 1, 2"
 
 /*
  * The rules, also of views, that mention a relation.  Who writes a view that

@@ -81,6 +81,18 @@
 	"        SELECT relid FROM pg_partition_tree($2)))) " \
 	"ORDER BY p.pubname"
 
+/*
+ * A foreign key that is declared and does nothing, as since 18: it holds no
+ * rows, but the server does not drop a partition of the table.
+ */
+#define DECLARED_QUERY \
+	"SELECT format('foreign key \"%s\" of table \"%s.%s\"', c.conname, " \
+	"    n.nspname, k.relname) FROM pg_constraint c " \
+	"JOIN pg_class k ON k.oid = c.conrelid " \
+	"JOIN pg_namespace n ON n.oid = k.relnamespace " \
+	"WHERE c.contype = 'f' AND c.confrelid = $1 " \
+	"AND to_jsonb(c) ->> 'conenforced' = 'false' ORDER BY 1 LIMIT 1"
+
 typedef struct Partition
 {
 	const PurgeOptions *options;
@@ -154,11 +166,13 @@ tell_unknown_status(const Partition *partition)
 
 	values[0] = TimestampTzGetDatum(partition->cutoff);
 	rows = syncmaster_query(
-		psprintf("SELECT quote_nullable(r.status) FROM %s r "
-				 "WHERE (SELECT l.created_at FROM %s l ORDER BY l.id DESC "
-				 "LIMIT 1) < $1 AND (r.status IN (%s)) IS NOT TRUE LIMIT 1",
-				 partition->qualified, partition->qualified,
-				 syncmaster_list_statuses(0)),
+		psprintf(
+			"SELECT quote_nullable(r.status) FROM %s r "
+			"WHERE (SELECT l.created_at < $1 AND (l.status IN (%s)) IS NOT "
+			"TRUE FROM %s l ORDER BY l.id DESC LIMIT 1) "
+			"AND (r.status IN (%s)) IS NOT TRUE LIMIT 1",
+			partition->qualified, syncmaster_list_active_statuses(),
+			partition->qualified, syncmaster_list_statuses(0)),
 		1, types, values);
 	if (rows == NIL)
 		return;
@@ -441,7 +455,10 @@ require_free_rows(Oid relid)
 {
 	char *holders = syncmaster_describe_holders(relid);
 	List *along = syncmaster_find_along(relid);
+	List *declared = syncmaster_query_oid(DECLARED_QUERY, relid);
 
+	if (holders == NULL && declared != NIL)
+		holders = ((char **) linitial(declared))[0];
 	if (holders == NULL && along != NIL)
 		holders = psprintf("table \"%s\"",
 						   ((AlongTable *) linitial(along))->name);
