@@ -29,7 +29,7 @@ translate_hint()
 		-e "s/${call}end_runs\\('\\{1,2\\}'\\)/syncmaster-db end-runs 1 2/g" \
 		-e "s/${call}end_runs\\(older_than => ('[^']*')\\)/syncmaster-db end-runs --older-than \\4/g" \
 		-e "s/${call}end_runs\\(\\)/syncmaster-db end-runs/g" \
-		-e 's/CREATE EXTENSION syncmaster SCHEMA (("[^"]*")+|[a-z0-9_]+)/syncmaster-db --schema \1 upgrade/g'
+		-e '/DROP EXTENSION syncmaster; /!s/CREATE EXTENSION syncmaster SCHEMA (("[^"]*")+|[a-z0-9_]+)/syncmaster-db --schema \1 upgrade/g'
 }
 
 # What psql and the server say, in this program's words.

@@ -144,6 +144,18 @@ foreach my $case ([ 'CREATE INDEX ON mine (grasp(status))', 0 ], [ 'SELECT', 1 ]
 	is($hints =~ /ALTER TABLE public.mine OWNER TO/ ? 1 : 0, $given, '... and says whether to take it over');
 }
 
+# Whoever may call a SECURITY DEFINER function would have the rights of a superuser who took it.
+$node->safe_psql('former', q{GRANT TRIGGER ON alembic_version TO mallory; SET SESSION AUTHORIZATION mallory;
+	CREATE FUNCTION deep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+	CREATE TRIGGER deep BEFORE UPDATE ON alembic_version FOR EACH ROW EXECUTE FUNCTION deep()});
+foreach my $case ([ 'INVOKER', qr/, run ALTER FUNCTION public\.deep\(\) OWNER TO \Q$superuser\E,/ ],
+	[ 'DEFINER', qr/HINT:  Drop it with DROP TRIGGER deep ON public\.alembic_version, and run the command again/ ])
+{
+	my ($security, $hint) = @$case;
+	my (undef, undef, $err) = $node->psql('former', "ALTER FUNCTION deep() SECURITY $security; SELECT syncmaster_stamp('0012', false)");
+	like($err, $hint, "SECURITY $security: the hint of an error");
+}
+
 # ---------------------------------------------------------------------------
 # Odd names, and privileges that others have granted
 

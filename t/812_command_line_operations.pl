@@ -133,6 +133,7 @@ foreach my $case (
 	[ q{as syncmaster_preflight() says}, 'as syncmaster-db preflight says' ],
 	[ q{SELECT syncmaster_stamp('0012')}, 'syncmaster-db stamp 0012' ],
 	[ q{use another schema: CREATE EXTENSION syncmaster SCHEMA name. If}, 'use another schema: syncmaster-db --schema name upgrade. If' ],
+	[ 'DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster SCHEMA public; makes', 'DROP EXTENSION syncmaster; CREATE EXTENSION syncmaster SCHEMA public; makes' ],
 	[ q{CREATE EXTENSION syncmaster SCHEMA "a ""b"" C", and}, 'syncmaster-db --schema "a ""b"" C" upgrade, and' ])
 {
 	my ($hint, $words) = @$case;

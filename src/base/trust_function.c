@@ -278,6 +278,20 @@ arguments_matter(const TrustQuestion *question, Form_pg_proc function,
 }
 
 /*
+ * The SQL that gives the role a function; NULL if everybody who may call the
+ * function would have a superuser's rights.
+ */
+static const char *
+way_to_take(const TrustQuestion *question, Form_pg_proc function,
+			const char *signature)
+{
+	if (function->prosecdef && superuser_arg(question->role))
+		return NULL;
+	return psprintf("ALTER FUNCTION %s OWNER TO %s", signature,
+					quote_identifier(GetUserNameFromId(question->role, false)));
+}
+
+/*
  * Functions that a statement may find for another one's name, because it
  * looks for the name anew and the arguments have other types by then.
  */
@@ -304,9 +318,7 @@ ask_namesakes(TrustQuestion *question, Form_pg_proc function)
 				"for the name anew.",
 				signature, GetUserNameFromId(other->proowner, false),
 				GetUserNameFromId(question->role, false)),
-			psprintf("ALTER FUNCTION %s OWNER TO %s", signature,
-					 quote_identifier(
-						 GetUserNameFromId(question->role, false))));
+			way_to_take(question, other, signature));
 	}
 	ReleaseSysCacheList(list);
 }
@@ -335,9 +347,7 @@ ask(TrustQuestion *question, Oid oid, FunctionUse use)
 					 "rights of role \"%s\".",
 					 signature, owner,
 					 GetUserNameFromId(question->role, false)),
-			psprintf("ALTER FUNCTION %s OWNER TO %s", signature,
-					 quote_identifier(
-						 GetUserNameFromId(question->role, false))));
+			way_to_take(question, function, signature));
 	else if (arguments_matter(question, function, use) &&
 			 !is_safe(function, use, question->anybody))
 		syncmaster_distrust(
@@ -352,9 +362,7 @@ ask(TrustQuestion *question, Oid oid, FunctionUse use)
 			is_builtin(function) || superuser_arg(question->role) ||
 					question->anybody || use == USE_TRIGGER_WITH_ARGUMENTS
 				? NULL
-				: psprintf("ALTER FUNCTION %s OWNER TO %s", signature,
-						   quote_identifier(
-							   GetUserNameFromId(question->role, false))));
+				: way_to_take(question, function, signature));
 	else if (question->anew)
 		ask_namesakes(question, function);
 	if (function->prokind == PROKIND_AGGREGATE && !is_builtin(function))
