@@ -75,7 +75,7 @@ SKIP:
 -postgresql-syncmaster ($version-1) UNRELEASED; urgency=medium
 +postgresql-syncmaster ($version-1) unstable; urgency=medium
 - -- syncmaster contributors <maintainers\@syncmaster.invalid>  @{[ $notes && output('git', 'show', 'HEAD~:debian/changelog') =~ />  (.*)/ ]}
-+ -- syncmaster contributors <maintainers\@syncmaster.invalid>  Mon, 03 Feb 2031 12:00:00 +0000
++ -- syncmaster contributors <maintainers\@syncmaster.invalid>  Mon, 03 Feb 2031 00:00:00 +0000
 TEXT
 	is(output('git', 'describe') . output('git', 'status', '--porcelain'), "v$release", 'tagged, and nothing is left');
 	like(output('python3', 'tools/release.py'), qr/CHANGELOG.md has 0 places .* is it released\?/, 'again: refused');

@@ -78,7 +78,9 @@ def main():
     if not succeeds("git", "var", "GIT_COMMITTER_IDENT"):
         sys.exit("git does not know who you are: git config user.name, user.email")
 
-    noon = datetime.datetime.combine(day, datetime.time(12), datetime.timezone.utc)
+    # The first moment of the day: packages are not the same twice if they are built
+    # before the date that they bear.
+    midnight = datetime.datetime.combine(day, datetime.time(0), datetime.timezone.utc)
     files = Files()
     files.replace("CHANGELOG.md", rf"^## \[{re.escape(version)}\] - unreleased$",
                   f"## [{version}] - {day}")
@@ -86,7 +88,7 @@ def main():
                   r"\1 unstable;")
     # The first entry's; the others stay.
     files.replace("debian/changelog", r"\A([^\0]*?\n -- .*>  ).*$",
-                  rf"\g<1>{noon:%a, %d %b %Y %H:%M:%S} +0000")
+                  rf"\g<1>{midnight:%a, %d %b %Y %H:%M:%S} +0000")
     files.replace("META.json", r'^   "release_status": "testing",$',
                   '   "release_status": "stable",')
     if succeeds("git", "rev-parse", "-q", "--verify", f"refs/tags/{tag}"):
