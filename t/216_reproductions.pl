@@ -118,23 +118,30 @@ foreach my $case (
 	nobody_gained($name);
 }
 
-# A foreign key is added by a query on the table that it refers to.
+# A foreign key is added, and validated, by a query on the table that it refers to.
+my $drop = 'ALTER TABLE queue DROP CONSTRAINT fk__queue__group_id__group';
+foreach my $case (
+	[ 'referred', 'a foreign key', 'added', $drop ],
+	[ 'validated', 'a foreign key that is not valid', 'validated', "$drop, ADD CONSTRAINT fk__queue__group_id__group
+		FOREIGN KEY (group_id) REFERENCES \"group\" (id) ON DELETE CASCADE NOT VALID" ])
 {
-	$node->safe_psql('postgres', 'CREATE DATABASE referred TEMPLATE tables');
-	$node->safe_psql('referred', q{
+	my ($db, $name, $done, $change) = @$case;
+	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE tables");
+	$node->safe_psql($db, qq{
 		ALTER TABLE "group" OWNER TO mallory;
 		GRANT CREATE ON SCHEMA public TO mallory;
-		ALTER TABLE queue DROP CONSTRAINT fk__queue__group_id__group;
-		GRANT SELECT ON "group" TO PUBLIC});
-	runs('mallory', 'referred', $planted . q{CREATE INDEX ON "group" (name) WHERE public.pol('x');} . $armed,
-		'a foreign key: is planted');
-	run_as($superuser, 'referred', q{CREATE EXTENSION syncmaster VERSION '1.11'});
-	run_as($superuser, 'referred', q{SELECT syncmaster_upgrade('head')});
+		GRANT SELECT ON "group" TO PUBLIC;
+		$change});
+	runs('mallory', $db, $planted . q{CREATE INDEX ON "group" (name) WHERE public.pol('x');} . $armed,
+		"$name: is planted");
+	run_as($superuser, $db, q{CREATE EXTENSION syncmaster VERSION '1.11'});
+	run_as($superuser, $db, q{SELECT syncmaster_upgrade('head')});
 	like(
-		$node->safe_psql('referred', q{SELECT action, why FROM syncmaster_repair(false)
+		$node->safe_psql($db, q{SELECT action, why FROM syncmaster_repair(false)
 			WHERE object_name = 'queue.fk__queue__group_id__group'}),
-		qr/^left\|table "group" is not trusted by role "\Q$superuser\E": It belongs to role "mallory"/, 'a foreign key to a table of another role is not added');
-	nobody_gained('a foreign key');
+		qr/^left\|table "group" is not trusted by role "\Q$superuser\E": It belongs to role "mallory"/,
+		"a foreign key to a table of another role is not $done");
+	nobody_gained($name);
 }
 
 # ---------------------------------------------------------------------------
@@ -363,28 +370,6 @@ SKIP:
 	is($node->safe_psql('triggers', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'}),
 		't', '... and mallory becomes a superuser');
 }
-
-# ---------------------------------------------------------------------------
-# A foreign key that is validated, by a query on the table that it refers to
-
-$node->safe_psql('postgres', 'ALTER ROLE mallory NOSUPERUSER; CREATE DATABASE validated TEMPLATE tables');
-$node->safe_psql('validated', q{
-	ALTER TABLE "group" OWNER TO mallory;
-	GRANT CREATE ON SCHEMA public TO mallory;
-	GRANT SELECT ON "group" TO PUBLIC;
-	ALTER TABLE queue DROP CONSTRAINT fk__queue__group_id__group,
-		ADD CONSTRAINT fk__queue__group_id__group FOREIGN KEY (group_id)
-		REFERENCES "group" (id) ON DELETE CASCADE NOT VALID});
-runs('mallory', 'validated', $planted . q{CREATE INDEX ON "group" (name) WHERE public.pol('x');} . $armed,
-	'a foreign key that is not valid: is planted');
-run_as($superuser, 'validated', q{CREATE EXTENSION syncmaster VERSION '1.11'});
-run_as($superuser, 'validated', q{SELECT syncmaster_upgrade('head')});
-like(
-	$node->safe_psql('validated', q{SELECT action, why FROM syncmaster_repair(false)
-		WHERE object_name = 'queue.fk__queue__group_id__group'}),
-	qr/^left\|table "group" is not trusted by role "\Q$superuser\E": It belongs to role "mallory"/,
-	'a foreign key to a table of another role is not validated');
-nobody_gained('a foreign key that is not valid');
 
 $node->stop;
 done_testing();
